@@ -1,0 +1,37 @@
+"""The machines: nodes of GPUs."""
+
+from __future__ import annotations
+
+from scepsy.core.record import Record
+
+
+class Node(Record, frozen=True, kw_only=True):
+    """One machine with `gpus` equal GPUs.
+
+    `nvlink_domain` is how many consecutive GPUs share the fast interconnect; a tensor-parallel group never leaves
+    one domain. Absent, it is the whole node.
+    """
+
+    name: str
+    gpus: int
+    gpu_type: str = "h100"
+    nvlink_domain: int | None = None
+
+    @property
+    def domain_size(self) -> int:
+        return self.gpus if self.nvlink_domain is None else self.nvlink_domain
+
+
+class Cluster(Record, frozen=True, kw_only=True):
+    """All the machines that a plan may use, and the memory of one of their GPUs in bytes."""
+
+    nodes: tuple[Node, ...]
+    gpu_memory: float = 80e9
+
+    @property
+    def gpus(self) -> int:
+        return sum(node.gpus for node in self.nodes)
+
+    @property
+    def largest_domain(self) -> int:
+        return max((min(node.domain_size, node.gpus) for node in self.nodes), default=0)

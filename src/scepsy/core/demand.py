@@ -1,0 +1,49 @@
+"""What a workflow asks of its LLMs, summarised over its runs."""
+
+from __future__ import annotations
+
+from scepsy.core.record import Record
+
+
+class Spread(Record, frozen=True, kw_only=True):
+    """A distribution in five numbers. `cv` is the standard deviation over the mean."""
+
+    mean: float
+    cv: float
+    p10: float
+    p50: float
+    p90: float
+
+
+class LlmDemand(Record, frozen=True, kw_only=True):
+    """What one run of a workflow asks of one LLM, on average.
+
+    Attributes:
+        calls: n, mean calls per run.
+        parallelism: p, mean over the runs that call it of (sum of call durations / union of call intervals).
+        busy: mean seconds per run in which at least one call of this LLM was open.
+        duration: mean seconds of a call while tracing.
+        time_share: this LLM's part of a run's total LLM time.
+        prompt_tokens, cached_tokens, output_tokens: means per call; None where no call told.
+    """
+
+    llm: str
+    calls: float
+    parallelism: float
+    busy: float
+    duration: float
+    time_share: Spread
+    prompt_tokens: float | None = None
+    cached_tokens: float | None = None
+    output_tokens: float | None = None
+
+
+class Demand(Record, frozen=True, kw_only=True):
+    """One workflow. `other_time` is the mean run latency that no stage of the pipeline explains: tools and the
+    client's own work, less the time in which calls of different LLMs overlap. Seconds; may be negative."""
+
+    workflow: str
+    runs: int
+    latency: Spread
+    other_time: float
+    llms: tuple[LlmDemand, ...]

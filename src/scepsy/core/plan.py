@@ -1,0 +1,145 @@
+"""What was decided: how much of each LLM (Allocation), where (Placement), and why (Plan)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.demand import Demand
+from scepsy.core.llm import LlmSpec
+from scepsy.core.record import Record
+
+
+class LlmAllocation(Record, frozen=True, kw_only=True):
+    """`replicas` engines of `llm`, each over `tp` GPUs, taking `gpu_share` of the compute and `memory_share` of the
+    memory of each of them. A share below one goes with tp = 1 only."""
+
+    llm: str
+    tp: int
+    gpu_share: float
+    memory_share: float
+    replicas: int
+
+    @property
+    def gpus(self) -> float:
+        """GPUs' worth of compute."""
+        return self.tp * self.gpu_share * self.replicas
+
+
+class Allocation(Record, frozen=True, kw_only=True):
+    """How much of each LLM, in the order of the LLMs' names."""
+
+    llms: tuple[LlmAllocation, ...]
+
+    @property
+    def gpus(self) -> float:
+        return sum(part.gpus for part in self.llms)
+
+
+class Slice(Record, frozen=True, kw_only=True):
+    """A part of one GPU."""
+
+    node: str
+    gpu: int
+    gpu_share: float
+    memory_share: float
+
+
+class Replica(Record, frozen=True, kw_only=True):
+    """One engine process and the GPUs it runs on (`tp` slices)."""
+
+    replica: str
+    llm: str
+    tp: int
+    slices: tuple[Slice, ...]
+
+    @property
+    def gpu_share(self) -> float:
+        return self.slices[0].gpu_share
+
+    @property
+    def memory_share(self) -> float:
+        return self.slices[0].memory_share
+
+
+class Placement(Record, frozen=True, kw_only=True):
+    """Where every replica runs."""
+
+    replicas: tuple[Replica, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    """Why something cannot be had. `binding` names the constraint, `reason` is a sentence with the numbers."""
+
+    binding: str
+    reason: str
+
+
+class Target(Record, frozen=True, kw_only=True):
+    """The rate that a workflow must sustain, in runs per second, and its weight in the objective."""
+
+    workflow: str
+    rate: float
+    weight: float = 1.0
+
+
+class StagePrediction(Record, frozen=True, kw_only=True):
+    """One stage of a workflow's pipeline: the seconds it adds to a run, one call's latency, and the most runs per
+    second that it could carry were this workflow alone."""
+
+    llm: str
+    seconds: float
+    call_latency: float
+    max_rate: float
+
+
+class WorkflowPrediction(Record, frozen=True, kw_only=True):
+    """What the plan promises a workflow. `throughput` is the rate at which its tightest LLM saturates, with every other
+    workflow at its target; `bottleneck` names that LLM."""
+
+    workflow: str
+    target_rate: float
+    throughput: float
+    latency_mean: float
+    bottleneck: str
+    stages: tuple[StagePrediction, ...]
+
+
+class Prediction(Record, frozen=True, kw_only=True):
+    """What the plan promises. `objective` is the weighted sum of mean latencies that the search minimised;
+    `utilisation` maps each LLM to the part of its capacity that the targets use."""
+
+    objective: float
+    workflows: tuple[WorkflowPrediction, ...]
+    utilisation: dict[str, float]
+
+
+class RunnerUp(Record, frozen=True, kw_only=True):
+    """Another plan that was considered."""
+
+    allocation: Allocation
+    objective: float
+    note: str = ""
+
+
+class Explanation(Record, frozen=True, kw_only=True):
+    """Why this plan: sentences for people, and what was looked at on the way."""
+
+    summary: tuple[str, ...]
+    runners_up: tuple[RunnerUp, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+class Plan(Record, frozen=True, kw_only=True):
+    """Allocation and placement with their prediction, ready to deploy. Holds all that a deployment needs."""
+
+    cluster: Cluster
+    llms: tuple[LlmSpec, ...]
+    targets: tuple[Target, ...]
+    demands: tuple[Demand, ...]
+    allocation: Allocation
+    placement: Placement
+    prediction: Prediction
+    explanation: Explanation
+    format: int = 1

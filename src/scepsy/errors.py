@@ -1,0 +1,71 @@
+"""Everything that Scepsy raises on purpose.
+
+    ScepsyError                 exit code 1   base; never raised itself
+    ├── BadInput                exit code 2   a file, flag or value of the user's that we do not accept
+    ├── NotFound                exit code 3   a file, deployment or program that should be there and is not
+    ├── Unreachable             exit code 4   an upstream, engine or gateway does not answer
+    ├── PortInUse               exit code 5   somebody listens where we want to
+    ├── EngineFailed            exit code 6   an engine did not start, or died; carries its last words
+    ├── Unmeetable              exit code 7   no plan meets the target; says what binds and what would be possible
+    └── RunsFailed              exit code 8   the driven or traced program itself failed
+
+The exit codes are stable. Every message says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class ScepsyError(Exception):
+    """Base of every error that Scepsy raises on purpose. `code` is a stable name, `exit_code` a stable number."""
+
+    code = "error"
+    exit_code = 1
+
+
+class BadInput(ScepsyError):
+    """A file, flag or value that we do not accept."""
+
+    code = "bad_input"
+    exit_code = 2
+
+
+class NotFound(ScepsyError):
+    """Something that should be there and is not."""
+
+    code = "not_found"
+    exit_code = 3
+
+
+class Unreachable(ScepsyError):
+    """A server that should answer and does not."""
+
+    code = "unreachable"
+    exit_code = 4
+
+
+class PortInUse(ScepsyError):
+    """Somebody listens where we want to."""
+
+    code = "port_in_use"
+    exit_code = 5
+
+
+class EngineFailed(ScepsyError):
+    """An engine did not become ready, or died."""
+
+    code = "engine_failed"
+    exit_code = 6
+
+
+class Unmeetable(ScepsyError):
+    """No plan meets the target."""
+
+    code = "unmeetable"
+    exit_code = 7
+
+
+class RunsFailed(ScepsyError):
+    """The program that was driven or traced failed."""
+
+    code = "runs_failed"
+    exit_code = 8
