@@ -7,7 +7,9 @@ from typing import Literal
 from scepsy.core.record import Record
 
 Endpoint = Literal["chat", "completions", "responses", "embeddings", "rerank", "score"]
-Layer = Literal["header", "url", "baggage", "metadata", "traceparent", "session", "echo", "time", "none"]
+Layer = Literal[
+    "header", "url", "baggage", "metadata", "traceparent", "session", "echo", "time", "none"
+]
 
 
 class Call(Record, frozen=True, kw_only=True):
@@ -27,8 +29,8 @@ class Call(Record, frozen=True, kw_only=True):
         items: inputs of an embedding, documents of a rerank, else 1.
         max_tokens: the caller's limit on output tokens.
         prompt_digest, output_digest: hash of the prompt and of the answer.
-        prompt_blocks: chained hashes of the prompt's blocks of `BLOCK_CHARS` characters. Equal leading hashes mean an equal
-            prefix, so that a replay keeps prefix sharing without the content.
+        prompt_blocks: chained hashes of the prompt's blocks of `BLOCK_CHARS` characters. Equal
+            leading hashes mean an equal prefix, so a replay keeps prefix sharing without content.
         prompt_chars: length of the prompt in characters.
         replica: who served it. attempts: engines tried.
         request, response: bodies, only where content recording was asked for.

@@ -1,0 +1,186 @@
+"""The Aggregate LLM Pipeline: one stage per LLM, workflow latency as the sum of the stages.
+
+With arXiv 2604.15186, for workflow w at rate x and LLM m with r replicas:
+
+    latency(x)  = other + sum over m of  L_m(x * n_m / r) * n_m / p_m
+    throughput  = min over m of  r * T_m / n_m
+
+Two additions. `other` is the time that no stage explains (tools, the client's own work, overlap between LLMs), taken
+from the traces. And an LLM that several workflows call adds up their load as *utilisation*,
+u = sum over w of x_w * n_wm / (r * T_wm), each workflow's latency being read off its own curve at u: calls of
+different workflows differ in length, so their rates cannot be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scepsy.core.demand import Demand, LlmDemand
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import (
+    Allocation,
+    LlmAllocation,
+    Prediction,
+    StagePrediction,
+    Target,
+    WorkflowPrediction,
+)
+from scepsy.errors import BadInput
+from scepsy.predict.response import Blend, Floats, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What one workflow sends to one LLM at its target: calls per second, and the seconds of workflow latency that
+    one second of call latency costs (n / p)."""
+
+    target: Target
+    demand: LlmDemand
+
+    @property
+    def rate(self) -> float:
+        return self.target.rate * self.demand.calls
+
+    @property
+    def stretch(self) -> float:
+        return self.demand.calls / self.demand.parallelism
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The pipelines of one or more workflows at their targets.
+
+    Its `stage_costs` make the objective separable by LLM.
+    """
+
+    demands: tuple[Demand, ...]
+    targets: tuple[Target, ...]
+    responses: Mapping[tuple[str, str], Response]
+
+    def __post_init__(self) -> None:
+        """Raises BadInput where a target has no demand, or a demand no profile."""
+        known = {demand.workflow for demand in self.demands}
+        for target in self.targets:
+            if target.workflow not in known:
+                traced = ", ".join(sorted(known)) or "no workflow"
+                raise BadInput(f"target for {target.workflow!r}, but the traces hold {traced}")
+        for llm in self.llms:
+            for flow in self.flows(llm):
+                if (llm, flow.target.workflow) not in self.responses:
+                    raise BadInput(
+                        f"LLM {llm!r} has no profile for the calls of workflow "
+                        f"{flow.target.workflow!r}: run `scepsy profile`"
+                    )
+
+    @property
+    def llms(self) -> tuple[str, ...]:
+        """Names of the LLMs that the targeted workflows call, sorted."""
+        wanted = {target.workflow for target in self.targets}
+        return tuple(
+            sorted(
+                {
+                    llm.llm
+                    for demand in self.demands
+                    if demand.workflow in wanted
+                    for llm in demand.llms
+                }
+            )
+        )
+
+    def flows(self, llm: str) -> tuple[Flow, ...]:
+        """What every targeted workflow sends to `llm`."""
+        by_workflow = {demand.workflow: demand for demand in self.demands}
+        return tuple(
+            Flow(target, part)
+            for target in self.targets
+            for part in by_workflow[target.workflow].llms
+            if part.llm == llm
+        )
+
+    def stage_costs(
+        self, llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
+    ) -> Floats:
+        """Weighted seconds that `llm` adds to the objective, for each count of replicas.
+
+        inf where the replicas cannot carry the targets, or were not profiled.
+        """
+        flows = self.flows(llm.name)
+        blends = self._blends(flows, tp, gpu_share)
+        if blends is None:
+            return np.full(replicas.shape, np.inf)
+        load = sum(
+            flow.rate / blend.max_throughput for flow, blend in zip(flows, blends, strict=True)
+        )
+        utilisation = load / np.asarray(replicas, dtype=np.float64)
+        costs = np.zeros(replicas.shape)
+        for flow, blend in zip(flows, blends, strict=True):
+            costs += flow.target.weight * flow.stretch * blend.latency_at(utilisation)
+        return costs
+
+    def predict(self, allocation: Allocation) -> Prediction:
+        """What `allocation` promises. Latency is inf where an LLM is saturated or was not profiled as allocated."""
+        utilisation: dict[str, float] = {}
+        stages: dict[str, list[StagePrediction]] = {target.workflow: [] for target in self.targets}
+        for part in allocation.llms:
+            utilisation[part.llm] = self._predict_llm(part, stages)
+        workflows = tuple(
+            self._predict_workflow(target, stages[target.workflow]) for target in self.targets
+        )
+        objective = sum(
+            target.weight * flow.latency_mean
+            for target, flow in zip(self.targets, workflows, strict=True)
+        )
+        return Prediction(objective=objective, workflows=workflows, utilisation=utilisation)
+
+    def _predict_llm(
+        self, part: LlmAllocation, stages: Mapping[str, list[StagePrediction]]
+    ) -> float:
+        """Adds the LLM's stage to each workflow that calls it; returns its utilisation."""
+        flows = self.flows(part.llm)
+        blends = self._blends(flows, part.tp, part.gpu_share)
+        if blends is None:
+            for flow in flows:
+                stages[flow.target.workflow].append(
+                    StagePrediction(llm=part.llm, seconds=np.inf, call_latency=np.inf, max_rate=0.0)
+                )
+            return np.inf
+        capacity = [part.replicas * blend.max_throughput for blend in blends]
+        load = sum(flow.rate / most for flow, most in zip(flows, capacity, strict=True))
+        for flow, blend, most in zip(flows, blends, capacity, strict=True):
+            latency = float(blend.latency_at(np.array([load]))[0])
+            spare = max(0.0, 1.0 - (load - flow.rate / most))
+            stages[flow.target.workflow].append(
+                StagePrediction(
+                    llm=part.llm,
+                    seconds=flow.stretch * latency,
+                    call_latency=latency,
+                    max_rate=spare * most / flow.demand.calls,
+                )
+            )
+        return load
+
+    def _predict_workflow(
+        self, target: Target, stages: Sequence[StagePrediction]
+    ) -> WorkflowPrediction:
+        demand = next(demand for demand in self.demands if demand.workflow == target.workflow)
+        tightest = min(stages, key=lambda stage: stage.max_rate)
+        return WorkflowPrediction(
+            workflow=target.workflow,
+            target_rate=target.rate,
+            throughput=tightest.max_rate,
+            latency_mean=demand.other_time + sum(stage.seconds for stage in stages),
+            bottleneck=tightest.llm,
+            stages=tuple(stages),
+        )
+
+    def _blends(self, flows: Sequence[Flow], tp: int, gpu_share: float) -> list[Blend] | None:
+        found = [
+            self.responses[flow.demand.llm, flow.target.workflow].at(tp, gpu_share)
+            for flow in flows
+        ]
+        known = [blend for blend in found if blend is not None]
+        return known if len(known) == len(found) else None

@@ -1,0 +1,121 @@
+"""One replica's mean latency against its utilisation, between and only between what was measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scepsy.core.profile import Curve, ProfilePoint
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A curve in the form that is evaluated: latency (seconds, never falling) at rising utilisation in (0, 1]."""
+
+    utilisation: Floats
+    latency: Floats
+    max_throughput: float
+
+    def latency_at(self, utilisation: Floats) -> Floats:
+        """Seconds, linear between measured points, level below the lowest; inf beyond the highest."""
+        latency = np.interp(utilisation, self.utilisation, self.latency)
+        return np.where(utilisation <= self.utilisation[-1] + 1e-9, latency, np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """How one LLM answers one workflow's calls, for every (tp, share) within what was profiled.
+
+    `whole[tp]` is a replica on whole GPUs; `fractions` are the shares of one GPU, rising, ending
+    with the whole one where it was profiled.
+    """
+
+    whole: Mapping[int, Measured]
+    fractions: Sequence[tuple[float, Measured]]
+
+    def at(self, tp: int, gpu_share: float) -> Blend | None:
+        """The response of a replica at (tp, gpu_share); None outside what was measured."""
+        if gpu_share >= 1.0 - 1e-9:
+            exact = self.whole.get(tp)
+            return None if exact is None else Blend(exact, exact, 0.0)
+        if tp != 1:
+            return None
+        for (low, below), (high, above) in zip(self.fractions, self.fractions[1:], strict=False):
+            if low - 1e-9 <= gpu_share <= high + 1e-9:
+                return Blend(below, above, (1 / low - 1 / gpu_share) / (1 / low - 1 / high))
+        if self.fractions and abs(self.fractions[0][0] - gpu_share) < 1e-9:
+            return Blend(self.fractions[0][1], self.fractions[0][1], 0.0)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Between two measured shares: latency at equal utilisation is linear in 1/share, as compute time is; so is the
+    time per call at saturation."""
+
+    below: Measured
+    above: Measured
+    weight: float
+
+    @property
+    def max_throughput(self) -> float:
+        """Calls per second of one replica at saturation."""
+        return 1.0 / (
+            (1 - self.weight) / self.below.max_throughput + self.weight / self.above.max_throughput
+        )
+
+    def latency_at(self, utilisation: Floats) -> Floats:
+        """Mean seconds of a call at each utilisation; inf where it was not measured."""
+        return (1 - self.weight) * self.below.latency_at(
+            utilisation
+        ) + self.weight * self.above.latency_at(utilisation)
+
+
+def responses(curves: Iterable[Curve]) -> dict[tuple[str, str], Response]:
+    """Responses by (llm, workflow)."""
+    grouped: dict[tuple[str, str], list[Curve]] = defaultdict(list)
+    for curve in curves:
+        grouped[curve.llm, curve.workflow].append(curve)
+    return {key: _response(group) for key, group in grouped.items()}
+
+
+def _response(curves: Sequence[Curve]) -> Response:
+    whole = {curve.tp: _measured(curve) for curve in curves if curve.gpu_share >= 1.0}
+    fractions = [(curve.gpu_share, _measured(curve)) for curve in _single_gpu(curves)]
+    return Response(whole=whole, fractions=fractions)
+
+
+def _single_gpu(curves: Sequence[Curve]) -> list[Curve]:
+    by_share = {curve.gpu_share: curve for curve in curves if curve.tp == 1}
+    return [by_share[share] for share in sorted(by_share)]
+
+
+def _measured(curve: Curve) -> Measured:
+    rates = np.array([point.rate for point in curve.points])
+    return Measured(
+        utilisation=np.minimum(rates / curve.max_throughput, 1.0),
+        latency=never_falling(curve.points),
+        max_throughput=curve.max_throughput,
+    )
+
+
+def never_falling(points: Sequence[ProfilePoint]) -> Floats:
+    """Least-squares never-falling latencies, each point weighted by its samples (pool adjacent violators).
+
+    More load never makes a call faster, so a dip is noise; pooling spreads it over its neighbours.
+    """
+    pools: list[tuple[float, float, int]] = []
+    for point in points:
+        value, weight, size = point.latency, float(max(point.samples, 1)), 1
+        while pools and pools[-1][0] > value:
+            before, before_weight, before_size = pools.pop()
+            value = (before * before_weight + value * weight) / (before_weight + weight)
+            weight, size = weight + before_weight, size + before_size
+        pools.append((value, weight, size))
+    return np.concatenate([np.full(size, value) for value, _, size in pools])

@@ -1,0 +1,110 @@
+"""Traces -> Demand: what a workflow asks of each LLM, on average and how steadily."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from statistics import fmean, pstdev
+
+from scepsy.core.demand import Demand, LlmDemand, Spread
+from scepsy.core.trace import Call, Trace
+from scepsy.errors import BadInput
+
+
+def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
+    """One Demand per workflow, by name. Failed runs and failed calls are left out: they say nothing of the work.
+
+    Raises:
+        BadInput: a workflow has no successful run with a successful call.
+    """
+    ordered = sorted(traces, key=lambda trace: trace.workflow)
+    return tuple(
+        _demand(name, tuple(group))
+        for name, group in groupby(ordered, key=lambda trace: trace.workflow)
+    )
+
+
+def union_length(intervals: Iterable[tuple[float, float]]) -> float:
+    """Measure of the union of intervals, in the unit of their ends."""
+    total, reach = 0.0, -math.inf
+    for start, end in sorted(intervals):
+        total += max(0.0, end - max(start, reach))
+        reach = max(reach, end)
+    return total
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, coefficient of variation (0 where the mean is 0) and quantiles of at least one value."""
+    ranked = sorted(values)
+    mean = fmean(ranked)
+    return Spread(
+        mean=mean,
+        cv=pstdev(ranked) / mean if mean else 0.0,
+        p10=quantile(ranked, 0.1),
+        p50=quantile(ranked, 0.5),
+        p90=quantile(ranked, 0.9),
+    )
+
+
+def quantile(ranked: Sequence[float], q: float) -> float:
+    """The q-quantile of rising values, linear between order statistics."""
+    position = q * (len(ranked) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(ranked) - 1)
+    return ranked[low] + (ranked[high] - ranked[low]) * (position - low)
+
+
+def _demand(workflow: str, traces: Sequence[Trace]) -> Demand:
+    runs = [
+        (trace, good)
+        for trace in traces
+        if trace.ok and (good := [call for call in trace.calls if call.ok])
+    ]
+    if not runs:
+        raise BadInput(
+            f"workflow {workflow!r}: none of its {len(traces)} runs succeeded with an LLM call; trace some that do"
+        )
+    names = sorted({call.llm for _, calls in runs for call in calls})
+    llms = tuple(_llm_demand(name, [calls for _, calls in runs]) for name in names)
+    latency = spread([trace.latency for trace, _ in runs])
+    return Demand(
+        workflow=workflow,
+        runs=len(runs),
+        latency=latency,
+        other_time=latency.mean - sum(llm.busy for llm in llms),
+        llms=llms,
+    )
+
+
+def _llm_demand(llm: str, runs: Sequence[Sequence[Call]]) -> LlmDemand:
+    """The paper's n and p (arXiv 2604.15186, section on aggregation).
+
+    p averages the runs' parallelism weighted by the time each spends in the LLM, so that n * duration / p is exactly
+    the mean busy time that was traced: the pipeline's stage reproduces its own traces.
+    """
+    per_run = [[call for call in calls if call.llm == llm] for calls in runs]
+    calls = [call for chosen in per_run for call in chosen]
+    worked = sum(call.duration for call in calls)
+    busy = sum(union_length((call.start, call.end) for call in chosen) for chosen in per_run)
+    shares = [
+        sum(call.duration for call in chosen) / whole
+        for chosen, every in zip(per_run, runs, strict=True)
+        if (whole := sum(call.duration for call in every)) > 0
+    ]
+    return LlmDemand(
+        llm=llm,
+        calls=len(calls) / len(runs),
+        parallelism=worked / busy if busy > 0 else 1.0,
+        busy=busy / len(runs),
+        duration=worked / len(calls),
+        time_share=spread(shares or [0.0]),
+        prompt_tokens=_known_mean(calls, lambda call: call.prompt_tokens),
+        cached_tokens=_known_mean(calls, lambda call: call.cached_tokens),
+        output_tokens=_known_mean(calls, lambda call: call.output_tokens),
+    )
+
+
+def _known_mean(calls: Sequence[Call], field: Callable[[Call], int | None]) -> float | None:
+    known = [value for call in calls if (value := field(call)) is not None]
+    return fmean(known) if known else None
