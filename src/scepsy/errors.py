@@ -1,12 +1,12 @@
 """Everything that Scepsy raises on purpose.
 
     ScepsyError                 exit code 1   base; never raised itself
-    ├── BadInput                exit code 2   a file, flag or value of the user's that we do not accept
-    ├── NotFound                exit code 3   a file, deployment or program that should be there and is not
+    ├── BadInput                exit code 2   a file, flag or value that we do not accept
+    ├── NotFound                exit code 3   a file, deployment or program that is not there
     ├── Unreachable             exit code 4   an upstream, engine or gateway does not answer
     ├── PortInUse               exit code 5   somebody listens where we want to
-    ├── EngineFailed            exit code 6   an engine did not start, or died; carries its last words
-    ├── Unmeetable              exit code 7   no plan meets the target; says what binds and what would be possible
+    ├── EngineFailed            exit code 6   an engine did not start, or died; has its last words
+    ├── Unmeetable              exit code 7   no plan meets the target; says what binds
     └── RunsFailed              exit code 8   the driven or traced program itself failed
 
 The exit codes are stable. Every message says what was wrong, where, and what to do.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 
 class ScepsyError(Exception):
-    """Base of every error that Scepsy raises on purpose. `code` is a stable name, `exit_code` a stable number."""
+    """Base of all. `code` is a stable name, `exit_code` a stable number."""
 
     code = "error"
     exit_code = 1

@@ -13,7 +13,9 @@ from scepsy.errors import BadInput
 
 
 def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
-    """One Demand per workflow, by name. Failed runs and failed calls are left out: they say nothing of the work.
+    """One Demand per workflow, by name.
+
+    Failed runs and failed calls are left out: they say nothing of the work.
 
     Raises:
         BadInput: a workflow has no successful run with a successful call.
@@ -35,7 +37,7 @@ def union_length(intervals: Iterable[tuple[float, float]]) -> float:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean, coefficient of variation (0 where the mean is 0) and quantiles of at least one value."""
+    """Mean, coefficient of variation (0 where the mean is 0), quantiles of at least one value."""
     ranked = sorted(values)
     mean = fmean(ranked)
     return Spread(
@@ -63,7 +65,8 @@ def _demand(workflow: str, traces: Sequence[Trace]) -> Demand:
     ]
     if not runs:
         raise BadInput(
-            f"workflow {workflow!r}: none of its {len(traces)} runs succeeded with an LLM call; trace some that do"
+            f"workflow {workflow!r}: none of its {len(traces)} runs succeeded with an LLM call; "
+            "trace some that do"
         )
     names = sorted({call.llm for _, calls in runs for call in calls})
     llms = tuple(_llm_demand(name, [calls for _, calls in runs]) for name in names)
@@ -80,8 +83,9 @@ def _demand(workflow: str, traces: Sequence[Trace]) -> Demand:
 def _llm_demand(llm: str, runs: Sequence[Sequence[Call]]) -> LlmDemand:
     """The paper's n and p (arXiv 2604.15186, section on aggregation).
 
-    p averages the runs' parallelism weighted by the time each spends in the LLM, so that n * duration / p is exactly
-    the mean busy time that was traced: the pipeline's stage reproduces its own traces.
+    p averages the runs' parallelism weighted by the time each spends in the LLM, so that n *
+    duration / p is exactly the mean busy time that was traced: the pipeline's stage reproduces its
+    own traces.
     """
     per_run = [[call for call in calls if call.llm == llm] for calls in runs]
     calls = [call for chosen in per_run for call in chosen]

@@ -1,1 +1,4 @@
-"""The nouns: frozen records without algorithms. SI units in floats (seconds, bytes, requests per second)."""
+"""The nouns: frozen records without algorithms.
+
+SI units in floats (seconds, bytes, requests per second).
+"""

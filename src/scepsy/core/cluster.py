@@ -8,8 +8,8 @@ from scepsy.core.record import Record
 class Node(Record, frozen=True, kw_only=True):
     """One machine with `gpus` equal GPUs.
 
-    `nvlink_domain` is how many consecutive GPUs share the fast interconnect; a tensor-parallel group never leaves
-    one domain. Absent, it is the whole node.
+    `nvlink_domain` is how many consecutive GPUs share the fast interconnect; a tensor-parallel
+    group never leaves one domain. Absent, it is the whole node.
     """
 
     name: str

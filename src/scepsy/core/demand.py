@@ -20,7 +20,8 @@ class LlmDemand(Record, frozen=True, kw_only=True):
 
     Attributes:
         calls: n, mean calls per run.
-        parallelism: p, mean over the runs that call it of (sum of call durations / union of call intervals).
+        parallelism: p, mean over the runs that call it of (sum of call durations / union of call
+            intervals).
         busy: mean seconds per run in which at least one call of this LLM was open.
         duration: mean seconds of a call while tracing.
         time_share: this LLM's part of a run's total LLM time.
@@ -39,8 +40,12 @@ class LlmDemand(Record, frozen=True, kw_only=True):
 
 
 class Demand(Record, frozen=True, kw_only=True):
-    """One workflow. `other_time` is the mean run latency that no stage of the pipeline explains: tools and the
-    client's own work, less the time in which calls of different LLMs overlap. Seconds; may be negative."""
+    """One workflow.
+
+    `other_time` is the mean run latency that no stage of the pipeline explains: tools and the
+    client's own work, less the time in which calls of different LLMs overlap. Seconds; may be
+    negative.
+    """
 
     workflow: str
     runs: int

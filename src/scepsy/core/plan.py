@@ -11,8 +11,9 @@ from scepsy.core.record import Record
 
 
 class LlmAllocation(Record, frozen=True, kw_only=True):
-    """`replicas` engines of `llm`, each over `tp` GPUs, taking `gpu_share` of the compute and `memory_share` of the
-    memory of each of them. A share below one goes with tp = 1 only."""
+    """`replicas` engines of `llm`, each over `tp` GPUs, taking `gpu_share` of the compute and
+    `memory_share` of the memory of each of them. A share below one goes with tp = 1 only.
+    """
 
     llm: str
     tp: int
@@ -70,14 +71,17 @@ class Placement(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """Why something cannot be had. `binding` names the constraint, `reason` is a sentence with the numbers."""
+    """Why something cannot be had.
+
+    `binding` names the constraint, `reason` is a sentence with the numbers.
+    """
 
     binding: str
     reason: str
 
 
 class Target(Record, frozen=True, kw_only=True):
-    """The rate that a workflow must sustain, in runs per second, and its weight in the objective."""
+    """The rate that a workflow must sustain, in runs per second, and its weight."""
 
     workflow: str
     rate: float
@@ -85,8 +89,9 @@ class Target(Record, frozen=True, kw_only=True):
 
 
 class StagePrediction(Record, frozen=True, kw_only=True):
-    """One stage of a workflow's pipeline: the seconds it adds to a run, one call's latency, and the most runs per
-    second that it could carry were this workflow alone."""
+    """One stage of a workflow's pipeline: the seconds it adds to a run, one call's latency, and the
+    most runs per second that it could carry were this workflow alone.
+    """
 
     llm: str
     seconds: float
@@ -95,8 +100,11 @@ class StagePrediction(Record, frozen=True, kw_only=True):
 
 
 class WorkflowPrediction(Record, frozen=True, kw_only=True):
-    """What the plan promises a workflow. `throughput` is the rate at which its tightest LLM saturates, with every other
-    workflow at its target; `bottleneck` names that LLM."""
+    """What the plan promises a workflow.
+
+    `throughput` is the rate at which its tightest LLM saturates, with every other workflow at its
+    target; `bottleneck` names that LLM.
+    """
 
     workflow: str
     target_rate: float
@@ -107,8 +115,11 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
 
 
 class Prediction(Record, frozen=True, kw_only=True):
-    """What the plan promises. `objective` is the weighted sum of mean latencies that the search minimised;
-    `utilisation` maps each LLM to the part of its capacity that the targets use."""
+    """What the plan promises.
+
+    `objective` is the weighted sum of mean latencies that the search minimised; `utilisation` maps
+    each LLM to the part of its capacity that the targets use.
+    """
 
     objective: float
     workflows: tuple[WorkflowPrediction, ...]
@@ -132,7 +143,10 @@ class Explanation(Record, frozen=True, kw_only=True):
 
 
 class Plan(Record, frozen=True, kw_only=True):
-    """Allocation and placement with their prediction, ready to deploy. Holds all that a deployment needs."""
+    """Allocation and placement with their prediction, ready to deploy.
+
+    Holds all that a deployment needs.
+    """
 
     cluster: Cluster
     llms: tuple[LlmSpec, ...]

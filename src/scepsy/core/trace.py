@@ -13,7 +13,9 @@ Layer = Literal[
 
 
 class Call(Record, frozen=True, kw_only=True):
-    """One LLM invocation as the gateway saw it. Times are Unix seconds; None is unknown, never guessed.
+    """One LLM invocation as the gateway saw it.
+
+    Times are Unix seconds; None is unknown, never guessed.
 
     Attributes:
         call: identifier of this call.
@@ -21,7 +23,8 @@ class Call(Record, frozen=True, kw_only=True):
         layer: what tied it to the run, with `confidence` between 0 and 1.
         llm: the name that was asked for.
         endpoint: which kind of request.
-        start: arrival at the gateway. `dispatched`: sent to an engine. `first_token`: first byte of the answer.
+        start: arrival at the gateway. `dispatched`: sent to an engine. `first_token`: first byte of
+            the answer.
         end: last byte of the answer, or when it failed.
         status: HTTP status given to the caller; 499 when the caller went away.
         error: what went wrong, None when nothing did.

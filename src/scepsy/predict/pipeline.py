@@ -5,10 +5,10 @@ With arXiv 2604.15186, for workflow w at rate x and LLM m with r replicas:
     latency(x)  = other + sum over m of  L_m(x * n_m / r) * n_m / p_m
     throughput  = min over m of  r * T_m / n_m
 
-Two additions. `other` is the time that no stage explains (tools, the client's own work, overlap between LLMs), taken
-from the traces. And an LLM that several workflows call adds up their load as *utilisation*,
-u = sum over w of x_w * n_wm / (r * T_wm), each workflow's latency being read off its own curve at u: calls of
-different workflows differ in length, so their rates cannot be added.
+Two additions. `other` is the time that no stage explains (tools, the client's own work, overlap
+between LLMs), taken from the traces. And an LLM that several workflows call adds up their load as
+*utilisation*, u = sum over w of x_w * n_wm / (r * T_wm), each workflow's latency being read off its
+own curve at u: calls of different workflows differ in length, so their rates cannot be added.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from scepsy.predict.response import Blend, Floats, Response
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What one workflow sends to one LLM at its target: calls per second, and the seconds of workflow latency that
-    one second of call latency costs (n / p)."""
+    """What one workflow sends to one LLM at its target: calls per second, and the seconds of
+    workflow latency that one second of call latency costs (n / p).
+    """
 
     target: Target
     demand: LlmDemand
@@ -122,7 +123,10 @@ class Pipeline:
         return costs
 
     def predict(self, allocation: Allocation) -> Prediction:
-        """What `allocation` promises. Latency is inf where an LLM is saturated or was not profiled as allocated."""
+        """What `allocation` promises.
+
+        Latency is inf where an LLM is saturated or was not profiled as allocated.
+        """
         utilisation: dict[str, float] = {}
         stages: dict[str, list[StagePrediction]] = {target.workflow: [] for target in self.targets}
         for part in allocation.llms:

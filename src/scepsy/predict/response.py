@@ -1,4 +1,4 @@
-"""One replica's mean latency against its utilisation, between and only between what was measured."""
+"""One replica's mean latency against its utilisation, only within what was measured."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A curve in the form that is evaluated: latency (seconds, never falling) at rising utilisation in (0, 1]."""
+    """A curve in the form that is evaluated: latency (seconds, never falling) at rising utilisation
+    in (0, 1].
+    """
 
     utilisation: Floats
     latency: Floats
     max_throughput: float
 
     def latency_at(self, utilisation: Floats) -> Floats:
-        """Seconds, linear between measured points, level below the lowest; inf beyond the highest."""
+        """Seconds, linear between points, level below the lowest; inf beyond the highest."""
         latency = np.interp(utilisation, self.utilisation, self.latency)
         return np.where(utilisation <= self.utilisation[-1] + 1e-9, latency, np.inf)
 
@@ -56,8 +58,9 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Between two measured shares: latency at equal utilisation is linear in 1/share, as compute time is; so is the
-    time per call at saturation."""
+    """Between two measured shares: latency at equal utilisation is linear in 1/share, as compute
+    time is; so is the time per call at saturation.
+    """
 
     below: Measured
     above: Measured
@@ -106,7 +109,8 @@ def _measured(curve: Curve) -> Measured:
 
 
 def never_falling(points: Sequence[ProfilePoint]) -> Floats:
-    """Least-squares never-falling latencies, each point weighted by its samples (pool adjacent violators).
+    """Least-squares never-falling latencies, each point weighted by its samples (pool adjacent
+    violators).
 
     More load never makes a call faster, so a dip is noise; pooling spreads it over its neighbours.
     """
