@@ -92,6 +92,12 @@ class Pipeline:
             )
         )
 
+    @property
+    def base(self) -> float:
+        """Weighted seconds of `other` time: the part of the objective that no allocation changes."""
+        other = {demand.workflow: demand.other_time for demand in self.demands}
+        return sum(target.weight * other[target.workflow] for target in self.targets)
+
     def flows(self, llm: str) -> tuple[Flow, ...]:
         """What every targeted workflow sends to `llm`."""
         by_workflow = {demand.workflow: demand for demand in self.demands}

@@ -75,9 +75,10 @@ class Blend:
 
     def latency_at(self, utilisation: Floats) -> Floats:
         """Mean seconds of a call at each utilisation; inf where it was not measured."""
-        return (1 - self.weight) * self.below.latency_at(
-            utilisation
-        ) + self.weight * self.above.latency_at(utilisation)
+        if self.weight in (0.0, 1.0):  # 0 * inf is not a number
+            return (self.above if self.weight else self.below).latency_at(utilisation)
+        below, above = self.below.latency_at(utilisation), self.above.latency_at(utilisation)
+        return (1 - self.weight) * below + self.weight * above
 
 
 def responses(curves: Iterable[Curve]) -> dict[tuple[str, str], Response]:

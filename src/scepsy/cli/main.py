@@ -1,0 +1,76 @@
+"""The `scepsy` command: finds the subcommand, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+import msgspec
+
+from scepsy.errors import ScepsyError
+
+COMMANDS = {
+    "demo": "the whole job on this machine, on emulated engines",
+    "trace": "run a program and record its LLM calls",
+    "traces": "what a trace directory holds",
+    "profile": "measure the LLMs' engines by replaying traced calls",
+    "plan": "decide GPU share, TP, replicas and place of every LLM",
+    "deploy": "start the engines of a plan, and a gateway to them",
+    "status": "what a deployment is doing",
+    "down": "stop a deployment and leave nothing behind",
+    "drive": "load workflows open-loop and measure them",
+    "gateway": "record and route LLM calls",
+}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when it is the one that was asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"scepsy.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="scepsy")
+def cli() -> None:
+    """Plans, deploys and routes the LLMs of agentic workflows on a GPU cluster."""
+
+
+def main() -> None:
+    """Entry point. Exit codes are those of the error tree (scepsy.errors); 130 after Ctrl-C."""
+    try:
+        status: object = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ScepsyError as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`scepsy traces DIR | head`).
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _report(error: ScepsyError) -> None:
+    if "--json" in sys.argv:
+        body = {"error": {"code": error.code, "message": str(error)}}
+        click.echo(msgspec.json.encode(body).decode(), err=True)
+    else:
+        click.echo(f"scepsy: {error}", err=True)

@@ -1,0 +1,59 @@
+"""What must change to get from the replicas that run to those that a plan wants (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scepsy.core.plan import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Replicas to start, to stop and to leave alone.
+
+    Names are those of the running side for stop and keep.
+    """
+
+    start: tuple[Replica, ...]
+    stop: tuple[Replica, ...]
+    keep: tuple[Replica, ...]
+
+    @property
+    def none(self) -> bool:
+        return not self.start and not self.stop
+
+
+def diff(running: Sequence[Replica], wanted: Sequence[Replica]) -> Changes:
+    """A replica is kept when the plan wants the same LLM at the same size on the same GPUs,
+    whatever it is called.
+
+    `diff(x, x)` changes nothing; applying the changes and diffing again changes nothing. A replica
+    that is started never takes the name of one that is kept or stopped.
+    """
+    unmatched = list(running)
+    start: list[Replica] = []
+    keep: list[Replica] = []
+    for replica in wanted:
+        twin = next((other for other in unmatched if _same(other, replica)), None)
+        if twin is None:
+            start.append(replica)
+        else:
+            unmatched.remove(twin)
+            keep.append(twin)
+    taken = {replica.replica for replica in running}
+    named = tuple(_renamed(replica, taken) for replica in start)
+    return Changes(start=named, stop=tuple(unmatched), keep=tuple(keep))
+
+
+def _same(one: Replica, other: Replica) -> bool:
+    return one.llm == other.llm and one.tp == other.tp and one.slices == other.slices
+
+
+def _renamed(replica: Replica, taken: set[str]) -> Replica:
+    number, name = 0, replica.replica
+    while name in taken:
+        name = f"{replica.llm}-{number}"
+        number += 1
+    taken.add(name)
+    return Replica(replica=name, llm=replica.llm, tp=replica.tp, slices=replica.slices)

@@ -1,0 +1,123 @@
+"""Why a plan is what it is, and why there is none, in sentences with the numbers (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from scepsy.core.cluster import Cluster, Node
+from scepsy.core.plan import (
+    Allocation,
+    Explanation,
+    Infeasible,
+    LlmAllocation,
+    Prediction,
+    RunnerUp,
+    Target,
+    WorkflowPrediction,
+)
+from scepsy.search import Chosen
+
+ADDED_NODE = "one-more"
+
+
+def plan(
+    chosen: Chosen,
+    prediction: Prediction,
+    *,
+    one_more: Chosen | Infeasible,
+    one_fewer: Chosen | Infeasible,
+    base: float,
+) -> Explanation:
+    """The bottleneck, what a GPU more or fewer would do, the plans that came next, and what was
+    skipped.
+
+    `base` is the weighted latency that no allocation changes; objectives are given with it.
+    """
+    objective = chosen.objective + base
+    summary = [_bottleneck(flow) for flow in prediction.workflows]
+    summary.append(_what_if("One more GPU", one_more, objective, base))
+    summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
+    if not chosen.proven_optimal:
+        summary.append(
+            "Fragmentation: many better allocations could not be placed; this is the best that was "
+            "found, not proven to be the best"
+        )
+    others = tuple(
+        _runner_up(other.allocation, other.objective + base, chosen.allocation, objective)
+        for other in chosen.runners_up
+    )
+    return Explanation(summary=tuple(summary), runners_up=others, skipped=chosen.skipped)
+
+
+def _runner_up(
+    theirs: Allocation, their_objective: float, ours: Allocation, objective: float
+) -> RunnerUp:
+    worse = _percent(their_objective, objective)
+    note = f"{worse} weighted latency: {differences(ours, theirs)}"
+    return RunnerUp(allocation=theirs, objective=their_objective, note=note)
+
+
+def infeasible(
+    found: Infeasible, targets: Sequence[Target], meets: Callable[[float], bool], steps: int = 14
+) -> Infeasible:
+    """Adds to the constraint that binds the highest rates that could be met, all scaled alike."""
+    low, high = 0.0, 1.0
+    for _ in range(steps):
+        middle = (low + high) / 2
+        low, high = (middle, high) if meets(middle) else (low, middle)
+    if low <= 1e-4:
+        return Infeasible(found.binding, f"{found.reason}. No rate could be met, however low")
+    rates = ", ".join(f"{target.workflow} {target.rate * low:.3g}/s" for target in targets)
+    return Infeasible(
+        found.binding,
+        f"{found.reason}. The highest rates that can be met together: {rates} "
+        f"({low:.0%} of the targets)",
+    )
+
+
+def with_one_more(cluster: Cluster) -> Cluster:
+    """The cluster and one GPU on a node of its own."""
+    node = Node(name=ADDED_NODE, gpus=1, gpu_type=cluster.nodes[0].gpu_type)
+    return msgspec.structs.replace(cluster, nodes=(*cluster.nodes, node))
+
+
+def with_one_fewer(cluster: Cluster) -> Cluster:
+    """The cluster without the last GPU of its last node."""
+    *others, last = cluster.nodes
+    kept = [msgspec.structs.replace(last, gpus=last.gpus - 1)] if last.gpus > 1 else []
+    return msgspec.structs.replace(cluster, nodes=(*others, *kept))
+
+
+def describe(part: LlmAllocation) -> str:
+    """One LLM's allocation in a few words: "2 x TP4", "3 x 0.4 GPU"."""
+    size = f"TP{part.tp}" if part.gpu_share >= 1 else f"{part.gpu_share:.2g} GPU"
+    return f"{part.replicas} x {size}"
+
+
+def differences(ours: Allocation, theirs: Allocation) -> str:
+    """What `theirs` does otherwise."""
+    mine = {part.llm: describe(part) for part in ours.llms}
+    return "; ".join(
+        f"{part.llm} {describe(part)} instead of {mine.get(part.llm, 'none')}"
+        for part in theirs.llms
+        if describe(part) != mine.get(part.llm)
+    )
+
+
+def _bottleneck(flow: WorkflowPrediction) -> str:
+    return (
+        f"{flow.workflow}: {flow.bottleneck} saturates first, at {flow.throughput:.3g} runs/s "
+        f"({flow.throughput / flow.target_rate:.1f} x the target of {flow.target_rate:.3g})"
+    )
+
+
+def _what_if(what: str, outcome: Chosen | Infeasible, objective: float, base: float) -> str:
+    if isinstance(outcome, Infeasible):
+        return f"{what}: the targets could not be met ({outcome.reason})"
+    return f"{what}: {_percent(outcome.objective + base, objective)} weighted mean latency"
+
+
+def _percent(value: float, reference: float) -> str:
+    return f"{(value / reference - 1) * 100:+.1f}%"

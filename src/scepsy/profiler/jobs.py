@@ -1,0 +1,81 @@
+"""What must be profiled: every (LLM, tp, share) that a plan could use, for each workflow that calls
+the LLM (pure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.llm import LlmSpec
+from scepsy.core.trace import Trace
+from scepsy.errors import BadInput
+from scepsy.search import memory_floor
+
+DEFAULT_SHARES = (0.1, 0.3, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One engine to start and measure, and the workflows whose calls it is measured with."""
+
+    llm: LlmSpec
+    tp: int
+    gpu_share: float
+    memory_share: float
+    workflows: tuple[str, ...]
+
+    def __str__(self) -> str:
+        size = f"TP{self.tp}" if self.gpu_share >= 1 else f"{self.gpu_share:.2g} GPU"
+        return f"{self.llm.name} {size}"
+
+
+def jobs(
+    traces: Sequence[Trace],
+    llms: Sequence[LlmSpec],
+    cluster: Cluster,
+    shares: Sequence[float] = DEFAULT_SHARES,
+) -> tuple[Job, ...]:
+    """All jobs, the largest first so that they pack.
+
+    Raises:
+        BadInput: the traces call an LLM that `llms` does not describe, or one that no GPU can hold.
+    """
+    callers: dict[str, set[str]] = {}
+    for trace in traces:
+        for call in trace.calls:
+            callers.setdefault(call.llm, set()).add(trace.workflow)
+    known = {llm.name: llm for llm in llms}
+    found: list[Job] = []
+    for name, workflows in sorted(callers.items()):
+        if name not in known:
+            raise BadInput(
+                f"the traces call LLM {name!r}, which the LLM file does not describe "
+                f"(it has {', '.join(sorted(known)) or 'none'}); add a [[llms]] entry for it"
+            )
+        sizes = _sizes(known[name], cluster, shares)
+        if not sizes:
+            raise BadInput(
+                f"LLM {name!r} does not fit: {known[name].weight_bytes / 1e9:.1f} GB of weights, "
+                f"at most TP{known[name].max_tp} on GPUs of {cluster.gpu_memory / 1e9:.0f} GB"
+            )
+        found += [Job(known[name], *size, tuple(sorted(workflows))) for size in sizes]
+    return tuple(sorted(found, key=lambda job: (-job.tp, -job.llm.parameters, -job.gpu_share)))
+
+
+def _sizes(
+    llm: LlmSpec, cluster: Cluster, shares: Sequence[float]
+) -> list[tuple[int, float, float]]:
+    """(tp, gpu_share, memory_share) that fit in memory."""
+    sizes: list[tuple[int, float, float]] = []
+    for share in sorted(shares):
+        floor = memory_floor(llm, 1, cluster)
+        if floor <= 1:
+            sizes.append((1, share, max(share, floor)))
+    tp = 2
+    while tp <= min(llm.max_tp, cluster.largest_domain):
+        if memory_floor(llm, tp, cluster) <= 1:
+            sizes.append((tp, 1.0, 1.0))
+        tp *= 2
+    return sizes

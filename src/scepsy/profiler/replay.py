@@ -1,0 +1,115 @@
+"""Sends bursts to one engine, open-loop at a rate or closed-loop at saturation, and times the
+calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from scepsy.core.trace import Call
+from scepsy.errors import EngineFailed, Unreachable
+from scepsy.profiler.bursts import Burst
+from scepsy.profiler.sweep import Sample
+from scepsy.profiler.synthesis import request_for
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int = 0
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _Details | None = None
+
+
+class _Answer(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+_decoder = msgspec.json.Decoder(_Answer)
+
+
+@dataclass(slots=True)
+class Replayer:
+    """Replays an endless stream of bursts against the engine at `url`."""
+
+    session: aiohttp.ClientSession
+    url: str
+    stream: Iterator[tuple[Burst, int]]
+    templates: frozenset[str]
+
+    async def open_loop(self, rate: float, seconds: float, rng: random.Random) -> list[Sample]:
+        """Offers `rate` calls per second for `seconds`, bursts arriving as a Poisson process; waits
+        for every answer.
+        """
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        samples: list[Sample] = []
+        due = 0.0
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                burst, number = next(self.stream)
+                due += rng.expovariate(rate / len(burst.calls))
+                if due > seconds:
+                    return samples
+                await asyncio.sleep(max(0.0, begin + due - clock()))
+                for call, offset in zip(burst.calls, burst.offsets, strict=True):
+                    tasks.create_task(self._send(call, number, begin, offset, samples))
+
+    async def closed_loop(self, outstanding: int, seconds: float, max_rate: float) -> list[Sample]:
+        """Keeps `outstanding` calls open for `seconds`, starting at most `max_rate` per second."""
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        samples: list[Sample] = []
+        calls = ((call, number) for burst, number in self.stream for call in burst.calls)
+        started = 0
+
+        async def worker() -> None:
+            nonlocal started
+            while True:
+                slot = begin + started / max_rate
+                started += 1
+                await asyncio.sleep(max(0.0, slot - clock()))
+                if clock() - begin > seconds:
+                    return
+                call, number = next(calls)
+                await self._send(call, number, begin, 0.0, samples)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(outstanding):
+                tasks.create_task(worker())
+        return samples
+
+    async def _send(
+        self, call: Call, number: int, begin: float, offset: float, samples: list[Sample]
+    ) -> None:
+        if offset > 0:
+            await asyncio.sleep(offset)
+        path, body = request_for(call, pass_number=number, templates=self.templates)
+        clock = asyncio.get_running_loop().time
+        sent = clock()
+        try:
+            async with self.session.post(
+                self.url + path, data=body, headers={"content-type": "application/json"}
+            ) as response:
+                answer = await response.read()
+        except aiohttp.ClientError as error:
+            raise Unreachable(
+                f"the engine at {self.url} went away during the replay: {error}"
+            ) from error
+        if response.status != 200:
+            raise EngineFailed(
+                f"the engine at {self.url} refused a replayed call of {call.llm!r} on {path} "
+                f"with {response.status}: {answer[:300].decode(errors='replace')}"
+            )
+        usage = _decoder.decode(answer).usage or _Usage()
+        samples.append(
+            Sample(sent - begin, clock() - sent, usage.completion_tokens, usage.prompt_tokens)
+        )

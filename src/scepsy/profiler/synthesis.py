@@ -1,0 +1,83 @@
+"""A request like a traced call: same endpoint, lengths and shared prefixes, content made up (unless
+it was recorded).
+"""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+
+import msgspec
+
+from scepsy.core.trace import BLOCK_CHARS, Call
+
+PATHS = {
+    "chat": "/v1/chat/completions",
+    "responses": "/v1/chat/completions",
+    "completions": "/v1/completions",
+    "embeddings": "/v1/embeddings",
+    "rerank": "/v1/rerank",
+    "score": "/v1/score",
+}
+_WORDS = """
+the of and to in is that for it as was with be by on not he this are or his from at which but
+have an had they you were their one all we can her has there been if more when will would who so
+no said what up its about into than them only some could time these two may then do first any my
+now such like our over man me even most made after also did many before must through back years
+where much your way well down should because each just those
+""".split()  # noqa: SIM905 - a list of a hundred quoted words reads worse
+
+
+def request_for(call: Call, *, pass_number: int, templates: frozenset[str]) -> tuple[str, bytes]:
+    """Path and JSON body that ask an engine for the same work as `call` did."""
+    text = _prompt(call, pass_number, templates)
+    return PATHS[call.endpoint], msgspec.json.encode({"model": call.llm, **_body(call, text)})
+
+
+def _body(call: Call, text: str) -> dict[str, object]:
+    generation: dict[str, object] = {
+        "max_tokens": max(1, call.output_tokens or call.max_tokens or 1),
+        "ignore_eos": True,
+        "temperature": 0,
+    }
+    match call.endpoint:
+        case "chat" | "responses":
+            return {"messages": [{"role": "user", "content": text}], **generation}
+        case "completions":
+            return {"prompt": text, **generation}
+        case "embeddings":
+            return {"input": _pieces(text, call.items)}
+        case "rerank":
+            query, documents = _query_and_documents(text, call.items)
+            return {"query": query, "documents": documents}
+        case "score":
+            query, documents = _query_and_documents(text, call.items)
+            return {"text_1": query, "text_2": documents}
+
+
+def _query_and_documents(text: str, items: int) -> tuple[str, list[str]]:
+    """The query was sent once and each document once; a cross-encoder reads the query again with
+    each of them.
+    """
+    query = text[: min(80, max(1, len(text) // (items + 1)))]
+    return query, _pieces(text[len(query) :], items)
+
+
+def _pieces(text: str, items: int) -> list[str]:
+    size = max(1, -(-len(text) // max(1, items)))
+    return [text[start : start + size] or "a" for start in range(0, size * max(1, items), size)]
+
+
+def _prompt(call: Call, pass_number: int, templates: frozenset[str]) -> str:
+    blocks = [
+        _block(block if block in templates else f"{block}/{pass_number}")
+        for block in call.prompt_blocks
+    ]
+    return "".join(blocks)[: max(1, call.prompt_chars)] or "a"
+
+
+@lru_cache(maxsize=65536)
+def _block(key: str) -> str:
+    """`BLOCK_CHARS` characters of common words, the same for the same key."""
+    rng = random.Random(key)
+    return " ".join(rng.choices(_WORDS, k=BLOCK_CHARS // 2))[: BLOCK_CHARS - 1] + " "

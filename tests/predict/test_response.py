@@ -1,0 +1,55 @@
+"""Latency between measured points: monotone, exact at the points, silent beyond them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import curve, point
+from scepsy.predict.response import never_falling, responses
+
+
+def test_exact_at_points_linear_between_and_infinite_beyond() -> None:
+    response = responses([curve("a", {2: 1.0, 6: 2.0, 9: 4.0})])["a", "w"]
+    blend = response.at(1, 1.0)
+    assert blend is not None
+    got = blend.latency_at(np.array([0.0, 0.2, 0.4, 0.6, 0.9, 0.95]))
+    assert got[:5] == pytest.approx([1.0, 1.0, 1.5, 2.0, 4.0])
+    assert np.isinf(got[5])
+
+
+def test_what_was_not_profiled_is_not_offered() -> None:
+    response = responses([curve("a", {1: 1.0}, gpu_share=0.5), curve("a", {1: 1.0}, tp=4)])[
+        "a", "w"
+    ]
+    assert response.at(2, 1.0) is None
+    assert response.at(1, 0.4) is None
+    assert response.at(1, 0.5) is not None
+    assert response.at(1, 0.7) is None  # the whole GPU at TP1 was not measured
+    assert response.at(4, 0.5) is None  # a share with TP
+
+
+def test_between_shares_time_is_linear_in_one_over_share() -> None:
+    curves = [
+        curve("a", {1: 2.0, 9: 2.0}, gpu_share=0.5, max_throughput=10),
+        curve("a", {2: 1.0, 18: 1.0}, gpu_share=1.0, max_throughput=20),
+    ]
+    blend = responses(curves)["a", "w"].at(1, 2 / 3)
+    assert blend is not None
+    assert blend.latency_at(np.array([0.5]))[0] == pytest.approx(1.5)  # 1/share halfway
+    assert blend.max_throughput == pytest.approx(1 / (0.5 / 10 + 0.5 / 20))
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 10), st.integers(1, 50)), min_size=1, max_size=12))
+def test_pooling_never_falls_and_keeps_the_weighted_mean(found: list[tuple[float, int]]) -> None:
+    points = [point(i + 1, latency, samples) for i, (latency, samples) in enumerate(found)]
+    fitted = never_falling(points)
+    assert len(fitted) == len(points)
+    assert (np.diff(fitted) >= -1e-12).all()
+    weights = np.array([samples for _, samples in found])
+    raw = np.array([latency for latency, _ in found])
+    assert (fitted * weights).sum() == pytest.approx((raw * weights).sum())
+    if (np.diff(raw) >= 0).all():
+        assert fitted == pytest.approx(raw)
