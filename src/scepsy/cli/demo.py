@@ -1,0 +1,129 @@
+"""`scepsy demo`: the whole job on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.status import Status
+
+from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.cli.plan import print_plan
+from scepsy.cli.traces import print_demands
+from scepsy.core.plan import Plan
+from scepsy.core.trace import Trace
+from scepsy.demo import run
+from scepsy.demo.run import Listener
+from scepsy.demo.settings import default_settings
+from scepsy.errors import NotFound
+from scepsy.profiler import Job
+from scepsy.report.data import Summary
+from scepsy.summarize import summarize
+
+
+@click.command("demo")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The repository  [default: here]",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of what the LLMs say and when runs arrive.",
+)
+@json_option
+def command(out: Path, root: Path, seed: int, as_json: bool) -> None:
+    """Trace two agent programs, profile their LLMs on emulated GPUs, plan, deploy, drive at the
+    target rates, and compare with an even split of the GPUs. About five minutes.
+    """
+    if not (root / "examples" / "beam_search.py").exists():
+        raise NotFound(
+            f"no examples/ under {root.resolve()}: run this in the repository, or give --root"
+        )
+    screen = Console(quiet=True) if as_json else console()
+    with Narrator(screen) as narrator:
+        report = asyncio.run(run(default_settings(root, out, seed), narrator.listener))
+    if as_json:
+        emit_json(report.summary)
+        return
+    print_summary(report.summary, screen)
+    screen.print(f"\nreport: {out / 'report.html'}   numbers: {out / 'summary.json'}")
+
+
+class Narrator:
+    """Prints each phase with the time it began, and shows what goes on within it."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+        self._status = Status("", console=screen)
+        self._begun = time.monotonic()
+        self._done = 0
+        self.listener = Listener(self._phase, self._profiling, self._traced, self._planned)
+
+    def __enter__(self) -> Narrator:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def _phase(self, text: str) -> None:
+        self._screen.print(f"[bold]{time.monotonic() - self._begun:6.1f} s[/bold]  {text}")
+        self._status.update(text)
+
+    def _profiling(self, job: Job, what: str) -> None:
+        self._done += what.endswith(": done")
+        self._status.update(f"profiling: {self._done} curves done; {job}, {what}")
+
+    def _traced(self, traces: Sequence[Trace]) -> None:
+        print_demands(summarize(traces), self._screen)
+
+    def _planned(self, plan: Plan) -> None:
+        print_plan(plan, self._screen)
+
+
+def print_summary(summary: Summary, screen: Console) -> None:
+    """Promise against measurement, and against the even split."""
+    rows = [
+        (
+            flow.workflow,
+            f"{flow.target_rate:.3g}/s",
+            f"{flow.measured.throughput:.3g}/s",
+            seconds(flow.predicted.latency_mean),
+            seconds(flow.measured.latency_mean),
+            f"{flow.latency_error:+.1%}",
+            seconds(flow.measured.latency_p50),
+            seconds(flow.measured.latency_p99),
+            f"{flow.even_split.throughput:.3g}/s",
+            seconds(flow.even_split.latency_mean),
+            f"{flow.even_split.latency_mean / flow.measured.latency_mean:.2f} x",
+        )
+        for flow in summary.workflows
+    ]
+    columns = ("workflow", "target", "measured", "predicted mean", "mean", "error", "p50", "p99",
+               "even split", "its mean", "gain")  # fmt: skip
+    title = f"Emulated GPUs at {summary.time_scale:g} x, seed {summary.seed}"
+    screen.print(table(title, columns, rows))
+    per_llm = [
+        (
+            f"{llm.workflow}: {llm.llm}",
+            f"{llm.calls:.1f}",
+            f"{llm.parallelism:.2f}",
+            f"{llm.time_share:.0%}",
+            llm.allocation,
+            f"{llm.predicted_utilisation:.0%}",
+            f"{llm.measured_utilisation:.0%}",
+        )
+        for llm in summary.llms
+    ]
+    columns = ("LLM", "n", "p", "time share", "allocation", "used, predicted", "measured")
+    screen.print(table("LLMs", columns, per_llm))

@@ -1,0 +1,76 @@
+"""`scepsy deploy`: starts a plan, or changes a running deployment into it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from scepsy.cli.inputs import name_option, state_directory, state_option
+from scepsy.cli.output import emit_json, json_option
+from scepsy.core.plan import Plan
+from scepsy.deploy import LocalBackend
+from scepsy.engines import EngineOptions
+from scepsy.store import read_plan
+
+
+@click.command("deploy")
+@click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option(
+    "--on", "backend", type=click.Choice(["local"]), required=True, help="Where to run it."
+)
+@name_option
+@state_option
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The gateway's; 0 picks a free one."
+)
+@click.option(
+    "--traces",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Record calls into this directory.",
+)
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="How much faster than the real GPU an emulated engine runs.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of emulated engines.")
+@json_option
+def command(
+    plan_path: Path,
+    backend: str,
+    name: str,
+    state: Path | None,
+    port: int,
+    traces: Path | None,
+    time_scale: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Start the engines of PLAN with a gateway in front of them.
+
+    A running deployment of the same name is changed into PLAN: replicas that stay are left alone.
+    """
+    decided: Plan = read_plan(plan_path)
+    options = EngineOptions(seed=seed, time_scale=time_scale)
+    local = LocalBackend(state_directory(state), options)
+    quiet = as_json
+    done = asyncio.run(
+        local.apply(
+            decided,
+            name=name,
+            port=port,
+            traces=traces,
+            on_progress=lambda what: None if quiet else click.echo(f"ready: {what}"),
+        )
+    )
+    assert done.gateway is not None
+    if as_json:
+        emit_json(done)
+        return
+    click.echo(f"{len(done.replicas)} replicas on {backend}; gateway at {done.gateway.url}")
+    click.echo(f"point programs at it:  export OPENAI_BASE_URL={done.gateway.url}/v1")

@@ -1,0 +1,141 @@
+"""`scepsy drive`: loads workflows open-loop and measures them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.drive import DriveResult, Workload, drive, load_function, read_inputs
+from scepsy.errors import BadInput, RunsFailed
+
+
+@click.command("drive")
+@click.argument("functions", nargs=-1, required=True, metavar="MODULE:FUNCTION...")
+@click.option(
+    "--rate",
+    "rates",
+    multiple=True,
+    required=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Runs per second; one for each function, in their order.",
+)
+@click.option(
+    "--inputs",
+    "inputs_paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A line per run; .jsonl holds JSON. One for each function, or none.",
+)
+@click.option(
+    "--gateway",
+    envvar="OPENAI_BASE_URL",
+    required=True,
+    metavar="URL",
+    help="Where the LLM calls go  [default: $OPENAI_BASE_URL]",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds measured.",
+)
+@click.option(
+    "--warmup",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Seconds before that.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Of one run."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def command(
+    functions: tuple[str, ...],
+    rates: tuple[float, ...],
+    inputs_paths: tuple[Path, ...],
+    gateway: str,
+    duration: float,
+    warmup: float,
+    timeout: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Start runs of `async def FUNCTION(...)` as a Poisson process of the given rate, whether or
+    not earlier runs have ended, and measure latency and throughput. Exit code 8 when a run failed.
+    """
+    if len(rates) != len(functions) or len(inputs_paths) not in (0, len(functions)):
+        raise BadInput(
+            "give one --rate for each MODULE:FUNCTION, and one --inputs for each or none"
+        )
+    point_at(gateway)
+    workloads = [
+        Workload(
+            workflow=workflow_name(name),
+            function=load_function(name),
+            rate=rate,
+            inputs=read_inputs(inputs_paths[index]) if inputs_paths else (),
+        )
+        for index, (name, rate) in enumerate(zip(functions, rates, strict=True))
+    ]
+    result = asyncio.run(
+        drive(workloads, duration=duration, warmup=warmup, seed=seed, timeout=timeout)
+    )
+    if as_json:
+        emit_json(result)
+    else:
+        print_result(result, console())
+    failed = sum(flow.failed for flow in result.workflows)
+    if failed:
+        raise RunsFailed(f"{failed} runs failed; the first: {first_error(result)}")
+
+
+def point_at(gateway: str) -> None:
+    """Sets what OpenAI clients read; before the programs are imported, since some make their client
+    then.
+    """
+    base = gateway.rstrip("/")
+    base = base if base.endswith("/v1") else f"{base}/v1"
+    os.environ["OPENAI_BASE_URL"] = os.environ["OPENAI_API_BASE"] = base
+    os.environ.setdefault("OPENAI_API_KEY", "scepsy")
+
+
+def workflow_name(function: str) -> str:
+    """`examples/rag.py:run` and `examples.rag:run` are both workflow `rag`."""
+    module = function.partition(":")[0]
+    return Path(module).stem if module.endswith(".py") else module.rpartition(".")[2]
+
+
+def first_error(result: DriveResult) -> str:
+    errors: Sequence[str] = [
+        run.error for flow in result.workflows for run in flow.runs if run.error is not None
+    ]
+    return errors[0] if errors else "unknown"
+
+
+def print_result(result: DriveResult, screen: Console) -> None:
+    """Throughput and latency of each workflow."""
+    rows = [
+        (
+            flow.workflow,
+            f"{flow.offered_rate:.3g}/s",
+            f"{flow.throughput:.3g}/s",
+            seconds(flow.latency_mean),
+            seconds(flow.latency_p50),
+            seconds(flow.latency_p90),
+            seconds(flow.latency_p99),
+            flow.completed,
+            flow.failed,
+        )
+        for flow in result.workflows
+    ]
+    columns = ("workflow", "offered", "throughput", "mean", "p50", "p90", "p99", "runs", "failed")
+    screen.print(table("Measured", columns, rows))

@@ -1,0 +1,140 @@
+"""`scepsy plan`: decides, explains itself, writes the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from scepsy.cli.inputs import cluster_option, llms_option, parse_targets
+from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.core.plan import Infeasible, Plan
+from scepsy.errors import BadInput, Unmeetable
+from scepsy.explain import describe
+from scepsy.planner import plan
+from scepsy.store import read_cluster, read_llms, read_profile, read_traces, write_record
+
+
+@click.command("plan")
+@click.option(
+    "--traces",
+    "traces_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Trace directory.",
+)
+@click.option(
+    "--profile",
+    "profile_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Profile, JSON.",
+)
+@cluster_option
+@llms_option
+@click.option(
+    "--target",
+    "target_texts",
+    multiple=True,
+    required=True,
+    metavar="WORKFLOW=RATE[*WEIGHT]",
+    help="Runs per second that a workflow must sustain; give one for each workflow.",
+)
+@click.option(
+    "--share-step",
+    type=click.FloatRange(0.01, 1.0),
+    default=0.1,
+    show_default=True,
+    help="Grain of a GPU share; 1 divided by it must be whole.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("plan.json"), show_default=True
+)
+@json_option
+def command(
+    traces_path: Path,
+    profile_path: Path,
+    cluster_path: Path,
+    llms_path: Path,
+    target_texts: tuple[str, ...],
+    share_step: float,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Decide GPU share, tensor-parallel degree, replicas and place of every LLM, for least mean
+    workflow latency at the target rates.
+    """
+    if abs(round(1 / share_step) * share_step - 1) > 1e-9:
+        raise BadInput(
+            f"--share-step {share_step}: 1 divided by it must be whole, as with 0.1, 0.05 or 0.02"
+        )
+    decided = plan(
+        read_traces(traces_path).traces,
+        read_profile(profile_path),
+        read_llms(llms_path),
+        read_cluster(cluster_path),
+        parse_targets(target_texts),
+        share_step=share_step,
+    )
+    if isinstance(decided, Infeasible):
+        raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
+    write_record(out, decided)
+    if as_json:
+        emit_json(decided)
+    else:
+        print_plan(decided, console())
+        click.echo(f"\nwritten to {out}; start it with: scepsy deploy {out} --on local")
+
+
+def print_plan(decided: Plan, screen: Console) -> None:
+    """Allocation, promises, reasons."""
+    places: dict[str, list[str]] = {}
+    for replica in decided.placement.replicas:
+        gpus = ",".join(str(part.gpu) for part in replica.slices)
+        places.setdefault(replica.llm, []).append(f"{replica.slices[0].node}/{gpus}")
+    rows = [
+        (
+            part.llm,
+            describe(part),
+            f"{part.gpus:.1f}",
+            f"{part.memory_share:.0%}",
+            f"{decided.prediction.utilisation[part.llm]:.0%}",
+            " ".join(places[part.llm]),
+        )
+        for part in decided.allocation.llms
+    ]
+    total = f"{decided.allocation.gpus:.1f} of {decided.cluster.gpus} GPUs"
+    screen.print(
+        table(f"Allocation: {total}", ("LLM", "replicas", "GPUs", "memory", "used", "where"), rows)
+    )
+    promises = [
+        (
+            flow.workflow,
+            f"{flow.target_rate:.3g}/s",
+            f"{flow.throughput:.3g}/s",
+            seconds(flow.latency_mean),
+            flow.bottleneck,
+        )
+        for flow in decided.prediction.workflows
+    ]
+    screen.print(
+        table(
+            "Prediction",
+            ("workflow", "target", "saturates at", "mean latency", "bottleneck"),
+            promises,
+        )
+    )
+    print_explanation(decided, screen)
+
+
+def print_explanation(decided: Plan, screen: Console) -> None:
+    """Why this plan, what else there was."""
+    for sentence in decided.explanation.summary:
+        screen.print(f"- {sentence}")
+    for other in decided.explanation.runners_up:
+        screen.print(f"- runner-up, {other.note}")
+    for skipped in decided.explanation.skipped[:5]:
+        screen.print(f"- skipped: {skipped}")
+    if len(decided.explanation.skipped) > 5:
+        screen.print(f"- and {len(decided.explanation.skipped) - 5} more skipped (see --json)")

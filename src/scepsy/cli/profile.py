@@ -1,0 +1,156 @@
+"""`scepsy profile`: measures the LLMs' engines by replaying traced calls."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from scepsy.cli.inputs import cluster_option, llms_option
+from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.core.profile import Profile
+from scepsy.engines import EngineOptions
+from scepsy.errors import BadInput
+from scepsy.profiler import Job, SweepSettings, jobs, profile
+from scepsy.profiler.jobs import DEFAULT_SHARES
+from scepsy.profiler.run import Bench
+from scepsy.store import read_cluster, read_llms, read_traces, write_record
+
+
+@click.command("profile")
+@click.argument("traces_path", metavar="TRACES", type=click.Path(path_type=Path))
+@cluster_option
+@llms_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("profile.json"), show_default=True
+)
+@click.option(
+    "--shares",
+    default=",".join(map(str, DEFAULT_SHARES)),
+    show_default=True,
+    help="GPU shares to measure at TP1; between them is interpolated.",
+)
+@click.option(
+    "--seconds",
+    "duration",
+    type=click.FloatRange(1),
+    default=6.0,
+    show_default=True,
+    help="Per rate.",
+)
+@click.option(
+    "--max-rate",
+    type=click.FloatRange(0.1),
+    default=200.0,
+    show_default=True,
+    help="Most calls per second to offer.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1),
+    default=None,
+    help="Engines at once  [default: what the GPUs hold]",
+)
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="How much faster than the real GPU an emulated engine runs.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def command(
+    traces_path: Path,
+    cluster_path: Path,
+    llms_path: Path,
+    out: Path,
+    shares: str,
+    duration: float,
+    max_rate: float,
+    parallel: int | None,
+    time_scale: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Replay the calls in TRACES against each LLM's engine, open-loop at rising rates, for every TP
+    degree and GPU share that a plan could use.
+    """
+    traces = read_traces(traces_path).traces
+    cluster = read_cluster(cluster_path)
+    todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
+    settings = SweepSettings(
+        seconds=duration, saturation_seconds=max(5.0, duration), max_rate=max_rate
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="scepsy-profile-") as logs,
+        progress(todo, quiet=as_json) as report,
+    ):
+        options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)
+        bench = Bench(traces, cluster, settings, options, Path(logs), report)
+        measured = asyncio.run(profile(todo, bench, parallel=parallel))
+    write_record(out, measured)
+    if as_json:
+        emit_json(measured)
+    else:
+        print_profile(measured, console())
+        click.echo(f"written to {out}")
+
+
+def parse_shares(text: str) -> tuple[float, ...]:
+    """Comma-separated shares in (0, 1]. Raises BadInput."""
+    try:
+        shares = tuple(sorted({float(part) for part in text.split(",")}))
+    except ValueError:
+        raise BadInput(f"--shares {text!r}: write numbers, as in 0.25,0.5,1") from None
+    if not shares or shares[0] <= 0 or shares[-1] > 1:
+        raise BadInput(f"--shares {text!r}: each must be above 0 and at most 1")
+    return shares
+
+
+class progress:
+    """A bar over the jobs, with what runs now. Yields the callback that the profiler wants."""
+
+    def __init__(self, todo: tuple[Job, ...], *, quiet: bool) -> None:
+        self._bar = Progress(
+            TextColumn("profiling"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+            console=Console(stderr=True),
+            disable=quiet,
+        )
+        self._task = self._bar.add_task("", total=sum(len(job.workflows) for job in todo), now="")
+
+    def __enter__(self) -> progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, job: Job, what: str) -> None:
+        self._bar.update(self._task, advance=what.endswith(": done"), now=f"{job} {what}")
+
+
+def print_profile(measured: Profile, screen: Console) -> None:
+    """One line per curve: throughput, and latency from idle to near saturation."""
+    rows = [
+        (
+            curve.llm,
+            curve.workflow,
+            f"TP{curve.tp}" if curve.gpu_share >= 1 else f"{curve.gpu_share:.2g} GPU",
+            f"{curve.max_throughput:.3g}/s",
+            seconds(curve.points[0].latency),
+            seconds(curve.points[-1].latency),
+            f"{max(p.noise / p.latency for p in curve.points):.1%}",
+        )
+        for curve in measured.curves
+    ]
+    columns = ("LLM", "calls of", "size", "saturates at", "idle latency", "near it", "worst noise")
+    screen.print(table("Profile", columns, rows))

@@ -1,0 +1,52 @@
+"""`scepsy status`: what a deployment is doing; exit code 6 when some of it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from scepsy.cli.inputs import name_option, state_directory, state_option
+from scepsy.cli.output import console, emit_json, json_option, table
+from scepsy.deploy import LocalBackend, Status
+from scepsy.errors import EngineFailed
+
+
+@click.command("status")
+@name_option
+@state_option
+@json_option
+def command(name: str, state: Path | None, as_json: bool) -> None:
+    """Every replica's state and counts.
+
+    The exit code is 6 when the gateway or a replica is not ready.
+    """
+    status = asyncio.run(LocalBackend(state_directory(state)).status(name))
+    if as_json:
+        emit_json(status)
+    else:
+        print_status(status)
+    if not status.healthy:
+        click.get_current_context().exit(EngineFailed.exit_code)
+
+
+def print_status(status: Status) -> None:
+    """A table of replicas."""
+    rows = [
+        (
+            replica.replica,
+            replica.size,
+            " ".join(replica.gpus),
+            replica.state,
+            "?" if replica.in_flight is None else replica.in_flight,
+            "?" if replica.served is None else replica.served,
+            "?" if replica.failed is None else replica.failed,
+            replica.pid,
+        )
+        for replica in status.replicas
+    ]
+    columns = ("replica", "size", "GPUs", "state", "in flight", "served", "failed", "pid")
+    console().print(
+        table(f"{status.name}: gateway {status.gateway} at {status.url}", columns, rows)
+    )

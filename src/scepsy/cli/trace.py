@@ -1,0 +1,114 @@
+"""`scepsy trace`: runs a program and records its LLM calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from scepsy.cli.output import console, emit_json, json_option
+from scepsy.cli.traces import print_demands
+from scepsy.drive.children import ChildResult, trace_children
+from scepsy.drive.inputs import read_lines
+from scepsy.errors import BadInput, RunsFailed
+from scepsy.gateway.config import GatewayConfig
+from scepsy.gateway.server import running
+from scepsy.store import read_traces
+from scepsy.summarize import summarize
+
+
+@click.command("trace", context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Trace directory; added to."
+)
+@click.option(
+    "--upstream",
+    envvar="OPENAI_BASE_URL",
+    required=True,
+    metavar="URL",
+    help="Where the calls go on to  [default: $OPENAI_BASE_URL]",
+)
+@click.option("--workflow", help="Name of the workflow  [default: the program's name]")
+@click.option(
+    "--each",
+    type=click.Path(path_type=Path),
+    help="Run CMD once per line of this file; {} in CMD stands for the line, else it goes last.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs at once, with --each.",
+)
+@click.option(
+    "--record-content", is_flag=True, help="Keep prompts and answers, not only their digests."
+)
+@json_option
+@click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
+def command(
+    out: Path,
+    upstream: str,
+    workflow: str | None,
+    each: Path | None,
+    jobs: int,
+    record_content: bool,
+    as_json: bool,
+    cmd: tuple[str, ...],
+) -> None:
+    """Run CMD with its LLM calls recorded.
+
+    CMD needs no change: it is pointed at a gateway by OPENAI_BASE_URL.
+
+    Each start of CMD is one run. Example:
+
+      scepsy trace --out traces --upstream http://127.0.0.1:8000 -- python agent.py "question"
+    """
+    name = workflow or program_name(cmd)
+    inputs = None if each is None else read_lines(each)
+    results = asyncio.run(_trace(out, upstream, name, inputs, jobs, record_content, cmd))
+    failed = [result for result in results if result.exit_code != 0]
+    found = read_traces(out, workflow=name)
+    if not found.traces:
+        first = f": {failed[0].stderr_tail}" if failed else ""
+        raise RunsFailed(
+            f"no LLM call of {name!r} was seen: does the program read OPENAI_BASE_URL?{first}"
+        )
+    demands = summarize(found.traces)
+    if as_json:
+        emit_json({"runs": len(results), "failed": len(failed), "demands": demands})
+    else:
+        print_demands(demands, console())
+    if failed:
+        raise RunsFailed(
+            f"{len(failed)} of {len(results)} runs failed; the first with exit code "
+            f"{failed[0].exit_code}: {failed[0].stderr_tail}"
+        )
+
+
+def program_name(cmd: Sequence[str]) -> str:
+    """The workflow's name when none is given: the script that CMD runs, without its ending."""
+    script = next((part for part in cmd if part.endswith(".py")), cmd[0])
+    return Path(script).stem
+
+
+async def _trace(
+    out: Path,
+    upstream: str,
+    workflow: str,
+    inputs: Sequence[str] | None,
+    jobs: int,
+    record_content: bool,
+    cmd: Sequence[str],
+) -> list[ChildResult]:
+    if inputs is not None and not inputs:
+        raise BadInput("--each: the file has no line")
+    config = GatewayConfig(
+        port=0, upstream=upstream, traces=str(out), record_content=record_content
+    )
+    async with running(config) as gateway:
+        return await trace_children(
+            cmd, gateway_url=gateway.url, workflow=workflow, inputs=inputs, jobs=jobs
+        )

@@ -1,0 +1,217 @@
+"""The demo's phases, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Infeasible, Plan, Target
+from scepsy.core.profile import Profile
+from scepsy.core.trace import Trace
+from scepsy.demo.even_split import even_split
+from scepsy.demo.settings import DemoSettings, Program
+from scepsy.demo.summary import Outcome, curves, llm_summaries, workflow_summaries
+from scepsy.deploy import LocalBackend
+from scepsy.drive import DriveResult
+from scepsy.drive.children import trace_children
+from scepsy.drive.inputs import read_lines
+from scepsy.engines import EngineOptions, engine_for
+from scepsy.errors import NotFound, RunsFailed, Unmeetable
+from scepsy.planner import plan
+from scepsy.predict import Pipeline, responses
+from scepsy.profiler import jobs, profile
+from scepsy.profiler.jobs import Job
+from scepsy.profiler.run import Bench
+from scepsy.report import render
+from scepsy.report.data import Report, Summary
+from scepsy.store import read_cluster, read_llms, read_traces, write_atomic, write_record
+
+OnPhase = Callable[[str], None]
+DEPLOYMENT = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Told of what goes on: phases, profiling progress, and results as they are there."""
+
+    phase: OnPhase
+    profiling: Callable[[Job, str], None]
+    traced: Callable[[Sequence[Trace]], None]
+    planned: Callable[[Plan], None]
+
+
+async def run(settings: DemoSettings, listener: Listener) -> Report:
+    """Does everything and writes `traces/`, `profile.json`, `plan.json`, `summary.json` and
+    `report.html` into `settings.out`. Whatever happens, cancellation included, no process of it is
+    left.
+
+    Raises:
+        Unmeetable: no plan meets the target rates.
+        RunsFailed: a program failed.
+    """
+    begun = time.monotonic()
+    cluster, llms = read_cluster(settings.cluster), read_llms(settings.llms)
+    targets = tuple(Target(workflow=one.workflow, rate=one.rate) for one in settings.programs)
+    even = even_split(llms, cluster, targets)
+    shutil.rmtree(settings.out, ignore_errors=True)
+    stage = Stage(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
+    try:
+        traces = await stage.trace(even)
+        measured = await stage.profile(traces, llms, cluster)
+        decided = stage.plan(traces, measured, llms, cluster, targets)
+        low, full = await stage.measure(decided, "the plan", (settings.low_rate, 1.0))
+        (even_full,) = await stage.measure(even, "an even split", (1.0,))
+    finally:
+        await stage.clear()
+    pipeline = Pipeline(decided.demands, decided.targets, responses(measured.curves))
+    outcome = Outcome(decided, even, pipeline, low, full, even_full)
+    summary = Summary(
+        workflows=workflow_summaries(outcome),
+        llms=llm_summaries(outcome),
+        seed=settings.seed,
+        seconds=time.monotonic() - begun,
+        machine=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        time_scale=settings.time_scale,
+        engines=", ".join(
+            sorted({f"{llm.engine} {engine_for(llm.engine).version()}" for llm in llms})
+        ),
+    )
+    report = Report(
+        summary=summary, plan=decided, even_split=even, profile=measured, curves=curves(outcome)
+    )
+    write_record(settings.out / "summary.json", summary)
+    write_atomic(settings.out / "report.html", render(report).encode())
+    return report
+
+
+def _options(settings: DemoSettings) -> EngineOptions:
+    return EngineOptions(seed=settings.seed, time_scale=settings.time_scale, exit_with_parent=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The phases, with what they share."""
+
+    settings: DemoSettings
+    listener: Listener
+    backend: LocalBackend
+
+    async def trace(self, even: Plan) -> tuple[Trace, ...]:
+        """Runs the unmodified programs as child processes, one process a run, on the even split."""
+        directory = self.settings.out / "traces"
+        self.listener.phase("trace: the two programs as child processes, through the gateway")
+        deployed = await self.backend.apply(even, name=DEPLOYMENT, traces=directory)
+        assert deployed.gateway is not None
+        url = deployed.gateway.url
+        async with asyncio.TaskGroup() as tasks:
+            for program in self.settings.programs:
+                tasks.create_task(self._trace_program(program, url))
+        await self.backend.down(DEPLOYMENT)
+        traces = read_traces(directory).traces
+        self.listener.traced(traces)
+        return traces
+
+    async def _trace_program(self, program: Program, url: str) -> None:
+        inputs = read_lines(program.inputs)[: self.settings.traced_runs]
+        results = await trace_children(
+            (sys.executable, str(program.script)),
+            gateway_url=url,
+            workflow=program.workflow,
+            inputs=inputs,
+            jobs=self.settings.trace_jobs,
+        )
+        failed = [result for result in results if result.exit_code != 0]
+        if failed:
+            raise RunsFailed(f"{program.script}: {failed[0].stderr_tail}")
+
+    async def profile(
+        self, traces: Sequence[Trace], llms: Sequence[LlmSpec], cluster: Cluster
+    ) -> Profile:
+        """Replays the traced calls on every (LLM, tp, share)."""
+        todo = jobs(traces, llms, cluster, self.settings.shares)
+        self.listener.phase(
+            f"profile: {len(todo)} engine configurations, by replay of the traced calls"
+        )
+        bench = Bench(
+            traces,
+            cluster,
+            self.settings.sweep,
+            self.backend.options,
+            self.settings.out / "state" / "profile",
+            self.listener.profiling,
+        )
+        measured = await profile(todo, bench, parallel=self.settings.profile_parallel)
+        write_record(self.settings.out / "profile.json", measured)
+        return measured
+
+    def plan(
+        self,
+        traces: Sequence[Trace],
+        measured: Profile,
+        llms: Sequence[LlmSpec],
+        cluster: Cluster,
+        targets: Sequence[Target],
+    ) -> Plan:
+        """Decides. Raises Unmeetable."""
+        self.listener.phase("plan: shares x TP x replicas, and where")
+        decided = plan(traces, measured, llms, cluster, targets)
+        if isinstance(decided, Infeasible):
+            raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
+        write_record(self.settings.out / "plan.json", decided)
+        self.listener.planned(decided)
+        return decided
+
+    async def measure(self, decided: Plan, what: str, loads: Sequence[float]) -> list[DriveResult]:
+        """Deploys and drives at each load, a part of the targets."""
+        self.listener.phase(
+            f"deploy {what}: {len(decided.placement.replicas)} replicas and a gateway"
+        )
+        deployed = await self.backend.apply(decided, name=DEPLOYMENT)
+        assert deployed.gateway is not None
+        results = []
+        for load in loads:
+            seconds = self.settings.duration if load >= 1 else self.settings.low_duration
+            self.listener.phase(f"drive {what}: {load:.0%} of the target rates for {seconds:g} s")
+            results.append(await self._drive(deployed.gateway.url, load, seconds))
+        await self.backend.down(DEPLOYMENT)
+        return results
+
+    async def _drive(self, url: str, load: float, seconds: float) -> DriveResult:
+        """`scepsy drive` as a process of its own: one driver, many runs at once."""
+        arguments = [program.function for program in self.settings.programs]
+        for program in self.settings.programs:
+            arguments += ["--rate", str(program.rate * load), "--inputs", str(program.inputs)]
+        arguments += ["--gateway", url, "--duration", str(seconds), "--json"]
+        arguments += ["--warmup", str(self.settings.warmup), "--seed", str(self.settings.seed)]
+        driver = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "scepsy", "drive", *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            out, err = await driver.communicate()
+        except asyncio.CancelledError:
+            driver.kill()
+            await driver.wait()
+            raise
+        if driver.returncode != 0:
+            raise RunsFailed(f"the driver failed: {err.decode(errors='replace').strip()}")
+        return msgspec.json.decode(out, type=DriveResult)
+
+    async def clear(self) -> None:
+        """Stops whatever still runs, and removes logs and state."""
+        with suppress(NotFound):
+            await self.backend.down(DEPLOYMENT)
+        shutil.rmtree(self.settings.out / "state", ignore_errors=True)

@@ -1,0 +1,143 @@
+"""Puts what was predicted beside what was measured (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from scepsy.core.plan import Allocation, Plan
+from scepsy.drive.result import DriveResult, WorkflowMeasurement
+from scepsy.explain import describe
+from scepsy.predict import Pipeline
+from scepsy.report.data import (
+    CurvePoint,
+    LlmSummary,
+    Measurement,
+    Promise,
+    WorkflowCurves,
+    WorkflowSummary,
+)
+
+STEPS = tuple(step / 20 for step in range(1, 41))
+"""Parts of the targets at which the predicted curves are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A demo's results: the plan, both pipelines' allocations and what the driver measured at each
+    load.
+    """
+
+    plan: Plan
+    even: Plan
+    pipeline: Pipeline
+    low: DriveResult
+    full: DriveResult
+    even_full: DriveResult
+
+
+def workflow_summaries(outcome: Outcome) -> tuple[WorkflowSummary, ...]:
+    """One for each workflow, in the order of the targets."""
+    return tuple(_workflow(outcome, flow.workflow) for flow in outcome.plan.prediction.workflows)
+
+
+def llm_summaries(outcome: Outcome) -> tuple[LlmSummary, ...]:
+    """One for each LLM of each workflow.
+
+    Measured utilisation is the offered load that the measured throughput makes.
+    """
+    allocation = {part.llm: part for part in outcome.plan.allocation.llms}
+    predicted = outcome.plan.prediction.utilisation
+    measured = _measured_utilisation(outcome)
+    return tuple(
+        LlmSummary(
+            llm=llm.llm,
+            workflow=demand.workflow,
+            calls=llm.calls,
+            parallelism=llm.parallelism,
+            time_share=llm.time_share.mean,
+            allocation=describe(allocation[llm.llm]),
+            predicted_utilisation=predicted[llm.llm],
+            measured_utilisation=measured[llm.llm],
+        )
+        for demand in outcome.plan.demands
+        for llm in demand.llms
+    )
+
+
+def curves(outcome: Outcome) -> tuple[WorkflowCurves, ...]:
+    """Predicted latency against rate, all workflows' rates scaled alike, with the measured points."""
+    return tuple(
+        WorkflowCurves(
+            workflow=target.workflow,
+            target_rate=target.rate,
+            predicted=_curve(outcome.pipeline, outcome.plan.allocation, target.workflow),
+            measured=(
+                measurement(outcome.low, target.workflow),
+                measurement(outcome.full, target.workflow),
+            ),
+            even_predicted=_curve(outcome.pipeline, outcome.even.allocation, target.workflow),
+            even_measured=(measurement(outcome.even_full, target.workflow),),
+        )
+        for target in outcome.plan.targets
+    )
+
+
+def measurement(result: DriveResult, workflow: str) -> Measurement:
+    """What the driver measured of one workflow."""
+    found: WorkflowMeasurement = next(f for f in result.workflows if f.workflow == workflow)
+    return Measurement(
+        offered_rate=found.offered_rate,
+        throughput=found.throughput,
+        latency_mean=found.latency_mean,
+        latency_p50=found.latency_p50,
+        latency_p99=found.latency_p99,
+        completed=found.completed,
+        failed=found.failed,
+    )
+
+
+def _workflow(outcome: Outcome, workflow: str) -> WorkflowSummary:
+    flow = next(f for f in outcome.plan.prediction.workflows if f.workflow == workflow)
+    measured = measurement(outcome.full, workflow)
+    return WorkflowSummary(
+        workflow=workflow,
+        target_rate=flow.target_rate,
+        predicted=Promise(
+            throughput=min(flow.target_rate, flow.throughput),
+            latency_mean=flow.latency_mean,
+            saturation=flow.throughput,
+        ),
+        measured=measured,
+        even_split=measurement(outcome.even_full, workflow),
+        latency_error=flow.latency_mean / measured.latency_mean - 1,
+    )
+
+
+def _measured_utilisation(outcome: Outcome) -> dict[str, float]:
+    targets = tuple(
+        msgspec.structs.replace(target, rate=measurement(outcome.full, target.workflow).throughput)
+        for target in outcome.plan.targets
+    )
+    return replace(outcome.pipeline, targets=targets).predict(outcome.plan.allocation).utilisation
+
+
+def _curve(pipeline: Pipeline, allocation: Allocation, workflow: str) -> tuple[CurvePoint, ...]:
+    points: list[CurvePoint] = []
+    for step in STEPS:
+        targets = tuple(
+            msgspec.structs.replace(target, rate=target.rate * step) for target in pipeline.targets
+        )
+        prediction = replace(pipeline, targets=targets).predict(allocation)
+        flow = next(f for f in prediction.workflows if f.workflow == workflow)
+        if math.isfinite(flow.latency_mean):
+            points.append(CurvePoint(rate=flow.target_rate, latency=flow.latency_mean))
+    return tuple(points)
+
+
+def worst_error(summaries: Sequence[WorkflowSummary]) -> float:
+    """The largest relative error of a predicted mean latency."""
+    return max(abs(summary.latency_error) for summary in summaries)

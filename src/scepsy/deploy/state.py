@@ -1,0 +1,71 @@
+"""What a deployment remembers between commands, and what its status says."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from scepsy.core.plan import Plan, Replica
+from scepsy.core.record import Record
+
+
+class RunningReplica(Record, frozen=True, kw_only=True):
+    """An engine process. `born` tells `pid` from a later process that has the same number."""
+
+    replica: Replica
+    pid: int
+    born: int
+    url: str
+    log: str
+
+
+class RunningGateway(Record, frozen=True, kw_only=True):
+    """The gateway process."""
+
+    pid: int
+    born: int
+    url: str
+    log: str
+
+
+class Deployment(Record, frozen=True, kw_only=True):
+    """A plan and the processes that serve it.
+
+    Written after every process that starts, so none is ever lost.
+    """
+
+    name: str
+    plan: Plan
+    replicas: tuple[RunningReplica, ...] = ()
+    gateway: RunningGateway | None = None
+    format: int = 1
+
+
+State = Literal["ready", "unhealthy", "dead"]
+
+
+class ReplicaStatus(Record, frozen=True, kw_only=True):
+    """One replica now. Counts are the gateway's; None where the gateway does not answer."""
+
+    replica: str
+    llm: str
+    size: str
+    gpus: tuple[str, ...]
+    state: State
+    pid: int
+    url: str
+    in_flight: int | None = None
+    served: int | None = None
+    failed: int | None = None
+
+
+class Status(Record, frozen=True, kw_only=True):
+    """A deployment now."""
+
+    name: str
+    gateway: State
+    url: str
+    replicas: tuple[ReplicaStatus, ...]
+
+    @property
+    def healthy(self) -> bool:
+        return self.gateway == "ready" and all(r.state == "ready" for r in self.replicas)

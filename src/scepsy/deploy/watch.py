@@ -1,0 +1,110 @@
+"""Asks the processes of a deployment how they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import aiohttp
+import msgspec
+
+from scepsy.deploy.state import Deployment, ReplicaStatus, RunningReplica, State, Status
+from scepsy.engines.procfs import is_alive
+from scepsy.errors import Unreachable
+from scepsy.gateway.config import Route
+
+_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
+
+
+class _Counts(msgspec.Struct):
+    """What the gateway's /scepsy/status says of one replica; its other fields do not concern us."""
+
+    replica: str
+    in_flight: int
+    served: int
+    failed: int
+
+
+class _GatewayStatus(msgspec.Struct):
+    replicas: list[_Counts]
+
+
+async def observe(deployment: Deployment) -> Status:
+    """The state of the gateway and of every replica, by process, health check and the gateway's
+    counts.
+    """
+    gateway = deployment.gateway
+    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+        counts = {} if gateway is None else await _counts(session, gateway.url)
+        states = await asyncio.gather(
+            *(_state(session, one.pid, one.born, one.url) for one in deployment.replicas)
+        )
+        front: State = "dead"
+        if gateway is not None:
+            front = await _state(session, gateway.pid, gateway.born, gateway.url)
+    return Status(
+        name=deployment.name,
+        gateway=front,
+        url="" if gateway is None else gateway.url,
+        replicas=tuple(
+            _replica_status(one, state, counts)
+            for one, state in zip(deployment.replicas, states, strict=True)
+        ),
+    )
+
+
+async def put_routes(gateway_url: str, routes: Sequence[Route]) -> None:
+    """Replaces the routes of a running gateway.
+
+    Raises Unreachable where it does not answer or refuses.
+    """
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+            session.put(
+                f"{gateway_url}/scepsy/routes", data=msgspec.json.encode(routes)
+            ) as response,
+        ):
+            if response.status != 200:
+                raise Unreachable(
+                    f"the gateway at {gateway_url} refused new routes: {await response.text()}"
+                )
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unreachable(f"the gateway at {gateway_url} does not answer: {error}") from error
+
+
+async def _counts(session: aiohttp.ClientSession, url: str) -> dict[str, _Counts]:
+    with suppress(aiohttp.ClientError, TimeoutError, msgspec.MsgspecError):
+        async with session.get(f"{url}/scepsy/status") as response:
+            status = msgspec.json.decode(await response.read(), type=_GatewayStatus)
+            return {one.replica: one for one in status.replicas}
+    return {}
+
+
+async def _state(session: aiohttp.ClientSession, pid: int, born: int, url: str) -> State:
+    if not is_alive(pid, born):
+        return "dead"
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with session.get(f"{url}/health") as response:
+            if response.status == 200:
+                return "ready"
+    return "unhealthy"
+
+
+def _replica_status(
+    one: RunningReplica, state: State, counts: Mapping[str, _Counts]
+) -> ReplicaStatus:
+    replica, count = one.replica, counts.get(one.replica.replica)
+    return ReplicaStatus(
+        replica=replica.replica,
+        llm=replica.llm,
+        size=f"TP{replica.tp}" if replica.gpu_share >= 1 else f"{replica.gpu_share:.2g} GPU",
+        gpus=tuple(f"{part.node}/{part.gpu}" for part in replica.slices),
+        state=state,
+        pid=one.pid,
+        url=one.url,
+        in_flight=None if count is None else count.in_flight,
+        served=None if count is None else count.served,
+        failed=None if count is None else count.failed,
+    )
