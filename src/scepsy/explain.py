@@ -17,17 +17,17 @@ from scepsy.core.plan import (
     Target,
     WorkflowPrediction,
 )
-from scepsy.search import Chosen
+from scepsy.search import Choice
 
 ADDED_NODE = "one-more"
 
 
 def plan(
-    chosen: Chosen,
+    chosen: Choice,
     prediction: Prediction,
     *,
-    one_more: Chosen | Infeasible,
-    one_fewer: Chosen | Infeasible,
+    one_more: Choice | Infeasible,
+    one_fewer: Choice | Infeasible,
     base: float,
 ) -> Explanation:
     """The bottleneck, what a GPU more or fewer would do, the plans that came next, and what was
@@ -35,20 +35,25 @@ def plan(
 
     `base` is the weighted latency that no allocation changes; objectives are given with it.
     """
-    objective = chosen.objective + base
+    ours = chosen.candidate.allocation
+    objective = chosen.candidate.objective + base
     summary = [_bottleneck(flow) for flow in prediction.workflows]
     summary.append(_what_if("One more GPU", one_more, objective, base))
     summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
-    if not chosen.proven_optimal:
+    if not chosen.proven:
         summary.append(
             "Fragmentation: many better allocations could not be placed; this is the best that was "
-            "found, not proven to be the best"
+            "found; none is more than "
+            f"{_percent(objective, chosen.bound + base)} better"
         )
     others = tuple(
-        _runner_up(other.allocation, other.objective + base, chosen.allocation, objective)
+        _runner_up(other.allocation, other.objective + base, ours, objective)
         for other in chosen.runners_up
     )
-    return Explanation(summary=tuple(summary), runners_up=others, skipped=chosen.skipped)
+    skipped = tuple(
+        f"{_in_words(each.candidate.allocation)}: {each.reason.reason}" for each in chosen.skipped
+    )
+    return Explanation(summary=tuple(summary), runners_up=others, skipped=skipped)
 
 
 def _runner_up(
@@ -96,6 +101,10 @@ def describe(part: LlmAllocation) -> str:
     return f"{part.replicas} x {size}"
 
 
+def _in_words(allocation: Allocation) -> str:
+    return ", ".join(f"{part.llm} {describe(part)}" for part in allocation.llms)
+
+
 def differences(ours: Allocation, theirs: Allocation) -> str:
     """What `theirs` does otherwise."""
     mine = {part.llm: describe(part) for part in ours.llms}
@@ -113,10 +122,12 @@ def _bottleneck(flow: WorkflowPrediction) -> str:
     )
 
 
-def _what_if(what: str, outcome: Chosen | Infeasible, objective: float, base: float) -> str:
+def _what_if(what: str, outcome: Choice | Infeasible, objective: float, base: float) -> str:
     if isinstance(outcome, Infeasible):
         return f"{what}: the targets could not be met ({outcome.reason})"
-    return f"{what}: {_percent(outcome.objective + base, objective)} weighted mean latency"
+    return (
+        f"{what}: {_percent(outcome.candidate.objective + base, objective)} weighted mean latency"
+    )
 
 
 def _percent(value: float, reference: float) -> str:

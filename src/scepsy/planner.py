@@ -17,7 +17,7 @@ from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 from scepsy.place import place
 from scepsy.predict import Pipeline, Response, responses
-from scepsy.search import Chosen, best_placeable, search
+from scepsy.search import Choice, best_placeable, search
 from scepsy.summarize import summarize
 
 
@@ -46,13 +46,14 @@ def plan(
     if isinstance(decision, Infeasible):
         return explain.infeasible(decision, targets, lambda scale: _meets(problem.scaled(scale)))
     pipeline = problem.pipeline
-    prediction = pipeline.predict(decision.allocation)
+    allocation = decision.candidate.allocation
+    prediction = pipeline.predict(allocation)
     return Plan(
         cluster=cluster,
         llms=problem.needed_llms,
         targets=problem.targets,
         demands=demands,
-        allocation=decision.allocation,
+        allocation=allocation,
         placement=decision.placement,
         prediction=prediction,
         explanation=explain.plan(
@@ -89,7 +90,7 @@ class Problem:
                 raise BadInput(f"LLM {name!r} is called by the traces, but the LLM file lacks it")
         return tuple(known[name] for name in self.pipeline.llms)
 
-    def decide(self) -> Chosen | Infeasible:
+    def decide(self) -> Choice | Infeasible:
         """The best allocation that can be placed."""
         found = search(
             self.needed_llms, self.cluster, self.pipeline.stage_costs, share_step=self.share_step

@@ -21,6 +21,14 @@ class Node(Record, frozen=True, kw_only=True):
     def domain_size(self) -> int:
         return self.gpus if self.nvlink_domain is None else self.nvlink_domain
 
+    @property
+    def domains(self) -> tuple[range, ...]:
+        """The GPUs of each NVLink domain; the last may be smaller."""
+        size = self.domain_size
+        return tuple(
+            range(first, min(first + size, self.gpus)) for first in range(0, self.gpus, size)
+        )
+
 
 class Cluster(Record, frozen=True, kw_only=True):
     """All the machines that a plan may use, and the memory of one of their GPUs in bytes."""

@@ -21,7 +21,7 @@ from scepsy.core.plan import (
 )
 from scepsy.errors import Unmeetable
 from scepsy.place import place
-from scepsy.search import memory_floor
+from scepsy.search import floor_bytes
 
 
 def even_split(llms: Sequence[LlmSpec], cluster: Cluster, targets: Sequence[Target]) -> Plan:
@@ -51,7 +51,7 @@ def even_split(llms: Sequence[LlmSpec], cluster: Cluster, targets: Sequence[Targ
 
 def _part(llm: LlmSpec, gpus: int, cluster: Cluster) -> LlmAllocation:
     tp = 1
-    while tp <= gpus and memory_floor(llm, tp, cluster) > 1:
+    while tp <= gpus and floor_bytes(llm, cluster, tp) > cluster.gpu_memory:
         tp *= 2
     if tp > gpus:
         raise Unmeetable(

@@ -69,7 +69,7 @@ def llm_summaries(outcome: Outcome) -> tuple[LlmSummary, ...]:
 
 
 def curves(outcome: Outcome) -> tuple[WorkflowCurves, ...]:
-    """Predicted latency against rate, all workflows' rates scaled alike, with the measured points."""
+    """Predicted latency against rate, all rates scaled alike, with the measured points."""
     return tuple(
         WorkflowCurves(
             workflow=target.workflow,

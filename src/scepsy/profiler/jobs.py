@@ -11,7 +11,7 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
-from scepsy.search import memory_floor
+from scepsy.search import floor_bytes
 
 DEFAULT_SHARES = (0.1, 0.3, 0.5, 1.0)
 
@@ -68,14 +68,25 @@ def _sizes(
     llm: LlmSpec, cluster: Cluster, shares: Sequence[float]
 ) -> list[tuple[int, float, float]]:
     """(tp, gpu_share, memory_share) that fit in memory."""
-    sizes: list[tuple[int, float, float]] = []
-    for share in sorted(shares):
-        floor = memory_floor(llm, 1, cluster)
-        if floor <= 1:
-            sizes.append((1, share, max(share, floor)))
-    tp = 2
+    found: list[tuple[int, float, float]] = []
+    tp = 1
     while tp <= min(llm.max_tp, cluster.largest_domain):
-        if memory_floor(llm, tp, cluster) <= 1:
-            sizes.append((tp, 1.0, 1.0))
+        floor = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
+        if floor <= 1 and tp == 1:
+            found += [
+                (1, share, 1.0 if share >= 1 else max(share, floor))
+                for share in _worthwhile(sorted(shares), floor)
+            ]
+        elif floor <= 1:
+            found.append((tp, 1.0, 1.0))
         tp *= 2
-    return sizes
+    return found
+
+
+def _worthwhile(shares: Sequence[float], floor: float) -> list[float]:
+    """The shares from the memory floor up, and the next below it to interpolate from.
+
+    A replica with far less compute than memory would strand the rest of its GPU's compute.
+    """
+    below = [share for share in shares if share < floor]
+    return below[-1:] + [share for share in shares if share >= floor]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from statistics import fmean
 import aiohttp
 
 from scepsy.core.cluster import Cluster
-from scepsy.core.profile import Curve, Profile
+from scepsy.core.profile import Curve, Profile, ProfilePoint
 from scepsy.core.trace import Trace
 from scepsy.engines import EngineOptions, engine_for
 from scepsy.engines.process import free_port, start, stop
@@ -35,7 +35,7 @@ class GpuPool:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @asynccontextmanager
-    async def take(self, gpus: int) -> AsyncIterator[None]:
+    async def take(self, gpus: int) -> AsyncGenerator[None]:
         async with self.changed:
             await self.changed.wait_for(lambda: self.free >= gpus)
             self.free -= gpus
@@ -119,7 +119,7 @@ async def _curve(
     typical = _typical(runs)
     bench.on_progress(job, f"{workflow}: saturation")
     top = await _saturation(replayer, job, settings)
-    points = []
+    points: list[ProfilePoint] = []
     for rate in rates(top, settings):
         bench.on_progress(job, f"{workflow}: {rate:.3g} calls/s")
         samples = await replayer.open_loop(rate, settings.seconds, rng)

@@ -1,0 +1,131 @@
+"""Runs programs as children, each as one run of a workflow, their LLM calls via a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from scepsy.drive.process import run_process
+from scepsy.errors import BadInput, NotFound
+from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER, check_name, new_run
+
+_LAST_LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """One child that has ended.
+
+    Attributes:
+        run: identifies its calls. input: what it was given, None for the command alone.
+        exit_code: negative for the signal that ended it.
+        start, end: Unix seconds.
+        stdout: what it printed; empty where that went on to our own.
+        stderr_tail: its last lines on standard error.
+    """
+
+    run: str
+    input: str | None
+    exit_code: int
+    start: float
+    end: float
+    stdout: str
+    stderr_tail: str
+
+
+async def trace_children(
+    command: Sequence[str],
+    *,
+    gateway_url: str,
+    workflow: str,
+    inputs: Sequence[str] | None = None,
+    jobs: int = 1,
+    on_progress: Callable[[ChildResult], None] | None = None,
+) -> list[ChildResult]:
+    """Starts `command` once, or once per input, at most `jobs` at once; results in order of the
+    inputs.
+
+    `{}` in the command is replaced by the input, which else becomes the last argument. A single
+    child without inputs has our standard streams; of several, output is kept. Cancelling this ends
+    every child and whatever it started in its process group.
+
+    Raises:
+        NotFound, BadInput: the command is not there, or cannot be executed.
+    """
+    check_name(workflow)
+    if not command:
+        raise BadInput("there is no command to run")
+    slots = asyncio.Semaphore(jobs)
+    given: Sequence[str | None] = [None] if inputs is None else inputs
+
+    async def one(child_input: str | None) -> ChildResult:
+        async with slots:
+            result = await _run_child(
+                arguments(command, child_input), gateway_url, workflow, child_input
+            )
+        if on_progress is not None:
+            on_progress(result)
+        return result
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            started = [tasks.create_task(one(child_input)) for child_input in given]
+    except* (NotFound, BadInput) as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in started]
+
+
+def arguments(command: Sequence[str], child_input: str | None) -> list[str]:
+    """The command with its input in place."""
+    if child_input is None:
+        return list(command)
+    if any("{}" in part for part in command):
+        return [part.replace("{}", child_input) for part in command]
+    return [*command, child_input]
+
+
+def environment(
+    base: Mapping[str, str], gateway_url: str, workflow: str, run: str
+) -> dict[str, str]:
+    """`base` changed so that LLM clients call the gateway, and say of which run they are.
+
+    The URL's path is what every client keeps, so it carries the run; the headers carry it where a
+    client is pointed elsewhere. Frameworks' own telemetry is turned off: it would go to the gateway
+    or to the Internet.
+    """
+    base_url = gateway_url.rstrip("/").removesuffix("/v1")
+    url = f"{base_url}/w/{quote(workflow, safe='')}/{quote(run, safe='')}/v1"
+    headers = f"{WORKFLOW_HEADER}: {workflow}\n{RUN_HEADER}: {run}"
+    own = base.get("OPENAI_CUSTOM_HEADERS", "").strip()
+    return {
+        "OPENAI_API_KEY": "scepsy",
+        **base,
+        "OPENAI_BASE_URL": url,
+        "OPENAI_API_BASE": url,
+        "OPENAI_CUSTOM_HEADERS": f"{own}\n{headers}".strip(),
+        "OPENAI_AGENTS_DISABLE_TRACING": "1",
+        "CREWAI_DISABLE_TELEMETRY": "true",
+        "SCEPSY_WORKFLOW": workflow,
+        "SCEPSY_RUN": run,
+    }
+
+
+async def _run_child(
+    argv: Sequence[str], gateway_url: str, workflow: str, child_input: str | None
+) -> ChildResult:
+    run, start = new_run(), time.time()
+    env = environment(os.environ, gateway_url, workflow, run)
+    finished = await run_process(argv, env, attached=child_input is None)
+    return ChildResult(
+        run=run,
+        input=child_input,
+        exit_code=finished.exit_code,
+        start=start,
+        end=time.time(),
+        stdout=finished.stdout,
+        stderr_tail="\n".join(finished.stderr.splitlines()[-_LAST_LINES:]),
+    )

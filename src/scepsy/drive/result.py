@@ -1,0 +1,65 @@
+"""What driving workflows has shown."""
+
+from __future__ import annotations
+
+from scepsy.core.record import Record
+
+
+class RunOutcome(Record, frozen=True, kw_only=True):
+    """One run: when it was due, in seconds since the measured window began, and how long after that
+    it ended. `error` says why it failed, None when it did not.
+    """
+
+    arrival: float
+    latency: float
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+
+class WorkflowMeasurement(Record, frozen=True, kw_only=True):
+    """One workflow over the measured window. Rates per second; latencies in seconds, over the runs
+    that succeeded, and NaN where none did.
+
+    Attributes:
+        offered: runs that arrived. offered_rate: the same per second.
+        completed, failed: what became of them, whenever they ended.
+        throughput: the rate at which runs leave the system with success (drive.statistics).
+        completions_per_second: successful runs that ended in the window, over its length; low by
+            the runs that were open at its end.
+        latency_growth: seconds of latency gained per second; 0 unless the load was beyond what
+            could be served.
+        standard_error: of the mean latency, from batch means.
+        runs: every measured run, in order of arrival.
+    """
+
+    workflow: str
+    offered: int
+    offered_rate: float
+    completed: int
+    failed: int
+    throughput: float
+    completions_per_second: float
+    latency_mean: float
+    latency_p50: float
+    latency_p90: float
+    latency_p99: float
+    latency_growth: float
+    standard_error: float
+    runs: tuple[RunOutcome, ...]
+
+
+class DriveResult(Record, frozen=True, kw_only=True):
+    """All workflows that were driven at once.
+
+    `lag` is the mean delay with which the driver started runs after they were due. It is part of
+    their latency: where it matters, the driver itself was too slow.
+    """
+
+    workflows: tuple[WorkflowMeasurement, ...]
+    duration: float
+    warmup: float
+    seed: int
+    lag: float

@@ -1,0 +1,49 @@
+"""One run of a workflow's function: marked, limited in time, its failure told in words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
+
+from scepsy.marking import workflow
+
+Function = Callable[..., Awaitable[object]]
+
+
+async def run_once(
+    name: str, function: Function, inputs: tuple[object, ...], seconds: float
+) -> str | None:
+    """Runs `function` as one run of workflow `name`; what went wrong, or None.
+
+    `inputs` holds at most one: a mapping gives keyword arguments, anything else the only argument.
+    """
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit, workflow(name):
+            await _call(function, inputs)
+    except TimeoutError as error:
+        return f"took longer than {seconds:g} s" if limit.expired() else _words(error)
+    except asyncio.CancelledError as error:
+        if _cancelled_from_outside():
+            raise
+        return _words(error)
+    # The function is the user's: whatever it raises is the end of its run, not of ours.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return _words(error)
+    return None
+
+
+def _call(function: Function, inputs: tuple[object, ...]) -> Awaitable[object]:
+    if inputs and isinstance(inputs[0], Mapping):
+        return function(**cast(Mapping[str, object], inputs[0]))
+    return function(*inputs)
+
+
+def _cancelled_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

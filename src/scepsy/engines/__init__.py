@@ -1,0 +1,30 @@
+"""Adapters to the engines that serve LLMs."""
+
+from __future__ import annotations
+
+from scepsy.core.llm import EngineKind
+from scepsy.engines.emulated.adapter import EmulatedEngine
+from scepsy.engines.llamacpp.adapter import LlamaCppEngine
+from scepsy.engines.process import EngineProcess, free_port, start, stop
+from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, Launch
+
+__all__ = [
+    "Capabilities",
+    "Engine",
+    "EngineOptions",
+    "EngineProcess",
+    "Launch",
+    "engine_for",
+    "free_port",
+    "start",
+    "stop",
+]
+
+
+def engine_for(kind: EngineKind) -> Engine:
+    """The adapter for one kind of engine."""
+    match kind:
+        case "emulated":
+            return EmulatedEngine()
+        case "llamacpp":
+            return LlamaCppEngine()

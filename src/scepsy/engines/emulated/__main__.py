@@ -1,0 +1,97 @@
+"""`python -m scepsy.engines.emulated`: serves one emulated LLM until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+
+import msgspec
+from aiohttp import web
+
+from scepsy.core.llm import LlmSpec
+from scepsy.engines.emulated.app import make_app
+from scepsy.engines.emulated.author import Author
+from scepsy.engines.emulated.pacer import Pacer
+from scepsy.engines.emulated.served import ServedLlm
+from scepsy.engines.procfs import end_with_parent
+from scepsy.errors import BadInput, ScepsyError
+from scepsy.sim.engine import SimulatedEngine
+from scepsy.sim.gpus import gpu_constants
+from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
+from scepsy.sim.timing import StepTimer
+
+
+def main() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    options = _parser().parse_args()
+    if options.exit_with_parent is not None:
+        end_with_parent(options.exit_with_parent)
+    try:
+        asyncio.run(_serve(_build(options), options.host, options.port))
+    except ScepsyError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: cannot listen on {options.host}:{options.port}: {error.strerror}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scepsy.engines.emulated")
+    parser.add_argument("--llm-json", required=True, help="an LlmSpec as JSON")
+    parser.add_argument("--tp", type=int, default=1)
+    parser.add_argument("--gpu-share", type=float, default=1.0)
+    parser.add_argument("--memory-share", type=float, default=1.0)
+    parser.add_argument("--gpu-type", default="h100")
+    parser.add_argument("--gpu-memory", type=float, default=80e9, help="bytes")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--time-scale", type=float, default=1.0, help="times real speed")
+    parser.add_argument("--exit-with-parent", type=int, metavar="PID")
+    return parser
+
+
+def _build(options: argparse.Namespace) -> ServedLlm:
+    """Raises BadInput for an LLM that the memory cannot hold."""
+    try:
+        spec = msgspec.json.decode(options.llm_json, type=LlmSpec)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"--llm-json: {error}") from error
+    capacity = kv_capacity(
+        spec, tp=options.tp, memory_share=options.memory_share, gpu_memory=options.gpu_memory
+    )
+    if capacity < BLOCK_TOKENS:
+        raise BadInput(
+            f"{spec.name} has {spec.weight_bytes / 1e9:.1f} GB of weights, which leave no room for "
+            f"KV cache in {options.memory_share:g} of {options.tp} GPU(s) of "
+            f"{options.gpu_memory / 1e9:g} GB"
+        )
+    gpu = gpu_constants(options.gpu_type)
+    timer = StepTimer(spec, gpu, tp=options.tp, gpu_share=options.gpu_share)
+    engine = SimulatedEngine(timer, kv_tokens=capacity, max_sequences=spec.max_sequences)
+    return ServedLlm(
+        spec=spec,
+        context=min(spec.max_context, capacity),
+        author=Author(options.seed, spec.name),
+        pacer=Pacer(engine, options.time_scale),
+    )
+
+
+async def _serve(llm: ServedLlm, host: str, port: int) -> None:
+    runner = web.AppRunner(make_app(llm), access_log=None, handler_cancellation=True)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, shutdown_timeout=0.5, backlog=1024).start()
+        logging.info("%s ready on %s:%d, KV %d tokens", llm.spec.name, host, port, llm.context)
+        stop = asyncio.Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    main()

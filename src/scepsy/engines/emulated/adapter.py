@@ -1,0 +1,74 @@
+"""The emulated engine as Scepsy starts it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import msgspec
+
+from scepsy.core.llm import EngineKind, LlmSpec
+from scepsy.engines.emulated.version import VERSION
+from scepsy.engines.protocol import Capabilities, EngineOptions, Launch
+from scepsy.sim.gpus import gpu_constants
+
+_CAPABILITIES = Capabilities(
+    ignore_eos=True,
+    token_prompts=True,
+    cached_tokens=True,
+    metrics=True,
+    json_schema=True,
+    model_check=True,
+    strict=True,
+    embeddings=True,
+    rerank=True,
+    score=True,
+    responses=True,
+    gpu_share=True,
+)
+
+
+class EmulatedEngine:
+    """Serves any LLM without its weights; shares, TP and GPU type show in its timing only."""
+
+    @property
+    def kind(self) -> EngineKind:
+        return "emulated"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _CAPABILITIES
+
+    def version(self) -> str:
+        return VERSION
+
+    def launch(  # noqa: PLR0913 - see `Engine.launch`
+        self,
+        llm: LlmSpec,
+        *,
+        tp: int,
+        gpu_share: float,
+        memory_share: float,
+        gpu_type: str,
+        gpu_memory: float,
+        port: int,
+        options: EngineOptions,
+    ) -> Launch:
+        gpu_constants(gpu_type)
+        arguments = {
+            "--llm-json": msgspec.json.encode(llm).decode(),
+            "--tp": tp,
+            "--gpu-share": gpu_share,
+            "--memory-share": memory_share,
+            "--gpu-type": gpu_type,
+            "--gpu-memory": gpu_memory,
+            "--host": options.host,
+            "--port": port,
+            "--seed": options.seed,
+            "--time-scale": options.time_scale,
+        }
+        if options.exit_with_parent:
+            arguments["--exit-with-parent"] = os.getpid()
+        flags = [text for pair in arguments.items() for text in map(str, pair)]
+        argv = (sys.executable, "-m", "scepsy.engines.emulated", *flags)
+        return Launch(argv, f"http://{options.host}:{port}")

@@ -1,0 +1,90 @@
+"""The routes of an emulated engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from scepsy.engines.emulated import info, pooling
+from scepsy.engines.emulated.chat import chat
+from scepsy.engines.emulated.completions import completions
+from scepsy.engines.emulated.refusal import Refusal
+from scepsy.engines.emulated.responses import responses
+from scepsy.engines.emulated.served import ServedLlm
+
+_log = logging.getLogger(__name__)
+
+_MAX_BODY = 64 << 20
+
+Route = Callable[[web.Request, ServedLlm], Awaitable[web.StreamResponse]]
+
+_POST: dict[str, Route] = {
+    "/v1/chat/completions": chat,
+    "/v1/completions": completions,
+    "/v1/responses": responses,
+    "/v1/embeddings": pooling.embeddings,
+    "/v1/rerank": pooling.rerank,
+    "/rerank": pooling.rerank,
+    "/v1/score": pooling.score,
+    "/score": pooling.score,
+    "/tokenize": info.tokenize,
+}
+
+_GET: dict[str, Route] = {
+    "/v1/models": info.models,
+    "/health": info.health,
+    "/version": info.version,
+    "/metrics": info.metrics,
+}
+
+
+def make_app(llm: ServedLlm) -> web.Application:
+    """The server. Its engine runs while the application does."""
+    app = web.Application(client_max_size=_MAX_BODY)
+    for path, route in _POST.items():
+        app.router.add_post(path, _handler(route, llm))
+    for path, route in _GET.items():
+        app.router.add_get(path, _handler(route, llm))
+
+    async def run_engine(_app: web.Application) -> AsyncGenerator[None, None]:
+        running = asyncio.create_task(llm.pacer.run())
+        running.add_done_callback(_end_if_failed)
+        yield
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    app.cleanup_ctx.append(run_engine)
+    return app
+
+
+def _handler(
+    route: Route, llm: ServedLlm
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await route(request, llm)
+        except Refusal as refusal:
+            return _error(refusal)
+        except (web.HTTPException, ConnectionResetError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            _log.exception("%s %s failed", request.method, request.path)
+            return _error(Refusal(f"internal error: {error!r}", status=500))
+
+    return handle
+
+
+def _error(refusal: Refusal) -> web.Response:
+    return web.Response(body=refusal.body(), status=refusal.status, content_type="application/json")
+
+
+def _end_if_failed(running: asyncio.Task[None]) -> None:
+    """As in vLLM, a dead engine core takes the server with it."""
+    if not running.cancelled() and running.exception() is not None:
+        _log.error("the engine failed", exc_info=running.exception())
+        raise SystemExit(1)

@@ -1,0 +1,89 @@
+"""POST /v1/completions."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+import msgspec
+from aiohttp import web
+
+from scepsy.engines.emulated.author import piece
+from scepsy.engines.emulated.refusal import Refusal
+from scepsy.engines.emulated.sampling import SamplingBody, sampling_of
+from scepsy.engines.emulated.served import Increment, ServedLlm
+from scepsy.engines.emulated.streaming import stream_choices
+from scepsy.engines.emulated.text import VOCABULARY, Prompt, text_prompt, token_prompt
+from scepsy.engines.emulated.wire import new_id, read_json, reply
+
+DEFAULT_MAX_TOKENS = 16
+"""OpenAI's and vLLM's for this endpoint."""
+
+
+class CompletionBody(SamplingBody, kw_only=True):
+    prompt: str | list[object]
+
+
+_decoder = msgspec.json.Decoder(CompletionBody)
+
+
+async def completions(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
+    body = read_json(await request.read(), _decoder)
+    llm.check_name(body.model)
+    llm.check_kind("generate")
+    sampling = sampling_of(body, default_max_tokens=DEFAULT_MAX_TOKENS)
+    choices = llm.choices(prompts_of(body.prompt, "prompt"), sampling, body.n or 1)
+    head: dict[str, object] = {
+        "id": new_id("cmpl", request),
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": llm.spec.name,
+    }
+    if body.stream:
+        usage_too = body.include_usage
+        return await stream_choices(request, llm, choices, head, _texts, include_usage=usage_too)
+    usage = await llm.finish(choices)
+    wholes = [_text(one.index, one.answer.text, one.answer.finish_reason) for one in choices]
+    return reply({**head, "choices": wholes, "usage": usage.wire()})
+
+
+def prompts_of(value: str | list[object], param: str) -> list[Prompt]:
+    """A string, token ids, or a list of either. Raises Refusal for anything else."""
+    if isinstance(value, str):
+        return [text_prompt(value)]
+    if not value:
+        raise Refusal(f"{param} must not be empty", param=param)
+    if all(isinstance(one, int) for one in value):
+        return [token_prompt(_ids(value, param))]
+    prompts: list[Prompt] = []
+    for one in value:
+        if isinstance(one, str):
+            prompts.append(text_prompt(one))
+        elif isinstance(one, list):
+            prompts.append(token_prompt(_ids(cast(list[object], one), param)))
+        else:
+            raise Refusal(f"{param} must be strings or lists of token ids", param=param)
+    return prompts
+
+
+def _ids(value: list[object], param: str) -> list[int]:
+    for id_ in value:
+        if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ < VOCABULARY:
+            raise Refusal(f"Token id {id_!r} is out of vocabulary", param=param)
+    return cast(list[int], value)
+
+
+def _texts(new: Increment) -> list[dict[str, object]]:
+    index, answer = new.choice.index, new.choice.answer
+    return [
+        _text(
+            index,
+            piece(answer.text, token, token + 1),
+            answer.finish_reason if token + 1 == answer.tokens else None,
+        )
+        for token in range(new.start, new.stop)
+    ]
+
+
+def _text(index: int, text: str, finish_reason: str | None) -> dict[str, object]:
+    return {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}

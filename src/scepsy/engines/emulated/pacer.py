@@ -1,0 +1,131 @@
+"""Runs a simulated engine in real time, at a multiple of its own speed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from scepsy.sim.batch import Sequence, StepResult
+from scepsy.sim.engine import SimulatedEngine
+
+_EPOLL_TICK = 1e-3
+"""An event loop on epoll wakes up to this much late; aiming half of it early leaves no bias."""
+
+_STREAM_GRAIN = 2e-3
+"""Seconds of tokens that a stream may see at once: a wake-up per token would cost too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`tokens` more of a sequence. With the last of them `cached_tokens` is known."""
+
+    tokens: int
+    cached_tokens: int | None
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Who waits for a sequence. A future costs less than a queue, and most callers want the end."""
+
+    done: asyncio.Future[int]
+    progress: asyncio.Queue[Progress] | None = None
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Lets a `SimulatedEngine` take its steps when their time has come.
+
+    Deadlines add up, so that a late wake-up shortens the next sleep and the mean speed holds on a
+    busy machine; `lag` is how late the last step was. A new sequence joins at the next boundary
+    between steps. While nothing is asked, nothing runs.
+    """
+
+    engine: SimulatedEngine
+    time_scale: float = 1.0
+    lag: float = 0.0
+    _listeners: dict[int, _Listener] = field(default_factory=dict[int, _Listener])
+    _streams: int = 0
+    _next_id: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def finish(self, tokens: int, output: int, blocks: tuple[int, ...]) -> int:
+        """Pass a sequence through the engine; how many tokens of its prompt were cached."""
+        id_, listener = self._add(tokens, output, blocks)
+        try:
+            return await listener.done
+        finally:
+            self._drop(id_)
+
+    async def stream(
+        self, tokens: int, output: int, blocks: tuple[int, ...]
+    ) -> AsyncGenerator[Progress, None]:
+        """The same, telling of every few tokens."""
+        id_, listener = self._add(tokens, output, blocks)
+        listener.progress = queue = asyncio.Queue[Progress]()
+        self._streams += 1
+        try:
+            while True:
+                progress = await queue.get()
+                yield progress
+                if progress.cached_tokens is not None:
+                    return
+        finally:
+            self._streams -= 1
+            self._drop(id_)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time()
+        while True:
+            if self.engine.idle:
+                self._news.clear()
+                await self._news.wait()
+                deadline = max(deadline, loop.time())
+            begin, step = deadline, self.engine.schedule()
+            steps = step.steps_by(_STREAM_GRAIN * self.time_scale) if self._streams else step.most
+            deadline = begin + step.duration(steps) / self.time_scale
+            if steps > 1 and await self._interrupted(deadline):
+                steps = min(steps, step.steps_by((loop.time() - begin) * self.time_scale))
+                deadline = begin + step.duration(steps) / self.time_scale
+            await self._sleep_until(deadline)
+            self.lag = max(0.0, loop.time() - deadline)
+            self._tell(self.engine.commit(step, steps))
+
+    def _add(self, tokens: int, output: int, blocks: tuple[int, ...]) -> tuple[int, _Listener]:
+        id_, self._next_id = self._next_id, self._next_id + 1
+        self.engine.add(Sequence(id_, tokens, output, blocks))
+        self._news.set()
+        listener = _Listener(asyncio.get_running_loop().create_future())
+        self._listeners[id_] = listener
+        return id_, listener
+
+    def _drop(self, id_: int) -> None:
+        """Forget a sequence; one that its caller gave up leaves the engine."""
+        if self._listeners.pop(id_, None) is not None:
+            self.engine.cancel(id_)
+
+    def _tell(self, result: StepResult) -> None:
+        cached = {done.id: done.cached_tokens for done in result.finished}
+        for id_, tokens in result.emitted:
+            listener = self._listeners.get(id_)
+            if listener is not None and listener.progress is not None:
+                listener.progress.put_nowait(Progress(tokens, cached.get(id_)))
+        for id_, tokens in cached.items():
+            listener = self._listeners.pop(id_, None)
+            if listener is not None and not listener.done.done():
+                listener.done.set_result(tokens)
+
+    async def _interrupted(self, deadline: float) -> bool:
+        """Whether somebody came before the deadline."""
+        self._news.clear()
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_at(deadline - _EPOLL_TICK / 2, self._news.set)
+        await self._news.wait()
+        alarm.cancel()
+        return loop.time() < deadline - _EPOLL_TICK / 2
+
+    async def _sleep_until(self, deadline: float) -> None:
+        delay = deadline - _EPOLL_TICK / 2 - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, delay))

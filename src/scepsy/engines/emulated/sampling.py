@@ -1,0 +1,139 @@
+"""The parameters of a generation, as requests carry them and as the emulated LLM reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from scepsy.engines.emulated.refusal import Refusal
+from scepsy.engines.emulated.schema import BadSchema, Schema, check_schema
+
+
+class JsonSchema(msgspec.Struct):
+    schema: dict[str, object] | None = None
+
+
+class ResponseFormat(msgspec.Struct):
+    type: str
+    json_schema: JsonSchema | None = None
+
+
+class StructuredOutputs(msgspec.Struct):
+    choice: list[str] | None = None
+    json: dict[str, object] | None = None
+
+
+class StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class SamplingBody(msgspec.Struct, kw_only=True):
+    """The fields that chat and completions share. Unknown ones are let through, as vLLM does."""
+
+    model: str | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    n: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    guided_choice: list[str] | None = None
+    guided_json: dict[str, object] | None = None
+    logprobs: bool | int | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What decides an answer besides the prompt. `bound` is a list of strings to choose from or a
+    JSON Schema; `digest` is over all of it, so that other parameters give other answers.
+    """
+
+    max_tokens: int | None
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    stop: tuple[str, ...] = ()
+    bound: tuple[str, ...] | Schema | None = None
+    digest: bytes = b""
+
+
+def sampling_of(body: SamplingBody, *, default_max_tokens: int | None = None) -> Sampling:
+    """Raises Refusal for values that vLLM refuses."""
+    _check(body)
+    max_tokens = body.max_completion_tokens or body.max_tokens
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    bound = _bound(body)
+    varied = (body.temperature, body.top_p, body.seed, max_tokens, body.min_tokens, stop, bound)
+    return Sampling(
+        max_tokens=default_max_tokens if max_tokens is None else max_tokens,
+        min_tokens=body.min_tokens,
+        ignore_eos=body.ignore_eos,
+        stop=tuple(text for text in stop if text),
+        bound=bound,
+        digest=msgspec.json.encode(varied),
+    )
+
+
+def _check(body: SamplingBody) -> None:
+    for param in ("max_tokens", "max_completion_tokens", "n"):
+        value: int | None = getattr(body, param)
+        if value is not None and value < 1:
+            raise Refusal(f"{param} must be at least 1, got {value}.", param=param)
+    if body.temperature is not None and body.temperature < 0:
+        raise Refusal(
+            f"temperature must be non-negative, got {body.temperature}.", param="temperature"
+        )
+    if body.top_p is not None and not 0 < body.top_p <= 1:
+        raise Refusal(f"top_p must be in (0, 1], got {body.top_p}.", param="top_p")
+    if body.min_tokens < 0:
+        raise Refusal(
+            f"min_tokens must be non-negative, got {body.min_tokens}.", param="min_tokens"
+        )
+    if body.logprobs not in (None, False):
+        raise Refusal("logprobs are not emulated", param="logprobs")
+    if body.stream_options is not None and not body.stream:
+        raise Refusal("Stream options can only be defined when `stream=True`.")
+
+
+def _bound(body: SamplingBody) -> tuple[str, ...] | Schema | None:
+    outputs = body.structured_outputs or StructuredOutputs()
+    choice = outputs.choice if outputs.choice is not None else body.guided_choice
+    if choice is not None:
+        if not choice:
+            raise Refusal("choice must not be empty", param="structured_outputs")
+        return tuple(choice)
+    schema = outputs.json if outputs.json is not None else body.guided_json
+    if body.response_format is not None:
+        schema = _schema_of(body.response_format)
+    try:
+        return None if schema is None else check_schema(schema)
+    except BadSchema as error:
+        raise Refusal(str(error), param="response_format") from error
+
+
+def _schema_of(wanted: ResponseFormat) -> Schema | None:
+    match wanted.type:
+        case "text":
+            return None
+        case "json_object":
+            return {"type": "object", "properties": {"answer": {"type": "string"}}}
+        case "json_schema":
+            if wanted.json_schema is None or wanted.json_schema.schema is None:
+                raise Refusal(
+                    "response_format of type json_schema needs json_schema.schema",
+                    param="response_format",
+                )
+            return wanted.json_schema.schema
+        case other:
+            raise Refusal(f"unknown response_format type {other!r}", param="response_format")

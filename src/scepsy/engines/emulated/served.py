@@ -1,0 +1,153 @@
+"""The LLM that one emulated engine serves: checks, answers, and the time they take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+
+from scepsy.core.llm import LlmKind, LlmSpec
+from scepsy.engines.emulated.author import Answer, Author
+from scepsy.engines.emulated.pacer import Pacer
+from scepsy.engines.emulated.refusal import Refusal
+from scepsy.engines.emulated.sampling import Sampling
+from scepsy.engines.emulated.text import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer to one prompt. `prompt_number` says which prompt of the request."""
+
+    index: int
+    prompt_number: int
+    prompt: Prompt
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Tokens `start` to `stop` of a choice. The last increment knows how much was cached."""
+
+    choice: Choice
+    start: int
+    stop: int
+    cached_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of a request. A prompt with several answers counts once."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+    def wire(self) -> dict[str, object]:
+        """As chat, completions and pooling endpoints report it."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "completion_tokens": self.completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ServedLlm:
+    """`context` is the most tokens of prompt and answer together."""
+
+    spec: LlmSpec
+    context: int
+    author: Author
+    pacer: Pacer
+
+    def check_name(self, name: str | None) -> None:
+        """Refuses another LLM's name; none at all means this one."""
+        if name is not None and name != self.spec.name:
+            raise Refusal(f"The model `{name}` does not exist.", status=404, param="model")
+
+    def check_kind(self, kind: LlmKind) -> None:
+        if self.spec.kind != kind:
+            raise Refusal(f"The model `{self.spec.name}` does not support this API ({kind}).")
+
+    def choices(self, prompts: Sequence[Prompt], sampling: Sampling, n: int) -> list[Choice]:
+        """`n` answers to each prompt. Raises Refusal for a prompt that leaves no room."""
+        made: list[Choice] = []
+        for number, prompt in enumerate(prompts):
+            room = self._room(prompt, sampling.max_tokens or 1)
+            for index in range(n):
+                answer = self.author.answer(prompt, sampling, index=index, room=room)
+                made.append(Choice(number * n + index, number, prompt, answer))
+        return made
+
+    async def finish(self, choices: Sequence[Choice]) -> Usage:
+        """Let all of them be computed."""
+        cached = await self._all(
+            self.pacer.finish(choice.prompt.tokens, choice.answer.tokens, choice.prompt.blocks)
+            for choice in choices
+        )
+        return usage_of(choices, cached)
+
+    async def increments(self, choices: Sequence[Choice]) -> AsyncGenerator[Increment, None]:
+        """What is new of any of them, as it comes."""
+        queue: asyncio.Queue[Increment] = asyncio.Queue()
+
+        async def follow(choice: Choice) -> None:
+            answer, prompt, start = choice.answer, choice.prompt, 0
+            parts = self.pacer.stream(prompt.tokens, answer.tokens, prompt.blocks)
+            async for part in parts:
+                stop = start + part.tokens
+                queue.put_nowait(Increment(choice, start, stop, part.cached_tokens))
+                start = stop
+
+        followers = [asyncio.create_task(follow(choice)) for choice in choices]
+        try:
+            left = len(followers)
+            while left:
+                increment = await queue.get()
+                left -= increment.cached_tokens is not None
+                yield increment
+        finally:
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
+
+    async def prefill(self, prompts: Sequence[Prompt]) -> Usage:
+        """Pass prompts through without an answer (embedding, reranking)."""
+        for prompt in prompts:
+            self._room(prompt, 0)
+        cached = await self._all(
+            self.pacer.finish(prompt.tokens, 0, prompt.blocks) for prompt in prompts
+        )
+        return Usage(sum(prompt.tokens for prompt in prompts), 0, sum(cached))
+
+    async def _all(self, sequences: Iterable[Coroutine[None, None, int]]) -> list[int]:
+        waiting = list(sequences)
+        if len(waiting) == 1:
+            return [await waiting[0]]
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(one) for one in waiting]
+        return [task.result() for task in running]
+
+    def _room(self, prompt: Prompt, output: int) -> int:
+        if prompt.tokens == 0:
+            raise Refusal("The prompt cannot be empty.", param="prompt")
+        if prompt.tokens + output > self.context:
+            raise Refusal(
+                f"This model's maximum context length is {self.context} tokens. However, you "
+                f"requested {output} output tokens and your prompt contains {prompt.tokens} input "
+                "tokens. Please reduce the length of the input prompt or the number of requested "
+                "output tokens.",
+                param="input_tokens",
+            )
+        return self.context - prompt.tokens
+
+
+def usage_of(choices: Sequence[Choice], cached: Sequence[int]) -> Usage:
+    """`cached` are the cached prompt tokens of each choice; the first of a prompt speaks for it."""
+    first = {choice.prompt_number: i for i, choice in reversed(list(enumerate(choices)))}
+    return Usage(
+        sum(choices[i].prompt.tokens for i in first.values()),
+        sum(choice.answer.tokens for choice in choices),
+        sum(cached[i] for i in first.values()),
+    )

@@ -1,0 +1,7 @@
+"""The version that an emulated engine reports: Scepsy's own."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+VERSION = version("scepsy")

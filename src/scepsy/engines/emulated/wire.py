@@ -1,0 +1,56 @@
+"""Reads JSON bodies and writes JSON and server-sent events."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from scepsy.engines.emulated.refusal import Refusal
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+
+
+def read_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Raises Refusal for what is not JSON, lacks a field, or has one of the wrong type."""
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise Refusal(f"Invalid request: {error}", param=_param(str(error))) from error
+    except UnicodeDecodeError as error:
+        raise Refusal(f"The body is not UTF-8: {error}") from error
+
+
+def reply(body: object) -> web.Response:
+    return web.Response(body=_encoder.encode(body), content_type="application/json")
+
+
+def event(body: object, *, name: str | None = None) -> bytes:
+    """One server-sent event."""
+    head = b"" if name is None else b"event: " + name.encode() + b"\n"
+    return head + b"data: " + _encoder.encode(body) + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+async def open_stream(request: web.Request) -> web.StreamResponse:
+    headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    return response
+
+
+def new_id(prefix: str, request: web.Request) -> str:
+    """From the caller's X-Request-Id where there is one."""
+    return f"{prefix}-{request.headers.get('X-Request-Id') or uuid.uuid4().hex}"
+
+
+def _param(message: str) -> str | None:
+    """The field that msgspec complains of: its messages end in "- at `$.field`"."""
+    _, found, path = message.rpartition("`$.")
+    return path.rstrip("`") if found else None

@@ -1,0 +1,72 @@
+"""The llama.cpp engine as Scepsy starts it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+
+from scepsy.core.llm import EngineKind, LlmSpec
+from scepsy.engines.protocol import Capabilities, EngineOptions, Launch
+from scepsy.errors import BadInput, NotFound
+
+_CAPABILITIES = Capabilities(
+    ignore_eos=True,
+    token_prompts=True,
+    cached_tokens=True,
+    json_schema=True,
+    embeddings=True,
+)
+
+
+class LlamaCppEngine:
+    """Serves a GGUF file on the CPU, on one thread.
+
+    A GPU share, a memory share and a TP degree cannot be enforced there and are ignored: good for
+    proving that a plan runs against a real engine, not for judging its speed.
+    """
+
+    @property
+    def kind(self) -> EngineKind:
+        return "llamacpp"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _CAPABILITIES
+
+    def version(self) -> str:
+        try:
+            return metadata.version("xllamacpp")
+        except metadata.PackageNotFoundError:
+            raise NotFound("the llama.cpp engine needs the llamacpp extra of scepsy") from None
+
+    def launch(  # noqa: PLR0913 - see `Engine.launch`
+        self,
+        llm: LlmSpec,
+        *,
+        tp: int,
+        gpu_share: float,
+        memory_share: float,
+        gpu_type: str,
+        gpu_memory: float,
+        port: int,
+        options: EngineOptions,
+    ) -> Launch:
+        if llm.model_path is None:
+            raise BadInput(f"LLM {llm.name!r}: the llama.cpp engine needs model_path, a GGUF file")
+        arguments: dict[str, object] = {
+            "--model-path": llm.model_path,
+            "--alias": llm.name,
+            "--host": options.host,
+            "--port": port,
+            "--threads": 1,
+            "--parallel": llm.max_sequences,
+            "--ctx": llm.max_context,
+        }
+        if options.exit_with_parent:
+            arguments["--exit-with-parent"] = os.getpid()
+        flags = [text for pair in arguments.items() for text in map(str, pair)]
+        if llm.kind != "generate":
+            flags.append("--embedding" if llm.kind == "embed" else "--reranking")
+        argv = (sys.executable, "-m", "scepsy.engines.llamacpp", *flags)
+        return Launch(argv, f"http://{options.host}:{port}")

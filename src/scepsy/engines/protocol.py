@@ -1,0 +1,101 @@
+"""What Scepsy asks of an engine: its command line, and what it can be relied on for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scepsy.core.llm import EngineKind, LlmSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an engine does beyond answering chat and completions.
+
+    Attributes:
+        ignore_eos: `ignore_eos` with `max_tokens` gives exactly so many tokens.
+        token_prompts: a prompt may be a list of token ids.
+        cached_tokens: usage tells how much of the prompt was in the prefix cache.
+        metrics: GET /metrics has vLLM's names.
+        json_schema: an answer can be bound to a JSON Schema.
+        model_check: an unknown model name is refused with 404.
+        strict: refuses the malformed requests that vLLM refuses, max_tokens of 0 or -1 included.
+        embeddings, rerank, score, responses: serves these endpoints (with an LLM of that kind).
+        gpu_share: a share of a GPU's compute below one slows it down accordingly.
+    """
+
+    ignore_eos: bool = False
+    token_prompts: bool = False
+    cached_tokens: bool = False
+    metrics: bool = False
+    json_schema: bool = False
+    model_check: bool = False
+    strict: bool = False
+    embeddings: bool = False
+    rerank: bool = False
+    score: bool = False
+    responses: bool = False
+    gpu_share: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A command that starts one engine, where it will listen, and what its environment needs."""
+
+    argv: tuple[str, ...]
+    url: str
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """How to run an engine, whatever it serves.
+
+    Attributes:
+        seed: of whatever is drawn at random.
+        time_scale: how many times faster than the real thing an emulated engine runs.
+        host: address to listen on.
+        exit_with_parent: end with the process that started it; otherwise it outlives that.
+    """
+
+    seed: int = 0
+    time_scale: float = 1.0
+    host: str = "127.0.0.1"
+    exit_with_parent: bool = False
+
+
+class Engine(Protocol):
+    """An adapter to one kind of engine. It knows the engine; it starts nothing.
+
+    Every engine speaks the OpenAI API over HTTP in vLLM's dialect, answers GET /health with 200
+    once it can serve, and ends on SIGTERM.
+    """
+
+    @property
+    def kind(self) -> EngineKind: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def version(self) -> str:
+        """The version that would be launched. Raises NotFound where none is installed."""
+        ...
+
+    def launch(  # noqa: PLR0913 - the five numbers are what a plan says of a replica
+        self,
+        llm: LlmSpec,
+        *,
+        tp: int,
+        gpu_share: float,
+        memory_share: float,
+        gpu_type: str,
+        gpu_memory: float,
+        port: int,
+        options: EngineOptions,
+    ) -> Launch:
+        """The command for one replica of `llm`. `gpu_memory` in bytes per GPU.
+
+        Raises BadInput for an LLM that this engine cannot serve.
+        """
+        ...

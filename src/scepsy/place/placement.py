@@ -1,0 +1,126 @@
+"""Allocation x cluster -> placement, hierarchically: whole GPUs across nodes, then fractions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice, repeat
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.plan import (
+    Allocation,
+    Infeasible,
+    LlmAllocation,
+    Placement,
+    Replica,
+    Slice,
+)
+from scepsy.place.domains import Domains, Gpu
+from scepsy.place.packing import WHOLE, Kind, Leftover, Load, pack
+
+
+def place(allocation: Allocation, cluster: Cluster) -> Placement | Infeasible:
+    """Puts every replica somewhere, filling no GPU above one in compute or memory.
+
+    Largest TP first, each replica whole inside the NVLink domain that it leaves least free; then
+    fractions packed densely onto the GPUs that are left over in domains already begun. So whole
+    GPUs and whole domains stay free. Deterministic. Infeasible names the replica that did not fit
+    and what was left. A replica over several GPUs gets them to itself.
+    """
+    whole = [part for part in allocation.llms if not _fractional(part)]
+    alike = _alike(part for part in allocation.llms if _fractional(part))
+    kinds = [Kind(*shares, sum(part.replicas for part in same)) for shares, same in alike.items()]
+    left = cluster.gpus - sum(part.tp * part.replicas for part in whole)
+    loads = pack(kinds, max(left, 0))
+    if isinstance(loads, Leftover):
+        return _no_room(list(alike.values())[loads.kind], loads, max(left, 0))
+    domains = Domains(cluster)
+    groups = _place_whole(whole, domains)
+    if isinstance(groups, Infeasible):
+        return groups
+    groups.update(_spread(list(alike.values()), loads, tuple(domains.free())))
+    return Placement(
+        replicas=tuple(
+            _replica(part, number, group)
+            for part in allocation.llms
+            for number, group in enumerate(groups[part.llm])
+        )
+    )
+
+
+def _fractional(part: LlmAllocation) -> bool:
+    return part.tp == 1 and part.gpu_share < 1
+
+
+def _alike(parts: Iterable[LlmAllocation]) -> dict[tuple[int, int], list[LlmAllocation]]:
+    """Parts by their compute and memory in packing units: replicas of equal shares are alike."""
+    alike: dict[tuple[int, int], list[LlmAllocation]] = {}
+    for part in parts:
+        shares = round(part.gpu_share * WHOLE), round(part.memory_share * WHOLE)
+        alike.setdefault(shares, []).append(part)
+    return alike
+
+
+def _place_whole(
+    parts: Sequence[LlmAllocation], domains: Domains
+) -> dict[str, list[tuple[Gpu, ...]]] | Infeasible:
+    groups: dict[str, list[tuple[Gpu, ...]]] = {part.llm: [] for part in parts}
+    for part in sorted(parts, key=lambda part: (-part.tp, part.llm)):
+        for number in range(part.replicas):
+            group = domains.take(part.tp)
+            if group is None:
+                left = len(list(domains.free()))
+                return Infeasible(
+                    "gpus" if left < part.tp else "nvlink_domain",
+                    f"replica {part.llm}-{number} needs {part.tp} GPUs in one NVLink domain; "
+                    f"{left} are left, at most {domains.largest_free} in one domain",
+                )
+            groups[part.llm].append(group)
+    return groups
+
+
+def _spread(
+    alike: Sequence[Sequence[LlmAllocation]], loads: Sequence[Load], gpus: Sequence[Gpu]
+) -> dict[str, list[tuple[Gpu, ...]]]:
+    """The GPU of every fractional replica: loads go to GPUs in order, LLMs take turns in theirs."""
+    groups: dict[str, list[tuple[Gpu, ...]]] = {part.llm: [] for same in alike for part in same}
+    queues = [chain.from_iterable(repeat(p.llm, p.replicas) for p in same) for same in alike]
+    targets = iter(gpus)
+    for load in loads:
+        for gpu in islice(targets, load.bins):
+            for queue, count in zip(queues, load.counts, strict=True):
+                for llm in islice(queue, count):
+                    groups[llm].append((gpu,))
+    return groups
+
+
+def _replica(part: LlmAllocation, number: int, group: Sequence[Gpu]) -> Replica:
+    return Replica(
+        replica=f"{part.llm}-{number}",
+        llm=part.llm,
+        tp=part.tp,
+        slices=tuple(
+            Slice(
+                node=gpu.node,
+                gpu=gpu.index,
+                gpu_share=part.gpu_share,
+                memory_share=part.memory_share,
+            )
+            for gpu in group
+        ),
+    )
+
+
+def _no_room(same: Sequence[LlmAllocation], leftover: Leftover, gpus: int) -> Infeasible:
+    part = same[-1]
+    needed = (
+        f"replica {part.llm}-{max(0, part.replicas - leftover.count)} needs {part.gpu_share:g} of "
+        f"a GPU and {part.memory_share:g} of its memory"
+    )
+    if not gpus:
+        return Infeasible("gpus", f"{needed}; no GPU is left")
+    return Infeasible(
+        "memory" if part.memory_share > part.gpu_share else "gpus",
+        f"{needed}; {gpus} GPUs are left for fractions, none with more than "
+        f"{leftover.compute / WHOLE:.2g} of its compute and {leftover.memory / WHOLE:.2g} of its "
+        "memory",
+    )

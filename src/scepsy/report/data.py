@@ -1,0 +1,103 @@
+"""What a report shows: a plan, what it promised, what was measured."""
+
+from __future__ import annotations
+
+from scepsy.core.plan import Plan
+from scepsy.core.profile import Profile
+from scepsy.core.record import Record
+
+
+class Promise(Record, frozen=True, kw_only=True):
+    """What was predicted of a workflow at its target: runs per second, seconds.
+
+    `saturation` is the rate at which its bottleneck saturates.
+    """
+
+    throughput: float
+    latency_mean: float
+    saturation: float
+
+
+class Measurement(Record, frozen=True, kw_only=True):
+    """What was measured of a workflow: runs per second, seconds, numbers of runs."""
+
+    offered_rate: float
+    throughput: float
+    latency_mean: float
+    latency_p50: float
+    latency_p99: float
+    completed: int
+    failed: int
+
+
+class WorkflowSummary(Record, frozen=True, kw_only=True):
+    """One workflow: target, promise, measurement under the plan and under an even split of the
+    GPUs.
+
+    `latency_error` is predicted over measured mean latency, less one.
+    """
+
+    workflow: str
+    target_rate: float
+    predicted: Promise
+    measured: Measurement
+    even_split: Measurement
+    latency_error: float
+
+
+class LlmSummary(Record, frozen=True, kw_only=True):
+    """One LLM of one workflow, and its allocation.
+
+    `utilisation` is of the LLM's capacity, over all workflows.
+    """
+
+    llm: str
+    workflow: str
+    calls: float
+    parallelism: float
+    time_share: float
+    allocation: str
+    predicted_utilisation: float
+    measured_utilisation: float
+
+
+class Summary(Record, frozen=True, kw_only=True):
+    """The numbers of a demo run; `summary.json`."""
+
+    workflows: tuple[WorkflowSummary, ...]
+    llms: tuple[LlmSummary, ...]
+    seed: int
+    seconds: float
+    machine: str
+    time_scale: float
+    engines: str
+
+
+class CurvePoint(Record, frozen=True, kw_only=True):
+    """Mean latency in seconds at an offered rate in runs per second."""
+
+    rate: float
+    latency: float
+
+
+class WorkflowCurves(Record, frozen=True, kw_only=True):
+    """Throughput-latency curves of one workflow: predicted and measured under the plan and the even
+    split.
+    """
+
+    workflow: str
+    target_rate: float
+    predicted: tuple[CurvePoint, ...]
+    measured: tuple[Measurement, ...]
+    even_predicted: tuple[CurvePoint, ...]
+    even_measured: tuple[Measurement, ...]
+
+
+class Report(Record, frozen=True, kw_only=True):
+    """Everything that the HTML report draws."""
+
+    summary: Summary
+    plan: Plan
+    even_split: Plan
+    profile: Profile
+    curves: tuple[WorkflowCurves, ...]

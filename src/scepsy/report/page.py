@@ -1,0 +1,113 @@
+"""Everything on the page, as the template wants it (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scepsy.core.plan import Allocation, Plan
+from scepsy.report import gpumap, loadcurves, profilecurves, result, shares, wording
+from scepsy.report.chart import Chart
+from scepsy.report.data import LlmSummary, Report, WorkflowSummary
+from scepsy.report.mapshapes import SMALL, GpuMap
+from scepsy.report.palette import colours
+from scepsy.report.profilecurves import size
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A plan that came next."""
+
+    allocation: str
+    objective: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the template fills in. `colours` maps LLMs to CSS classes."""
+
+    headline: str
+    facts: tuple[str, ...]
+    cards: tuple[result.Card, ...]
+    load_charts: tuple[Chart, ...]
+    plan_map: GpuMap
+    even_map: GpuMap
+    even_allocation: str
+    colours: Mapping[str, str]
+    bars: tuple[shares.Bar, ...]
+    profile_charts: tuple[Chart, ...]
+    workflows: tuple[WorkflowSummary, ...]
+    llms: tuple[LlmSummary, ...]
+    why: tuple[str, ...]
+    others: tuple[Other, ...]
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def page(report: Report, version: str) -> Page:
+    """Lays out `report`; `version` is Scepsy's."""
+    plan, even = report.plan, report.even_split
+    by_llm = colours([llm.name for llm in plan.llms])
+    return Page(
+        headline=result.headline(report),
+        facts=_facts(plan),
+        cards=result.cards(report.summary.workflows),
+        load_charts=tuple(loadcurves.chart(curves) for curves in report.curves),
+        plan_map=gpumap.gpu_map(plan.cluster, plan.placement, by_llm),
+        even_map=gpumap.gpu_map(even.cluster, even.placement, by_llm, SMALL),
+        even_allocation=describe(even.allocation),
+        colours=by_llm,
+        bars=shares.bars(plan.demands, by_llm),
+        profile_charts=profilecurves.charts(report.profile, plan, by_llm),
+        workflows=report.summary.workflows,
+        llms=report.summary.llms,
+        why=plan.explanation.summary,
+        others=tuple(
+            Other(describe(other.allocation), wording.seconds(other.objective), other.note)
+            for other in plan.explanation.runners_up
+        ),
+        skipped=plan.explanation.skipped,
+        notes=_notes(report, version),
+    )
+
+
+def describe(allocation: Allocation) -> str:
+    """All LLMs' allocations in one line."""
+    return ", ".join(
+        f"{part.llm} {part.replicas} × {size(part.tp, part.gpu_share)}" for part in allocation.llms
+    )
+
+
+def _facts(plan: Plan) -> tuple[str, ...]:
+    replicas = len(plan.placement.replicas)
+    return (
+        wording.count(len(plan.llms), "LLM"),
+        wording.count(replicas, "replica"),
+        wording.count(len(plan.cluster.nodes), "node"),
+        f"{wording.share(plan.allocation.gpus)} of {wording.count(plan.cluster.gpus, 'GPU')} used",
+        f"weighted mean latency {wording.seconds(plan.prediction.objective)}",
+    )
+
+
+def _notes(report: Report, version: str) -> tuple[str, ...]:
+    summary = report.summary
+    kinds = {llm.engine for llm in report.plan.llms}
+    emulated = (
+        "Engines are emulated: separate processes that speak the OpenAI API and take the time that "
+        "a model of the GPUs says. No GPU was used."
+        if "emulated" in kinds
+        else f"Engines: {', '.join(sorted(kinds))}."
+    )
+    pace = (
+        f"Emulated GPUs ran {summary.time_scale:g}× as fast as real ones; all times "
+        "here are seconds of the wall clock."
+    )
+    profiled = sorted({curve.engine for curve in report.profile.curves})
+    return (
+        emulated,
+        *((pace,) if summary.time_scale != 1 and "emulated" in kinds else ()),
+        f"Machine: {summary.machine}. Seed {summary.seed}. The whole took "
+        f"{wording.seconds(summary.seconds)}.",
+        f"Scepsy {version}; engines: {summary.engines}; profiled on: {', '.join(profiled)}.",
+    )

@@ -1,0 +1,61 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+
+def seconds(value: float) -> str:
+    """A duration: three digits and a unit. Empty measurements are a dash, saturation is a sign."""
+    if not math.isfinite(value):
+        return _not_finite(value)
+    if abs(value) >= 1:
+        return f"{digits(value)} s"
+    return f"{digits(value * 1e3)} ms" if abs(value) >= 1e-3 else f"{digits(value * 1e6)} µs"
+
+
+def rate(value: float, unit: str = "runs/s") -> str:
+    """Events per second."""
+    return f"{digits(value)} {unit}"
+
+
+def percent(value: float) -> str:
+    """A part of one; a digit more where it is small."""
+    if not math.isfinite(value):
+        return _not_finite(value)
+    return f"{value:.1%}" if 0 < abs(value) < 0.0995 else f"{value:.0%}"
+
+
+def signed_percent(value: float) -> str:
+    """A relative error."""
+    return f"{value:+.1%}".replace("-", "−") if math.isfinite(value) else _not_finite(value)
+
+
+def times(value: float) -> str:
+    """A ratio."""
+    return f"{digits(value)}×"
+
+
+def share(value: float) -> str:
+    """A part of a GPU, without trailing zeros."""
+    return f"{value:.3g}"
+
+
+def digits(value: float) -> str:
+    """Three significant digits, trailing zeros kept, never in powers of ten below a million."""
+    if not math.isfinite(value):
+        return _not_finite(value)
+    if value == 0:
+        return "0"
+    before = math.floor(math.log10(abs(value))) + 1
+    text = f"{value:,.{max(0, 3 - before)}f}" if -6 < before <= 6 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 GPU", "8 GPUs", which no line break parts."""
+    return f"{number:,}\N{NO-BREAK SPACE}{noun}{'' if number == 1 else 's'}"
+
+
+def _not_finite(value: float) -> str:
+    return "–" if math.isnan(value) else "∞"

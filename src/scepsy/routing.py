@@ -1,0 +1,56 @@
+"""Which replica takes the next call; the gateway and the simulator both ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaLoad:
+    """What is known of a replica when a call is to be placed.
+
+    Attributes:
+        replica: its name.
+        in_flight: calls sent to it and not yet answered.
+        capacity: its speed relative to the other replicas of the same LLM; positive.
+        healthy: whether it may be sent anything.
+    """
+
+    replica: str
+    in_flight: int
+    capacity: float = 1.0
+    healthy: bool = True
+
+
+def choose(
+    replicas: Sequence[ReplicaLoad],
+    *,
+    affinity: str | None = None,
+    turn: int = 0,
+    tried: Collection[str] = (),
+) -> int | None:
+    """Index of the replica that gets the next call; None when none may.
+
+    The least loaded one, counting this call, relative to its capacity. Between equals, calls with
+    the same `affinity` (those of one run, which share prompt prefixes) go to the same replica by
+    rendezvous hashing, so few move when a replica comes or goes; calls without go round by `turn`.
+    `tried` names replicas that have failed this call.
+    """
+    open_to = [
+        index for index, one in enumerate(replicas) if one.healthy and one.replica not in tried
+    ]
+    if not open_to:
+        return None
+    loads = [(replicas[index].in_flight + 1) / replicas[index].capacity for index in open_to]
+    least = min(loads)
+    equals = [index for index, load in zip(open_to, loads, strict=True) if load == least]
+    if affinity is None or len(equals) == 1:
+        return equals[turn % len(equals)]
+    return max(equals, key=lambda index: _weight(affinity, replicas[index].replica))
+
+
+def _weight(affinity: str, replica: str) -> bytes:
+    """Rendezvous weight: uniform for each pair, and independent between replicas."""
+    return blake2b(f"{affinity}\0{replica}".encode(), digest_size=8).digest()

@@ -1,0 +1,17 @@
+"""Exact search for the allocation of least cost."""
+
+from scepsy.search.exact import Candidate, Search, search
+from scepsy.search.options import StageCosts
+from scepsy.search.placeable import Choice, Skipped, best_placeable
+from scepsy.search.space import floor_bytes
+
+__all__ = [
+    "Candidate",
+    "Choice",
+    "Search",
+    "Skipped",
+    "StageCosts",
+    "best_placeable",
+    "floor_bytes",
+    "search",
+]

@@ -1,0 +1,196 @@
+"""Hands allocations to placement, cheapest first, until one fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import inf
+
+from scepsy.core.plan import Allocation, Infeasible, Placement
+from scepsy.search.exact import Candidate, Search
+from scepsy.search.measure import cautious
+from scepsy.search.sharpen import sharpened
+
+Place = Callable[[Allocation], Placement | Infeasible]
+
+PATIENCE = 8
+"""Refusals by placement before a sharper measure, or fewer GPUs, are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An allocation that placement refused."""
+
+    candidate: Candidate
+    reason: Infeasible
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The cheapest allocation that could be placed.
+
+    Attributes:
+        skipped: those that placement refused, in the order in which they were tried.
+        runners_up: the next that could be placed.
+        bound: weighted seconds; whatever costs less was refused by placement or cannot fit.
+        proven: whether the chosen one is the optimum. If not, `bound` says how far it may be off.
+    """
+
+    candidate: Candidate
+    placement: Placement
+    skipped: tuple[Skipped, ...]
+    runners_up: tuple[Candidate, ...]
+    bound: float
+    proven: bool
+
+
+def best_placeable(
+    found: Search, place: Place, *, limit: int = 500, runners_up: int = 3
+) -> Choice | Infeasible:
+    """The cheapest candidate that `place` accepts, and the next few.
+
+    Where fragmentation makes candidates fail, an incumbent is sought among allocations that pack
+    well, and the candidates cheaper than it are tried, about `limit` of them. Optimal unless that
+    limit is reached; the result says whether it is proven, and how far from optimal it may be.
+    """
+    ledger = _Ledger(place)
+    walk = _Walk(found, ledger)
+    fitting = walk.next_fitting(PATIENCE)
+    while fitting is None and not walk.exhausted:
+        tighter = sharpened(found, walk.last.allocation)
+        if tighter is None:
+            break
+        found, walk = tighter, _Walk(tighter, ledger)
+        fitting = walk.next_fitting(PATIENCE)
+    incumbent = _Outcome(fitting, walk)
+    if fitting is None and not walk.exhausted:
+        incumbent = _incumbent(found, ledger)
+        fitting = walk.next_fitting(limit, below=incumbent.objective)
+    settled = walk.exhausted or walk.reached >= incumbent.objective
+    chosen = _Outcome(fitting, walk) if fitting is not None else incumbent
+    if chosen.candidate is None:
+        return ledger.refusal()
+    proven = fitting is not None or settled
+    return Choice(
+        candidate=chosen.candidate,
+        placement=ledger.placements[chosen.candidate.allocation],
+        skipped=tuple(ledger.skipped.values()),
+        runners_up=tuple(chosen.walk.further(runners_up)),
+        bound=chosen.candidate.objective if proven else walk.reached,
+        proven=proven,
+    )
+
+
+def _incumbent(found: Search, ledger: _Ledger) -> _Outcome:
+    """The better of what fits when parts of GPUs weigh cautiously, and when GPUs are fewer."""
+    space = found.space
+    confined = [
+        _confined(found.by(measure), ledger)
+        for measure in (cautious(space.cluster, space.grain), found.measure)
+    ]
+    return min(confined, key=lambda outcome: outcome.objective)
+
+
+def _confined(found: Search, ledger: _Ledger) -> _Outcome:
+    """The first candidate that fits on the least reduction of GPUs, by doubling and halving."""
+    measure, most = found.measure, found.measure.capacity - found.least
+
+    def attempt(fewer: int) -> _Outcome:
+        smaller = found.by(replace(measure, capacity=measure.capacity - fewer))
+        walk = _Walk(smaller, ledger)
+        return _Outcome(walk.next_fitting(PATIENCE), walk)
+
+    refused, fewer = 0, 0
+    outcome = attempt(fewer)
+    while outcome.candidate is None and fewer < most:
+        refused = fewer
+        fewer = min(max(2 * fewer, measure.scale // found.space.grain), most)
+        outcome = attempt(fewer)
+    while outcome.candidate is not None and fewer - refused > max(1, fewer // 8):
+        middle = (refused + fewer) // 2
+        better = attempt(middle)
+        if better.candidate is None:
+            refused = middle
+        else:
+            fewer, outcome = middle, better
+    return outcome
+
+
+class _Ledger:
+    """What placement answered, so that nothing is asked twice."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.placements: dict[Allocation, Placement] = {}
+        self.skipped: dict[Allocation, Skipped] = {}
+
+    def fits(self, candidate: Candidate) -> bool:
+        allocation = candidate.allocation
+        if allocation not in self.placements and allocation not in self.skipped:
+            answer = self._place(allocation)
+            if isinstance(answer, Infeasible):
+                self.skipped[allocation] = Skipped(candidate, answer)
+            else:
+                self.placements[allocation] = answer
+        return allocation in self.placements
+
+    def refusal(self) -> Infeasible:
+        """Placement's own reason for the cheapest candidate; every candidate was refused."""
+        refused = list(self.skipped.values())
+        return Infeasible(
+            "placement",
+            f"none of {len(refused)} allocations can be placed; the cheapest: "
+            f"{refused[0].reason.reason}",
+        )
+
+
+class _Walk:
+    """The candidates of one search, handed to placement in turn.
+
+    `last` was handed over last; `reached` is the highest cost seen; `exhausted` says that there
+    are no more candidates.
+    """
+
+    def __init__(self, found: Search, ledger: _Ledger) -> None:
+        self._candidates = found.candidates()
+        self._ledger = ledger
+        self.last = Candidate(Allocation(llms=()), -inf)
+        self.exhausted = False
+
+    @property
+    def reached(self) -> float:
+        return self.last.objective
+
+    def next_fitting(self, tries: int, below: float = inf) -> Candidate | None:
+        """The next that fits and costs less than `below`, giving up after `tries`."""
+        for _ in range(tries):
+            candidate = next(self._candidates, None)
+            if candidate is None:
+                self.exhausted = True
+                return None
+            self.last = candidate
+            if candidate.objective >= below:
+                return None
+            if self._ledger.fits(candidate):
+                return candidate
+        return None
+
+    def further(self, wanted: int) -> Iterator[Candidate]:
+        """Up to `wanted` more that fit, without looking far."""
+        for _ in range(wanted):
+            fitting = self.next_fitting(PATIENCE)
+            if fitting is None:
+                return
+            yield fitting
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A candidate that fits, if any, and the walk that found it."""
+
+    candidate: Candidate | None
+    walk: _Walk
+
+    @property
+    def objective(self) -> float:
+        return inf if self.candidate is None else self.candidate.objective

@@ -1,0 +1,157 @@
+"""Enumerates the options of every LLM on a cluster, and says why others are not offered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Infeasible
+from scepsy.errors import BadInput
+from scepsy.search.dominance import undominated
+from scepsy.search.options import Ints, Options, Shape, StageCosts
+
+GENERATE_OVERHEAD = 2e9
+OTHER_OVERHEAD = 1e9
+OVERHEAD_SHARE = 0.03
+"""An engine's own memory per GPU (CUDA context, graphs, activations), in bytes, but never more than
+this part of a GPU, so that small GPUs are not written off."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """What the search chooses from: undominated options per LLM, in the order of the LLMs' names.
+
+    `offered` counts each LLM's options before dominance; `reasons` says what was left out and why.
+    """
+
+    cluster: Cluster
+    grain: int
+    options: tuple[Options, ...]
+    offered: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+def space(
+    llms: Sequence[LlmSpec], cluster: Cluster, stage_costs: StageCosts, share_step: float
+) -> Space | Infeasible:
+    """All that `llms` could be given on `cluster`.
+
+    Infeasible where some LLM has no option at all. Raises BadInput where `share_step` does not
+    divide one GPU, or two LLMs have one name.
+    """
+    grain = grain_of(share_step)
+    ordered = sorted(llms, key=lambda llm: llm.name)
+    for one, other in pairwise(ordered):
+        if one.name == other.name:
+            raise BadInput(f"LLM {one.name!r} is listed twice")
+    kept: list[Options] = []
+    offered: list[int] = []
+    reasons: list[str] = []
+    for llm in ordered:
+        found, notes = shapes(llm, cluster, grain)
+        if not found:
+            return Infeasible("memory", notes[-1])
+        options = _priced(llm, found, cluster, stage_costs)
+        if not len(options):
+            return Infeasible("throughput", _unsustained(llm, found, cluster))
+        best = undominated(options)
+        offered.append(len(options))
+        kept.append(best)
+        reasons.extend(notes)
+        reasons.extend(_unsuited(options, best))
+    return Space(cluster, grain, tuple(kept), tuple(offered), tuple(reasons))
+
+
+def grain_of(share_step: float) -> int:
+    """Share units in a GPU."""
+    grain = round(1 / share_step) if share_step > 0 else 0
+    if grain < 1 or abs(grain * share_step - 1) > 1e-6:
+        raise BadInput(f"share step {share_step} does not divide one GPU; 0.1 and 0.05 do")
+    return grain
+
+
+def floor_bytes(llm: LlmSpec, cluster: Cluster, tp: int) -> float:
+    """Least bytes per GPU of a replica: weights, the least KV cache, and the engine itself."""
+    overhead = GENERATE_OVERHEAD if llm.kind == "generate" else OTHER_OVERHEAD
+    kv_bytes = llm.min_kv_tokens * llm.kv_bytes_per_token
+    return (llm.weight_bytes + kv_bytes) / tp + min(overhead, OVERHEAD_SHARE * cluster.gpu_memory)
+
+
+def shapes(llm: LlmSpec, cluster: Cluster, grain: int) -> tuple[tuple[Shape, ...], list[str]]:
+    """Shapes whose memory floor fits, and reasons for TP degrees that do not.
+
+    A part of a GPU gets the larger of its compute share and the floor as memory; whole GPUs get
+    all of it. Shapes that the cluster has no room for are left out.
+    """
+    found: list[Shape] = []
+    reasons: list[str] = []
+    for tp in _degrees(llm, cluster):
+        needed = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
+        if needed > 1 + 1e-9:
+            reasons.append(f"{llm.name!r} needs {tp * needed:.1f} GPUs of memory at TP{tp}")
+            continue
+        if tp == 1:
+            floor = max(1, ceil(needed * grain - 1e-9))
+            found.extend(Shape(1, unit, max(unit, floor), grain) for unit in range(1, grain))
+        found.append(Shape(tp, grain, grain, grain))
+    if not found:
+        widest = min(llm.max_tp, cluster.largest_domain)
+        reasons.append(
+            f"{reasons[-1]}; no TP degree above {widest} is open to it"
+            if reasons
+            else f"no GPU for {llm.name!r}"
+        )
+    return tuple(found), reasons
+
+
+def room(cluster: Cluster, shape: Shape) -> int:
+    """Most replicas of one shape that an empty cluster holds."""
+    if shape.tp == 1:
+        return cluster.gpus * (shape.grain // shape.memory)
+    return sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
+
+
+def _degrees(llm: LlmSpec, cluster: Cluster) -> Iterator[int]:
+    tp = 1
+    while tp <= min(llm.max_tp, cluster.largest_domain):
+        yield tp
+        tp *= 2
+
+
+def _priced(
+    llm: LlmSpec, found: Sequence[Shape], cluster: Cluster, stage_costs: StageCosts
+) -> Options:
+    """Every shape with every count of replicas that sustains the targets."""
+    counts = [np.arange(1, room(cluster, shape) + 1, dtype=np.int64) for shape in found]
+    costs = [
+        stage_costs(llm, shape.tp, shape.gpu_share, count)
+        for shape, count in zip(found, counts, strict=True)
+    ]
+    index: Ints = np.repeat(np.arange(len(found)), [len(count) for count in counts])
+    options = Options(llm, tuple(found), index, np.concatenate(counts), np.concatenate(costs))
+    return options.where(np.isfinite(options.cost))
+
+
+def _unsustained(llm: LlmSpec, found: Sequence[Shape], cluster: Cluster) -> str:
+    degrees = ", ".join(f"TP{tp}" for tp in sorted({shape.tp for shape in found}))
+    return (
+        f"no share and replica count of {llm.name!r} at {degrees} sustains the targets "
+        f"on {cluster.gpus} GPUs within what was profiled"
+    )
+
+
+def _unsuited(options: Options, best: Options) -> Iterator[str]:
+    """One sentence per TP degree that is never worth it."""
+    name = options.llm.name
+    for tp in sorted({shape.tp for shape in options.shapes}):
+        of_tp = np.array([shape.tp == tp for shape in options.shapes])
+        if not of_tp[options.shape].any():
+            yield f"{name!r} at TP{tp} does not sustain the targets, or was not profiled"
+        elif not of_tp[best.shape].any():
+            yield f"{name!r} at TP{tp} is never faster than what fits in the same GPUs"

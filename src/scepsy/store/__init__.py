@@ -1,0 +1,21 @@
+"""Files: traces, profiles, plans, cluster and LLMs; read strictly, written atomically."""
+
+from __future__ import annotations
+
+from scepsy.store.files import read_record, read_toml, write_atomic, write_record
+from scepsy.store.inputs import read_cluster, read_llms, read_plan, read_profile
+from scepsy.store.traces import TraceSet, TraceWriter, read_traces
+
+__all__ = [
+    "TraceSet",
+    "TraceWriter",
+    "read_cluster",
+    "read_llms",
+    "read_plan",
+    "read_profile",
+    "read_record",
+    "read_toml",
+    "read_traces",
+    "write_atomic",
+    "write_record",
+]

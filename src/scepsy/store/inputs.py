@@ -1,0 +1,123 @@
+"""Reads what people and earlier steps hand to the planner, and checks that it makes sense."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Plan
+from scepsy.core.profile import Curve, Profile
+from scepsy.core.record import Record
+from scepsy.errors import BadInput
+from scepsy.store.files import read_record, read_toml
+
+PLAN_FORMAT = 1
+
+
+class _LlmFile(Record, frozen=True, kw_only=True):
+    llms: Annotated[tuple[LlmSpec, ...], Meta(min_length=1)]
+
+
+def read_cluster(path: Path) -> Cluster:
+    """Reads a cluster from TOML: `gpu_memory` and a `[[nodes]]` table per machine.
+
+    Raises:
+        NotFound: there is no such file.
+        BadInput: it is malformed, has no node, or mixes GPU types.
+    """
+    cluster = read_toml(path, Cluster)
+    _require(bool(cluster.nodes), path, "nodes", "at least one [[nodes]] is needed")
+    _positive(path, "gpu_memory", cluster.gpu_memory)
+    _unique(path, "nodes", "name", (node.name for node in cluster.nodes))
+    for index, node in enumerate(cluster.nodes):
+        _positive(path, f"nodes[{index}].gpus", node.gpus)
+        _positive(path, f"nodes[{index}].nvlink_domain", node.domain_size)
+    types = sorted({node.gpu_type for node in cluster.nodes})
+    mixed = f"{', '.join(types)}: one GPU type per cluster is supported; describe each alone"
+    _require(len(types) == 1, path, "nodes.gpu_type", mixed)
+    return cluster
+
+
+def read_llms(path: Path) -> tuple[LlmSpec, ...]:
+    """Reads LLMs from TOML, an `[[llms]]` table each. Raises NotFound, BadInput."""
+    llms = read_toml(path, _LlmFile).llms
+    _unique(path, "llms", "name", (llm.name for llm in llms))
+    for index, llm in enumerate(llms):
+        for field in ("layers", "hidden", "kv_heads", "head_dim", "bytes_per_parameter"):
+            _positive(path, f"llms[{index}].{field}", getattr(llm, field))
+        for field in ("max_context", "max_sequences", "max_tp", "min_kv_tokens"):
+            _positive(path, f"llms[{index}].{field}", getattr(llm, field))
+        known = math.isfinite(llm.parameters) and llm.parameters >= 0
+        _require(known, path, f"llms[{index}].parameters", f"{llm.parameters:g} is not a count")
+    return llms
+
+
+def read_profile(path: Path) -> Profile:
+    """Reads a profile. Raises NotFound, or BadInput also where a curve's rates do not rise."""
+    profile = read_record(path, Profile)
+    _require(bool(profile.curves), path, "curves", "there is none; run `scepsy profile` again")
+    for index, curve in enumerate(profile.curves):
+        _check_curve(path, f"curves[{index}]", curve)
+    return profile
+
+
+def read_plan(path: Path) -> Plan:
+    """Reads a plan. Raises NotFound, or BadInput also where its parts do not fit together."""
+    plan = read_record(path, Plan)
+    written = f"{plan.format}: this version reads format {PLAN_FORMAT}; make the plan anew"
+    _require(plan.format == PLAN_FORMAT, path, "format", written)
+    replicas = plan.placement.replicas
+    _unique(path, "placement.replicas", "replica", (one.replica for one in replicas))
+    llms = {llm.name for llm in plan.llms}
+    nodes = {node.name: node.gpus for node in plan.cluster.nodes}
+    for index, replica in enumerate(replicas):
+        where = f"placement.replicas[{index}]"
+        _require(replica.llm in llms, path, f"{where}.llm", f"{replica.llm!r} is not in llms")
+        whole = f"{len(replica.slices)} for tp {replica.tp}; there must be one per GPU"
+        _require(len(replica.slices) == replica.tp > 0, path, f"{where}.slices", whole)
+        for part in replica.slices:
+            exists = 0 <= part.gpu < nodes.get(part.node, 0)
+            place = f"the cluster has no GPU {part.gpu} on node {part.node!r}"
+            _require(exists, path, f"{where}.slices", place)
+            _share(path, f"{where}.slices.gpu_share", part.gpu_share)
+            _share(path, f"{where}.slices.memory_share", part.memory_share)
+    return plan
+
+
+def _check_curve(path: Path, where: str, curve: Curve) -> None:
+    _positive(path, f"{where}.tp", curve.tp)
+    _share(path, f"{where}.gpu_share", curve.gpu_share)
+    _positive(path, f"{where}.max_throughput", curve.max_throughput)
+    _require(bool(curve.points), path, f"{where}.points", "there is none")
+    for index, point in enumerate(curve.points):
+        _positive(path, f"{where}.points[{index}].rate", point.rate)
+        for field in ("latency", "p50", "p90", "p99"):
+            _positive(path, f"{where}.points[{index}].{field}", getattr(point, field))
+    rising = all(low.rate < high.rate for low, high in pairwise(curve.points))
+    _require(rising, path, f"{where}.points", "rates must rise from point to point")
+
+
+def _positive(path: Path, field: str, value: float) -> None:
+    _require(math.isfinite(value) and value > 0, path, field, f"{value:g} must be positive")
+
+
+def _share(path: Path, field: str, value: float) -> None:
+    _require(0 < value <= 1, path, field, f"{value:g} must be above 0 and at most 1")
+
+
+def _unique(path: Path, field: str, key: str, names: Iterable[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    _require(not twice, path, f"{field}.{key}", f"{', '.join(twice)} is there more than once")
+
+
+def _require(holds: bool, path: Path, field: str, message: str) -> None:
+    if not holds:
+        raise BadInput(f"{path}: {field}: {message}")

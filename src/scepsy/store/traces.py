@@ -1,0 +1,184 @@
+"""Trace directories: `calls.jsonl`, one call a line, and `runs.jsonl`, one run mark a line."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import msgspec
+
+from scepsy.core.trace import Call, RunMark, Trace
+from scepsy.errors import BadInput, NotFound
+from scepsy.store.files import read_bytes
+
+CALLS = "calls.jsonl"
+RUNS = "runs.jsonl"
+
+_log = logging.getLogger(__name__)
+_R = TypeVar("_R", Call, RunMark)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSet:
+    """What a trace directory holds.
+
+    Attributes:
+        traces: the runs, by their start.
+        warnings: sentences on what was left out.
+        unassigned: calls that no run could be found for.
+    """
+
+    traces: tuple[Trace, ...]
+    warnings: tuple[str, ...] = ()
+    unassigned: tuple[Call, ...] = ()
+
+
+class TraceWriter:
+    """Appends to a trace directory, which it makes.
+
+    A line is one write(2) in append mode, so a crash tears at most the last line; opening the
+    directory again cuts such a line off. Close it, or use it as a context manager.
+
+    Raises BadInput where the directory cannot be written, OSError where a line cannot.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._calls = _open(directory / CALLS)
+            self._runs = _open(directory / RUNS)
+        except OSError as error:
+            raise BadInput(f"{directory}: cannot be written: {error.strerror}") from error
+
+    def append(self, call: Call) -> None:
+        _write_line(self._calls, call)
+
+    def mark(self, mark: RunMark) -> None:
+        _write_line(self._runs, mark)
+
+    def close(self) -> None:
+        os.close(self._calls)
+        os.close(self._runs)
+
+    def __enter__(self) -> TraceWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
+    """The runs in a trace directory, those of `workflow` only where one is named.
+
+    A run lasts from the start to the end of its mark; one without a mark, from its first call's
+    start to its last call's end, and it went well when its last call did.
+
+    Raises:
+        NotFound: the directory or its calls are not there.
+        BadInput: a line is malformed; names the file, the line and the field. A torn last line is
+            no error but a warning: it is what a crash leaves.
+    """
+    if not (directory / CALLS).is_file():
+        raise NotFound(f"{directory}: no {CALLS} here; is it the --out of `scepsy trace`?")
+    warnings: list[str] = []
+    calls = [
+        call
+        for call in _read_lines(directory / CALLS, Call, warnings)
+        if workflow in (None, call.workflow)
+    ]
+    marks: dict[tuple[str, str], RunMark] = {}
+    if (directory / RUNS).exists():
+        for mark in _read_lines(directory / RUNS, RunMark, warnings):
+            marks[mark.workflow, mark.run] = mark
+    unassigned = tuple(call for call in calls if call.layer == "none")
+    if unassigned:
+        warnings.append(f"{len(unassigned)} of {len(calls)} calls belong to no known run")
+    traces = _group((call for call in calls if call.layer != "none"), marks)
+    return TraceSet(traces, tuple(warnings), unassigned)
+
+
+def _group(calls: Iterable[Call], marks: dict[tuple[str, str], RunMark]) -> tuple[Trace, ...]:
+    runs: defaultdict[tuple[str, str], list[Call]] = defaultdict(list)
+    for call in calls:
+        runs[call.workflow, call.run].append(call)
+    traces = (_trace(members, marks.get(key)) for key, members in runs.items())
+    return tuple(sorted(traces, key=lambda trace: (trace.start, trace.run)))
+
+
+def _trace(calls: Sequence[Call], mark: RunMark | None) -> Trace:
+    ordered = tuple(sorted(calls, key=lambda call: (call.start, call.end, call.call)))
+    last = max(ordered, key=lambda call: call.end)
+    return Trace(
+        run=last.run,
+        workflow=last.workflow,
+        start=ordered[0].start if mark is None else mark.start,
+        end=last.end if mark is None else mark.end,
+        calls=ordered,
+        ok=last.ok if mark is None else mark.ok,
+    )
+
+
+def _read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterator[_R]:
+    decoder = msgspec.json.Decoder(record_type)
+    lines = read_bytes(path).split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if number == len(lines):
+                warnings.append(f"{path}:{number}: the last line is torn and was left out")
+                return
+            raise BadInput(f"{path}:{number}: {error}") from None
+        _check_times(path, number, record)
+        yield record
+
+
+def _check_times(path: Path, number: int, record: Call | RunMark) -> None:
+    if not (math.isfinite(record.start) and record.start <= record.end < math.inf):
+        raise BadInput(f"{path}:{number}: $.end: {record.end} is before $.start, {record.start}")
+
+
+def _open(path: Path) -> int:
+    """Opens for appending after the last whole line."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    size = os.fstat(handle).st_size
+    whole = _whole_lines(handle, size)
+    if whole < size:
+        _log.warning("%s: cut off a torn last line of %d bytes", path, size - whole)
+        os.ftruncate(handle, whole)
+    return handle
+
+
+def _whole_lines(handle: int, size: int, step: int = 65536) -> int:
+    """Bytes up to and including the last newline."""
+    end = size
+    while end > 0:
+        start = max(0, end - step)
+        found = os.pread(handle, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _write_line(handle: int, record: Call | RunMark) -> None:
+    line = msgspec.json.encode(record) + b"\n"
+    written = os.write(handle, line)
+    if written < len(line):
+        os.ftruncate(handle, os.fstat(handle).st_size - written)
+        raise OSError(errno.ENOSPC, "no room for another line")

@@ -1,0 +1,1 @@
+"""Contract suites and hypothesis strategies, for tests here and in other people's code."""

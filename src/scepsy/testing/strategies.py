@@ -1,0 +1,110 @@
+"""Hypothesis strategies: small clusters, LLMs that fit them, and random stage costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from scepsy.core.cluster import Cluster, Node
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Allocation, LlmAllocation
+
+GPU_MEMORY = 80e9
+Key = tuple[str, int, float]
+"""(llm, tp, gpu_share rounded to a thousandth)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableCosts:
+    """Stage costs by (llm, tp, share): seconds for 1, 2, ... replicas, inf for any other count."""
+
+    table: Mapping[Key, tuple[float, ...]]
+
+    def __call__(
+        self, llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        known: tuple[float, ...] = (
+            np.inf,
+            *self.table.get((llm.name, tp, round(gpu_share, 3)), ()),
+            np.inf,
+        )
+        return np.array(known)[np.minimum(replicas, len(known) - 1)]
+
+    def __add__(self, other: TableCosts) -> TableCosts:
+        """Costs of both together; inf where either is."""
+        return TableCosts(
+            {
+                key: tuple(a + b for a, b in zip(costs, other.table[key], strict=True))
+                for key, costs in self.table.items()
+            }
+        )
+
+
+@st.composite
+def clusters(draw: st.DrawFn, most_gpus: int = 4) -> Cluster:
+    """One or two nodes, at most `most_gpus` GPUs in all, NVLink domains of any size."""
+    sizes = draw(
+        st.lists(st.integers(1, most_gpus), min_size=1, max_size=2).filter(
+            lambda each: sum(each) <= most_gpus
+        )
+    )
+    nodes = [
+        Node(name=f"n{i}", gpus=gpus, nvlink_domain=draw(st.none() | st.integers(1, gpus)))
+        for i, gpus in enumerate(sizes)
+    ]
+    return Cluster(nodes=tuple(nodes), gpu_memory=GPU_MEMORY)
+
+
+@st.composite
+def llm_lists(draw: st.DrawFn, most: int = 3) -> list[LlmSpec]:
+    """LLMs from a hundredth of a GPU to more than one in size, named out of order."""
+    names = draw(st.permutations(["c", "a", "b", "d"][:most]))
+    return [
+        LlmSpec(
+            name=name,
+            parameters=draw(st.sampled_from([1e8, 8e9, 15e9, 20e9, 30e9, 45e9])),
+            max_tp=draw(st.sampled_from([1, 2, 4])),
+            min_kv_tokens=1,
+        )
+        for name in names[: draw(st.integers(1, most))]
+    ]
+
+
+@st.composite
+def table_costs(draw: st.DrawFn, llms: list[LlmSpec], grain: int, most: int = 4) -> TableCosts:
+    """Random costs for every shape and up to `most` replicas: any order, ties and inf included."""
+    cost = st.one_of(st.just(np.inf), st.integers(0, 6).map(float), st.floats(0, 10))
+    falling = st.lists(cost, min_size=most, max_size=most).map(lambda each: sorted(each)[::-1])
+    costs = falling | st.lists(cost, min_size=most, max_size=most)
+    keys = [
+        (llm.name, tp, round(unit / grain, 3))
+        for llm in llms
+        for tp in (1, 2, 4)
+        for unit in range(1, grain + 1)
+        if tp == 1 or unit == grain
+    ]
+    return TableCosts({key: tuple(draw(costs)) for key in keys})
+
+
+@st.composite
+def allocations(draw: st.DrawFn, most_llms: int = 5) -> Allocation:
+    """Any allocation, compute and memory shares drawn apart, feasible anywhere or not."""
+    share = st.integers(1, 20).map(lambda units: units / 20)
+    parts: list[LlmAllocation] = []
+    for number in range(draw(st.integers(0, most_llms))):
+        tp = draw(st.sampled_from([1, 1, 1, 2, 4]))
+        whole = tp > 1 or draw(st.booleans())
+        parts.append(
+            LlmAllocation(
+                llm=f"llm{number}",
+                tp=tp,
+                gpu_share=1.0 if whole else draw(share),
+                memory_share=1.0 if whole else draw(share),
+                replicas=draw(st.integers(1, 4)),
+            )
+        )
+    return Allocation(llms=tuple(parts))
