@@ -26,14 +26,14 @@ lzma mailbox math mimetypes numbers operator os os.path pathlib pickle pprint qu
 reprlib sched secrets selectors shelve shutil signal socket sqlite3 ssl stat statistics string
 struct subprocess tarfile tempfile textwrap threading time timeit tokenize types typing unicodedata
 urllib.parse urllib.request warnings weakref zipfile zlib zoneinfo
-""".split()
+"""
 SHORTEST, LONGEST = 400, 1500
 PER_MODULE = 6
 
 
 def main() -> None:
     folder = Path(__file__).parent
-    passages = [passage for name in MODULES for passage in passages_of(name)]
+    passages = [passage for name in MODULES.split() for passage in passages_of(name)]
     lines = [json.dumps(passage, ensure_ascii=False) + "\n" for passage in passages]
     (folder / "corpus.jsonl").write_text("".join(lines), encoding="utf-8")
     print(f"{len(passages)} passages, {sum(map(len, lines))} characters")

@@ -108,6 +108,10 @@ def can_be_placed(allocation: Allocation, cluster: Cluster) -> bool:
     Allocation(llms=(part("a", 2, share=0.4), part("b", 4, share=0.3))),
     Cluster(nodes=(Node(name="n0", gpus=2),)),
 )
+@example(  # neither heuristic finds it: a a b on each
+    Allocation(llms=(part("a", 4, share=0.35, memory=0.05), part("b", 2, share=0.25, memory=0.45))),
+    Cluster(nodes=(Node(name="n0", gpus=2),)),
+)
 def test_places_exactly_what_can_be_placed(allocation: Allocation, cluster: Cluster) -> None:
     placement = place(allocation, cluster)
     if isinstance(placement, Infeasible):

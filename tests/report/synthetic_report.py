@@ -1,9 +1,8 @@
-"""A realistic report without anything having run: two workflows, four LLMs, two nodes of four GPUs."""
+"""A realistic report without anything having run: two workflows, four LLMs, two nodes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import msgspec
 
@@ -62,7 +61,7 @@ CALLS = {
     (RAG, "generator"): (1.4, 1.0, 0.77, 1.1),
     (RAG, "reranker"): (16.8, 6.2, 0.199, 0.14),
 }
-"""(workflow, llm): calls per run, parallelism, time share, seconds of an idle call on a whole GPU."""
+"""(workflow, llm): calls per run, parallelism, time share, seconds of a call when idle."""
 
 
 def report() -> Report:
@@ -95,14 +94,6 @@ def report() -> Report:
             for target, summary in zip(TARGETS, summaries, strict=True)
         ),
     )
-
-
-def renamed(value: Report, names: Mapping[str, str]) -> Report:
-    """The report with other names of LLMs, wherever they stand."""
-    text = msgspec.json.encode(value).decode()
-    for old, new in names.items():
-        text = text.replace(old, msgspec.json.encode(new).decode()[1:-1])
-    return msgspec.json.decode(text, type=Report)
 
 
 def placed(*replicas: LlmAllocation, cluster: Cluster = CLUSTER) -> Placement:

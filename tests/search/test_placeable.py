@@ -97,6 +97,18 @@ def test_a_limit_never_finds_better_than_no_limit() -> None:
     assert hasty.bound <= thorough.candidate.objective <= hasty.candidate.objective
 
 
+def test_a_reached_limit_is_admitted() -> None:
+    """Placement knows of fewer GPUs than the search, so hundreds of candidates fail."""
+    known, there = cluster_of(1, 8), cluster_of(1, 5)
+    hasty = best_placeable(searched(known), lambda allocation: place(allocation, there), limit=20)
+    optimum = best_placeable(searched(there), lambda allocation: place(allocation, there))
+    assert isinstance(hasty, Choice)
+    assert isinstance(optimum, Choice)
+    assert not hasty.proven
+    assert len(hasty.skipped) >= 20
+    assert hasty.bound < optimum.candidate.objective <= hasty.candidate.objective
+
+
 def test_runners_up_differ_and_come_in_order() -> None:
     cluster = cluster_of(1)
     choice = best_placeable(

@@ -18,7 +18,7 @@ from scepsy.core.plan import Plan
 from scepsy.core.trace import Trace
 from scepsy.demo import run
 from scepsy.demo.run import Listener
-from scepsy.demo.settings import default_settings
+from scepsy.demo.settings import default_settings, quick_settings
 from scepsy.errors import NotFound
 from scepsy.profiler import Job
 from scepsy.report.data import Summary
@@ -40,8 +40,11 @@ from scepsy.summarize import summarize
     show_default=True,
     help="Of what the LLMs say and when runs arrive.",
 )
+@click.option(
+    "--quick", is_flag=True, help="A small size, to see that it works; its figures mean little."
+)
 @json_option
-def command(out: Path, root: Path, seed: int, as_json: bool) -> None:
+def command(out: Path, root: Path, seed: int, quick: bool, as_json: bool) -> None:
     """Trace two agent programs, profile their LLMs on emulated GPUs, plan, deploy, drive at the
     target rates, and compare with an even split of the GPUs. About five minutes.
     """
@@ -49,9 +52,11 @@ def command(out: Path, root: Path, seed: int, as_json: bool) -> None:
         raise NotFound(
             f"no examples/ under {root.resolve()}: run this in the repository, or give --root"
         )
+    settings = default_settings(root, out, seed)
+    settings = quick_settings(settings) if quick else settings
     screen = Console(quiet=True) if as_json else console()
     with Narrator(screen) as narrator:
-        report = asyncio.run(run(default_settings(root, out, seed), narrator.listener))
+        report = asyncio.run(run(settings, narrator.listener))
     if as_json:
         emit_json(report.summary)
         return

@@ -39,6 +39,7 @@ from scepsy.store import read_cluster, read_llms, read_traces, write_atomic, wri
 
 OnPhase = Callable[[str], None]
 DEPLOYMENT = "demo"
+PREPARATION = "preparation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ async def run(settings: DemoSettings, listener: Listener) -> Report:
     targets = tuple(Target(workflow=one.workflow, rate=one.rate) for one in settings.programs)
     even = even_split(llms, cluster, targets)
     shutil.rmtree(settings.out, ignore_errors=True)
+    os.environ["RAG_INDEX"] = str((settings.out / "state" / "rag-index").resolve())
     stage = Stage(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
     try:
         traces = await stage.trace(even)
@@ -118,22 +120,31 @@ class Stage:
             for program in self.settings.programs:
                 tasks.create_task(self._trace_program(program, url))
         await self.backend.down(DEPLOYMENT)
-        traces = read_traces(directory).traces
+        names = {program.workflow for program in self.settings.programs}
+        traces = tuple(one for one in read_traces(directory).traces if one.workflow in names)
         self.listener.traced(traces)
         return traces
 
     async def _trace_program(self, program: Program, url: str) -> None:
+        command = (sys.executable, str(program.script))
+        if program.prepare:
+            await self._children((*command, *program.prepare), url, PREPARATION, None)
         inputs = read_lines(program.inputs)[: self.settings.traced_runs]
+        await self._children(command, url, program.workflow, inputs)
+
+    async def _children(
+        self, command: Sequence[str], url: str, workflow: str, inputs: Sequence[str] | None
+    ) -> None:
         results = await trace_children(
-            (sys.executable, str(program.script)),
+            command,
             gateway_url=url,
-            workflow=program.workflow,
+            workflow=workflow,
             inputs=inputs,
             jobs=self.settings.trace_jobs,
         )
         failed = [result for result in results if result.exit_code != 0]
         if failed:
-            raise RunsFailed(f"{program.script}: {failed[0].stderr_tail}")
+            raise RunsFailed(f"{' '.join(command)}: {failed[0].stderr_tail}")
 
     async def profile(
         self, traces: Sequence[Trace], llms: Sequence[LlmSpec], cluster: Cluster

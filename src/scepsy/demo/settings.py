@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scepsy.profiler import SweepSettings
 
+BEAM_RATE, RAG_RATE = 0.6, 1.0
+"""Target rates of the two programs, in runs per second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One agent program: its file, its inputs (one per line), and the rate to sustain in runs per
-    second.
+    """One agent program: its file, its inputs (one per line), its target in runs per second.
+
+    `prepare` are the arguments with which it sets up what all its runs share, a search index say.
     """
 
     workflow: str
     script: Path
     inputs: Path
     rate: float
+    prepare: tuple[str, ...] = ()
 
     @property
     def function(self) -> str:
@@ -36,7 +41,7 @@ class DemoSettings:
     llms: Path
     out: Path
     seed: int = 0
-    time_scale: float = 3.0
+    time_scale: float = 2.0
     traced_runs: int = 24
     trace_jobs: int = 2
     shares: tuple[float, ...] = (0.1, 0.3, 0.5, 1.0)
@@ -51,15 +56,31 @@ class DemoSettings:
 def default_settings(root: Path, out: Path, seed: int) -> DemoSettings:
     """The demo of `make demo`, on the example programs under `root`."""
     examples = root / "examples"
+    data = examples / "data"
     return DemoSettings(
         programs=(
-            Program(
-                "beam_search", examples / "beam_search.py", examples / "data/problems.txt", 1.0
-            ),
-            Program("rag", examples / "rag.py", examples / "data/questions.txt", 1.5),
+            Program("beam_search", examples / "beam_search.py", data / "problems.txt", BEAM_RATE),
+            Program("rag", examples / "rag.py", data / "questions.txt", RAG_RATE, ("--index",)),
         ),
         cluster=examples / "cluster.toml",
         llms=examples / "llms.toml",
         out=out,
         seed=seed,
+    )
+
+
+def quick_settings(full: DemoSettings) -> DemoSettings:
+    """The same in about forty seconds, with too few samples for its figures to mean much."""
+    sweep = SweepSettings(
+        utilisations=(0.1, 0.5, 0.9), seconds=1.5, saturation_seconds=2.0, max_rate=60.0
+    )
+    return replace(
+        full,
+        time_scale=8.0,
+        traced_runs=3,
+        shares=(0.3, 1.0),
+        sweep=sweep,
+        duration=6.0,
+        low_duration=4.0,
+        warmup=1.0,
     )

@@ -36,16 +36,17 @@ class Axis:
         return round(self.start + part * (self.end - self.start), 1)
 
 
-def fit(values: Iterable[float], start: float, end: float, *, log: bool | None = None) -> Axis:
-    """The axis that holds all finite positive values, logarithmic where they span widely.
+def fit(values: Iterable[float], start: float, end: float, *, linear: bool = False) -> Axis:
+    """The axis that holds all finite positive values; logarithmic where they span widely, unless
+    it has to be linear.
 
     A linear axis begins at zero.
     """
     kept = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
     low, high = min(kept), max(kept)
-    if log if log is not None else high / low > LOG_BEYOND:
-        return _logarithmic(low, high, start, end)
-    return _linear(high, start, end)
+    if linear or high / low <= LOG_BEYOND:
+        return _linear(high, start, end)
+    return _logarithmic(low, high, start, end)
 
 
 def _linear(high: float, start: float, end: float) -> Axis:

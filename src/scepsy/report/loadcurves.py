@@ -27,7 +27,7 @@ def chart(curves: WorkflowCurves) -> Chart:
         *(p.latency for p in predicted),
         *(value for m in measured for value in (m.latency_mean, m.latency_p99)),
     ]
-    x = fit(rates, LEFT, WIDTH - RIGHT, log=False)
+    x = fit(rates, LEFT, WIDTH - RIGHT, linear=True)
     y = fit(latencies, HEIGHT - BOTTOM, TOP)
     furthest = max((point.rate for point in predicted), default=0.0)
     target = x.at(curves.target_rate)

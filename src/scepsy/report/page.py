@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scepsy import explain
 from scepsy.core.plan import Allocation, Plan
 from scepsy.report import gpumap, loadcurves, profilecurves, result, shares, wording
 from scepsy.report.chart import Chart
 from scepsy.report.data import LlmSummary, Report, WorkflowSummary
 from scepsy.report.mapshapes import SMALL, GpuMap
 from scepsy.report.palette import colours
-from scepsy.report.profilecurves import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def page(report: Report, version: str) -> Page:
         load_charts=tuple(loadcurves.chart(curves) for curves in report.curves),
         plan_map=gpumap.gpu_map(plan.cluster, plan.placement, by_llm),
         even_map=gpumap.gpu_map(even.cluster, even.placement, by_llm, SMALL),
-        even_allocation=describe(even.allocation),
+        even_allocation=_describe(even.allocation),
         colours=by_llm,
         bars=shares.bars(plan.demands, by_llm),
         profile_charts=profilecurves.charts(report.profile, plan, by_llm),
@@ -64,7 +64,7 @@ def page(report: Report, version: str) -> Page:
         llms=report.summary.llms,
         why=plan.explanation.summary,
         others=tuple(
-            Other(describe(other.allocation), wording.seconds(other.objective), other.note)
+            Other(_describe(other.allocation), wording.seconds(other.objective), other.note)
             for other in plan.explanation.runners_up
         ),
         skipped=plan.explanation.skipped,
@@ -72,11 +72,9 @@ def page(report: Report, version: str) -> Page:
     )
 
 
-def describe(allocation: Allocation) -> str:
+def _describe(allocation: Allocation) -> str:
     """All LLMs' allocations in one line."""
-    return ", ".join(
-        f"{part.llm} {part.replicas} × {size(part.tp, part.gpu_share)}" for part in allocation.llms
-    )
+    return ", ".join(f"{part.llm} {explain.describe(part)}" for part in allocation.llms)
 
 
 def _facts(plan: Plan) -> tuple[str, ...]:
@@ -100,7 +98,7 @@ def _notes(report: Report, version: str) -> tuple[str, ...]:
         else f"Engines: {', '.join(sorted(kinds))}."
     )
     pace = (
-        f"Emulated GPUs ran {summary.time_scale:g}× as fast as real ones; all times "
+        f"Emulated GPUs ran {summary.time_scale:g}{wording.TIMES} as fast as real ones; all times "
         "here are seconds of the wall clock."
     )
     profiled = sorted({curve.engine for curve in report.profile.curves})

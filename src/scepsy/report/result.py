@@ -79,7 +79,6 @@ def _card(flow: WorkflowSummary) -> Card:
         f"{wording.seconds(flow.predicted.latency_mean)} "
         f"({wording.signed_percent(flow.latency_error)}); {gain(flow)} than under the even split."
     )
-    lost = f", {measured.failed} failed" if measured.failed else ""
     return Card(flow.workflow, met, sentence, _figures(flow))
 
 

@@ -56,5 +56,5 @@ def _segment(llm: LlmDemand, colours: Mapping[str, str]) -> Segment:
         width=round(share.mean * 100, 3),
         label=f"{llm.llm} {wording.percent(share.mean)}" if share.mean >= LABEL_FROM else "",
         mean=wording.percent(share.mean),
-        spread=f"{wording.percent(share.p10)} – {wording.percent(share.p90)}",
+        spread=wording.span(wording.percent(share.p10), wording.percent(share.p90)),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
+
 
 def seconds(value: float) -> str:
     """A duration: three digits and a unit. Empty measurements are a dash, saturation is a sign."""
@@ -28,12 +30,12 @@ def percent(value: float) -> str:
 
 def signed_percent(value: float) -> str:
     """A relative error."""
-    return f"{value:+.1%}".replace("-", "−") if math.isfinite(value) else _not_finite(value)
+    return f"{value:+.1%}".replace("-", MINUS) if math.isfinite(value) else _not_finite(value)
 
 
 def times(value: float) -> str:
     """A ratio."""
-    return f"{digits(value)}×"
+    return digits(value) + TIMES
 
 
 def share(value: float) -> str:
@@ -49,7 +51,12 @@ def digits(value: float) -> str:
         return "0"
     before = math.floor(math.log10(abs(value))) + 1
     text = f"{value:,.{max(0, 3 - before)}f}" if -6 < before <= 6 else f"{value:.3g}"
-    return text.replace("-", "−")
+    return text.replace("-", MINUS)
+
+
+def span(low: str, high: str) -> str:
+    """From one to the other."""
+    return f"{low} {DASH} {high}"
 
 
 def count(number: int, noun: str) -> str:
@@ -58,4 +65,4 @@ def count(number: int, noun: str) -> str:
 
 
 def _not_finite(value: float) -> str:
-    return "–" if math.isnan(value) else "∞"
+    return DASH if math.isnan(value) else "\N{INFINITY}"

@@ -1,0 +1,77 @@
+"""What a gateway needs to know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta
+
+from scepsy.core.record import Record
+from scepsy.errors import BadInput
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Route(Record, frozen=True, kw_only=True):
+    """A replica of `llm` that answers at `url`.
+
+    Attributes:
+        url: with or without the /v1 that OpenAI clients want in a base URL.
+        capacity: speed relative to the other replicas of the same LLM.
+    """
+
+    llm: str
+    replica: str
+    url: str
+    capacity: Positive = 1.0
+
+
+class GatewayConfig(Record, frozen=True, kw_only=True):
+    """One gateway.
+
+    Attributes:
+        host, port: where to listen; port 0 picks a free one.
+        routes: the replicas to route to.
+        upstream: where calls of any other LLM go on to, with the caller's own credentials.
+        traces: directory to record calls in; without it nothing is recorded.
+        record_content: keep prompts and answers, not only their digests.
+        workflow: of calls that name none.
+        most_in_flight: calls at once; one more is refused with 429.
+        quiet_gap: seconds without a call that end a run which only its timing identifies.
+        grace: seconds that calls in flight have to finish when the gateway stops.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    routes: tuple[Route, ...] = ()
+    upstream: str | None = None
+    traces: str | None = None
+    record_content: bool = False
+    workflow: str = "default"
+    most_in_flight: Annotated[int, Meta(gt=0)] = 4096
+    quiet_gap: Positive = 5.0
+    grace: Annotated[float, Meta(ge=0)] = 10.0
+
+
+def check_routes(routes: Sequence[Route]) -> None:
+    """Raises BadInput for a replica named twice, or a URL that is not one."""
+    names = Counter(route.replica for route in routes)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise BadInput(f"routes: replica {twice[0]!r} is there more than once")
+    for route in routes:
+        check_url(f"routes: replica {route.replica!r}: url", route.url)
+
+
+def check_url(field: str, url: str) -> None:
+    """Raises BadInput naming `field` unless `url` is an absolute http(s) URL."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise BadInput(f"{field}: {url!r} is not an http:// or https:// URL")

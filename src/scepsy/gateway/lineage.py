@@ -1,0 +1,168 @@
+"""Which run a call belongs to when it does not say: by what it echoes, or by its timing.
+
+Keeps no clock: every method is told the time. Bounded: what was seen longest ago is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from scepsy.gateway.identity import Identity
+
+MOST_IDS = 65_536
+MOST_CLIENTS = 4_096
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, with the workflow it is of."""
+
+    run: str
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What a call shows besides its identity: the caller's address, ids that servers issued, and
+    the trace id of its `traceparent`.
+    """
+
+    client: str
+    echoes: tuple[str, ...] = ()
+    trace_id: str | None = None
+
+
+@dataclass(slots=True)
+class _Activity:
+    open: int = 0
+    last_end: float = 0.0
+
+
+class _Recent(Generic[K, V]):
+    """A mapping of the entries last written or read."""
+
+    def __init__(self, most: int) -> None:
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._most = most
+
+    def get(self, key: K) -> V | None:
+        if key not in self._entries:
+            return None
+        self._entries.move_to_end(key)
+        return self._entries[key]
+
+    def put(self, key: K, value: V) -> None:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+
+@dataclass(slots=True)
+class Lineage:
+    """Remembers the runs that were seen.
+
+    Attributes:
+        quiet_gap: seconds without a call after which a run is taken to be over.
+        workflow: of calls that name none.
+    """
+
+    quiet_gap: float
+    workflow: str
+    _issued: _Recent[str, set[Run]] = field(default_factory=lambda: _Recent(MOST_IDS))
+    _traces: _Recent[str, Run] = field(default_factory=lambda: _Recent(MOST_IDS))
+    _clients: _Recent[tuple[str, str], dict[Run, _Activity]] = field(
+        default_factory=lambda: _Recent(MOST_CLIENTS)
+    )
+    _inferred: int = 0
+
+    def begin(self, said: Identity, clues: Clues, now: float) -> Identity:
+        """The call's identity, with the run filled in where one can be told, and always a workflow.
+
+        Every call that begins must end.
+        """
+        identity = self._resolve(said, clues, now)
+        if identity.run is not None:
+            self._activity(identity, clues.client).open += 1
+        return identity
+
+    def end(self, identity: Identity, clues: Clues, now: float, issued: Iterable[str]) -> None:
+        """A call has ended; its answer issued these ids."""
+        if identity.run is None or identity.workflow is None:
+            return
+        activity = self._activity(identity, clues.client)
+        activity.open = max(0, activity.open - 1)
+        activity.last_end = now
+        run = Run(identity.run, identity.workflow)
+        for one in issued:
+            runs = self._issued.get(one) or set()
+            self._issued.put(one, runs | {run})
+
+    def _resolve(self, said: Identity, clues: Clues, now: float) -> Identity:
+        workflow = said.workflow or self.workflow
+        if said.run is not None:
+            self._see(clues.trace_id, Run(said.run, workflow))
+            return Identity(said.run, workflow, said.layer, said.confidence)
+        echoed = self._echoed(clues.echoes)
+        if echoed is not None:
+            self._see(clues.trace_id, echoed)
+            return Identity(echoed.run, echoed.workflow, "echo", 0.9)
+        traced = None if clues.trace_id is None else self._traces.get(clues.trace_id)
+        if traced is not None:
+            return Identity(traced.run, traced.workflow, "traceparent", 0.5)
+        return self._by_time(workflow, clues, now)
+
+    def _echoed(self, ids: Iterable[str]) -> Run | None:
+        """The run that the ids were issued in. An id that two runs were given proves nothing."""
+        runs: set[Run] = set()
+        for one in ids:
+            issued = self._issued.get(one) or set()
+            if len(issued) == 1:
+                runs |= issued
+        return runs.pop() if len(runs) == 1 else None
+
+    def _by_time(self, workflow: str, clues: Clues, now: float) -> Identity:
+        """Joins the one run that is active, opens one where none is, refuses where several are.
+
+        A trace id seen for the first time proves nothing, but its later calls follow this one if
+        this one opened a run.
+        """
+        active = self._active(clues.client, workflow, now)
+        if not active:
+            self._inferred += 1
+            opened = Run(f"time-{int(now * 1000):x}-{self._inferred}", workflow)
+            self._see(clues.trace_id, opened)
+            return Identity(opened.run, workflow, "time", 0.3)
+        if clues.trace_id is not None:
+            self._see(clues.trace_id, Run(clues.trace_id, workflow))
+        if len(active) > 1:
+            return Identity(workflow=workflow)
+        return Identity(active[0].run, workflow, "time", 0.3)
+
+    def _active(self, client: str, workflow: str, now: float) -> list[Run]:
+        """Runs with a call open, or ended less than the gap ago; the others are forgotten."""
+        runs = self._clients.get((client, workflow)) or {}
+        for run, seen in list(runs.items()):
+            if seen.open == 0 and now - seen.last_end > self.quiet_gap:
+                del runs[run]
+        return list(runs)
+
+    def _activity(self, identity: Identity, client: str) -> _Activity:
+        assert identity.run is not None
+        assert identity.workflow is not None
+        key = (client, identity.workflow)
+        runs = self._clients.get(key)
+        if runs is None:
+            runs = dict[Run, _Activity]()
+            self._clients.put(key, runs)
+        return runs.setdefault(Run(identity.run, identity.workflow), _Activity())
+
+    def _see(self, trace_id: str | None, run: Run) -> None:
+        if trace_id is not None and self._traces.get(trace_id) is None:
+            self._traces.put(trace_id, run)

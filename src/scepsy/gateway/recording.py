@@ -1,0 +1,71 @@
+"""Opens and closes exchanges: ties each to its run, writes each down, counts them all."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from scepsy.gateway.answers import Answer
+from scepsy.gateway.exchange import Exchange, call_of
+from scepsy.gateway.identity import Address, identify, trace_id
+from scepsy.gateway.lineage import Clues, Lineage
+from scepsy.gateway.wire import Asked, echoed_ids
+from scepsy.store import TraceWriter
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts since the start: calls by (LLM, status), and seconds by LLM."""
+
+    calls: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    unwritten: int = 0
+
+    def add(self, llm: str, status: int, seconds: float) -> None:
+        self.calls[llm, status] += 1
+        self.seconds[llm] = self.seconds.get(llm, 0.0) + seconds
+
+
+@dataclass(slots=True)
+class Recorder:
+    """`clock` gives Unix seconds. Without a writer, calls are counted but not written."""
+
+    clock: Callable[[], float]
+    lineage: Lineage
+    writer: TraceWriter | None
+    record_content: bool = False
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def writes(self) -> bool:
+        return self.writer is not None
+
+    def begin(
+        self, headers: Mapping[str, str], address: Address, asked: Asked, body: bytes, client: str
+    ) -> Exchange:
+        """Starts an exchange; `start` may be set back to when the call arrived."""
+        now = self.clock()
+        said = identify(headers, address, asked.fields)
+        if not self.writes:
+            return Exchange(asked, body, said, Clues(client), now)
+        clues = Clues(client, tuple(echoed_ids(asked.fields)), trace_id(headers))
+        identity = self.lineage.begin(said, clues, now)
+        kept: list[bytes] | None = [] if self.record_content else None
+        return Exchange(asked, body, identity, clues, now, answer=Answer(), kept=kept)
+
+    def end(self, exchange: Exchange) -> None:
+        """Ends it. A record that cannot be written is counted and logged; the call itself is well."""
+        now = self.clock()
+        self.tally.add(exchange.asked.llm, exchange.status, now - exchange.start)
+        if self.writer is None or exchange.answer is None:
+            return
+        self.lineage.end(exchange.identity, exchange.clues, now, exchange.answer.issued)
+        try:
+            self.writer.append(call_of(exchange, now))
+        except OSError as error:
+            self.tally.unwritten += 1
+            _log.error("call %s could not be recorded: %s", exchange.id, error)

@@ -1,0 +1,43 @@
+"""Axes hold what they were fitted to and tick at round numbers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scepsy.report.axes import fit
+
+POSITIVE = st.floats(1e-6, 1e6)
+
+
+@given(st.lists(POSITIVE, min_size=1, max_size=8), st.booleans())
+def test_everything_lies_on_the_axis_in_order(values: list[float], linear: bool) -> None:
+    axis = fit(values, 40, 500, linear=linear)
+    pixels = [axis.at(value) for value in sorted(values)]
+    assert pixels == sorted(pixels)
+    assert all(40 <= pixel <= 500 for pixel in pixels)
+    assert all(axis.low <= value <= axis.high for value in values)
+
+
+@given(POSITIVE, st.floats(1, 1e4))
+def test_ticks_rise_and_are_few_and_distinct(low: float, factor: float) -> None:
+    axis = fit([low, low * factor], 0, 300)
+    places = [tick.at for tick in axis.ticks]
+    assert places == sorted(places)
+    assert len(places) <= 14
+    assert len({tick.label for tick in axis.ticks}) == len(places)
+
+
+@pytest.mark.parametrize("values", [[], [math.inf], [math.nan], [0.0], [-3.0]])
+def test_nothing_to_fit_still_gives_an_axis(values: list[float]) -> None:
+    assert fit(values, 0, 100).high > 0
+
+
+def test_wide_spans_are_logarithmic_unless_told_otherwise() -> None:
+    assert fit([1.0, 100.0], 0, 100).log
+    assert not fit([1.0, 100.0], 0, 100, linear=True).log
+    assert not fit([50.0, 100.0], 0, 100).log
+    assert [tick.label for tick in fit([1.0, 100.0], 0, 100).ticks][:3] == ["1", "2", "5"]
