@@ -17,7 +17,7 @@ import pytest
 from openai_like import OpenAiLike, openai_like
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-RUNS = 40
+RUNS = 16
 
 
 @asynccontextmanager

@@ -74,7 +74,8 @@ def test_a_killed_replica_loses_no_call_and_status_tells(tmp_path: Path) -> None
         driver = subprocess.Popen(
             [sys.executable, "-m", "scepsy", "drive", f"{program}:run", "--rate", "8",
              "--duration", "6", "--warmup", "0", "--gateway", url, "--json"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=run.environment, cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=run.environment,
+            cwd=ROOT,
         )  # fmt: skip
         time.sleep(3.5)
         told = status(run, state)[1]

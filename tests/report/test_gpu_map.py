@@ -12,7 +12,7 @@ from scepsy.core.plan import Allocation, LlmAllocation, Placement, Replica, Slic
 from scepsy.place import place
 from scepsy.report.gpumap import gpu_map
 from scepsy.report.maprow import OVERLAP
-from scepsy.report.mapshapes import FULL, SMALL, GpuMap
+from scepsy.report.mapshapes import FULL, SMALL, GpuMap, Style, shortened
 
 COLOURS = {part.llm: f"llm-{index}" for index, part in enumerate(ALLOCATION)}
 
@@ -33,12 +33,12 @@ def allocations(draw: st.DrawFn) -> Allocation:
 
 @given(allocations(), st.sampled_from([FULL, SMALL]))
 def test_slices_are_as_wide_as_their_shares_and_lie_apart(
-    allocation: Allocation, style: object
+    allocation: Allocation, style: Style
 ) -> None:
     placement = place(allocation, CLUSTER)
     if not isinstance(placement, Placement):
         return
-    drawn = gpu_map(CLUSTER, placement, {}, style)  # pyright: ignore[reportArgumentType]
+    drawn = gpu_map(CLUSTER, placement, {}, style)
     wide = drawn.gpus[0].width
     assert all(box.width == pytest.approx(box.share * wide) for box in drawn.slices)
     assert sorted(box.replica for box in drawn.slices) == sorted(
@@ -102,5 +102,18 @@ def test_long_names_are_cut_rather_than_spilled() -> None:
     part = LlmAllocation(llm=name, tp=1, gpu_share=0.1, memory_share=0.1, replicas=1)
     drawn = gpu_map(CLUSTER, placed(part), {name: "llm-0"})
     (upright,) = [caption for caption in drawn.captions if caption.upright]
-    assert upright.text.endswith("\N{HORIZONTAL ELLIPSIS}")
+    assert upright.text.startswith("a-ver")
+    assert upright.text.endswith("\N{HORIZONTAL ELLIPSIS}-0")
     assert any(name in box.title for box in drawn.slices)
+
+
+def test_long_node_names_push_the_gpus_aside() -> None:
+    cluster = Cluster(nodes=(Node(name="gpu-box-0017.rack-3.hall-b", gpus=1),))
+    drawn = gpu_map(cluster, Placement(replicas=()), {})
+    assert drawn.domains[0].x > 7 * len(cluster.nodes[0].name)
+
+
+@given(st.text(min_size=1, max_size=30), st.integers(4, 20))
+def test_shortened_text_fits(text: str, room: int) -> None:
+    assert len(shortened(text, room)) <= max(room, 2)
+    assert shortened(text, 30) == text

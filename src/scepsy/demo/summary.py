@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -133,8 +132,7 @@ def _curve(pipeline: Pipeline, allocation: Allocation, workflow: str) -> tuple[C
         )
         prediction = replace(pipeline, targets=targets).predict(allocation)
         flow = next(f for f in prediction.workflows if f.workflow == workflow)
-        if math.isfinite(flow.latency_mean):
-            points.append(CurvePoint(rate=flow.target_rate, latency=flow.latency_mean))
+        points.append(CurvePoint(rate=flow.target_rate, latency=flow.latency_mean))
     return tuple(points)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from scepsy.gateway.answers import error_message
 from scepsy.gateway.exchange import Exchange
@@ -18,9 +19,7 @@ def refuse(refusal: Refusal, exchange: Exchange | None = None) -> web.Response:
     """The gateway's own error, noted in the exchange that it ends."""
     if exchange is not None:
         exchange.fail(refusal.status, refusal.message)
-    return web.Response(
-        status=refusal.status, body=refusal.body(), content_type="application/json"
-    )
+    return web.Response(status=refusal.status, body=refusal.body(), content_type="application/json")
 
 
 def whole(reply: Reply, exchange: Exchange) -> web.Response:
@@ -31,9 +30,12 @@ def whole(reply: Reply, exchange: Exchange) -> web.Response:
         exchange.error = error_message(reply.status, reply.first)
     elif exchange.answer is not None:
         exchange.answer.read_whole(reply.first)
-    response = web.Response(status=reply.status, reason=reply.response.reason, body=reply.first)
-    _copy_headers(reply, response)
-    return response
+    return web.Response(
+        status=reply.status,
+        reason=reply.response.reason,
+        body=reply.first,
+        headers=_headers(reply),
+    )
 
 
 async def stream(
@@ -48,8 +50,9 @@ async def stream(
 
     Where the upstream dies, an error event follows the last whole event.
     """
-    response = web.StreamResponse(status=reply.status, reason=reply.response.reason)
-    _copy_headers(reply, response)
+    response = web.StreamResponse(
+        status=reply.status, reason=reply.response.reason, headers=_headers(reply)
+    )
     exchange.status = reply.status
     splitter = EventSplitter()
     chunk = reply.first
@@ -66,6 +69,7 @@ async def stream(
             if splitter.rest:
                 await response.write(splitter.rest)
         except BrokenOff as error:
+            reply.upstream.broke_off()
             refusal = broken_off(reply.upstream.name, str(error))
             exchange.fail(refusal.status, refusal.message)
             await response.write(event_of(refusal.body()))
@@ -90,6 +94,5 @@ def _noted(
             yield event
 
 
-def _copy_headers(reply: Reply, response: web.StreamResponse) -> None:
-    for name, value in headers_for_caller(reply.response.headers):
-        response.headers.add(name, value)
+def _headers(reply: Reply) -> CIMultiDict[str]:
+    return CIMultiDict(headers_for_caller(reply.response.headers))

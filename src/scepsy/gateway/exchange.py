@@ -31,7 +31,7 @@ class Exchange:
     kept: list[bytes] | None = None
     dispatched: float | None = None
     first_token: float | None = None
-    status: int = 0
+    status: int = 500
     error: str | None = None
     replica: str | None = None
     attempts: int = 0

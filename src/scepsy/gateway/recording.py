@@ -58,7 +58,7 @@ class Recorder:
         return Exchange(asked, body, identity, clues, now, answer=Answer(), kept=kept)
 
     def end(self, exchange: Exchange) -> None:
-        """Ends it. A record that cannot be written is counted and logged; the call itself is well."""
+        """Ends it. A record that cannot be written is counted and logged; the call is well."""
         now = self.clock()
         self.tally.add(exchange.asked.llm, exchange.status, now - exchange.start)
         if self.writer is None or exchange.answer is None:

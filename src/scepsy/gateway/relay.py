@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
 
 from scepsy.gateway.exchange import Exchange
 from scepsy.gateway.refusal import Refusal, unanswered
+from scepsy.gateway.rewriting import headers_for_caller
 from scepsy.gateway.upstreams import Upstream, Upstreams
 
 _LARGE = 1 << 20
@@ -36,6 +39,7 @@ class Reply:
     response: aiohttp.ClientResponse
     first: bytes
     streams: bool
+    closed: bool = False
 
     @property
     def status(self) -> int:
@@ -53,9 +57,11 @@ class Reply:
             raise BrokenOff(_words(error)) from error
 
     def close(self) -> None:
-        """Ends the upstream call too, where it has not ended."""
-        self.response.close()
-        self.upstream.in_flight -= 1
+        """Ends the upstream call too, where it has not ended. May be called again."""
+        if not self.closed:
+            self.closed = True
+            self.response.close()
+            self.upstream.in_flight -= 1
 
 
 class BrokenOff(Exception):
@@ -94,13 +100,24 @@ class Relay:
             except BrokenOff as error:
                 why.append(f"{upstream.name}: {error}")
                 continue
-            if reply.status < 500 or spare is not None:
+            if spare is not None:
+                spare.upstream.count(spare.status)
                 return reply
-            if self.upstreams.pick(llm, affinity, tried) is None:
+            if reply.status < 500:
                 return reply
-            upstream.failed += 1
             reply.close()
             spare = reply
+
+    async def get(self, upstream: Upstream, path: str, headers: Headers) -> web.Response:
+        """What the upstream answers to a GET. Raises BrokenOff."""
+        try:
+            async with self.pooled.get(upstream.address(path), headers=headers) as response:
+                passed = CIMultiDict(headers_for_caller(response.headers))
+                return web.Response(
+                    status=response.status, body=await response.read(), headers=passed
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            raise BrokenOff(_words(error)) from error
 
     async def _ask(self, upstream: Upstream, outgoing: Outgoing, exchange: Exchange) -> Reply:
         exchange.replica = upstream.name
@@ -112,8 +129,7 @@ class Relay:
         except BaseException as error:
             upstream.in_flight -= 1
             if isinstance(error, BrokenOff):
-                upstream.failed += 1
-                upstream.healthy = False
+                upstream.broke_off()
             raise
 
     async def _answer(self, upstream: Upstream, outgoing: Outgoing) -> Reply:

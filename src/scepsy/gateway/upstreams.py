@@ -14,15 +14,16 @@ from scepsy.routing import ReplicaLoad, choose
 PROBE_INTERVAL = 0.25
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 
-PASS_THROUGH = "upstream"
-"""Name of the one server that takes every LLM that has no route."""
-
 
 @dataclass(slots=True, eq=False)
 class Upstream:
-    """A server and its counts since the gateway started; `in_flight` is now."""
+    """A server and its counts since the gateway started; `in_flight` is now.
+
+    One that is not `probed` (it is not ours, and may have no /health) is always taken to be well.
+    """
 
     route: Route
+    probed: bool = True
     in_flight: int = 0
     served: int = 0
     failed: int = 0
@@ -38,6 +39,18 @@ class Upstream:
         has_path = base.count("/") > 2
         return base + (path.removeprefix("/v1") if has_path else path)
 
+    def count(self, status: int) -> None:
+        """An answer of it has gone out with this status."""
+        if status >= 500:
+            self.failed += 1
+        else:
+            self.served += 1
+
+    def broke_off(self) -> None:
+        """It did not answer, or not to the end. Out of service until a probe finds it well."""
+        self.failed += 1
+        self.healthy = not self.probed
+
     @property
     def load(self) -> ReplicaLoad:
         return ReplicaLoad(self.name, self.in_flight, self.route.capacity, self.healthy)
@@ -48,7 +61,9 @@ class Upstreams:
     """All upstreams by LLM. Replacing the routes leaves calls in flight where they are."""
 
     pass_through: Upstream | None = None
-    _by_llm: dict[str, tuple[Upstream, ...]] = field(default_factory=dict[str, tuple[Upstream, ...]])
+    _by_llm: dict[str, tuple[Upstream, ...]] = field(
+        default_factory=dict[str, tuple[Upstream, ...]]
+    )
     _turn: int = 0
 
     def __iter__(self) -> Iterator[Upstream]:
@@ -85,7 +100,7 @@ class Upstreams:
         return None if index is None else group[index]
 
     def last_resort(self, llm: str, tried: Collection[str]) -> Upstream | None:
-        """One that is thought unhealthy but was not tried: it may be back, and a try costs little."""
+        """One that is thought unhealthy but was not tried: it may be back by now."""
         return next((one for one in self.of(llm) if one.name not in tried), None)
 
 

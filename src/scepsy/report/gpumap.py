@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Placement
 from scepsy.report.maprow import Part, Row
-from scepsy.report.mapshapes import FULL, Box, GpuMap, Style
+from scepsy.report.mapshapes import CHARACTER, FULL, Box, GpuMap, Style
 
 
 def gpu_map(
@@ -17,6 +18,8 @@ def gpu_map(
 ) -> GpuMap:
     """The map of `placement`; the width of a slice is its share of a GPU's width."""
     parts = _parts(placement)
+    longest = max((len(node.name) for node in cluster.nodes), default=0)
+    style = replace(style, left=max(style.left, (longest + 3) * CHARACTER))
     wide = _gpu_width(cluster, style)
     rows = [
         Row(node, parts[node.name], colours, style, wide, 1 + number * style.row_height)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CHARACTER = 6.6
-"""Pixels of a character of the map's text, on average."""
+CHARACTER = 7.4
+"""Pixels of a character of the map's bold text, on average, in the widest of the usual fonts."""
 UPRIGHT_FROM = 12.0
 """Pixels of width from which upright text fits."""
 
@@ -35,7 +35,7 @@ class Style:
         return self.domain_height + self.row_gap
 
 
-FULL = Style(width=1080, gpu_width=104, gpu_height=96, gap=16, left=84)
+FULL = Style(width=1080, gpu_width=88, gpu_height=96, gap=16, left=84)
 SMALL = Style(width=640, gpu_width=60, gpu_height=50, gap=10, left=72)
 
 
@@ -93,6 +93,14 @@ def within(box: Box, text: str, extra: str = "") -> tuple[Caption, ...]:
         )
     if box.width < UPRIGHT_FROM:
         return ()
-    room = int((box.height - 6) / CHARACTER)
-    cut = text if len(text) <= room else text[: max(room - 1, 1)] + "…"
-    return (Caption(x, y, cut, box.css, upright=True),)
+    room = int((box.height - 4) / CHARACTER)
+    return (Caption(x, y, shortened(text, room), box.css, upright=True),)
+
+
+def shortened(text: str, room: int) -> str:
+    """The text in at most `room` characters, with the number at its end kept."""
+    if len(text) <= room:
+        return text
+    _, dash, number = text.rpartition("-")
+    tail = dash + number if len(number) < room // 2 else ""
+    return text[: max(room - len(tail) - 1, 1)] + "\N{HORIZONTAL ELLIPSIS}" + tail

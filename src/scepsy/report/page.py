@@ -48,7 +48,7 @@ class Page:
 def page(report: Report, version: str) -> Page:
     """Lays out `report`; `version` is Scepsy's."""
     plan, even = report.plan, report.even_split
-    by_llm = colours([llm.name for llm in plan.llms])
+    by_llm = colours(llm.name for llm in (*plan.llms, *even.llms))
     return Page(
         headline=result.headline(report),
         facts=_facts(plan),

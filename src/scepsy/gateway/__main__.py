@@ -1,0 +1,41 @@
+"""A gateway as a process: `python -m scepsy.gateway --config FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+from scepsy.engines.procfs import end_with_parent
+from scepsy.errors import ScepsyError
+from scepsy.gateway.config import GatewayConfig
+from scepsy.gateway.server import serve
+from scepsy.store import read_record
+
+
+def main() -> None:
+    """Says where it listens once it does, and ends on SIGTERM or SIGINT with exit code 0."""
+    parser = argparse.ArgumentParser(prog="scepsy.gateway", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="a GatewayConfig as JSON")
+    parser.add_argument("--exit-with-parent", action="store_true", help="end when our parent does")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if options.exit_with_parent:
+        end_with_parent(os.getppid())
+    try:
+        asyncio.run(serve(read_record(options.config, GatewayConfig), on_ready=_announce))
+    except ScepsyError as error:
+        sys.stderr.write(f"scepsy.gateway: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _announce(url: str) -> None:
+    sys.stdout.write(f"listening on {url}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What is not a call: health, models, counts, and a deployer's new routes."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import web
+
+from scepsy.core.trace import RunMark
+from scepsy.errors import BadInput
+from scepsy.gateway.config import Route, check_routes
+from scepsy.gateway.dataplane import DataPlane
+from scepsy.gateway.delivery import refuse
+from scepsy.gateway.identity import locate
+from scepsy.gateway.metrics import CONTENT_TYPE, exposition, status
+from scepsy.gateway.refusal import Refusal, malformed, unanswered, unknown_llm, unknown_path
+from scepsy.gateway.relay import BrokenOff
+from scepsy.gateway.rewriting import headers_for_engine
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+T = TypeVar("T")
+
+_MODELS = "/v1/models"
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Answers GET requests, and the PUT and POST requests of this machine's own processes."""
+
+    plane: DataPlane
+    started: float
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        path = locate(request.rel_url.raw_path).path
+        plane = self.plane
+        if path == "/health":
+            return _json({"status": "ok"})
+        if path == "/metrics":
+            text = exposition(plane.upstreams, plane.recorder.tally)
+            return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+        if path == "/scepsy/status":
+            tally = plane.recorder.tally
+            return _json(status(plane.upstreams, tally, self.started, plane.in_flight))
+        if path == _MODELS or path.startswith(_MODELS + "/"):
+            return await self._models(request, path)
+        return refuse(unknown_path(request.method, path))
+
+    async def put_routes(self, request: web.Request) -> web.StreamResponse:
+        """Replaces all routes by those in the body; calls in flight end where they are."""
+        routes = _read(await request.read(), tuple[Route, ...])
+        if isinstance(routes, Refusal):
+            return refuse(routes)
+        try:
+            check_routes(routes)
+        except BadInput as error:
+            return refuse(malformed(str(error)))
+        self.plane.upstreams.replace(routes)
+        return _json({"routes": len(routes)})
+
+    async def post_run(self, request: web.Request) -> web.StreamResponse:
+        """Notes when a run began and ended, as whoever started it knows."""
+        mark = _read(await request.read(), RunMark)
+        if isinstance(mark, Refusal):
+            return refuse(mark)
+        writer = self.plane.recorder.writer
+        if writer is None:
+            return refuse(Refusal(409, "this gateway records no traces", "not_recording"))
+        writer.mark(mark)
+        return _json({"run": mark.run})
+
+    async def _models(self, request: web.Request, path: str) -> web.StreamResponse:
+        """Those that are routed, or what the pass-through server says where there is one."""
+        upstreams = self.plane.upstreams
+        if upstreams.pass_through is not None:
+            headers = headers_for_engine(request.headers.items())
+            try:
+                return await self.plane.relay.get(upstreams.pass_through, path, headers)
+            except BrokenOff as error:
+                return refuse(unanswered("upstream", [str(error)]))
+        models = [_model(llm, int(self.started)) for llm in upstreams.llms]
+        if path == _MODELS:
+            return _json({"object": "list", "data": models})
+        name = unquote(path.removeprefix(_MODELS + "/"))
+        found = next((model for model in models if model["id"] == name), None)
+        return refuse(unknown_llm(name, upstreams.llms)) if found is None else _json(found)
+
+
+def local_only(handler: Handler) -> Handler:
+    """Refuses callers from other machines."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            local = ipaddress.ip_address(request.remote or "").is_loopback
+        except ValueError:
+            local = False
+        if not local:
+            return refuse(Refusal(403, "only this machine may do that", "forbidden"))
+        return await handler(request)
+
+    return guarded
+
+
+def _model(llm: str, created: int) -> dict[str, str | int]:
+    return {"id": llm, "object": "model", "created": created, "owned_by": "scepsy"}
+
+
+def _read(body: bytes, record_type: type[T]) -> T | Refusal:
+    try:
+        return msgspec.json.decode(body, type=record_type)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return malformed(str(error))
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

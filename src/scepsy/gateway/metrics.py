@@ -1,0 +1,114 @@
+"""What the gateway counts, as Prometheus text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scepsy.core.record import Record
+from scepsy.gateway.recording import Tally
+from scepsy.gateway.upstreams import Upstream, Upstreams
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_Sample = tuple[dict[str, str], float]
+
+
+class ReplicaCounts(Record, frozen=True, kw_only=True):
+    """One replica: calls in flight now; calls served and failed since the gateway started."""
+
+    replica: str
+    llm: str
+    url: str
+    healthy: bool
+    in_flight: int
+    served: int
+    failed: int
+
+
+class LlmCounts(Record, frozen=True, kw_only=True):
+    """The same, summed over the replicas of an LLM."""
+
+    llm: str
+    replicas: int
+    healthy: int
+    in_flight: int
+    served: int
+    failed: int
+
+
+class GatewayStatus(Record, frozen=True, kw_only=True):
+    """The gateway now. `started` is in Unix seconds; `unwritten` counts calls not recorded."""
+
+    started: float
+    in_flight: int
+    unwritten: int
+    replicas: tuple[ReplicaCounts, ...]
+    llms: tuple[LlmCounts, ...]
+
+
+def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -> GatewayStatus:
+    return GatewayStatus(
+        started=started,
+        in_flight=in_flight,
+        unwritten=tally.unwritten,
+        replicas=tuple(map(_replica_counts, upstreams)),
+        llms=tuple(_llm_counts(llm, upstreams.of(llm)) for llm in upstreams.llms),
+    )
+
+
+def exposition(upstreams: Upstreams, tally: Tally) -> str:
+    """The counters in Prometheus' text format."""
+    calls = [
+        ({"llm": llm, "status": str(status)}, count) for (llm, status), count in tally.calls.items()
+    ]
+    seconds = [({"llm": llm}, total) for llm, total in tally.seconds.items()]
+    replicas = [(_labels(one), one) for one in upstreams]
+    families: tuple[tuple[str, str, Iterable[_Sample]], ...] = (
+        ("calls_total", "counter", calls),
+        ("call_seconds_total", "counter", seconds),
+        ("calls_unwritten_total", "counter", [({}, tally.unwritten)]),
+        ("replica_in_flight", "gauge", [(labels, one.in_flight) for labels, one in replicas]),
+        ("replica_healthy", "gauge", [(labels, int(one.healthy)) for labels, one in replicas]),
+        ("replica_served_total", "counter", [(labels, one.served) for labels, one in replicas]),
+        ("replica_failed_total", "counter", [(labels, one.failed) for labels, one in replicas]),
+    )
+    lines = (line for name, kind, samples in families for line in _family(name, kind, samples))
+    return "\n".join(lines) + "\n"
+
+
+def _replica_counts(one: Upstream) -> ReplicaCounts:
+    return ReplicaCounts(
+        replica=one.name,
+        llm=one.route.llm,
+        url=one.route.url,
+        healthy=one.healthy,
+        in_flight=one.in_flight,
+        served=one.served,
+        failed=one.failed,
+    )
+
+
+def _llm_counts(llm: str, group: tuple[Upstream, ...]) -> LlmCounts:
+    return LlmCounts(
+        llm=llm,
+        replicas=len(group),
+        healthy=sum(one.healthy for one in group),
+        in_flight=sum(one.in_flight for one in group),
+        served=sum(one.served for one in group),
+        failed=sum(one.failed for one in group),
+    )
+
+
+def _labels(one: Upstream) -> dict[str, str]:
+    return {"llm": one.route.llm, "replica": one.name}
+
+
+def _family(name: str, kind: str, samples: Iterable[_Sample]) -> Iterator[str]:
+    yield f"# TYPE scepsy_gateway_{name} {kind}"
+    for labels, value in samples:
+        inner = ",".join(f'{key}="{_escape(label)}"' for key, label in labels.items())
+        yield f"scepsy_gateway_{name}{{{inner}}} {value:.10g}"
+
+
+def _escape(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,188 @@
+"""Runs a gateway: inside another program (`running`) or as a process of its own (`serve`)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from scepsy.errors import PortInUse, Unreachable
+from scepsy.gateway.admin import Admin, Handler, local_only
+from scepsy.gateway.config import GatewayConfig, Route, check_routes, check_url
+from scepsy.gateway.dataplane import DataPlane
+from scepsy.gateway.delivery import refuse
+from scepsy.gateway.lineage import Lineage
+from scepsy.gateway.recording import Recorder
+from scepsy.gateway.refusal import Refusal
+from scepsy.gateway.relay import Relay
+from scepsy.gateway.upstreams import Upstream, Upstreams, probe
+from scepsy.store import TraceWriter
+
+_MOST_BYTES = 256 << 20
+_KEEP_ALIVE = 4.0  # below the 5 s after which vLLM's server closes an idle connection
+_CONNECT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that listens at `url`."""
+
+    url: str
+
+
+@asynccontextmanager
+async def running(config: GatewayConfig) -> AsyncGenerator[Gateway, None]:
+    """Runs a gateway as long as the block; calls in flight may then finish within `config.grace`.
+
+    Raises:
+        PortInUse: somebody listens on its port.
+        BadInput: a route or the upstream is no URL, or the trace directory cannot be written.
+    """
+    async with AsyncExitStack() as stack:
+        plane = await _data_plane(config, stack)
+        runner = web.AppRunner(
+            _application(Admin(plane, time.time())),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=config.grace,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        port = await _listen(runner, config)
+        yield Gateway(f"http://{_printable(config.host)}:{port}")
+
+
+async def serve(config: GatewayConfig, *, on_ready: Callable[[str], None]) -> None:
+    """Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once.
+
+    `on_ready` is told its URL. Raises as `running` does.
+    """
+    _allow_many_connections()
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def on_signal() -> None:
+        stop.set()
+        for one in signals:
+            loop.remove_signal_handler(one)
+
+    for one in signals:
+        loop.add_signal_handler(one, on_signal)
+    async with running(config) as gateway:
+        on_ready(gateway.url)
+        await stop.wait()
+
+
+async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane:
+    """The gateway without its sockets; the stack undoes it."""
+    upstreams = _upstreams(config)
+    writer = None if config.traces is None else TraceWriter(Path(config.traces))
+    if writer is not None:
+        stack.callback(writer.close)
+    pooled = await stack.enter_async_context(
+        _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE))
+    )
+    fresh = await stack.enter_async_context(
+        _session(aiohttp.TCPConnector(limit=0, force_close=True))
+    )
+    await stack.enter_async_context(_probing(upstreams, fresh))
+    lineage = Lineage(config.quiet_gap, config.workflow)
+    return DataPlane(
+        relay=Relay(pooled, fresh, upstreams, time.time),
+        upstreams=upstreams,
+        recorder=Recorder(time.time, lineage, writer, config.record_content),
+        most_in_flight=config.most_in_flight,
+    )
+
+
+def _upstreams(config: GatewayConfig) -> Upstreams:
+    check_routes(config.routes)
+    pass_through = None
+    if config.upstream is not None:
+        check_url("upstream", config.upstream)
+        pass_through = Upstream(
+            Route(llm="*", replica="upstream", url=config.upstream), probed=False
+        )
+    upstreams = Upstreams(pass_through)
+    upstreams.replace(config.routes)
+    return upstreams
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    """No limit on how long an LLM may take; nobody's cookies are kept."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
+        auto_decompress=False,
+    )
+
+
+@asynccontextmanager
+async def _probing(
+    upstreams: Upstreams, session: aiohttp.ClientSession
+) -> AsyncGenerator[None, None]:
+    # Not a TaskGroup: that would wrap whatever is raised in the block.
+    prober = asyncio.create_task(probe(upstreams, session))
+    try:
+        yield
+    finally:
+        prober.cancel()
+        await asyncio.wait([prober])
+
+
+def _application(admin: Admin) -> web.Application:
+    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_in_shape])
+    app.router.add_put("/scepsy/routes", local_only(admin.put_routes))
+    app.router.add_post("/scepsy/runs", local_only(admin.post_run))
+    app.router.add_get("/{path:.*}", admin.get, allow_head=False)
+    app.router.add_post("/{path:.*}", admin.plane.handle)
+    return app
+
+
+@web.middleware
+async def _in_shape(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The web server's own errors (method not allowed, body too large), in OpenAI's shape."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return refuse(Refusal(error.status, error.reason, "http_error"))
+
+
+async def _listen(runner: web.AppRunner, config: GatewayConfig) -> int:
+    """The port that it listens on."""
+    try:
+        await web.TCPSite(runner, config.host, config.port, backlog=4096).start()
+    except OSError as error:
+        where = f"{config.host}:{config.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"port {config.port} is in use on {config.host}; choose another"
+            ) from None
+        raise Unreachable(f"cannot listen on {where}: {error.strerror}") from error
+    return runner.addresses[0][1]
+
+
+def _printable(host: str) -> str:
+    """An address that callers on this machine can use."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _allow_many_connections() -> None:
+    """Every call holds two; the usual soft limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # an unlimited hard limit is not a number everywhere
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,86 @@
+"""Throughput comes out at the service rate in overload, at the offered rate below it."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scepsy.drive.arrivals import poisson
+from scepsy.drive.result import RunOutcome
+from scepsy.drive.statistics import latency_growth, measure, standard_error
+
+
+def queue(rate: float, servers: int, service: float, seconds: float, seed: int) -> list[RunOutcome]:
+    """Runs through `servers` servers, first come first served; each takes `service` seconds."""
+    rng = random.Random(seed)
+    free = [0.0] * servers
+    runs: list[RunOutcome] = []
+    warmup = seconds / 2
+    for time in poisson(rate, seconds + warmup, rng):
+        begin = max(time, heapq.heappop(free))
+        end = begin + service * rng.lognormvariate(-0.08, 0.4)
+        heapq.heappush(free, end)
+        runs.append(RunOutcome(arrival=time - warmup, latency=end - time))
+    return [run for run in runs if run.arrival >= 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overload_shows_the_service_rate(seed: int) -> None:
+    runs = queue(rate=6.0, servers=8, service=2.0, seconds=120, seed=seed)
+    found = measure("w", runs, 120)
+    assert found.latency_growth > 0
+    assert found.throughput == pytest.approx(4.0, rel=0.06)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_below_saturation_runs_leave_as_they_come(seed: int) -> None:
+    runs = queue(rate=2.8, servers=8, service=2.0, seconds=120, seed=seed)
+    found = measure("w", runs, 120)
+    assert found.latency_growth == 0
+    assert found.throughput == found.offered_rate
+    assert found.completions_per_second <= found.throughput
+
+
+def test_growth_is_rarely_seen_where_there_is_none() -> None:
+    seen = [latency_growth(queue(3.2, 8, 2.0, 60, seed)) > 0 for seed in range(100)]
+    assert sum(seen) <= 6
+
+
+@given(growth=st.floats(0.01, 3), count=st.integers(10, 200))
+def test_growth_of_a_line_is_its_slope(growth: float, count: int) -> None:
+    runs = [RunOutcome(arrival=i * 0.5, latency=1 + growth * i * 0.5) for i in range(count)]
+    assert latency_growth(runs) == pytest.approx(growth)
+
+
+def test_failed_runs_lower_throughput_and_do_not_count_in_latency() -> None:
+    runs = [
+        RunOutcome(
+            arrival=float(i), latency=1.0 if i % 4 else 50.0, error=None if i % 4 else "boom"
+        )
+        for i in range(40)
+    ]
+    found = measure("w", runs, 40)
+    assert (found.offered, found.completed, found.failed) == (40, 30, 10)
+    assert found.throughput == pytest.approx(0.75)
+    assert found.latency_p99 == 1.0
+
+
+def test_no_successful_run_has_no_latency() -> None:
+    found = measure("w", [RunOutcome(arrival=0.0, latency=1.0, error="boom")], 10)
+    assert found.throughput == 0
+    assert math.isnan(found.latency_mean)
+    assert math.isnan(found.latency_p99)
+    assert math.isnan(found.standard_error)
+
+
+def test_standard_error_covers_the_spread_of_the_mean() -> None:
+    means = [measure("w", queue(2.4, 8, 2.0, 60, seed), 60).latency_mean for seed in range(40)]
+    centre = sum(means) / len(means)
+    spread = math.sqrt(sum((mean - centre) ** 2 for mean in means) / len(means))
+    errors = [standard_error(queue(2.4, 8, 2.0, 60, seed)) for seed in range(40)]
+    assert 0.5 * spread < sum(errors) / len(errors) < 2 * spread
