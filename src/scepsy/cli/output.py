@@ -36,8 +36,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     return made
 
 
-def seconds(value: float) -> str:
-    """A duration for people: three digits and a unit."""
+def seconds(value: float | None) -> str:
+    """A duration for people: three digits and a unit; a dash where there is none."""
+    if value is None:
+        return "-"
     if value < 1e-3:
         return f"{value * 1e6:.0f} us"
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"

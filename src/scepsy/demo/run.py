@@ -190,7 +190,7 @@ class Stage:
         )
         deployed = await self.backend.apply(decided, name=DEPLOYMENT)
         assert deployed.gateway is not None
-        results = []
+        results: list[DriveResult] = []
         for load in loads:
             seconds = self.settings.duration if load >= 1 else self.settings.low_duration
             self.listener.phase(f"drive {what}: {load:.0%} of the target rates for {seconds:g} s")

@@ -9,6 +9,7 @@ import msgspec
 
 from scepsy.core.plan import Allocation, Plan
 from scepsy.drive.result import DriveResult, WorkflowMeasurement
+from scepsy.errors import RunsFailed
 from scepsy.explain import describe
 from scepsy.predict import Pipeline
 from scepsy.report.data import (
@@ -86,8 +87,10 @@ def curves(outcome: Outcome) -> tuple[WorkflowCurves, ...]:
 
 
 def measurement(result: DriveResult, workflow: str) -> Measurement:
-    """What the driver measured of one workflow."""
+    """What the driver measured of one workflow. Raises RunsFailed where no run succeeded."""
     found: WorkflowMeasurement = next(f for f in result.workflows if f.workflow == workflow)
+    if found.latency_mean is None or found.latency_p50 is None or found.latency_p99 is None:
+        raise RunsFailed(f"{workflow}: no run succeeded")
     return Measurement(
         offered_rate=found.offered_rate,
         throughput=found.throughput,

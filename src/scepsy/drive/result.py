@@ -21,7 +21,7 @@ class RunOutcome(Record, frozen=True, kw_only=True):
 
 class WorkflowMeasurement(Record, frozen=True, kw_only=True):
     """One workflow over the measured window. Rates per second; latencies in seconds, over the runs
-    that succeeded, and NaN where none did.
+    that succeeded, and None where none did.
 
     Attributes:
         offered: runs that arrived. offered_rate: the same per second.
@@ -31,7 +31,7 @@ class WorkflowMeasurement(Record, frozen=True, kw_only=True):
             the runs that were open at its end.
         latency_growth: seconds of latency gained per second; 0 unless the load was beyond what
             could be served.
-        standard_error: of the mean latency, from batch means.
+        standard_error: of the mean latency, from batch means; None for fewer than two runs.
         runs: every measured run, in order of arrival.
     """
 
@@ -42,12 +42,12 @@ class WorkflowMeasurement(Record, frozen=True, kw_only=True):
     failed: int
     throughput: float
     completions_per_second: float
-    latency_mean: float
-    latency_p50: float
-    latency_p90: float
-    latency_p99: float
+    latency_mean: float | None
+    latency_p50: float | None
+    latency_p90: float | None
+    latency_p99: float | None
     latency_growth: float
-    standard_error: float
+    standard_error: float | None
     runs: tuple[RunOutcome, ...]
 
 

@@ -42,10 +42,10 @@ def measure(workflow: str, runs: Sequence[RunOutcome], duration: float) -> Workf
         throughput=rate / (1.0 + growth) * len(done) / len(ordered),
         completions_per_second=sum(run.arrival + run.latency <= duration for run in done)
         / duration,
-        latency_mean=fmean(ranked) if ranked else math.nan,
-        latency_p50=quantile(ranked, 0.5) if ranked else math.nan,
-        latency_p90=quantile(ranked, 0.9) if ranked else math.nan,
-        latency_p99=quantile(ranked, 0.99) if ranked else math.nan,
+        latency_mean=fmean(ranked) if ranked else None,
+        latency_p50=quantile(ranked, 0.5) if ranked else None,
+        latency_p90=quantile(ranked, 0.9) if ranked else None,
+        latency_p99=quantile(ranked, 0.99) if ranked else None,
         latency_growth=growth,
         standard_error=standard_error(done),
         runs=ordered,
@@ -70,10 +70,10 @@ def latency_growth(runs: Sequence[RunOutcome]) -> float:
     return slope if slope > _SIGNIFICANT * error else 0.0
 
 
-def standard_error(runs: Sequence[RunOutcome]) -> float:
-    """Of the mean latency; NaN for fewer than two runs."""
+def standard_error(runs: Sequence[RunOutcome]) -> float | None:
+    """Of the mean latency; None for fewer than two runs."""
     means = [latency for _, latency in _batch_means(runs)]
-    return stdev(means) / math.sqrt(len(means)) if len(means) > 1 else math.nan
+    return stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
 
 
 def _batch_means(runs: Sequence[RunOutcome]) -> list[tuple[float, float]]:

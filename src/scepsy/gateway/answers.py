@@ -78,8 +78,8 @@ class _Answer(_Response):
     delta: str | None = None
     response: _Response | None = None
     object: str | None = None
-    data: msgspec.Raw | None = None
-    results: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw()
+    results: msgspec.Raw = msgspec.Raw()
     message: str | None = None
 
 
@@ -143,8 +143,7 @@ class Answer:
                 calls = message.tool_calls or ()
                 self.issued += [call.id for call in calls if call.id]
         for raw in (answer.data, answer.results):
-            if raw is not None:
-                self._add(bytes(raw))
+            self._add(bytes(raw))
 
     def _read_response(self, response: _Response) -> None:
         """Its text came before, in deltas."""

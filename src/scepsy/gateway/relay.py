@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
+from yarl import URL
 
 from scepsy.gateway.exchange import Exchange
 from scepsy.gateway.refusal import Refusal, unanswered
@@ -169,7 +170,7 @@ class Relay:
     ) -> aiohttp.ClientResponse:
         body = outgoing.body
         return await session.post(
-            upstream.address(outgoing.path),
+            URL(upstream.address(outgoing.path), encoded=True),
             # A large body goes out in pieces, so that one caller does not hold up the others.
             data=io.BytesIO(body) if len(body) > _LARGE else body,
             headers=outgoing.headers,

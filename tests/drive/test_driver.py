@@ -1,0 +1,168 @@
+"""The driver starts every run when due, counts what fails, and leaves nothing running."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+
+import pytest
+from openai import AsyncOpenAI
+
+from openai_like import openai_like
+from scepsy.drive import Progress, Workload, drive
+from scepsy.errors import BadInput
+from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER
+
+
+async def test_measures_every_workload_at_its_rate() -> None:
+    seen: Counter[object] = Counter()
+
+    async def quick(value: str) -> None:
+        seen[value] += 1
+
+    async def slow(*, value: int) -> None:
+        await asyncio.sleep(0.05)
+
+    loads = [
+        Workload("quick", quick, 40.0, ["a", "b", "c"]),
+        Workload("slow", slow, 20.0, [{"value": 1}]),
+    ]
+    found = await drive(loads, duration=1.0, warmup=0.2, seed=3)
+    first, second = found.workflows
+    assert (first.workflow, first.offered, first.completed, first.failed) == ("quick", 40, 40, 0)
+    assert (second.workflow, second.offered, second.completed) == ("slow", 20, 20)
+    assert first.offered_rate == 40
+    assert second.latency_mean >= 0.05
+    assert set(seen) == {"a", "b", "c"}
+    assert all(0 <= run.arrival <= 1 for run in first.runs)
+
+
+async def test_does_not_wait_for_earlier_runs() -> None:
+    together = asyncio.Barrier(5)
+    found = await drive([Workload("w", together.wait, 10.0)], duration=0.5, seed=0)
+    assert found.workflows[0].completed == 5
+
+
+async def test_load_is_held_until_the_last_measured_run_has_ended() -> None:
+    started = 0
+    enough = asyncio.Event()
+
+    async def until_enough() -> None:
+        nonlocal started
+        started += 1
+        if started >= 15:
+            enough.set()
+        await enough.wait()
+
+    found = await drive([Workload("w", until_enough, 50.0)], duration=0.1, seed=0)
+    assert found.workflows[0].completed == 5
+    assert started >= 15
+
+
+async def test_a_run_that_fails_is_told_in_its_own_words() -> None:
+    calls = 0
+
+    async def failing() -> None:
+        nonlocal calls
+        calls += 1
+        match calls:
+            case 1:
+                raise ValueError("no such thing")
+            case 2:
+                sys.exit(3)
+            case 3:
+                raise asyncio.CancelledError
+            case 4:
+                raise TimeoutError("the tool is slow")
+            case 5:
+                await asyncio.sleep(60)
+            case _:
+                return
+
+    found = await drive([Workload("w", failing, 6.0)], duration=1.0, timeout=0.05)
+    flow = found.workflows[0]
+    assert (flow.completed, flow.failed) == (1, 5)
+    assert [run.error for run in flow.runs] == [
+        "ValueError: no such thing",
+        "SystemExit: 3",
+        "CancelledError",
+        "TimeoutError: the tool is slow",
+        "took longer than 0.05 s",
+        None,
+    ]
+
+
+async def test_runs_are_marked_each_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with openai_like() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        async with AsyncOpenAI(api_key="k") as client:
+
+            async def two_calls() -> None:
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(2):
+                        tasks.create_task(client.chat.completions.create(model="m", messages=[]))
+
+            found = await drive([Workload("agent", two_calls, 8.0)], duration=1.0)
+    assert found.workflows[0].completed == 8
+    assert {headers[WORKFLOW_HEADER] for _, headers, _ in server.requests} == {"agent"}
+    runs = Counter(headers[RUN_HEADER] for _, headers, _ in server.requests)
+    assert sorted(runs.values(), reverse=True)[:8] == [2] * 8
+
+
+async def test_cancelling_cancels_every_run() -> None:
+    running = 0
+    three = asyncio.Event()
+
+    async def forever() -> None:
+        nonlocal running
+        running += 1
+        if running == 3:
+            three.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            running -= 1
+
+    driven = asyncio.create_task(drive([Workload("w", forever, 100.0)], duration=10.0))
+    await three.wait()
+    driven.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await driven
+    assert running == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_tells_its_progress() -> None:
+    told: list[Progress] = []
+
+    async def nothing() -> None:
+        return
+
+    loads = [Workload("w", nothing, 10.0)]
+    await drive(loads, duration=0.5, warmup=0.1, on_progress=told.append)
+    assert [progress.completed for progress in told] == sorted(p.completed for p in told)
+    assert told[-1].completed >= 5
+    assert told[0].total == 0.6
+
+
+@pytest.mark.parametrize(
+    ("rates", "duration", "message"),
+    [
+        ([], 1.0, "no workflow"),
+        ([0.1], 1.0, "no run"),
+        ([-1.0], 1.0, "no run"),
+        ([float("nan")], 1.0, "no run"),
+        ([1.0, 1.0], 1.0, "more than once"),
+        ([1.0], 0.0, "cannot measure"),
+        ([1.0], float("inf"), "cannot measure"),
+    ],
+)
+async def test_refuses_what_gives_no_measurement(
+    rates: list[float], duration: float, message: str
+) -> None:
+    async def nothing() -> None:
+        return
+
+    with pytest.raises(BadInput, match=message):
+        await drive([Workload("w", nothing, rate) for rate in rates], duration=duration)

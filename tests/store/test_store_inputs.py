@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from builders import curve
+from scepsy.core.cluster import Cluster, Node
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import (
+    Allocation,
+    Explanation,
+    LlmAllocation,
+    Placement,
+    Plan,
+    Prediction,
+    Replica,
+    Slice,
+)
+from scepsy.core.profile import Profile
+from scepsy.errors import BadInput
+from scepsy.store import read_cluster, read_llms, read_plan, read_profile, write_record
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_examples_are_read():
+    cluster = read_cluster(EXAMPLES / "cluster.toml")
+    assert (cluster.gpus, cluster.largest_domain) == (8, 4)
+    assert "generator" in {llm.name for llm in read_llms(EXAMPLES / "llms.toml")}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nodes = []", "nodes: at least one"),
+        ("[[nodes]]\nname='a'\ngpus=0", r"nodes\[0\]\.gpus: 0 must be positive"),
+        ("[[nodes]]\nname='a'\ngpus=2\nnvlink_domain=-1", r"nodes\[0\]\.nvlink_domain"),
+        ("gpu_memory = nan\n[[nodes]]\nname='a'\ngpus=1", "gpu_memory: nan must be positive"),
+        ("[[nodes]]\nname='a'\ngpus=1\n[[nodes]]\nname='a'\ngpus=1", "nodes.name: a is there more"),
+        (
+            "[[nodes]]\nname='a'\ngpus=1\n[[nodes]]\nname='b'\ngpus=1\ngpu_type='a100'",
+            "nodes.gpu_type: a100, h100: one GPU type per cluster",
+        ),
+    ],
+)
+def test_a_cluster_that_makes_no_sense_is_refused(tmp_path: Path, content: str, message: str):
+    path = tmp_path / "cluster.toml"
+    path.write_text(content)
+    with pytest.raises(BadInput, match=rf"cluster\.toml: {message}"):
+        read_cluster(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("llms = []", r"length >= 1.*\$\.llms"),
+        ("[[llms]]\nname='a'\n[[llms]]\nname='a'", "llms.name: a is there more"),
+        ("[[llms]]\nname='a'\nlayers=0", r"llms\[0\]\.layers: 0 must be positive"),
+        ("[[llms]]\nname='a'\nparameters=-1.0", r"llms\[0\]\.parameters: -1 is not a count"),
+        ("[[llms]]\nname='a'\nengine='magic'", r"'magic'.*\$\.llms\[0\]\.engine"),
+    ],
+)
+def test_llms_that_make_no_sense_are_refused(tmp_path: Path, content: str, message: str):
+    path = tmp_path / "llms.toml"
+    path.write_text(content)
+    with pytest.raises(BadInput, match=rf"llms\.toml: .*{message}"):
+        read_llms(path)
+
+
+def test_a_profile_is_read_and_its_rates_must_rise(tmp_path: Path):
+    path = tmp_path / "profile.json"
+    good = curve("a", {1.0: 0.1, 2.0: 0.2})
+    write_record(path, Profile(curves=(good,)))
+    assert read_profile(path).curves == (good,)
+    for bad, message in (
+        (msgspec.structs.replace(good, points=good.points[::-1]), r"points: rates must rise"),
+        (msgspec.structs.replace(good, points=()), r"points: there is none"),
+        (msgspec.structs.replace(good, max_throughput=0.0), r"max_throughput: 0 must be positive"),
+        (msgspec.structs.replace(good, gpu_share=1.5), r"gpu_share: 1\.5 must be"),
+        (curve("a", {1.0: -0.1}), r"points\[0\]\.latency: -0\.1 must be positive"),
+    ):
+        write_record(path, Profile(curves=(good, bad)))
+        with pytest.raises(BadInput, match=rf"profile\.json: curves\[1\]\.{message}"):
+            read_profile(path)
+    write_record(path, Profile(curves=()))
+    with pytest.raises(BadInput, match="curves: there is none"):
+        read_profile(path)
+
+
+def plan(*replicas: Replica, version: int = 1) -> Plan:
+    part = LlmAllocation(llm="a", tp=1, gpu_share=1.0, memory_share=1.0, replicas=len(replicas))
+    return Plan(
+        cluster=Cluster(nodes=(Node(name="n", gpus=2),)),
+        llms=(LlmSpec(name="a"),),
+        targets=(),
+        demands=(),
+        allocation=Allocation(llms=(part,)),
+        placement=Placement(replicas=replicas),
+        prediction=Prediction(objective=0.0, workflows=(), utilisation={}),
+        explanation=Explanation(summary=()),
+        format=version,
+    )
+
+
+def replica(name: str, llm: str = "a", node: str = "n", gpu: int = 0, tp: int = 1) -> Replica:
+    part = Slice(node=node, gpu=gpu, gpu_share=1.0, memory_share=1.0)
+    return Replica(replica=name, llm=llm, tp=tp, slices=(part,))
+
+
+def test_a_plan_is_read_and_its_parts_must_fit(tmp_path: Path):
+    path = tmp_path / "plan.json"
+    good = plan(replica("a-0"), replica("a-1", gpu=1))
+    write_record(path, good)
+    assert read_plan(path) == good
+    where = r"placement\.replicas"
+    for bad, message in (
+        (plan(replica("a-0"), replica("a-0")), rf"{where}\.replica: a-0 is there more"),
+        (plan(replica("b-0", llm="b")), rf"{where}\[0\]\.llm: 'b' is not in llms"),
+        (plan(replica("a-0", gpu=2)), rf"{where}\[0\]\.slices: the cluster has no GPU 2 on"),
+        (plan(replica("a-0", node="m")), rf"{where}\[0\]\.slices: .* on node 'm'"),
+        (plan(replica("a-0", tp=2)), rf"{where}\[0\]\.slices: 1 for tp 2"),
+        (plan(replica("a-0"), version=2), "format: 2: this version reads format 1"),
+    ):
+        write_record(path, bad)
+        with pytest.raises(BadInput, match=rf"plan\.json: {message}"):
+            read_plan(path)
