@@ -56,6 +56,7 @@ async def calls_per_run(server: OpenAiLike, module: ModuleType, inputs: list[str
     return counts
 
 
+@pytest.mark.slow
 async def test_beam_search_makes_tens_of_calls_and_their_number_depends_on_the_scores() -> None:
     async with openai_like() as server, program("beam_search", server.url) as beam_search:
         counts = await calls_per_run(server, beam_search, lines("problems.txt")[:RUNS])
@@ -74,6 +75,7 @@ async def test_beam_search_shares_prefixes() -> None:
     assert sum(last.startswith(prompt) for prompt in prompts) > 3
 
 
+@pytest.mark.slow
 async def test_rag_searches_reranks_answers_and_may_loop(rag_index: Path) -> None:
     async with openai_like() as server, program("rag", server.url) as rag:
         await rag.index()

@@ -50,6 +50,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 async def test_each_input_is_a_run_of_an_unchanged_program() -> None:
     told: list[ChildResult] = []
     async with openai_like() as server:
@@ -92,6 +93,7 @@ async def test_a_child_that_fails_keeps_its_last_words() -> None:
     assert len(results[0].stderr_tail.splitlines()) == 10
 
 
+@pytest.mark.slow
 async def test_cancelling_ends_the_children_and_theirs(tmp_path: Path) -> None:
     path = tmp_path / "pids"
     traced = asyncio.create_task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,16 +120,17 @@ def all_calls(traces: Path) -> list[Call]:
     return [*found.unassigned, *(call for trace in found.traces for call in trace.calls)]
 
 
-def says(body: bytes, status: int = 200, **headers: str) -> Script:
+def says(body: bytes, status: int = 200, headers: Mapping[str, str] = {}) -> Script:
     async def script(_: web.Request) -> web.StreamResponse:
-        return web.Response(
-            body=body, status=status, headers={"Content-Type": "application/json", **headers}
-        )
+        sent = {"Content-Type": "application/json", **headers}
+        return web.Response(body=body, status=status, headers=sent)
 
     return script
 
 
-def streams(*chunks: bytes, then: Callable[[web.Request], Awaitable[None]] | None = None) -> Script:
+def streams(
+    *chunks: bytes, then: Callable[[web.Request], Awaitable[object]] | None = None
+) -> Script:
     async def script(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)

@@ -33,7 +33,7 @@ from scepsy.store import read_traces
 async def test_bytes_go_through_unchanged_both_ways(http: aiohttp.ClientSession, tmp_path: Path):
     body = b'{ "model":"m",\t"x_new": 1.10, "messages": [ {"role":"user","content":"\\u00e9"} ]}'
     answer = b'{"usage":{"prompt_tokens":3,"completion_tokens":1}, "y_new": 1e400, "choices":[]}\n'
-    script = says(answer, **{"X-Engine": "e", "Set-Cookie": "a=b"})
+    script = says(answer, headers={"X-Engine": "e", "Set-Cookie": "a=b"})
     sent = {"X-Request-Id": "q", "X-Scepsy-Run": "r", "Authorization": "Bearer k"}
     async with gateway_to(script, tmp_path) as (engine, gateway):
         back = await send(http, gateway.url + CHAT + "?a=%2F", body, **sent)
@@ -49,8 +49,9 @@ async def test_bytes_go_through_unchanged_both_ways(http: aiohttp.ClientSession,
     assert "x-scepsy-run" not in names
 
 
-async def test_one_callers_cookies_are_not_anothers(tmp_path: Path):
-    async with gateway_to(says(completion(), **{"Set-Cookie": "a=b"})) as (engine, gateway):
+async def test_one_callers_cookies_are_not_anothers():
+    script = says(completion(), headers={"Set-Cookie": "a=b"})
+    async with gateway_to(script) as (engine, gateway):
         for _ in range(2):
             async with aiohttp.ClientSession() as fresh:
                 await send(fresh, gateway.url + CHAT, {"model": "m"})
@@ -146,9 +147,10 @@ async def test_a_caller_that_goes_away_cancels_the_call(
         async with aiohttp.ClientSession() as leaving:
             body = {"model": "m", "stream": True}
             request = asyncio.create_task(leaving.post(gateway.url + CHAT, json=body))
-            if begun:
-                await (await request).content.readany()
             await until(lambda: engine.calls)
+            if begun:
+                async with await request as response:
+                    await response.content.readany()
             request.cancel()
         await asyncio.wait_for(engine.cancelled.wait(), 5)
         replica = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()["replicas"][

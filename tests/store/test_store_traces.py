@@ -40,10 +40,13 @@ def test_a_mark_says_when_a_run_began_and_ended_and_how(tmp_path: Path):
         writer.append(call("m", 1.0, 2.0, run="b", layer="url", error="died", status=502))
         writer.append(call("m", 3.0, 4.0, run="b", layer="url"))
         writer.append(call("m", 1.0, 2.0, run="c", layer="url", error="died", status=502))
+        writer.append(call("m", 1.0, 2.0, run="d", layer="url"))
+        writer.append(call("m", 1.0, 3.0, run="d", layer="url", error="left", status=499))
         writer.mark(RunMark(run="a", workflow="w", start=0.0, end=9.0, ok=False))
     runs = {trace.run: trace for trace in read_traces(tmp_path).traces}
     assert (runs["a"].start, runs["a"].end, runs["a"].ok) == (0.0, 9.0, False)
     assert (runs["b"].ok, runs["c"].ok) == (True, False)  # b tried again
+    assert runs["d"].ok  # it cancelled what it needed no more
 
 
 def test_calls_without_a_run_are_kept_aside_and_counted(tmp_path: Path):

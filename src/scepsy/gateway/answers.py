@@ -107,7 +107,7 @@ class Answer:
 
     @property
     def digest(self) -> str:
-        """Hash of the output, the same streamed or whole; empty without output."""
+        """Hash of the output, empty without any; of one choice, the same streamed or whole."""
         return self._hash.hexdigest() if self.has_output else ""
 
     def read_whole(self, body: bytes) -> None:

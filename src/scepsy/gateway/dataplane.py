@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from scepsy.gateway.delivery import refuse, stream, whole
-from scepsy.gateway.exchange import CALLER_LEFT, Exchange
+from scepsy.gateway.exchange import Exchange
 from scepsy.gateway.identity import Address, locate
 from scepsy.gateway.recording import Recorder
 from scepsy.gateway.refusal import Refusal, overloaded, unknown_llm, unknown_path
@@ -73,13 +73,9 @@ class DataPlane:
         if isinstance(reply, Refusal):
             return refuse(reply, exchange)
         try:
-            if reply.streams:
-                clock = self.recorder.clock
-                response = await stream(request, reply, exchange, clock, hide_usage=ask_usage)
-            else:
-                response = whole(reply, exchange)
+            if not reply.streams:
+                return whole(reply, exchange)
+            clock = self.recorder.clock
+            return await stream(request, reply, exchange, clock, hide_usage=ask_usage)
         finally:
             reply.close()
-        if exchange.status < 500 and exchange.status != CALLER_LEFT:
-            reply.upstream.served += 1
-        return response

@@ -25,6 +25,7 @@ def refuse(refusal: Refusal, exchange: Exchange | None = None) -> web.Response:
 def whole(reply: Reply, exchange: Exchange) -> web.Response:
     """The answer, once it is all there."""
     exchange.status = reply.status
+    reply.upstream.count(reply.status)
     exchange.keep(reply.first)
     if reply.status >= 400:
         exchange.error = error_message(reply.status, reply.first)
@@ -66,6 +67,7 @@ async def stream(
                 if passed:
                     await response.write(passed)
                 chunk = await reply.more()
+            reply.upstream.count(reply.status)
             if splitter.rest:
                 await response.write(splitter.rest)
         except BrokenOff as error:

@@ -10,8 +10,7 @@ from scepsy.gateway.answers import Answer
 from scepsy.gateway.identity import Identity
 from scepsy.gateway.lineage import Clues
 from scepsy.gateway.wire import Asked, digest, prompt_blocks, prompt_text
-
-CALLER_LEFT = 499
+from scepsy.store.traces import CALLER_LEFT
 
 
 @dataclass(slots=True)

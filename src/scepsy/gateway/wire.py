@@ -144,8 +144,8 @@ def _message(message: dict[str, Json]) -> str:
 
 def _content(value: Json) -> str:
     """Text as it is, parts of a message one after another, anything else as JSON."""
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return value or ""
     if isinstance(value, list):
         return "".join(_content(part) for part in value)
     plain = text(members(value).get("text"))

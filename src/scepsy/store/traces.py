@@ -21,6 +21,7 @@ from scepsy.store.files import read_bytes
 
 CALLS = "calls.jsonl"
 RUNS = "runs.jsonl"
+CALLER_LEFT = 499
 
 _log = logging.getLogger(__name__)
 _R = TypeVar("_R", Call, RunMark)
@@ -84,7 +85,7 @@ def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
     """The runs in a trace directory, those of `workflow` only where one is named.
 
     A run lasts from the start to the end of its mark; one without a mark, from its first call's
-    start to its last call's end, and it went well when its last call did.
+    start to its last call's end, and it went well when the last call that it waited for did.
 
     Raises:
         NotFound: the directory or its calls are not there.
@@ -120,14 +121,14 @@ def _group(calls: Iterable[Call], marks: dict[tuple[str, str], RunMark]) -> tupl
 
 def _trace(calls: Sequence[Call], mark: RunMark | None) -> Trace:
     ordered = tuple(sorted(calls, key=lambda call: (call.start, call.end, call.call)))
-    last = max(ordered, key=lambda call: call.end)
+    waited_for = [call for call in ordered if call.status != CALLER_LEFT] or ordered
     return Trace(
-        run=last.run,
-        workflow=last.workflow,
+        run=ordered[0].run,
+        workflow=ordered[0].workflow,
         start=ordered[0].start if mark is None else mark.start,
-        end=last.end if mark is None else mark.end,
+        end=max(call.end for call in ordered) if mark is None else mark.end,
         calls=ordered,
-        ok=last.ok if mark is None else mark.ok,
+        ok=max(waited_for, key=lambda call: call.end).ok if mark is None else mark.ok,
     )
 
 
