@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -14,46 +14,61 @@ from scepsy.core.plan import (
     LlmAllocation,
     Prediction,
     RunnerUp,
-    Target,
     WorkflowPrediction,
 )
+from scepsy.problem import Problem
 from scepsy.search import Choice
 
 ADDED_NODE = "one-more"
 
 
-def plan(
-    chosen: Choice,
-    prediction: Prediction,
-    *,
-    one_more: Choice | Infeasible,
-    one_fewer: Choice | Infeasible,
-    base: float,
-) -> Explanation:
-    """The bottleneck, what a GPU more or fewer would do, the plans that came next, and what was
-    skipped.
+def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanation:
+    """The bottleneck, what a GPU more or fewer would do, the best other plans, what was skipped.
 
-    `base` is the weighted latency that no allocation changes; objectives are given with it.
+    A runner-up is the best plan that sizes one LLM's replicas otherwise.
     """
-    ours = chosen.candidate.allocation
+    base = problem.pipeline.base
     objective = chosen.candidate.objective + base
+    one_more = problem.on(with_one_more(problem.cluster)).decide()
+    one_fewer = problem.on(with_one_fewer(problem.cluster)).decide()
+    ours = chosen.candidate.allocation
+    others = {part.llm: problem.without(ours, part.llm) for part in ours.llms}
     summary = [_bottleneck(flow) for flow in prediction.workflows]
     summary.append(_what_if("One more GPU", one_more, objective, base))
     summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
+    summary += [
+        f"{llm}: no other size of its replicas would meet the targets ({other.reason})"
+        for llm, other in others.items()
+        if isinstance(other, Infeasible)
+    ]
     if not chosen.proven:
         summary.append(
             "Fragmentation: many better allocations could not be placed; this is the best that was "
             "found; none is more than "
             f"{_percent(objective, chosen.bound + base)} better"
         )
-    others = tuple(
-        _runner_up(other.allocation, other.objective + base, ours, objective)
-        for other in chosen.runners_up
-    )
     skipped = tuple(
         f"{_in_words(each.candidate.allocation)}: {each.reason.reason}" for each in chosen.skipped
     )
-    return Explanation(summary=tuple(summary), runners_up=others, skipped=skipped)
+    return Explanation(
+        summary=tuple(summary),
+        runners_up=_runners_up(chosen, others.values(), objective, base),
+        skipped=skipped,
+    )
+
+
+def _runners_up(
+    chosen: Choice, others: Iterable[Choice | Infeasible], objective: float, base: float
+) -> tuple[RunnerUp, ...]:
+    """Each plan once, best first."""
+    found = {
+        other.candidate.allocation: other.candidate.objective + base
+        for other in others
+        if isinstance(other, Choice)
+    }
+    ranked = sorted(found.items(), key=lambda item: item[1])
+    ours = chosen.candidate.allocation
+    return tuple(_runner_up(theirs, value, ours, objective) for theirs, value in ranked)
 
 
 def _runner_up(
@@ -64,17 +79,16 @@ def _runner_up(
     return RunnerUp(allocation=theirs, objective=their_objective, note=note)
 
 
-def infeasible(
-    found: Infeasible, targets: Sequence[Target], meets: Callable[[float], bool], steps: int = 14
-) -> Infeasible:
+def infeasible(found: Infeasible, problem: Problem, steps: int = 14) -> Infeasible:
     """Adds to the constraint that binds the highest rates that could be met, all scaled alike."""
     low, high = 0.0, 1.0
     for _ in range(steps):
         middle = (low + high) / 2
-        low, high = (middle, high) if meets(middle) else (low, middle)
+        met = not isinstance(problem.scaled(middle).decide(), Infeasible)
+        low, high = (middle, high) if met else (low, middle)
     if low <= 1e-4:
         return Infeasible(found.binding, f"{found.reason}. No rate could be met, however low")
-    rates = ", ".join(f"{target.workflow} {target.rate * low:.3g}/s" for target in targets)
+    rates = ", ".join(f"{target.workflow} {target.rate * low:.3g}/s" for target in problem.targets)
     return Infeasible(
         found.binding,
         f"{found.reason}. The highest rates that can be met together: {rates} "

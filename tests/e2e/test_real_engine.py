@@ -11,7 +11,7 @@ from e2e.processes import ROOT, marked
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Target
-from scepsy.demo.even_split import even_split
+from scepsy.demo.by_hand import even_split
 from scepsy.engines.llamacpp.tiny import write_tiny_llm
 from scepsy.store import write_record
 

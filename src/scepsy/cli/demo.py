@@ -21,6 +21,7 @@ from scepsy.demo.run import Listener
 from scepsy.demo.settings import default_settings, quick_settings
 from scepsy.errors import NotFound
 from scepsy.profiler import Job
+from scepsy.profiler.run import DONE
 from scepsy.report.data import Summary
 from scepsy.summarize import summarize
 
@@ -86,8 +87,8 @@ class Narrator:
         self._status.update(text)
 
     def _profiling(self, job: Job, what: str) -> None:
-        self._done += what.endswith(": done")
-        self._status.update(f"profiling: {self._done} curves done; {job}, {what}")
+        self._done += what == DONE
+        self._status.update(f"profiling: {self._done} engines done; {job}, {what}")
 
     def _traced(self, traces: Sequence[Trace]) -> None:
         print_demands(summarize(traces), self._screen)

@@ -10,14 +10,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from scepsy.cli.inputs import cluster_option, llms_option
+from scepsy.cli.inputs import cluster_option, llms_option, parse_targets
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.profile import Profile
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
 from scepsy.profiler import Job, SweepSettings, jobs, profile
 from scepsy.profiler.jobs import DEFAULT_SHARES
-from scepsy.profiler.run import Bench
+from scepsy.profiler.run import DONE, Bench
 from scepsy.store import read_cluster, read_llms, read_traces, write_record
 
 
@@ -50,6 +50,13 @@ from scepsy.store import read_cluster, read_llms, read_traces, write_record
     help="Most calls per second to offer.",
 )
 @click.option(
+    "--mix",
+    "mix_texts",
+    multiple=True,
+    metavar="WORKFLOW=RATE",
+    help="How often runs of each workflow come, for LLMs that several call  [default: alike]",
+)
+@click.option(
     "--parallel",
     type=click.IntRange(1),
     default=None,
@@ -72,6 +79,7 @@ def command(
     shares: str,
     duration: float,
     max_rate: float,
+    mix_texts: tuple[str, ...],
     parallel: int | None,
     time_scale: float,
     seed: int,
@@ -91,7 +99,8 @@ def command(
         progress(todo, quiet=as_json) as report,
     ):
         options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)
-        bench = Bench(traces, cluster, settings, options, Path(logs), report)
+        mix = {target.workflow: target.rate for target in parse_targets(mix_texts)}
+        bench = Bench(traces, cluster, settings, options, Path(logs), report, mix)
         measured = asyncio.run(profile(todo, bench, parallel=parallel))
     write_record(out, measured)
     if as_json:
@@ -125,7 +134,7 @@ class progress:
             console=Console(stderr=True),
             disable=quiet,
         )
-        self._task = self._bar.add_task("", total=sum(len(job.workflows) for job in todo), now="")
+        self._task = self._bar.add_task("", total=len(todo), now="")
 
     def __enter__(self) -> progress:
         self._bar.start()
@@ -135,7 +144,7 @@ class progress:
         self._bar.stop()
 
     def __call__(self, job: Job, what: str) -> None:
-        self._bar.update(self._task, advance=what.endswith(": done"), now=f"{job} {what}")
+        self._bar.update(self._task, advance=what == DONE, now=f"{job} {what}")
 
 
 def print_profile(measured: Profile, screen: Console) -> None:

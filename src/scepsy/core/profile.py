@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from scepsy.core.record import Record
 
 
@@ -22,9 +24,14 @@ class ProfilePoint(Record, frozen=True, kw_only=True):
 class Curve(Record, frozen=True, kw_only=True):
     """One replica of `llm` at (tp, gpu_share), serving the calls that `workflow` makes of it.
 
+    Where several workflows call the LLM, they were measured together, in the proportion `mix`:
+    `latency` is of this workflow's calls, and rates are those at which this workflow alone would
+    make the load.
+
     Attributes:
         points: measured rates, rising.
         max_throughput: calls per second at saturation.
+        mix: runs per second of each workflow, relative to one another.
         engine: name and version of the engine. gpu_type, machine: where it was measured.
     """
 
@@ -36,6 +43,7 @@ class Curve(Record, frozen=True, kw_only=True):
     max_throughput: float
     engine: str
     gpu_type: str
+    mix: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     machine: str = ""
 
 

@@ -19,7 +19,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
-from scepsy.demo.even_split import even_split
+from scepsy.demo.by_hand import even_split, one_of_each
 from scepsy.demo.settings import DemoSettings, Program
 from scepsy.demo.summary import Outcome, curves, llm_summaries, workflow_summaries
 from scepsy.deploy import LocalBackend
@@ -69,10 +69,10 @@ async def run(settings: DemoSettings, listener: Listener) -> Report:
     os.environ["RAG_INDEX"] = str((settings.out / "state" / "rag-index").resolve())
     stage = Stage(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
     try:
-        traces = await stage.trace(even)
+        traces = await stage.trace(one_of_each(llms, cluster, targets))
         measured = await stage.profile(traces, llms, cluster)
         decided = stage.plan(traces, measured, llms, cluster, targets)
-        low, full = await stage.measure(decided, "the plan", (settings.low_rate, 1.0))
+        full, low = await stage.measure(decided, "the plan", (1.0, settings.low_rate))
         (even_full,) = await stage.measure(even, "an even split", (1.0,))
     finally:
         await stage.clear()
@@ -109,11 +109,11 @@ class Stage:
     listener: Listener
     backend: LocalBackend
 
-    async def trace(self, even: Plan) -> tuple[Trace, ...]:
-        """Runs the unmodified programs as child processes, one process a run, on the even split."""
+    async def trace(self, first: Plan) -> tuple[Trace, ...]:
+        """Runs the unmodified programs as child processes, one process a run."""
         directory = self.settings.out / "traces"
         self.listener.phase("trace: the two programs as child processes, through the gateway")
-        deployed = await self.backend.apply(even, name=DEPLOYMENT, traces=directory)
+        deployed = await self.backend.apply(first, name=DEPLOYMENT, traces=directory)
         assert deployed.gateway is not None
         url = deployed.gateway.url
         async with asyncio.TaskGroup() as tasks:
@@ -129,8 +129,11 @@ class Stage:
         command = (sys.executable, str(program.script))
         if program.prepare:
             await self._children((*command, *program.prepare), url, PREPARATION, None)
-        inputs = read_lines(program.inputs)[: self.settings.traced_runs]
-        await self._children(command, url, program.workflow, inputs)
+        await self._children(command, url, program.workflow, self._inputs(program))
+
+    def _inputs(self, program: Program) -> list[str]:
+        """The same for tracing and driving, so that the measured workload is the one traced."""
+        return read_lines(program.inputs)[: self.settings.traced_runs]
 
     async def _children(
         self, command: Sequence[str], url: str, workflow: str, inputs: Sequence[str] | None
@@ -161,6 +164,7 @@ class Stage:
             self.backend.options,
             self.settings.out / "state" / "profile",
             self.listener.profiling,
+            {program.workflow: program.rate for program in self.settings.programs},
         )
         measured = await profile(todo, bench, parallel=self.settings.profile_parallel)
         write_record(self.settings.out / "profile.json", measured)
@@ -202,7 +206,9 @@ class Stage:
         """`scepsy drive` as a process of its own: one driver, many runs at once."""
         arguments = [program.function for program in self.settings.programs]
         for program in self.settings.programs:
-            arguments += ["--rate", str(program.rate * load), "--inputs", str(program.inputs)]
+            inputs = self.settings.out / "state" / f"{program.workflow}.txt"
+            write_atomic(inputs, "\n".join(self._inputs(program)).encode())
+            arguments += ["--rate", str(program.rate * load), "--inputs", str(inputs)]
         arguments += ["--gateway", url, "--duration", str(seconds), "--json"]
         arguments += ["--warmup", str(self.settings.warmup), "--seed", str(self.settings.seed)]
         driver = await asyncio.create_subprocess_exec(

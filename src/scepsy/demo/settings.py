@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scepsy.profiler import SweepSettings
 
-BEAM_RATE, RAG_RATE = 0.6, 1.0
+BEAM_RATE, RAG_RATE = 0.4, 0.6
 """Target rates of the two programs, in runs per second."""
 
 
@@ -41,16 +41,20 @@ class DemoSettings:
     llms: Path
     out: Path
     seed: int = 0
-    time_scale: float = 2.0
-    traced_runs: int = 24
+    time_scale: float = 1.0
+    traced_runs: int = 16
     trace_jobs: int = 2
-    shares: tuple[float, ...] = (0.1, 0.3, 0.5, 1.0)
-    sweep: SweepSettings = field(default_factory=lambda: SweepSettings(max_rate=60.0))
-    profile_parallel: int = 5
-    duration: float = 60.0
-    low_duration: float = 20.0
+    shares: tuple[float, ...] = (0.1, 0.4, 1.0)
+    sweep: SweepSettings = field(
+        default_factory=lambda: SweepSettings(
+            seconds=7.0, saturation_seconds=5.0, idle_seconds=4.0, max_rate=40.0
+        )
+    )
+    profile_parallel: int = 6
+    duration: float = 45.0
+    low_duration: float = 12.0
     low_rate: float = 0.4
-    warmup: float = 6.0
+    warmup: float = 5.0
 
 
 def default_settings(root: Path, out: Path, seed: int) -> DemoSettings:
@@ -72,13 +76,17 @@ def default_settings(root: Path, out: Path, seed: int) -> DemoSettings:
 def quick_settings(full: DemoSettings) -> DemoSettings:
     """The same in about forty seconds, with too few samples for its figures to mean much."""
     sweep = SweepSettings(
-        utilisations=(0.1, 0.5, 0.9), seconds=1.5, saturation_seconds=2.0, max_rate=60.0
+        utilisations=(0.5, 0.9),
+        seconds=1.5,
+        saturation_seconds=1.5,
+        idle_seconds=1.0,
+        max_rate=40.0,
     )
     return replace(
         full,
         time_scale=8.0,
         traced_runs=3,
-        shares=(0.3, 1.0),
+        shares=(0.4, 1.0),
         sweep=sweep,
         duration=6.0,
         low_duration=4.0,

@@ -16,7 +16,7 @@ from scepsy.drive.result import DriveResult, RunOutcome
 from scepsy.drive.run import Function, run_once
 from scepsy.drive.statistics import measure
 from scepsy.errors import BadInput
-from scepsy.marking import check_name
+from scepsy.marking import check_name, new_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ class _Load:
         due = self.window + arrival.time
         lag = clock() - due
         load = self.workload
-        error = await run_once(load.workflow, load.function, arrival.inputs, self.timeout)
+        run = new_run()
+        error = await run_once(load.workflow, run, load.function, arrival.inputs, self.timeout)
         if error is None:
             self.completed += 1
         else:
@@ -136,7 +137,8 @@ class _Load:
         if arrival.measured:
             self.lags.append(lag)
             latency = clock() - due
-            self.outcomes.append(RunOutcome(arrival=arrival.time, latency=latency, error=error))
+            outcome = RunOutcome(arrival=arrival.time, latency=latency, run=run, error=error)
+            self.outcomes.append(outcome)
             self._ended.set()
         self.report()
 

@@ -7,11 +7,12 @@ from scepsy.core.record import Record
 
 class RunOutcome(Record, frozen=True, kw_only=True):
     """One run: when it was due, in seconds since the measured window began, and how long after that
-    it ended. `error` says why it failed, None when it did not.
+    it ended. `error` says why it failed, None when it did not. `run` names it in the traces.
     """
 
     arrival: float
     latency: float
+    run: str = ""
     error: str | None = None
 
     @property

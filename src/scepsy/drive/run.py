@@ -12,15 +12,15 @@ Function = Callable[..., Awaitable[object]]
 
 
 async def run_once(
-    name: str, function: Function, inputs: tuple[object, ...], seconds: float
+    name: str, run: str, function: Function, inputs: tuple[object, ...], seconds: float
 ) -> str | None:
-    """Runs `function` as one run of workflow `name`; what went wrong, or None.
+    """Runs `function` as `run` of workflow `name`; what went wrong, or None.
 
     `inputs` holds at most one: a mapping gives keyword arguments, anything else the only argument.
     """
     limit = asyncio.timeout(seconds)
     try:
-        async with limit, workflow(name):
+        async with limit, workflow(name, run):
             await _call(function, inputs)
     except TimeoutError as error:
         return f"took longer than {seconds:g} s" if limit.expired() else _words(error)

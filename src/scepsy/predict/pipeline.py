@@ -94,7 +94,7 @@ class Pipeline:
 
     @property
     def base(self) -> float:
-        """Weighted seconds of `other` time: the part of the objective that no allocation changes."""
+        """Weighted seconds of `other` time: what no allocation changes of the objective."""
         other = {demand.workflow: demand.other_time for demand in self.demands}
         return sum(target.weight * other[target.workflow] for target in self.targets)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scepsy.core.trace import Call, Trace
@@ -20,13 +20,18 @@ from scepsy.core.trace import Call, Trace
 class Burst:
     """Calls of one run that overlapped, with their offsets in seconds from the first."""
 
+    workflow: str
     run: str
     calls: tuple[Call, ...]
     offsets: tuple[float, ...]
 
 
-def bursts_of(traces: Sequence[Trace], llm: str) -> tuple[tuple[Burst, ...], ...]:
-    """The bursts of each run that calls `llm`, in order of time."""
+Runs = tuple[tuple[Burst, ...], ...]
+"""The bursts of each run, in order of time."""
+
+
+def bursts_of(traces: Sequence[Trace], llm: str) -> Runs:
+    """The bursts of each successful run that calls `llm`."""
     per_run = (_split(trace, llm) for trace in traces if trace.ok)
     return tuple(bursts for bursts in per_run if bursts)
 
@@ -41,7 +46,12 @@ def _split(trace: Trace, llm: str) -> tuple[Burst, ...]:
         groups[-1].append(call)
         reach = max(reach, call.end)
     return tuple(
-        Burst(trace.run, tuple(group), tuple(call.start - group[0].start for call in group))
+        Burst(
+            workflow=trace.workflow,
+            run=trace.run,
+            calls=tuple(group),
+            offsets=tuple(call.start - group[0].start for call in group),
+        )
         for group in groups
     )
 
@@ -50,11 +60,63 @@ def _by_start(call: Call) -> float:
     return call.start
 
 
-def endless(runs: Sequence[Sequence[Burst]], rng: random.Random) -> Iterator[tuple[Burst, int]]:
-    """Bursts without end, with the number of the pass over the runs.
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is sent to one LLM by several workflows, whose runs arrive in the proportion of `rates`.
 
-    Each run keeps its own order, several runs interleave as concurrent runs do, so the prefix cache
-    sees what it would see live.
+    Attributes:
+        runs: by workflow; each has at least one burst.
+        rates: runs per second, relative to one another.
+    """
+
+    runs: Mapping[str, Runs]
+    rates: Mapping[str, float]
+
+    @property
+    def calls(self) -> dict[str, float]:
+        """Part of the calls that each workflow makes."""
+        per_run = {name: _mean_calls(runs) for name, runs in self.runs.items()}
+        weight = {name: self.rates[name] * per_run[name] for name in self.runs}
+        return {name: weight[name] / sum(weight.values()) for name in weight}
+
+    @property
+    def burst_size(self) -> float:
+        """Mean calls per burst."""
+        calls = sum(self.rates[name] * _mean_calls(runs) for name, runs in self.runs.items())
+        return calls / sum(self._burst_rates().values())
+
+    def bursts(self, rng: random.Random) -> Iterator[tuple[Burst, int]]:
+        """Without end: bursts, with the number of the pass over their workflow's runs."""
+        names = sorted(self.runs)
+        weights = [self._burst_rates()[name] for name in names]
+        sources = {name: endless(self.runs[name], rng) for name in names}
+        while True:
+            yield next(sources[rng.choices(names, weights)[0]])
+
+    def templates(self) -> frozenset[str]:
+        """Prompt blocks that more than one run sent: instructions, equal from run to run.
+
+        All others are new with each run, and a replay must not send them twice alike, or the prefix
+        cache would flatter it.
+        """
+        seen: Counter[str] = Counter()
+        for run in (run for runs in self.runs.values() for run in runs):
+            blocks = {b for burst in run for call in burst.calls for b in call.prompt_blocks}
+            seen.update(blocks)
+        return frozenset(block for block, count in seen.items() if count > 1)
+
+    def _burst_rates(self) -> dict[str, float]:
+        return {
+            name: self.rates[name] * sum(map(len, runs)) / len(runs)
+            for name, runs in self.runs.items()
+        }
+
+
+def endless(runs: Runs, rng: random.Random) -> Iterator[tuple[Burst, int]]:
+    """Bursts of one workflow without end, with the number of the pass over the runs.
+
+    Each run keeps its own order, and runs interleave as concurrent runs do, so that the prefix
+    cache sees what it would see live.
     """
     number = 0
     while True:
@@ -69,15 +131,5 @@ def endless(runs: Sequence[Sequence[Burst]], rng: random.Random) -> Iterator[tup
         number += 1
 
 
-def template_blocks(runs: Sequence[Sequence[Burst]]) -> frozenset[str]:
-    """Prompt blocks that more than one run sent: instructions, which stay equal from run to run.
-
-    All others are new with each run, and a replay must not send them twice alike, or the prefix
-    cache would flatter it.
-    """
-    seen: Counter[str] = Counter()
-    for run in runs:
-        seen.update(
-            {block for burst in run for call in burst.calls for block in call.prompt_blocks}
-        )
-    return frozenset(block for block, count in seen.items() if count > 1)
+def _mean_calls(runs: Runs) -> float:
+    return sum(len(burst.calls) for run in runs for burst in run) / len(runs)

@@ -18,13 +18,22 @@ DEFAULT_SHARES = (0.1, 0.3, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One engine to start and measure, and the workflows whose calls it is measured with."""
+    """One engine to start and measure, and the workflows whose calls it is measured with.
+
+    `time_share` is the largest part that the LLM has of any workflow's traced LLM time.
+    """
 
     llm: LlmSpec
     tp: int
     gpu_share: float
     memory_share: float
     workflows: tuple[str, ...]
+    time_share: float = 0.5
+
+    @property
+    def effort(self) -> float:
+        """How long to measure, relative to the usual: more where more of the latency is decided."""
+        return min(2.0, max(0.5, 2 * self.time_share))
 
     def __str__(self) -> str:
         size = f"TP{self.tp}" if self.gpu_share >= 1 else f"{self.gpu_share:.2g} GPU"
@@ -42,13 +51,10 @@ def jobs(
     Raises:
         BadInput: the traces call an LLM that `llms` does not describe, or one that no GPU can hold.
     """
-    callers: dict[str, set[str]] = {}
-    for trace in traces:
-        for call in trace.calls:
-            callers.setdefault(call.llm, set()).add(trace.workflow)
+    shares_of = _time_shares(traces)
     known = {llm.name: llm for llm in llms}
     found: list[Job] = []
-    for name, workflows in sorted(callers.items()):
+    for name, by_workflow in sorted(shares_of.items()):
         if name not in known:
             raise BadInput(
                 f"the traces call LLM {name!r}, which the LLM file does not describe "
@@ -60,8 +66,24 @@ def jobs(
                 f"LLM {name!r} does not fit: {known[name].weight_bytes / 1e9:.1f} GB of weights, "
                 f"at most TP{known[name].max_tp} on GPUs of {cluster.gpu_memory / 1e9:.0f} GB"
             )
-        found += [Job(known[name], *size, tuple(sorted(workflows))) for size in sizes]
-    return tuple(sorted(found, key=lambda job: (-job.tp, -job.llm.parameters, -job.gpu_share)))
+        workflows, most = tuple(sorted(by_workflow)), max(by_workflow.values())
+        found += [Job(known[name], *size, workflows, most) for size in sizes]
+    return tuple(sorted(found, key=lambda job: (-job.effort, -job.tp, -job.gpu_share)))
+
+
+def _time_shares(traces: Sequence[Trace]) -> dict[str, dict[str, float]]:
+    """Each LLM's part of the LLM time of each workflow that calls it."""
+    spent: dict[str, dict[str, float]] = {}
+    total: dict[str, float] = {}
+    for trace in traces:
+        for call in trace.calls:
+            of_llm = spent.setdefault(call.llm, {})
+            of_llm[trace.workflow] = of_llm.get(trace.workflow, 0.0) + call.duration
+            total[trace.workflow] = total.get(trace.workflow, 0.0) + call.duration
+    return {
+        llm: {name: time / total[name] if total[name] else 0.0 for name, time in of.items()}
+        for llm, of in spent.items()
+    }
 
 
 def _sizes(
@@ -86,7 +108,10 @@ def _sizes(
 def _worthwhile(shares: Sequence[float], floor: float) -> list[float]:
     """The shares from the memory floor up, and the next below it to interpolate from.
 
-    A replica with far less compute than memory would strand the rest of its GPU's compute.
+    A replica with far less compute than memory would strand the rest of its GPU's compute, and one
+    that takes most of the memory leaves no room for a neighbour: it gets the whole GPU.
     """
+    if floor > 0.5:
+        return [share for share in shares if share >= 1.0]
     below = [share for share in shares if share < floor]
     return below[-1:] + [share for share in shares if share >= floor]

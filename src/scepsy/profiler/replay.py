@@ -38,16 +38,33 @@ _decoder = msgspec.json.Decoder(_Answer)
 
 @dataclass(slots=True)
 class Replayer:
-    """Replays an endless stream of bursts against the engine at `url`."""
+    """Replays an endless stream of bursts against the engine at `url`.
+
+    `burst_size` is the mean number of calls in a burst.
+    """
 
     session: aiohttp.ClientSession
     url: str
-    stream: Iterator[tuple[Burst, int]]
+    bursts: Iterator[tuple[Burst, int]]
+    burst_size: float
     templates: frozenset[str]
 
+    async def idle(self, seconds: float) -> list[Sample]:
+        """One burst at a time, for `seconds`: what the engine does without load."""
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        samples: list[Sample] = []
+        while clock() - begin < seconds:
+            burst, number = next(self.bursts)
+            async with asyncio.TaskGroup() as tasks:
+                for call, offset in zip(burst.calls, burst.offsets, strict=True):
+                    tasks.create_task(self._send(call, number, begin, offset, samples))
+        return samples
+
     async def open_loop(self, rate: float, seconds: float, rng: random.Random) -> list[Sample]:
-        """Offers `rate` calls per second for `seconds`, bursts arriving as a Poisson process; waits
-        for every answer.
+        """Offers `rate` calls per second for `seconds`; waits for every answer.
+
+        Bursts arrive as a Poisson process, whatever their sizes.
         """
         clock = asyncio.get_running_loop().time
         begin = clock()
@@ -55,11 +72,11 @@ class Replayer:
         due = 0.0
         async with asyncio.TaskGroup() as tasks:
             while True:
-                burst, number = next(self.stream)
-                due += rng.expovariate(rate / len(burst.calls))
+                due += rng.expovariate(rate / self.burst_size)
                 if due > seconds:
                     return samples
                 await asyncio.sleep(max(0.0, begin + due - clock()))
+                burst, number = next(self.bursts)
                 for call, offset in zip(burst.calls, burst.offsets, strict=True):
                     tasks.create_task(self._send(call, number, begin, offset, samples))
 
@@ -68,7 +85,7 @@ class Replayer:
         clock = asyncio.get_running_loop().time
         begin = clock()
         samples: list[Sample] = []
-        calls = ((call, number) for burst, number in self.stream for call in burst.calls)
+        calls = ((call, number) for burst, number in self.bursts for call in burst.calls)
         started = 0
 
         async def worker() -> None:
@@ -111,5 +128,11 @@ class Replayer:
             )
         usage = _decoder.decode(answer).usage or _Usage()
         samples.append(
-            Sample(sent - begin, clock() - sent, usage.completion_tokens, usage.prompt_tokens)
+            Sample(
+                workflow=call.workflow,
+                sent=sent - begin,
+                latency=clock() - sent,
+                output_tokens=usage.completion_tokens,
+                prompt_tokens=usage.prompt_tokens,
+            )
         )

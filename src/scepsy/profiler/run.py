@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import platform
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
 
 import aiohttp
 
 from scepsy.core.cluster import Cluster
-from scepsy.core.profile import Curve, Profile, ProfilePoint
+from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import Trace
 from scepsy.engines import EngineOptions, engine_for
 from scepsy.engines.process import free_port, start, stop
 from scepsy.errors import EngineFailed
-from scepsy.profiler.bursts import Burst, bursts_of, endless, template_blocks
+from scepsy.profiler.bursts import Stream, bursts_of
 from scepsy.profiler.jobs import Job
 from scepsy.profiler.replay import Replayer
-from scepsy.profiler.sweep import Sample, SweepSettings, point, rates
+from scepsy.profiler.sweep import Sample, SweepSettings, own_throughputs, point, typical
 
 OnProgress = Callable[[Job, str], None]
+DONE = "done"
 
 
 @dataclass(slots=True)
@@ -49,7 +49,10 @@ class GpuPool:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What every job needs."""
+    """What every job needs.
+
+    `mix`: runs per second of each workflow, relative; 1 where not named.
+    """
 
     traces: Sequence[Trace]
     cluster: Cluster
@@ -57,6 +60,7 @@ class Bench:
     options: EngineOptions
     logs: Path
     on_progress: OnProgress
+    mix: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 async def profile(jobs: Sequence[Job], bench: Bench, *, parallel: int | None = None) -> Profile:
@@ -99,55 +103,79 @@ async def _measure(job: Job, bench: Bench) -> list[Curve]:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=120)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            return [
-                await _curve(job, workflow, bench, session, process.url)
-                for workflow in job.workflows
-            ]
+            return await _curves(job, bench, session, process.url)
     finally:
         await stop(process)
 
 
-async def _curve(
-    job: Job, workflow: str, bench: Bench, session: aiohttp.ClientSession, url: str
-) -> Curve:
-    """Saturation first, then the rates below it."""
-    settings = bench.settings
-    mine = [trace for trace in bench.traces if trace.workflow == workflow]
-    runs = bursts_of(mine, job.llm.name)
-    rng = random.Random(f"{job}/{workflow}")
-    replayer = Replayer(session, url, endless(runs, rng), template_blocks(runs))
-    typical = _typical(runs)
-    bench.on_progress(job, f"{workflow}: saturation")
-    top = await _saturation(replayer, job, settings)
-    points: list[ProfilePoint] = []
-    for rate in rates(top, settings):
-        bench.on_progress(job, f"{workflow}: {rate:.3g} calls/s")
-        samples = await replayer.open_loop(rate, settings.seconds, rng)
-        kept = [sample for sample in samples if sample.sent >= settings.warmup * settings.seconds]
-        if kept:
-            points.append(point(rate, kept, typical))
-    if not points:
-        raise EngineFailed(
-            f"{job}: no rate could be measured in {settings.seconds:g} s; allow more"
-        )
-    bench.on_progress(job, f"{workflow}: done")
-    return Curve(
-        llm=job.llm.name,
-        workflow=workflow,
-        tp=job.tp,
-        gpu_share=job.gpu_share,
-        points=tuple(points),
-        max_throughput=top,
-        engine=f"{job.llm.engine} {engine_for(job.llm.engine).version()}",
-        gpu_type=bench.cluster.nodes[0].gpu_type,
-        machine=platform.platform(terse=True),
+async def _curves(job: Job, bench: Bench, session: aiohttp.ClientSession, url: str) -> list[Curve]:
+    """The idle engine, saturation, then the rates between; one curve for each workflow."""
+    settings, rng = bench.settings.times(job.effort), random.Random(str(job))
+    stream = Stream(
+        runs={
+            name: bursts_of([t for t in bench.traces if t.workflow == name], job.llm.name)
+            for name in job.workflows
+        },
+        rates={name: bench.mix.get(name, 1.0) for name in job.workflows},
     )
+    replayer = Replayer(session, url, stream.bursts(rng), stream.burst_size, stream.templates())
+    bench.on_progress(job, "idle")
+    measured = {0.0: await replayer.idle(settings.idle_seconds)}
+    bench.on_progress(job, "saturation")
+    total = await _saturation(replayer, job, bench.settings)
+    for utilisation in settings.utilisations:
+        bench.on_progress(job, f"{utilisation * total:.3g} calls/s")
+        samples = await replayer.open_loop(utilisation * total, settings.seconds, rng)
+        early = settings.warmup * settings.seconds
+        measured[utilisation] = [sample for sample in samples if sample.sent >= early]
+    bench.on_progress(job, DONE)
+    return _assemble(job, bench, stream, total, measured)
+
+
+def _assemble(
+    job: Job,
+    bench: Bench,
+    stream: Stream,
+    total: float,
+    measured: Mapping[float, Sequence[Sample]],
+) -> list[Curve]:
+    of = {
+        name: {u: [s for s in samples if s.workflow == name] for u, samples in measured.items()}
+        for name in job.workflows
+    }
+    for name, points in of.items():
+        if not points[0.0]:
+            raise EngineFailed(
+                f"{job}: no call of {name!r} finished in {bench.settings.idle_seconds:g} s; "
+                "allow more"
+            )
+    usual = {name: typical(runs) for name, runs in stream.runs.items()}
+    idle = {name: point(0.0, points[0.0], usual[name]).latency for name, points in of.items()}
+    top = own_throughputs(total, stream.calls, idle)
+    engine = engine_for(job.llm.engine)
+    return [
+        Curve(
+            llm=job.llm.name,
+            workflow=name,
+            tp=job.tp,
+            gpu_share=job.gpu_share,
+            points=tuple(
+                point(u * top[name], samples, usual[name])
+                for u, samples in points.items()
+                if samples
+            ),
+            max_throughput=top[name],
+            mix=dict(stream.rates),
+            engine=f"{engine.kind} {engine.version()}",
+            gpu_type=bench.cluster.nodes[0].gpu_type,
+            machine=platform.platform(terse=True),
+        )
+        for name, points in of.items()
+    ]
 
 
 async def _saturation(replayer: Replayer, job: Job, settings: SweepSettings) -> float:
-    """Calls per second that come back while twice the largest batch is always open, after the first
-    fill.
-    """
+    """Calls per second that come back while twice the largest batch is open, once filled."""
     seconds = settings.saturation_seconds
     samples = await replayer.closed_loop(2 * job.llm.max_sequences, seconds, settings.max_rate)
     window = (settings.warmup * seconds, seconds)
@@ -156,14 +184,3 @@ async def _saturation(replayer: Replayer, job: Job, settings: SweepSettings) -> 
     if not done:
         raise EngineFailed(f"{job}: no call finished in {seconds:g} s at saturation; allow more")
     return done / (window[1] - window[0])
-
-
-def _typical(runs: Sequence[Sequence[Burst]]) -> Sample:
-    """A call of mean length; its times mean nothing."""
-    calls = [call for run in runs for burst in run for call in burst.calls]
-    return Sample(
-        sent=0.0,
-        latency=0.0,
-        output_tokens=round(fmean(call.output_tokens or 0 for call in calls)),
-        prompt_tokens=round(fmean(call.prompt_tokens or 0 for call in calls)),
-    )

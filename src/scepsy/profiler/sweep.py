@@ -2,77 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 
 import numpy as np
 
 from scepsy.core.profile import ProfilePoint
+from scepsy.core.trace import Call
+from scepsy.profiler.bursts import Runs
 from scepsy.summarize import quantile
 
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings:
-    """How thoroughly to measure one curve. Seconds, calls per second.
+    """How thoroughly to measure one engine. Seconds; rates in calls per second.
 
+    `utilisations` are parts of saturation; before them comes the idle engine, one burst at a time.
     `max_rate` bounds what is offered: beyond what any target could ask, or what this machine can
     send, saturation is not looked for and the curve's throughput is a lower bound.
     """
 
-    utilisations: tuple[float, ...] = (0.1, 0.35, 0.6, 0.8, 0.92)
-    seconds: float = 6.0
-    saturation_seconds: float = 5.0
+    utilisations: tuple[float, ...] = (0.4, 0.65, 0.9)
+    seconds: float = 7.0
+    saturation_seconds: float = 6.0
+    idle_seconds: float = 5.0
     warmup: float = 0.25
     max_rate: float = 200.0
+
+    def times(self, effort: float) -> SweepSettings:
+        """The same with longer or shorter measurements below saturation."""
+        seconds, idle = effort * self.seconds, effort * self.idle_seconds
+        return replace(self, seconds=seconds, idle_seconds=idle)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One replayed call: when it was sent (seconds from the start of the measurement) and how long
-    it took.
-    """
+    """One replayed call: when it was sent, in seconds from the start, and how long it took."""
 
+    workflow: str
     sent: float
     latency: float
     output_tokens: int
     prompt_tokens: int
 
 
-def rates(max_throughput: float, settings: SweepSettings) -> tuple[float, ...]:
-    """The arrival rates to measure, rising, in calls per second."""
-    return tuple(u * max_throughput for u in settings.utilisations)
+@dataclass(frozen=True, slots=True)
+class Typical:
+    """A call of a workflow's mean length, in tokens."""
+
+    output_tokens: float
+    prompt_tokens: float
+
+    @property
+    def generates(self) -> bool:
+        return self.output_tokens > 1
+
+    def length(self, sample: Sample) -> float:
+        """What of a sample's length its latency depends on."""
+        return sample.output_tokens if self.generates else sample.prompt_tokens
+
+    @property
+    def own_length(self) -> float:
+        return self.output_tokens if self.generates else self.prompt_tokens
 
 
-def point(rate: float, samples: Sequence[Sample], typical: Sample) -> ProfilePoint:
-    """What the samples at one rate say of a call of typical length.
+def typical(runs: Runs) -> Typical:
+    """The mean length of all calls in `runs`."""
+    calls: list[Call] = [call for run in runs for burst in run for call in burst.calls]
+    return Typical(
+        output_tokens=fmean(call.output_tokens or 0 for call in calls),
+        prompt_tokens=fmean(call.prompt_tokens or 0 for call in calls),
+    )
 
-    A short measurement draws long and short calls unevenly, which is noise of the draw, not of the
-    engine. So latency is regressed on length within the point and read off at the traced mean
-    length (the classical control variate).
+
+def point(rate: float, samples: Sequence[Sample], usual: Typical) -> ProfilePoint:
+    """What the samples of one workflow at one rate say of a call of its usual length.
+
+    A short measurement draws long and short calls unevenly: noise of the draw, not of the engine.
+    So latency is regressed on length within the point and read off at the traced mean length (a
+    control variate).
     """
     latencies = sorted(sample.latency for sample in samples)
-    lengths = [_length(sample, typical) for sample in samples]
+    lengths = [usual.length(sample) for sample in samples]
     slope = _slope(lengths, [sample.latency for sample in samples])
-    shift = slope * (_length(typical, typical) - fmean(lengths))
+    shift = slope * (usual.own_length - fmean(lengths))
     mean = max(fmean(latencies) + shift, latencies[0])
     residuals = [s.latency - slope * length for s, length in zip(samples, lengths, strict=True)]
-    generates = typical.output_tokens > 1
     return ProfilePoint(
         rate=rate,
         latency=mean,
         p50=quantile(latencies, 0.5),
         p90=quantile(latencies, 0.9),
         p99=quantile(latencies, 0.99),
-        ttft=max(0.0, mean - slope * typical.output_tokens) if generates else mean,
-        tpot=slope if generates else 0.0,
+        ttft=max(0.0, mean - slope * usual.output_tokens) if usual.generates else mean,
+        tpot=slope if usual.generates else 0.0,
         samples=len(samples),
         noise=pstdev(residuals) / len(samples) ** 0.5,
     )
 
 
-def _length(sample: Sample, typical: Sample) -> float:
-    return sample.output_tokens if typical.output_tokens > 1 else sample.prompt_tokens
+def own_throughputs(
+    total: float, calls: Mapping[str, float], idle: Mapping[str, float]
+) -> dict[str, float]:
+    """Calls per second at which each workflow alone would saturate an engine that saturates at
+    `total` with the workflows' calls mixed in parts `calls`.
+
+    A call's cost is taken as proportional to its latency on the `idle` engine; then the loads that
+    the workflows make in the mixture add up to one.
+    """
+    mean_cost = sum(calls[name] * idle[name] for name in calls)
+    return {name: total * mean_cost / idle[name] for name in calls}
 
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> float:

@@ -98,7 +98,8 @@ def _check_curve(path: Path, where: str, curve: Curve) -> None:
     _positive(path, f"{where}.max_throughput", curve.max_throughput)
     _require(bool(curve.points), path, f"{where}.points", "there is none")
     for index, point in enumerate(curve.points):
-        _positive(path, f"{where}.points[{index}].rate", point.rate)
+        idle_or_more = math.isfinite(point.rate) and point.rate >= 0
+        _require(idle_or_more, path, f"{where}.points[{index}].rate", f"{point.rate:g} is no rate")
         for field in ("latency", "p50", "p90", "p99"):
             _positive(path, f"{where}.points[{index}].{field}", getattr(point, field))
     rising = all(low.rate < high.rate for low, high in pairwise(curve.points))
