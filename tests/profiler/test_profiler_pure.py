@@ -1,8 +1,9 @@
-"""Bursts, synthetic requests and the sweep's arithmetic."""
+"""Bursts, mixtures, synthetic requests and the sweep's arithmetic."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from itertools import islice
 
 import msgspec
@@ -11,9 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import call, trace
-from scepsy.core.trace import BLOCK_CHARS
-from scepsy.profiler.bursts import bursts_of, endless, template_blocks
-from scepsy.profiler.sweep import Sample, SweepSettings, point, rates
+from scepsy.core.trace import BLOCK_CHARS, Call
+from scepsy.profiler.bursts import Stream, bursts_of, endless
+from scepsy.profiler.sweep import (
+    Sample,
+    SweepSettings,
+    Typical,
+    own_throughputs,
+    point,
+    typical,
+)
 from scepsy.profiler.synthesis import request_for
 
 
@@ -33,14 +41,30 @@ def test_endless_sends_every_burst_once_per_pass_in_the_runs_order() -> None:
         sent = list(islice(stream, 12))
         assert {n for _, n in sent} == {number}
         for run in runs:
-            mine = [burst for burst, _ in sent if burst in run]
-            assert sorted(map(id, mine)) == sorted(map(id, run))
+            mine = [burst for burst, _ in sent if burst.run == run[0].run]
+            assert Counter(mine) == Counter(run)
+
+
+def fan_out(workflow: str, width: int) -> Stream:
+    """A run of `workflow` is one burst of `width` calls."""
+    calls = [call("a", 0, 1, workflow=workflow, call=str(i)) for i in range(width)]
+    return Stream({workflow: bursts_of([trace(*calls, workflow=workflow)], "a")}, {workflow: 1.0})
+
+
+def test_a_mixture_sends_calls_in_the_proportion_of_the_rates() -> None:
+    wide, narrow = fan_out("wide", 6), fan_out("narrow", 1)
+    both = Stream({**wide.runs, **narrow.runs}, {"wide": 1.0, "narrow": 3.0})
+    assert both.calls == {"wide": pytest.approx(6 / 9), "narrow": pytest.approx(3 / 9)}
+    assert both.burst_size == pytest.approx(9 / 4)
+    sent = Counter(b.workflow for b, _ in islice(both.bursts(random.Random(1)), 4000))
+    assert sent["narrow"] / sent["wide"] == pytest.approx(3, rel=0.1)
 
 
 def test_templates_are_what_several_runs_share_and_the_rest_is_new_each_pass() -> None:
     one = call("a", 0, 1, prompt_blocks=("t", "x"), prompt_chars=2 * BLOCK_CHARS)
     two = call("a", 0, 1, prompt_blocks=("t", "y"), prompt_chars=2 * BLOCK_CHARS)
-    templates = template_blocks(bursts_of([trace(one, run="1"), trace(two, run="2")], "a"))
+    runs = bursts_of([trace(one, run="1"), trace(two, run="2")], "a")
+    templates = Stream({"w": runs}, {"w": 1.0}).templates()
     assert templates == {"t"}
     first, second = (_text(one, number, templates) for number in (0, 1))
     assert first[:BLOCK_CHARS] == second[:BLOCK_CHARS]
@@ -48,8 +72,8 @@ def test_templates_are_what_several_runs_share_and_the_rest_is_new_each_pass() -
     assert _text(one, 0, templates) == first
 
 
-def _text(made: object, number: int, templates: frozenset[str]) -> str:
-    _, body = request_for(made, pass_number=number, templates=templates)  # type: ignore[arg-type]
+def _text(made: Call, number: int, templates: frozenset[str]) -> str:
+    _, body = request_for(made, pass_number=number, templates=templates)
     return msgspec.json.decode(body)["messages"][0]["content"]
 
 
@@ -74,15 +98,36 @@ def test_generation_is_forced_to_the_traced_length() -> None:
 
 
 def test_a_point_is_read_off_at_the_typical_length() -> None:
-    samples = [Sample(0.0, 0.1 + 0.01 * tokens, tokens, 0) for tokens in range(50, 150)]
-    found = point(5.0, samples, Sample(0.0, 0.0, 40, 0))
-    assert found.latency == pytest.approx(0.6 if found.latency < 0.6 else found.latency)
+    samples = [Sample("w", 0.0, 0.1 + 0.01 * tokens, tokens, 0) for tokens in range(50, 150)]
+    found = point(5.0, samples, Typical(output_tokens=120, prompt_tokens=0))
+    assert found.latency == pytest.approx(1.3)
     assert found.tpot == pytest.approx(0.01)
-    assert found.ttft == pytest.approx(found.latency - 0.4)
-    longer = point(5.0, samples, Sample(0.0, 0.0, 120, 0))
-    assert longer.latency == pytest.approx(1.3)
-    assert longer.noise == pytest.approx(0, abs=1e-9)
+    assert found.ttft == pytest.approx(0.1)
+    assert found.noise == pytest.approx(0, abs=1e-9)
+    # Never below what was seen: a typical call shorter than all samples is not extrapolated to.
+    assert point(5.0, samples, Typical(output_tokens=2, prompt_tokens=0)).latency == 0.6
 
 
-def test_rates_are_the_parts_of_saturation_asked_for() -> None:
-    assert rates(40.0, SweepSettings(utilisations=(0.25, 0.5))) == (10.0, 20.0)
+def test_the_typical_call_is_the_traced_mean() -> None:
+    runs = bursts_of([trace(call("a", 0, 1, output_tokens=10), call("a", 2, 5))], "a")
+    assert typical(runs) == Typical(output_tokens=15, prompt_tokens=100, duration=2)
+
+
+@given(
+    st.floats(1, 100),
+    st.dictionaries(
+        st.sampled_from("abc"), st.tuples(st.floats(0.1, 9), st.floats(0.1, 9)), min_size=1
+    ),
+)
+def test_loads_of_the_mixture_add_up_to_one(
+    total: float, found: dict[str, tuple[float, float]]
+) -> None:
+    whole = sum(part for part, _ in found.values())
+    calls = {name: part / whole for name, (part, _) in found.items()}
+    tops = own_throughputs(total, calls, {name: cost for name, (_, cost) in found.items()})
+    assert sum(total * calls[name] / tops[name] for name in calls) == pytest.approx(1)
+
+
+def test_effort_stretches_what_is_measured_below_saturation() -> None:
+    settings = SweepSettings(seconds=4, idle_seconds=2, saturation_seconds=5).times(1.5)
+    assert (settings.seconds, settings.idle_seconds, settings.saturation_seconds) == (6, 3, 5)

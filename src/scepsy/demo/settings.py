@@ -7,8 +7,11 @@ from pathlib import Path
 
 from scepsy.profiler import SweepSettings
 
-BEAM_RATE, RAG_RATE = 0.4, 0.6
+BEAM_RATE, RAG_RATE = 0.3, 0.6
 """Target rates of the two programs, in runs per second."""
+
+TRACED_RUNS = 14
+"""Inputs of each program: traced once, then driven equally often in the measured window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,16 @@ class DemoSettings:
     out: Path
     seed: int = 0
     time_scale: float = 1.0
-    traced_runs: int = 16
+    traced_runs: int = TRACED_RUNS
     trace_jobs: int = 2
     shares: tuple[float, ...] = (0.1, 0.4, 1.0)
     sweep: SweepSettings = field(
         default_factory=lambda: SweepSettings(
-            seconds=7.0, saturation_seconds=5.0, idle_seconds=4.0, max_rate=40.0
+            seconds=6.0, saturation_seconds=5.0, idle_seconds=4.0, max_rate=40.0
         )
     )
     profile_parallel: int = 6
-    duration: float = 45.0
+    duration: float = TRACED_RUNS / BEAM_RATE
     low_duration: float = 12.0
     low_rate: float = 0.4
     warmup: float = 5.0

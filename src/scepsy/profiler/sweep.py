@@ -49,10 +49,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Typical:
-    """A call of a workflow's mean length, in tokens."""
+    """A call of a workflow's mean length in tokens, and its mean duration while tracing."""
 
     output_tokens: float
     prompt_tokens: float
+    duration: float = 1.0
 
     @property
     def generates(self) -> bool:
@@ -68,11 +69,12 @@ class Typical:
 
 
 def typical(runs: Runs) -> Typical:
-    """The mean length of all calls in `runs`."""
+    """The mean of all calls in `runs`."""
     calls: list[Call] = [call for run in runs for burst in run for call in burst.calls]
     return Typical(
         output_tokens=fmean(call.output_tokens or 0 for call in calls),
         prompt_tokens=fmean(call.prompt_tokens or 0 for call in calls),
+        duration=fmean(call.duration for call in calls),
     )
 
 
@@ -103,16 +105,16 @@ def point(rate: float, samples: Sequence[Sample], usual: Typical) -> ProfilePoin
 
 
 def own_throughputs(
-    total: float, calls: Mapping[str, float], idle: Mapping[str, float]
+    total: float, calls: Mapping[str, float], cost: Mapping[str, float]
 ) -> dict[str, float]:
     """Calls per second at which each workflow alone would saturate an engine that saturates at
     `total` with the workflows' calls mixed in parts `calls`.
 
-    A call's cost is taken as proportional to its latency on the `idle` engine; then the loads that
-    the workflows make in the mixture add up to one.
+    `cost` is what a call of each workflow costs, relative to the others; the loads that the
+    workflows make in the mixture then add up to one.
     """
-    mean_cost = sum(calls[name] * idle[name] for name in calls)
-    return {name: total * mean_cost / idle[name] for name in calls}
+    mean_cost = sum(calls[name] * cost[name] for name in calls)
+    return {name: total * mean_cost / cost[name] for name in calls}
 
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> float:
