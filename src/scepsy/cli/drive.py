@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich import progress
 from rich.console import Console
 
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
-from scepsy.drive import DriveResult, Workload, drive, load_function, read_inputs
+from scepsy.cli.reach import check_reachable
+from scepsy.drive import DriveResult, Progress, Workload, drive, load_function, read_inputs
 from scepsy.errors import BadInput, RunsFailed
 
 
@@ -86,9 +89,18 @@ def command(
         )
         for index, (name, rate) in enumerate(zip(functions, rates, strict=True))
     ]
-    result = asyncio.run(
-        drive(workloads, duration=duration, warmup=warmup, seed=seed, timeout=timeout)
-    )
+    asyncio.run(check_reachable("--gateway", gateway))
+    with drive_progress(as_json) as report:
+        result = asyncio.run(
+            drive(
+                workloads,
+                duration=duration,
+                warmup=warmup,
+                seed=seed,
+                timeout=timeout,
+                on_progress=report,
+            )
+        )
     if as_json:
         emit_json(result)
     else:
@@ -96,6 +108,27 @@ def command(
     failed = sum(flow.failed for flow in result.workflows)
     if failed:
         raise RunsFailed(f"{failed} runs failed; the first: {first_error(result)}")
+
+
+@contextmanager
+def drive_progress(quiet: bool) -> Generator[Callable[[Progress], None]]:
+    """A bar of the time until the measured window ends, with how many runs are open."""
+    bar = progress.Progress(
+        progress.TextColumn("driving"),
+        progress.BarColumn(),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[now]}"),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+    task = bar.add_task("", total=None, now="")
+
+    def report(now: Progress) -> None:
+        counts = f"{now.running} open, {now.completed} done, {now.failed} failed"
+        bar.update(task, total=now.total, completed=min(now.elapsed, now.total), now=counts)
+
+    with bar:
+        yield report
 
 
 def point_at(gateway: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -121,30 +123,25 @@ def parse_shares(text: str) -> tuple[float, ...]:
     return shares
 
 
-class progress:
-    """A bar over the jobs, with what runs now. Yields the callback that the profiler wants."""
+@contextmanager
+def progress(todo: Sequence[Job], *, quiet: bool) -> Generator[Callable[[Job, str], None]]:
+    """A bar over the jobs, with what runs now. Gives the callback that the profiler wants."""
+    bar = Progress(
+        TextColumn("profiling"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}"),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+    task = bar.add_task("", total=len(todo), now="")
 
-    def __init__(self, todo: tuple[Job, ...], *, quiet: bool) -> None:
-        self._bar = Progress(
-            TextColumn("profiling"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[now]}"),
-            console=Console(stderr=True),
-            disable=quiet,
-        )
-        self._task = self._bar.add_task("", total=len(todo), now="")
+    def report(job: Job, what: str) -> None:
+        bar.update(task, advance=what == DONE, now=f"{job} {what}")
 
-    def __enter__(self) -> progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, job: Job, what: str) -> None:
-        self._bar.update(self._task, advance=what == DONE, now=f"{job} {what}")
+    with bar:
+        yield report
 
 
 def print_profile(measured: Profile, screen: Console) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from scepsy.cli.output import console, emit_json, json_option
+from scepsy.cli.reach import check_reachable
 from scepsy.cli.traces import print_demands
 from scepsy.drive.children import ChildResult, trace_children
 from scepsy.drive.inputs import read_lines
@@ -70,22 +71,23 @@ def command(
     inputs = None if each is None else read_lines(each)
     results = asyncio.run(_trace(out, upstream, name, inputs, jobs, record_content, cmd))
     failed = [result for result in results if result.exit_code != 0]
-    found = read_traces(out, workflow=name)
-    if not found.traces:
-        first = f": {failed[0].stderr_tail}" if failed else ""
+    first = f"exit code {failed[0].exit_code}; {failed[0].stderr_tail}" if failed else ""
+    runs = {result.run for result in results}
+    traces = [one for one in read_traces(out, workflow=name).traces if one.run in runs]
+    if not traces:
         raise RunsFailed(
-            f"no LLM call of {name!r} was seen: does the program read OPENAI_BASE_URL?{first}"
+            f"no LLM call of {name!r} was seen: does the program read OPENAI_BASE_URL? {first}"
         )
-    demands = summarize(found.traces)
+    if not any(call.ok for one in traces for call in one.calls):
+        error = next(call for one in traces for call in one.calls if not call.ok)
+        raise RunsFailed(f"no LLM call of {name!r} succeeded; {error.status}: {error.error}")
+    demands = summarize(traces)
     if as_json:
         emit_json({"runs": len(results), "failed": len(failed), "demands": demands})
     else:
         print_demands(demands, console())
     if failed:
-        raise RunsFailed(
-            f"{len(failed)} of {len(results)} runs failed; the first with exit code "
-            f"{failed[0].exit_code}: {failed[0].stderr_tail}"
-        )
+        raise RunsFailed(f"{len(failed)} of {len(results)} runs failed; the first: {first}")
 
 
 def program_name(cmd: Sequence[str]) -> str:
@@ -105,6 +107,7 @@ async def _trace(
 ) -> list[ChildResult]:
     if inputs is not None and not inputs:
         raise BadInput("--each: the file has no line")
+    await check_reachable("--upstream", upstream)
     config = GatewayConfig(
         port=0, upstream=upstream, traces=str(out), record_content=record_content
     )
