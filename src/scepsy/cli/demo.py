@@ -22,7 +22,7 @@ from scepsy.demo.settings import default_settings, quick_settings
 from scepsy.errors import NotFound
 from scepsy.profiler import Job
 from scepsy.profiler.run import DONE
-from scepsy.report.data import Summary
+from scepsy.report.data import Measurement, Summary
 from scepsy.summarize import summarize
 
 
@@ -100,24 +100,32 @@ class Narrator:
 def print_summary(summary: Summary, screen: Console) -> None:
     """Promise against measurement, and against the even split."""
     rows = [
-        (
-            flow.workflow,
-            f"{flow.target_rate:.3g}/s",
-            f"{flow.measured.throughput:.3g}/s",
-            seconds(flow.predicted.latency_mean),
-            seconds(flow.measured.latency_mean),
-            f"{flow.latency_error:+.1%}",
-            seconds(flow.measured.latency_p50),
-            seconds(flow.measured.latency_p99),
-            f"{flow.even_split.throughput:.3g}/s",
-            seconds(flow.even_split.latency_mean),
-            f"{flow.even_split.latency_mean / flow.measured.latency_mean:.2f} x",
-        )
+        row
         for flow in summary.workflows
+        for row in (
+            (
+                flow.workflow,
+                f"{flow.target_rate:.3g}/s",
+                f"{flow.predicted.throughput:.3g}/s",
+                f"{flow.measured.throughput:.3g}/s",
+                seconds(flow.predicted.latency_mean),
+                *_latencies(flow.measured),
+                f"{flow.latency_error:+.1%}",
+            ),
+            (
+                "  even split",
+                "",
+                "",
+                f"{flow.even_split.throughput:.3g}/s",
+                "",
+                *_latencies(flow.even_split),
+                f"{flow.even_split.latency_mean / flow.measured.latency_mean:.2f} x the plan",
+            ),
+        )
     ]
-    columns = ("workflow", "target", "measured", "predicted mean", "mean", "error", "p50", "p99",
-               "even split", "its mean", "gain")  # fmt: skip
-    title = f"Emulated GPUs at {summary.time_scale:g} x, seed {summary.seed}"
+    columns = ("workflow", "target", "predicted", "measured",
+               "predicted mean", "mean", "p50", "p99", "error")  # fmt: skip
+    title = f"Emulated GPUs at {summary.time_scale:g} x real speed, seed {summary.seed}"
     screen.print(table(title, columns, rows))
     per_llm = [
         (
@@ -133,3 +141,12 @@ def print_summary(summary: Summary, screen: Console) -> None:
     ]
     columns = ("LLM", "n", "p", "time share", "allocation", "used, predicted", "measured")
     screen.print(table("LLMs", columns, per_llm))
+
+
+def _latencies(measured: Measurement) -> tuple[str, str, str]:
+    """Mean, median and 99th percentile."""
+    return (
+        seconds(measured.latency_mean),
+        seconds(measured.latency_p50),
+        seconds(measured.latency_p99),
+    )

@@ -71,8 +71,11 @@ class LocalBackend:
             await self._undo(name, before, new)
             raise
         after = Deployment(name=name, plan=plan, replicas=serving, gateway=gateway)
+        superfluous = tuple(one for one in alive if one.replica in changes.stop)
+        # Known until they are gone, so that `down` finds them if we are stopped here.
+        self._save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
+        await _stop_all(superfluous)
         self._save(after)
-        await _stop_all([one for one in alive if one.replica in changes.stop])
         return after
 
     async def status(self, name: str = "default") -> Status:
