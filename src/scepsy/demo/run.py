@@ -72,12 +72,12 @@ async def run(settings: DemoSettings, listener: Listener) -> Report:
         traces = await stage.trace(one_of_each(llms, cluster, targets))
         measured = await stage.profile(traces, llms, cluster)
         decided = stage.plan(traces, measured, llms, cluster, targets)
-        full, low = await stage.measure(decided, "the plan", (1.0, settings.low_rate))
+        full, beyond = await stage.measure(decided, "the plan", (1.0, settings.beyond))
         (even_full,) = await stage.measure(even, "an even split", (1.0,))
     finally:
         await stage.clear()
     pipeline = Pipeline(decided.demands, decided.targets, responses(measured.curves))
-    outcome = Outcome(decided, even, pipeline, low, full, even_full)
+    outcome = Outcome(decided, even, pipeline, full, beyond, even_full)
     summary = Summary(
         workflows=workflow_summaries(outcome),
         llms=llm_summaries(outcome),
@@ -196,8 +196,8 @@ class Stage:
         assert deployed.gateway is not None
         results: list[DriveResult] = []
         for load in loads:
-            seconds = self.settings.duration if load >= 1 else self.settings.low_duration
-            self.listener.phase(f"drive {what}: {load:.0%} of the target rates for {seconds:g} s")
+            seconds = self.settings.duration / load
+            self.listener.phase(f"drive {what}: {load:.0%} of the target rates for {seconds:.0f} s")
             results.append(await self._drive(deployed.gateway.url, load, seconds))
         await self.backend.down(DEPLOYMENT)
         return results

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -34,8 +33,8 @@ class Outcome:
     plan: Plan
     even: Plan
     pipeline: Pipeline
-    low: DriveResult
     full: DriveResult
+    beyond: DriveResult
     even_full: DriveResult
 
 
@@ -76,8 +75,8 @@ def curves(outcome: Outcome) -> tuple[WorkflowCurves, ...]:
             target_rate=target.rate,
             predicted=_curve(outcome.pipeline, outcome.plan.allocation, target.workflow),
             measured=(
-                measurement(outcome.low, target.workflow),
                 measurement(outcome.full, target.workflow),
+                measurement(outcome.beyond, target.workflow),
             ),
             even_predicted=_curve(outcome.pipeline, outcome.even.allocation, target.workflow),
             even_measured=(measurement(outcome.even_full, target.workflow),),
@@ -137,8 +136,3 @@ def _curve(pipeline: Pipeline, allocation: Allocation, workflow: str) -> tuple[C
         flow = next(f for f in prediction.workflows if f.workflow == workflow)
         points.append(CurvePoint(rate=flow.target_rate, latency=flow.latency_mean))
     return tuple(points)
-
-
-def worst_error(summaries: Sequence[WorkflowSummary]) -> float:
-    """The largest relative error of a predicted mean latency."""
-    return max(abs(summary.latency_error) for summary in summaries)
