@@ -69,3 +69,14 @@ class RunsFailed(ScepsyError):
 
     code = "runs_failed"
     exit_code = 8
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first ScepsyError among what went wrong at once, however nested, or the group itself."""
+    known, _ = group.split(ScepsyError)
+    while known is not None:
+        first = known.exceptions[0]
+        if not isinstance(first, BaseExceptionGroup):
+            return first
+        known = first
+    return group

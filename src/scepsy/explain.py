@@ -25,7 +25,8 @@ ADDED_NODE = "one-more"
 def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanation:
     """The bottleneck, what a GPU more or fewer would do, the best other plans, what was skipped.
 
-    A runner-up is the best plan that sizes one LLM's replicas otherwise.
+    Runners-up are the next best plan, and the best with one LLM's replicas of another kind (TP
+    degree, part of a GPU).
     """
     base = problem.pipeline.base
     objective = chosen.candidate.objective + base
@@ -37,7 +38,7 @@ def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanatio
     summary.append(_what_if("One more GPU", one_more, objective, base))
     summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
     summary += [
-        f"{llm}: no other size of its replicas would meet the targets ({other.reason})"
+        f"{llm}: replicas of no other kind (TP degree, part of a GPU) would do: {other.reason}"
         for llm, other in others.items()
         if isinstance(other, Infeasible)
     ]
@@ -50,6 +51,7 @@ def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanatio
     skipped = tuple(
         f"{_in_words(each.candidate.allocation)}: {each.reason.reason}" for each in chosen.skipped
     )
+    skipped += problem.pruned()
     return Explanation(
         summary=tuple(summary),
         runners_up=_runners_up(chosen, others.values(), objective, base),
@@ -60,12 +62,12 @@ def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanatio
 def _runners_up(
     chosen: Choice, others: Iterable[Choice | Infeasible], objective: float, base: float
 ) -> tuple[RunnerUp, ...]:
-    """Each plan once, best first."""
-    found = {
-        other.candidate.allocation: other.candidate.objective + base
-        for other in others
-        if isinstance(other, Choice)
-    }
+    """Each plan once, best first: the next best of all, and the best of each other kind."""
+    candidates = [
+        *chosen.runners_up,
+        *(other.candidate for other in others if isinstance(other, Choice)),
+    ]
+    found = {one.allocation: one.objective + base for one in candidates}
     ranked = sorted(found.items(), key=lambda item: item[1])
     ours = chosen.candidate.allocation
     return tuple(_runner_up(theirs, value, ours, objective) for theirs, value in ranked)
@@ -145,4 +147,4 @@ def _what_if(what: str, outcome: Choice | Infeasible, objective: float, base: fl
 
 
 def _percent(value: float, reference: float) -> str:
-    return f"{(value / reference - 1) * 100:+.1f}%"
+    return f"{(value / reference - 1) * 100:+.1f}%" if reference > 0 else f"{value:.3g} s"

@@ -13,6 +13,7 @@ from scepsy.core.trace import Trace
 from scepsy.predict import responses
 from scepsy.problem import Problem
 from scepsy.summarize import summarize
+from scepsy.validity import check
 
 
 def plan(
@@ -30,9 +31,11 @@ def plan(
     replicas.
 
     Raises:
-        BadInput: a target without traces, an LLM without a profile or a description.
+        BadInput: a target without traces, an LLM without a profile or a description, a profile of
+            other GPUs.
     """
     wanted = {target.workflow for target in targets}
+    check(traces, profile, cluster, wanted)
     demands = summarize([trace for trace in traces if trace.workflow in wanted])
     answers = responses(profile.curves)
     problem = Problem(demands, tuple(targets), answers, tuple(llms), cluster, share_step)
@@ -52,4 +55,5 @@ def plan(
         placement=chosen.placement,
         prediction=prediction,
         explanation=explain.plan(chosen, prediction, problem),
+        time_scale=profile.curves[0].time_scale,
     )

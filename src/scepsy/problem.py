@@ -15,7 +15,7 @@ from scepsy.core.plan import Allocation, Infeasible, Target
 from scepsy.errors import BadInput
 from scepsy.place import place
 from scepsy.predict import Pipeline, Response
-from scepsy.search import Choice, StageCosts, best_placeable, search
+from scepsy.search import Choice, Search, StageCosts, best_placeable, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,9 @@ class Problem:
         return self._best(self.pipeline.stage_costs)
 
     def without(self, allocation: Allocation, llm: str) -> Choice | Infeasible:
-        """The best that sizes the replicas of `llm` otherwise than `allocation` does."""
+        """The best with replicas of `llm` of another kind (TP degree, part of a GPU) than
+        `allocation` has.
+        """
         mine = next(part for part in allocation.llms if part.llm == llm)
         priced = self.pipeline.stage_costs
 
@@ -60,6 +62,11 @@ class Problem:
             return np.full_like(found, np.inf) if same else found
 
         return self._best(costs)
+
+    def pruned(self) -> tuple[str, ...]:
+        """What the search did not even consider, and why."""
+        found = self._search(self.pipeline.stage_costs)
+        return () if isinstance(found, Infeasible) else tuple(found.space.reasons)
 
     def on(self, cluster: Cluster) -> Problem:
         """The same on other GPUs."""
@@ -73,9 +80,12 @@ class Problem:
         return replace(self, targets=targets)
 
     def _best(self, costs: StageCosts) -> Choice | Infeasible:
-        found = search(self.needed_llms, self.cluster, costs, share_step=self.share_step)
+        found = self._search(costs)
         if isinstance(found, Infeasible):
             return found
         return best_placeable(
-            found, lambda allocation: place(allocation, self.cluster), runners_up=0
+            found, lambda allocation: place(allocation, self.cluster), runners_up=1
         )
+
+    def _search(self, costs: StageCosts) -> Search | Infeasible:
+        return search(self.needed_llms, self.cluster, costs, share_step=self.share_step)

@@ -34,9 +34,8 @@ from scepsy.store import read_plan
 @click.option(
     "--time-scale",
     type=click.FloatRange(0.01, 1000),
-    default=1.0,
-    show_default=True,
-    help="How much faster than the real GPU an emulated engine runs.",
+    default=None,
+    help="How much faster than the real GPU an emulated engine runs  [default: as profiled]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of emulated engines.")
 @json_option
@@ -47,7 +46,7 @@ def command(
     state: Path | None,
     port: int,
     traces: Path | None,
-    time_scale: float,
+    time_scale: float | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -56,16 +55,15 @@ def command(
     A running deployment of the same name is changed into PLAN: replicas that stay are left alone.
     """
     decided: Plan = read_plan(plan_path)
-    options = EngineOptions(seed=seed, time_scale=time_scale)
+    options = EngineOptions(seed=seed, time_scale=time_scale or decided.time_scale)
     local = LocalBackend(state_directory(state), options)
-    quiet = as_json
     done = asyncio.run(
         local.apply(
             decided,
             name=name,
             port=port,
             traces=traces,
-            on_progress=lambda what: None if quiet else click.echo(f"ready: {what}"),
+            on_progress=lambda what: None if as_json else click.echo(f"ready: {what}"),
         )
     )
     assert done.gateway is not None

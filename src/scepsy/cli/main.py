@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 import click
 import msgspec
 
-from scepsy.errors import ScepsyError
+from scepsy.errors import ScepsyError, first_of
 
 COMMANDS = {
     "demo": "the whole job on this machine, on emulated engines",
@@ -49,6 +51,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point. Exit codes are those of the error tree (scepsy.errors); 130 after Ctrl-C."""
+    # Told to end, we end as after Ctrl-C: with everything that we started stopped.
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, _as_ctrl_c)
     try:
         status: object = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -59,6 +64,12 @@ def main() -> None:
     except ScepsyError as error:
         _report(error)
         sys.exit(error.exit_code)
+    except BaseExceptionGroup as group:
+        error = first_of(group)
+        if not isinstance(error, ScepsyError):
+            raise
+        _report(error)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
@@ -66,6 +77,10 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _as_ctrl_c(_signal: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 def _report(error: ScepsyError) -> None:

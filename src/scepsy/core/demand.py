@@ -20,8 +20,8 @@ class LlmDemand(Record, frozen=True, kw_only=True):
 
     Attributes:
         calls: n, mean calls per run.
-        parallelism: p, mean over the runs that call it of (sum of call durations / union of call
-            intervals).
+        parallelism: p, (sum of call durations) / (union of call intervals), averaged over the runs
+            with the time that each spends in the LLM as its weight.
         busy: mean seconds per run in which at least one call of this LLM was open.
         duration: mean seconds of a call while tracing.
         time_share: this LLM's part of a run's total LLM time.

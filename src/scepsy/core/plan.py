@@ -145,7 +145,8 @@ class Explanation(Record, frozen=True, kw_only=True):
 class Plan(Record, frozen=True, kw_only=True):
     """Allocation and placement with their prediction, ready to deploy.
 
-    Holds all that a deployment needs.
+    Holds all that a deployment needs. `time_scale` is that of the emulated engines it was profiled
+    on.
     """
 
     cluster: Cluster
@@ -156,4 +157,5 @@ class Plan(Record, frozen=True, kw_only=True):
     placement: Placement
     prediction: Prediction
     explanation: Explanation
+    time_scale: float = 1.0
     format: int = 1

@@ -31,6 +31,7 @@ class Curve(Record, frozen=True, kw_only=True):
     Attributes:
         points: measured rates, rising.
         max_throughput: calls per second at saturation.
+        time_scale: how many times faster than the real thing an emulated engine ran.
         mix: runs per second of each workflow, relative to one another.
         engine: name and version of the engine. gpu_type, machine: where it was measured.
     """
@@ -43,6 +44,7 @@ class Curve(Record, frozen=True, kw_only=True):
     max_throughput: float
     engine: str
     gpu_type: str
+    time_scale: float = 1.0
     mix: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     machine: str = ""
 

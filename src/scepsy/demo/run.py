@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -27,7 +28,7 @@ from scepsy.drive import DriveResult
 from scepsy.drive.children import trace_children
 from scepsy.drive.inputs import read_lines
 from scepsy.engines import EngineOptions, engine_for
-from scepsy.errors import NotFound, RunsFailed, Unmeetable
+from scepsy.errors import NotFound, RunsFailed, ScepsyError, Unmeetable, first_of
 from scepsy.planner import plan
 from scepsy.predict import Pipeline, responses
 from scepsy.profiler import jobs, profile
@@ -65,7 +66,7 @@ async def run(settings: DemoSettings, listener: Listener) -> Report:
     cluster, llms = read_cluster(settings.cluster), read_llms(settings.llms)
     targets = tuple(Target(workflow=one.workflow, rate=one.rate) for one in settings.programs)
     even = even_split(llms, cluster, targets)
-    shutil.rmtree(settings.out, ignore_errors=True)
+    _clear_outputs(settings.out)
     os.environ["RAG_INDEX"] = str((settings.out / "state" / "rag-index").resolve())
     stage = Stage(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
     try:
@@ -97,6 +98,14 @@ async def run(settings: DemoSettings, listener: Listener) -> Report:
     return report
 
 
+def _clear_outputs(out: Path) -> None:
+    """Removes what an earlier demo wrote, and nothing else."""
+    for name in ("traces", "state"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in ("profile.json", "plan.json", "summary.json", "report.html"):
+        (out / name).unlink(missing_ok=True)
+
+
 def _options(settings: DemoSettings) -> EngineOptions:
     return EngineOptions(seed=settings.seed, time_scale=settings.time_scale, exit_with_parent=True)
 
@@ -116,9 +125,12 @@ class Stage:
         deployed = await self.backend.apply(first, name=DEPLOYMENT, traces=directory)
         assert deployed.gateway is not None
         url = deployed.gateway.url
-        async with asyncio.TaskGroup() as tasks:
-            for program in self.settings.programs:
-                tasks.create_task(self._trace_program(program, url))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for program in self.settings.programs:
+                    tasks.create_task(self._trace_program(program, url))
+        except* ScepsyError as failures:
+            raise first_of(failures) from None
         await self.backend.down(DEPLOYMENT)
         names = {program.workflow for program in self.settings.programs}
         traces = tuple(one for one in read_traces(directory).traces if one.workflow in names)
@@ -223,12 +235,15 @@ class Stage:
             driver.kill()
             await driver.wait()
             raise
-        if driver.returncode != 0:
+        # Some runs failed: that is a result too, and the report shows how many.
+        if driver.returncode not in (0, RunsFailed.exit_code):
             raise RunsFailed(f"the driver failed: {err.decode(errors='replace').strip()}")
         return msgspec.json.decode(out, type=DriveResult)
 
     async def clear(self) -> None:
         """Stops whatever still runs, and removes logs and state."""
-        with suppress(NotFound):
-            await self.backend.down(DEPLOYMENT)
-        shutil.rmtree(self.settings.out / "state", ignore_errors=True)
+        try:
+            with suppress(NotFound):
+                await self.backend.down(DEPLOYMENT)
+        finally:
+            shutil.rmtree(self.settings.out / "state", ignore_errors=True)

@@ -98,6 +98,8 @@ def measurement(result: DriveResult, workflow: str) -> Measurement:
         latency_p99=found.latency_p99,
         completed=found.completed,
         failed=found.failed,
+        completions_per_second=found.completions_per_second,
+        latency_growth=found.latency_growth,
     )
 
 

@@ -63,7 +63,15 @@ class Pipeline:
     responses: Mapping[tuple[str, str], Response]
 
     def __post_init__(self) -> None:
-        """Raises BadInput where a target has no demand, or a demand no profile."""
+        """Raises BadInput for a target without demand, twice or not positive, a demand without
+        profile.
+        """
+        names = [target.workflow for target in self.targets]
+        if len(set(names)) < len(names):
+            raise BadInput(f"a workflow has more than one target: {', '.join(names)}")
+        for target in self.targets:
+            if not (0 < target.rate < np.inf and 0 < target.weight < np.inf):
+                raise BadInput(f"target of {target.workflow!r}: rate and weight must be positive")
         known = {demand.workflow for demand in self.demands}
         for target in self.targets:
             if target.workflow not in known:
@@ -182,7 +190,7 @@ class Pipeline:
             workflow=target.workflow,
             target_rate=target.rate,
             throughput=tightest.max_rate,
-            latency_mean=demand.other_time + sum(stage.seconds for stage in stages),
+            latency_mean=_latency(demand, stages),
             bottleneck=tightest.llm,
             stages=tuple(stages),
         )
@@ -194,3 +202,11 @@ class Pipeline:
         ]
         known = [blend for blend in found if blend is not None]
         return known if len(known) == len(found) else None
+
+
+def _latency(demand: Demand, stages: Sequence[StagePrediction]) -> float:
+    """Seconds. `other` time is negative where calls of different LLMs overlap, and stays as traced;
+    but no run is shorter than its longest stage.
+    """
+    longest = max(stage.seconds for stage in stages)
+    return max(longest, demand.other_time + sum(stage.seconds for stage in stages))

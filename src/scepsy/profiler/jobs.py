@@ -49,9 +49,12 @@ def jobs(
     """All jobs, the largest first so that they pack.
 
     Raises:
-        BadInput: the traces call an LLM that `llms` does not describe, or one that no GPU can hold.
+        BadInput: there is nothing to profile, or the traces call an LLM that `llms` does not
+            describe, or one that no GPU can hold.
     """
     shares_of = _time_shares(traces)
+    if not shares_of:
+        raise BadInput("the traces hold no successful call in a successful run: nothing to profile")
     known = {llm.name: llm for llm in llms}
     found: list[Job] = []
     for name, by_workflow in sorted(shares_of.items()):
@@ -72,11 +75,11 @@ def jobs(
 
 
 def _time_shares(traces: Sequence[Trace]) -> dict[str, dict[str, float]]:
-    """Each LLM's part of the LLM time of each workflow that calls it."""
+    """Each LLM's part of the LLM time of each workflow that calls it; failures left out."""
     spent: dict[str, dict[str, float]] = {}
     total: dict[str, float] = {}
-    for trace in traces:
-        for call in trace.calls:
+    for trace in (trace for trace in traces if trace.ok):
+        for call in (call for call in trace.calls if call.ok):
             of_llm = spent.setdefault(call.llm, {})
             of_llm[trace.workflow] = of_llm.get(trace.workflow, 0.0) + call.duration
             total[trace.workflow] = total.get(trace.workflow, 0.0) + call.duration

@@ -19,14 +19,9 @@ from scepsy.profiler.sweep import Sample
 from scepsy.profiler.synthesis import request_for
 
 
-class _Details(msgspec.Struct):
-    cached_tokens: int = 0
-
-
 class _Usage(msgspec.Struct):
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    prompt_tokens_details: _Details | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -117,7 +112,7 @@ class Replayer:
                 self.url + path, data=body, headers={"content-type": "application/json"}
             ) as response:
                 answer = await response.read()
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(
                 f"the engine at {self.url} went away during the replay: {error}"
             ) from error
@@ -126,7 +121,12 @@ class Replayer:
                 f"the engine at {self.url} refused a replayed call of {call.llm!r} on {path} "
                 f"with {response.status}: {answer[:300].decode(errors='replace')}"
             )
-        usage = _decoder.decode(answer).usage or _Usage()
+        try:
+            usage = _decoder.decode(answer).usage or _Usage()
+        except msgspec.MsgspecError as error:
+            raise EngineFailed(
+                f"the engine at {self.url} gave no OpenAI answer: {error}"
+            ) from error
         samples.append(
             Sample(
                 workflow=call.workflow,

@@ -17,7 +17,7 @@ from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import Trace
 from scepsy.engines import EngineOptions, engine_for
 from scepsy.engines.process import free_port, start, stop
-from scepsy.errors import EngineFailed
+from scepsy.errors import EngineFailed, ScepsyError, first_of
 from scepsy.profiler.bursts import Stream, bursts_of
 from scepsy.profiler.jobs import Job
 from scepsy.profiler.replay import Replayer
@@ -68,7 +68,7 @@ async def profile(jobs: Sequence[Job], bench: Bench, *, parallel: int | None = N
     cluster has.
 
     Raises:
-        EngineFailed: an engine did not start, or refused the replay.
+        EngineFailed, Unreachable, PortInUse: an engine did not start, refused the replay or died.
     """
     pool = GpuPool(bench.cluster.gpus)
     seats = asyncio.Semaphore(parallel or len(jobs) or 1)
@@ -80,8 +80,8 @@ async def profile(jobs: Sequence[Job], bench: Bench, *, parallel: int | None = N
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(one(job)) for job in jobs]
-    except* EngineFailed as failures:
-        raise failures.exceptions[0] from None
+    except* ScepsyError as failures:
+        raise first_of(failures) from None
     return Profile(curves=tuple(curve for task in running for curve in task.result()))
 
 
@@ -163,6 +163,7 @@ def _assemble(
             ),
             max_throughput=top[name],
             mix=dict(stream.rates),
+            time_scale=bench.options.time_scale,
             engine=f"{engine.kind} {engine.version()}",
             gpu_type=bench.cluster.nodes[0].gpu_type,
             machine=platform.platform(terse=True),

@@ -49,22 +49,25 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Typical:
-    """A call of a workflow's mean length in tokens, and its mean duration while tracing."""
+    """A call of a workflow's mean length in tokens, and its mean duration while tracing.
 
-    output_tokens: float
-    prompt_tokens: float
+    None is a length that no traced call told.
+    """
+
+    output_tokens: float | None
+    prompt_tokens: float | None
     duration: float = 1.0
 
     @property
     def generates(self) -> bool:
-        return self.output_tokens > 1
+        return self.output_tokens is not None and self.output_tokens > 1
 
     def length(self, sample: Sample) -> float:
         """What of a sample's length its latency depends on."""
         return sample.output_tokens if self.generates else sample.prompt_tokens
 
     @property
-    def own_length(self) -> float:
+    def own_length(self) -> float | None:
         return self.output_tokens if self.generates else self.prompt_tokens
 
 
@@ -72,8 +75,8 @@ def typical(runs: Runs) -> Typical:
     """The mean of all calls in `runs`."""
     calls: list[Call] = [call for run in runs for burst in run for call in burst.calls]
     return Typical(
-        output_tokens=fmean(call.output_tokens or 0 for call in calls),
-        prompt_tokens=fmean(call.prompt_tokens or 0 for call in calls),
+        output_tokens=_known_mean([call.output_tokens for call in calls]),
+        prompt_tokens=_known_mean([call.prompt_tokens for call in calls]),
         duration=fmean(call.duration for call in calls),
     )
 
@@ -88,7 +91,7 @@ def point(rate: float, samples: Sequence[Sample], usual: Typical) -> ProfilePoin
     latencies = sorted(sample.latency for sample in samples)
     lengths = [usual.length(sample) for sample in samples]
     slope = _slope(lengths, [sample.latency for sample in samples])
-    shift = slope * (usual.own_length - fmean(lengths))
+    shift = 0.0 if usual.own_length is None else slope * (usual.own_length - fmean(lengths))
     mean = max(fmean(latencies) + shift, latencies[0])
     residuals = [s.latency - slope * length for s, length in zip(samples, lengths, strict=True)]
     return ProfilePoint(
@@ -97,7 +100,7 @@ def point(rate: float, samples: Sequence[Sample], usual: Typical) -> ProfilePoin
         p50=quantile(latencies, 0.5),
         p90=quantile(latencies, 0.9),
         p99=quantile(latencies, 0.99),
-        ttft=max(0.0, mean - slope * usual.output_tokens) if usual.generates else mean,
+        ttft=max(0.0, mean - slope * (usual.output_tokens or 0)) if usual.generates else mean,
         tpot=slope if usual.generates else 0.0,
         samples=len(samples),
         noise=pstdev(residuals) / len(samples) ** 0.5,
@@ -113,8 +116,9 @@ def own_throughputs(
     `cost` is what a call of each workflow costs, relative to the others; the loads that the
     workflows make in the mixture then add up to one.
     """
-    mean_cost = sum(calls[name] * cost[name] for name in calls)
-    return {name: total * mean_cost / cost[name] for name in calls}
+    least = 1e-9  # a call that took no time at all would cost nothing
+    mean_cost = sum(calls[name] * max(cost[name], least) for name in calls)
+    return {name: total * mean_cost / max(cost[name], least) for name in calls}
 
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> float:
@@ -122,3 +126,8 @@ def _slope(x: Sequence[float], y: Sequence[float]) -> float:
     if len(x) < 8 or pstdev(x) == 0:
         return 0.0
     return max(0.0, float(np.polyfit(np.asarray(x), np.asarray(y), 1)[0]))
+
+
+def _known_mean(values: Sequence[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -19,7 +19,11 @@ class Promise(Record, frozen=True, kw_only=True):
 
 
 class Measurement(Record, frozen=True, kw_only=True):
-    """What was measured of a workflow: runs per second, seconds, numbers of runs."""
+    """What was measured of a workflow: runs per second, seconds, numbers of runs.
+
+    `throughput` is the offered rate over (1 + `latency_growth`), the seconds of latency gained per
+    second, times the part that succeeded; `completions_per_second` is the raw count in the window.
+    """
 
     offered_rate: float
     throughput: float
@@ -28,6 +32,8 @@ class Measurement(Record, frozen=True, kw_only=True):
     latency_p99: float
     completed: int
     failed: int
+    completions_per_second: float = 0.0
+    latency_growth: float = 0.0
 
 
 class WorkflowSummary(Record, frozen=True, kw_only=True):

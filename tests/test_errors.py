@@ -1,0 +1,31 @@
+"""Errors of many tasks at once end as one error, and every code is its own."""
+
+from __future__ import annotations
+
+from scepsy import errors
+from scepsy.errors import BadInput, EngineFailed, ScepsyError, first_of
+
+
+def test_the_first_of_ours_is_found_however_nested() -> None:
+    ours = EngineFailed("it died")
+    group = BaseExceptionGroup("a", [ValueError(), BaseExceptionGroup("b", [ours, BadInput("x")])])
+    assert first_of(group) is ours
+
+
+def test_a_group_without_ours_stays_what_it_is() -> None:
+    group = BaseExceptionGroup("a", [ValueError(), KeyError()])
+    assert first_of(group) is group
+
+
+def test_codes_and_exit_codes_are_unique_and_the_tree_is_drawn() -> None:
+    found = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, ScepsyError)
+    ]
+    assert (
+        len({kind.code for kind in found}) == len({kind.exit_code for kind in found}) == len(found)
+    )
+    for kind in found:
+        assert f"{kind.__name__} " in (errors.__doc__ or "")
+        assert f"exit code {kind.exit_code}" in (errors.__doc__ or "")
