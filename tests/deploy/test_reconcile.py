@@ -28,6 +28,18 @@ def test_no_change_for_the_same_fleet(fleet: tuple[Replica, ...]) -> None:
     assert diff(fleet, fleet).none
 
 
+@given(fleets(), st.data())
+def test_an_outdated_one_is_replaced_and_nothing_else(
+    fleet: tuple[Replica, ...], data: st.DataObject
+) -> None:
+    names = [replica.replica for replica in fleet]
+    outdated = data.draw(st.sets(st.sampled_from(names))) if names else set[str]()
+    changes = diff(fleet, fleet, outdated)
+    assert {replica.replica for replica in changes.stop} == outdated
+    assert len(changes.start) == len(outdated)
+    assert not {replica.replica for replica in changes.start} & set(names)
+
+
 @given(fleets(), fleets())
 def test_one_round_converges_and_names_stay_unique(
     running: tuple[Replica, ...], wanted: tuple[Replica, ...]

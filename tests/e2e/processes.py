@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,21 +51,21 @@ class Marked:
             start_new_session=True,
         )
 
-    def alive(self) -> list[str]:
-        """Command lines of the processes that carry the mark and run."""
-        found: list[str] = []
+    def alive(self) -> dict[int, str]:
+        """Command lines, by pid, of the processes that carry the mark and run."""
+        found: dict[int, str] = {}
         wanted = f"{MARK}={self.mark}".encode()
         for directory in Path("/proc").glob("[0-9]*"):
             try:
                 if wanted in (directory / "environ").read_bytes().split(b"\0"):
                     command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                     if command:  # a zombie has none
-                        found.append(command)
+                        found[int(directory.name)] = command
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
         return found
 
-    def gone_soon(self, patience: float = 10.0) -> list[str]:
+    def gone_soon(self, patience: float = 10.0) -> dict[int, str]:
         """What is still there after at most `patience` seconds."""
         end = time.monotonic() + patience
         while (left := self.alive()) and time.monotonic() < end:
@@ -74,8 +75,13 @@ class Marked:
 
 @contextmanager
 def marked() -> Iterator[Marked]:
-    """A `Marked` whose descendants must all be gone in the end."""
+    """A `Marked` whose descendants must be gone in the end; killed where a test fails."""
     one = Marked()
-    yield one
-    left = one.gone_soon()
-    assert not left, f"still running: {left}"
+    try:
+        yield one
+        left = one.gone_soon()
+        assert not left, f"still running: {left}"
+    finally:
+        for pid in one.alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

@@ -29,7 +29,7 @@ from openai import AsyncOpenAI
 client = AsyncOpenAI(max_retries=0)
 
 
-async def run(question):
+async def run(question="why"):
     for step in range(3):
         answer = await client.chat.completions.create(
             model="talker",

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,20 @@ from scepsy.core.llm import LlmSpec
 from scepsy.engines import EngineOptions, Launch, engine_for, free_port, start, stop
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import end_group, identity, is_alive
-from scepsy.errors import EngineFailed
+from scepsy.errors import EngineFailed, PortInUse
 
 LLM = LlmSpec(name="x", parameters=1e9, layers=4, hidden=512, kv_heads=4, head_dim=64)
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Says that it is well."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def python(code: str) -> Launch:
@@ -52,6 +65,39 @@ async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert identity(int((tmp_path / "log").read_text())) is None
+
+
+async def test_whoever_starts_one_knows_of_it_before_it_is_ready(tmp_path: Path) -> None:
+    launch = python("import time; time.sleep(60)")
+    seen: list[tuple[int, int]] = []
+
+    def on_spawn(pid: int, born: int) -> None:
+        assert is_alive(pid, born)
+        seen.append((pid, born))
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        await start(launch, log_path=tmp_path / "log", name="x", on_spawn=on_spawn)
+    assert identity(seen[0][0]) is None
+
+
+async def test_a_stranger_on_its_port_is_not_taken_for_it(tmp_path: Path) -> None:
+    launch = python("import sys; print('no port'); sys.exit(1)")
+    port = int(launch.url.rpartition(":")[2])
+    with ThreadingHTTPServer(("127.0.0.1", port), Stranger, bind_and_activate=False) as stranger:
+        serving = threading.Thread(target=stranger.serve_forever)
+
+        def on_spawn(pid: int, born: int) -> None:
+            while is_alive(pid, born):
+                pass
+            stranger.server_bind()
+            stranger.server_activate()
+            serving.start()
+
+        with pytest.raises(PortInUse, match=f"x cannot listen on 127.0.0.1:{port}"):
+            await start(launch, log_path=tmp_path / "log", name="x", on_spawn=on_spawn)
+        stranger.shutdown()
+        serving.join()
 
 
 async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:

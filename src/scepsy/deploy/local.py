@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +16,15 @@ import msgspec
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Replica
+from scepsy.deploy.journal import Journal
+from scepsy.deploy.launching import recipe, start_on_free_port
 from scepsy.deploy.reconcile import Changes, diff
 from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica, Status
-from scepsy.deploy.watch import observe, put_routes
-from scepsy.engines import EngineOptions, Launch, engine_for, free_port, start
+from scepsy.deploy.watch import drain, observe, put_routes
+from scepsy.engines import EngineOptions, Launch, engine_for
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
-from scepsy.errors import BadInput, NotFound, ScepsyError
+from scepsy.errors import BadInput, NotFound, ScepsyError, Unreachable
 from scepsy.gateway.config import GatewayConfig, Route
 from scepsy.store import read_record, write_record
 
@@ -53,27 +57,35 @@ class LocalBackend:
         A first deployment that fails, or is cancelled, leaves nothing running. A change that fails
         leaves the deployment as it was.
 
+        Port 0 and traces None leave a running gateway as it is.
+
         Raises:
+            BadInput: the gateway that runs has another port or other traces.
             EngineFailed, PortInUse: an engine or the gateway did not start.
         """
         before = self._load_if_any(name)
         current = before or Deployment(name=name, plan=plan)
+        self._check_gateway(current, port, traces)
         alive = [one for one in current.replicas if is_alive(one.pid, one.born)]
-        changes = diff([one.replica for one in alive], plan.placement.replicas)
-        new: list[RunningReplica] = []
+        recipes = {llm.name: recipe(llm, plan.cluster, self.options) for llm in plan.llms}
+        changes = diff(
+            [one.replica for one in alive], plan.placement.replicas, _outdated(alive, recipes)
+        )
+        kept = [one for one in alive if one.replica in changes.keep]
+        superfluous = [one for one in alive if one.replica in changes.stop]
+        journal = Journal(current, self._save)
         try:
-            await self._start_all(current, plan, changes, new, on_progress)
-            kept = [one for one in alive if one.replica in changes.keep]
-            serving = (*kept, *new)
+            await self._start_all(journal, plan, changes, recipes, on_progress)
+            serving = (*kept, *journal.replicas)
             on_progress("gateway")
-            gateway = await self._route(current, serving, port, traces)
+            gateway = await self._route(journal, serving, port, traces)
+            after = Deployment(name=name, plan=plan, replicas=serving, gateway=gateway)
+            # Known until they are gone, so that `down` finds them if we are stopped here.
+            self._save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
         except BaseException:
-            await self._undo(name, before, new)
+            await self._undo(name, before, journal)
             raise
-        after = Deployment(name=name, plan=plan, replicas=serving, gateway=gateway)
-        superfluous = tuple(one for one in alive if one.replica in changes.stop)
-        # Known until they are gone, so that `down` finds them if we are stopped here.
-        self._save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
+        await drain(superfluous)
         await _stop_all(superfluous)
         self._save(after)
         return after
@@ -113,16 +125,14 @@ class LocalBackend:
 
     async def _start_all(
         self,
-        current: Deployment,
+        journal: Journal,
         plan: Plan,
         changes: Changes,
-        new: list[RunningReplica],
+        recipes: Mapping[str, str],
         on_progress: OnProgress,
     ) -> None:
         """Starts engines: on one GPU one after another (each sizes its memory by what is free),
         GPUs side by side.
-
-        Each goes into `new` and to disk as soon as it runs, so that whoever cleans up knows of it.
         """
         llms = {llm.name: llm for llm in plan.llms}
         by_gpu: dict[tuple[str, int], list[Replica]] = defaultdict(list)
@@ -131,73 +141,116 @@ class LocalBackend:
 
         async def chain(replicas: Sequence[Replica]) -> None:
             for replica in replicas:
-                new.append(await self._start_one(current.name, llms[replica.llm], replica, plan))
-                self._save(msgspec.structs.replace(current, replicas=(*current.replicas, *new)))
+                ready = await self._start_one(journal, llms[replica.llm], replica, plan)
+                journal.note_replica(msgspec.structs.replace(ready, launched=recipes[replica.llm]))
                 on_progress(replica.replica)
 
         await _all([chain(replicas) for replicas in by_gpu.values()])
 
     async def _start_one(
-        self, name: str, llm: LlmSpec, replica: Replica, plan: Plan
+        self, journal: Journal, llm: LlmSpec, replica: Replica, plan: Plan
     ) -> RunningReplica:
-        launch = engine_for(llm.engine).launch(
-            llm,
-            tp=replica.tp,
-            gpu_share=replica.gpu_share,
-            memory_share=replica.memory_share,
-            gpu_type=plan.cluster.nodes[0].gpu_type,
-            gpu_memory=plan.cluster.gpu_memory,
-            port=free_port(),
-            options=self.options,
+        log = self._directory(journal.current.name) / f"{replica.replica}.log"
+
+        def launch_on(port: int) -> Launch:
+            return engine_for(llm.engine).launch(
+                llm,
+                tp=replica.tp,
+                gpu_share=replica.gpu_share,
+                memory_share=replica.memory_share,
+                gpu_type=plan.cluster.nodes[0].gpu_type,
+                gpu_memory=plan.cluster.gpu_memory,
+                port=port,
+                options=self.options,
+            )
+
+        def running(pid: int, born: int, url: str) -> RunningReplica:
+            return RunningReplica(replica=replica, pid=pid, born=born, url=url, log=str(log))
+
+        process = await start_on_free_port(
+            launch_on,
+            host=self.options.host,
+            log_path=log,
+            name=replica.replica,
+            on_spawn=lambda pid, born, url: journal.note_replica(running(pid, born, url)),
         )
-        log = self._directory(name) / f"{replica.replica}.log"
-        process = await start(launch, log_path=log, name=replica.replica)
-        return RunningReplica(
-            replica=replica, pid=process.pid, born=process.born, url=process.url, log=str(log)
-        )
+        return running(process.pid, process.born, process.url)
 
     async def _route(
         self,
-        current: Deployment,
+        journal: Journal,
         serving: Sequence[RunningReplica],
         port: int,
         traces: Path | None,
     ) -> RunningGateway:
         """Points the gateway at `serving`; starts one where none runs."""
-        routes = tuple(
-            Route(llm=one.replica.llm, replica=one.replica.replica, url=one.url) for one in serving
-        )
-        old = current.gateway
+        old = journal.current.gateway
         if old is not None and is_alive(old.pid, old.born):
-            await put_routes(old.url, routes)
+            await put_routes(old.url, _routes(serving))
             return old
-        directory = self._directory(current.name)
-        listen = port or free_port(self.options.host)
-        config = GatewayConfig(
-            host=self.options.host,
-            port=listen,
-            routes=routes,
-            traces=None if traces is None else str(traces),
-        )
-        path = directory / "gateway.json"
-        write_record(path, config)
-        parent = ("--exit-with-parent",) if self.options.exit_with_parent else ()
-        launch = Launch(
-            argv=(sys.executable, "-m", "scepsy.gateway", "--config", str(path), *parent),
-            url=f"http://{self.options.host}:{listen}",
-        )
-        log = directory / "gateway.log"
-        process = await start(launch, log_path=log, name="gateway")
-        return RunningGateway(pid=process.pid, born=process.born, url=process.url, log=str(log))
+        return await self._start_gateway(journal, serving, port, traces)
 
-    async def _undo(
-        self, name: str, before: Deployment | None, new: Sequence[RunningReplica]
-    ) -> None:
-        await _stop_all(new)
+    async def _start_gateway(
+        self,
+        journal: Journal,
+        serving: Sequence[RunningReplica],
+        port: int,
+        traces: Path | None,
+    ) -> RunningGateway:
+        host, path = self.options.host, self._gateway_path(journal.current.name)
+        log = path.with_suffix(".log")
+        parent = ("--exit-with-parent", str(os.getpid())) if self.options.exit_with_parent else ()
+        argv = (sys.executable, "-m", "scepsy.gateway", "--config", str(path), *parent)
+
+        def launch_on(listen: int) -> Launch:
+            config = GatewayConfig(
+                host=host, port=listen, routes=_routes(serving), traces=_absolute(traces)
+            )
+            write_record(path, config)
+            return Launch(argv=argv, url=f"http://{host}:{listen}")
+
+        def running(pid: int, born: int, url: str) -> RunningGateway:
+            return RunningGateway(pid=pid, born=born, url=url, log=str(log))
+
+        process = await start_on_free_port(
+            launch_on,
+            port=port,
+            host=host,
+            log_path=log,
+            name="gateway",
+            on_spawn=lambda pid, born, url: journal.note_gateway(running(pid, born, url)),
+        )
+        return running(process.pid, process.born, process.url)
+
+    async def _undo(self, name: str, before: Deployment | None, journal: Journal) -> None:
+        """The old routes first, so that nobody is sent to what is about to end."""
+        gateway = journal.current.gateway
+        if gateway is not None and is_alive(gateway.pid, gateway.born):
+            with suppress(Unreachable):
+                await put_routes(gateway.url, _routes(journal.current.replicas))
+        await _stop_all((*journal.replicas, *filter(None, (journal.gateway,))))
         if before is None:
             shutil.rmtree(self._directory(name), ignore_errors=True)
         else:
             self._save(before)
+
+    def _check_gateway(self, current: Deployment, port: int, traces: Path | None) -> None:
+        """Raises BadInput where the gateway that runs is not the one that is asked for."""
+        gateway = current.gateway
+        if gateway is None or not is_alive(gateway.pid, gateway.born):
+            return
+        config = read_record(self._gateway_path(current.name), GatewayConfig)
+        wanted = _absolute(traces)
+        if port and port != config.port:
+            difference = f"listens on port {config.port}, not {port}"
+        elif wanted is not None and wanted != config.traces:
+            difference = f"records traces into {config.traces or 'no directory'}, not {wanted}"
+        else:
+            return
+        raise BadInput(
+            f"the gateway of deployment {current.name!r} runs and {difference}; "
+            "take the deployment down first, or leave this option out"
+        )
 
     def _load_if_any(self, name: str) -> Deployment | None:
         try:
@@ -209,6 +262,9 @@ class LocalBackend:
         if not name or "/" in name or name.startswith("."):
             raise BadInput(f"deployment name {name!r}: use letters, digits and dashes")
         return self.root / name
+
+    def _gateway_path(self, name: str) -> Path:
+        return self._directory(name) / "gateway.json"
 
     def _save(self, deployment: Deployment) -> None:
         path = self._directory(deployment.name) / "state.json"
@@ -226,5 +282,20 @@ async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
         raise failures.exceptions[0] from None
 
 
-async def _stop_all(replicas: Sequence[RunningReplica]) -> None:
-    await asyncio.gather(*(stop_pid(one.pid, one.born) for one in replicas))
+async def _stop_all(processes: Iterable[RunningReplica | RunningGateway]) -> None:
+    await asyncio.gather(*(stop_pid(one.pid, one.born) for one in processes))
+
+
+def _outdated(running: Sequence[RunningReplica], recipes: Mapping[str, str]) -> set[str]:
+    """Names of those that were started otherwise than the recipes say, or are not ready."""
+    return {one.replica.replica for one in running if one.launched != recipes.get(one.replica.llm)}
+
+
+def _routes(replicas: Sequence[RunningReplica]) -> tuple[Route, ...]:
+    return tuple(
+        Route(llm=one.replica.llm, replica=one.replica.replica, url=one.url) for one in replicas
+    )
+
+
+def _absolute(traces: Path | None) -> str | None:
+    return None if traces is None else str(traces.resolve())

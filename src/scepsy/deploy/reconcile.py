@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from scepsy.core.plan import Replica
@@ -24,14 +24,17 @@ class Changes:
         return not self.start and not self.stop
 
 
-def diff(running: Sequence[Replica], wanted: Sequence[Replica]) -> Changes:
+def diff(
+    running: Sequence[Replica], wanted: Sequence[Replica], outdated: Collection[str] = ()
+) -> Changes:
     """A replica is kept when the plan wants the same LLM at the same size on the same GPUs,
-    whatever it is called.
+    whatever it is called, unless its name is among the `outdated`: those that were started
+    otherwise than they would be now.
 
     `diff(x, x)` changes nothing; applying the changes and diffing again changes nothing. A replica
     that is started never takes the name of one that is kept or stopped.
     """
-    unmatched = list(running)
+    unmatched = [replica for replica in running if replica.replica not in outdated]
     start: list[Replica] = []
     keep: list[Replica] = []
     for replica in wanted:
@@ -43,7 +46,8 @@ def diff(running: Sequence[Replica], wanted: Sequence[Replica]) -> Changes:
             keep.append(twin)
     taken = {replica.replica for replica in running}
     named = tuple(_renamed(replica, taken) for replica in start)
-    return Changes(start=named, stop=tuple(unmatched), keep=tuple(keep))
+    stop = tuple(replica for replica in running if replica not in keep)
+    return Changes(start=named, stop=stop, keep=tuple(keep))
 
 
 def _same(one: Replica, other: Replica) -> bool:

@@ -9,13 +9,18 @@ from scepsy.core.record import Record
 
 
 class RunningReplica(Record, frozen=True, kw_only=True):
-    """An engine process. `born` tells `pid` from a later process that has the same number."""
+    """An engine process. `born` tells `pid` from a later process that has the same number.
+
+    Attributes:
+        launched: digest of what it was started with; empty until it is ready.
+    """
 
     replica: Replica
     pid: int
     born: int
     url: str
     log: str
+    launched: str = ""
 
 
 class RunningGateway(Record, frozen=True, kw_only=True):
@@ -30,7 +35,7 @@ class RunningGateway(Record, frozen=True, kw_only=True):
 class Deployment(Record, frozen=True, kw_only=True):
     """A plan and the processes that serve it.
 
-    Written after every process that starts, so none is ever lost.
+    Written as soon as a process is there, so none is lost.
     """
 
     name: str

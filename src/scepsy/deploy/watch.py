@@ -15,6 +15,11 @@ from scepsy.errors import Unreachable
 from scepsy.gateway.config import Route
 
 _TIMEOUT = aiohttp.ClientTimeout(total=3.0)
+_POLL = 0.05
+_IN_FLIGHT = frozenset(
+    # vLLM's names, then llama.cpp's.
+    ("num_requests_running", "num_requests_waiting", "requests_processing", "requests_deferred")
+)
 
 
 class _Counts(msgspec.Struct):
@@ -72,6 +77,37 @@ async def put_routes(gateway_url: str, routes: Sequence[Route]) -> None:
                 )
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unreachable(f"the gateway at {gateway_url} does not answer: {error}") from error
+
+
+async def drain(replicas: Sequence[RunningReplica], *, within: float = 10.0) -> None:
+    """Waits until no replica has a call in flight, by its own GET /metrics, or `within` seconds.
+
+    A replica that does not tell is not waited for.
+    """
+    with suppress(TimeoutError):
+        async with (
+            asyncio.timeout(within),
+            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+        ):
+            await asyncio.gather(*(_drain_one(session, one.url) for one in replicas))
+
+
+async def _drain_one(session: aiohttp.ClientSession, url: str) -> None:
+    while await _in_flight(session, url):  # noqa: ASYNC110
+        await asyncio.sleep(_POLL)
+
+
+async def _in_flight(session: aiohttp.ClientSession, url: str) -> float:
+    with suppress(aiohttp.ClientError, TimeoutError, ValueError):
+        async with session.get(f"{url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+            samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+            return sum(
+                float(value)
+                for name, _, value in samples
+                if name.partition("{")[0].rpartition(":")[2] in _IN_FLIGHT
+            )
+    return 0.0
 
 
 async def _counts(session: aiohttp.ClientSession, url: str) -> dict[str, _Counts]:

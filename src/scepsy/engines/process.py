@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +47,20 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 async def start(
-    launch: Launch, *, log_path: Path, name: str, ready_timeout: float = 60.0
+    launch: Launch,
+    *,
+    log_path: Path,
+    name: str,
+    ready_timeout: float = 60.0,
+    on_spawn: Callable[[int, int], None] = lambda _pid, _born: None,
 ) -> EngineProcess:
     """Run `launch` in a session of its own and wait until GET /health gives 200.
 
+    `on_spawn` is told pid and birth of the process as soon as there is one, long before it is
+    ready; what it raises ends the process.
+
     Raises:
-        PortInUse: somebody listens at its address already.
+        PortInUse: somebody else listens at its address, already or by the time it tried to.
         EngineFailed: it died or was not ready in time; quotes the end of its log.
     On any failure, cancellation included, the process is gone before this returns.
     """
@@ -60,6 +69,7 @@ async def start(
     pid = _spawn(launch, log_path, name)
     process = EngineProcess(name, pid, identity(pid) or 0, launch.url, log_path)
     try:
+        on_spawn(process.pid, process.born)
         async with asyncio.timeout(ready_timeout):
             await _ready(process)
     except TimeoutError:
@@ -147,7 +157,9 @@ async def _ready(process: EngineProcess) -> None:
         while process.alive:
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with session.get(f"{process.url}/health") as response:
-                    if response.status == 200:
+                    # Whoever answers may be a stranger who took the port before ours could.
+                    if response.status == 200 and process.alive:
                         return
             await asyncio.sleep(_POLL)
+    _check_port(process.url, process.name)
     raise EngineFailed(f"{process.name} ended before it was ready; {last_words(process.log)}")

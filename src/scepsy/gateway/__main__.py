@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -20,11 +19,13 @@ def main() -> None:
     """Says where it listens once it does, and ends on SIGTERM or SIGINT with exit code 0."""
     parser = argparse.ArgumentParser(prog="scepsy.gateway", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="a GatewayConfig as JSON")
-    parser.add_argument("--exit-with-parent", action="store_true", help="end when our parent does")
+    parser.add_argument(
+        "--exit-with-parent", type=int, metavar="PID", help="end when our parent, PID, does"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    if options.exit_with_parent:
-        end_with_parent(os.getppid())
+    if options.exit_with_parent is not None:
+        end_with_parent(options.exit_with_parent)
     try:
         asyncio.run(serve(read_record(options.config, GatewayConfig), on_ready=_announce))
     except ScepsyError as error:
