@@ -77,10 +77,11 @@ def test_it_ends_with_its_parent(tmp_path: Path):
     path = tmp_path / "gateway.json"
     write_record(path, GatewayConfig())
     program = (
-        "import subprocess, sys\n"
+        "import os, subprocess, sys\n"
         f"argv = [sys.executable, '-m', 'scepsy.gateway', '--config', {str(path)!r}]\n"
-        "child = subprocess.Popen([*argv, '--exit-with-parent'], stdout=subprocess.PIPE)\n"
-        "child.stdout.readline()\n"
+        "argv += ['--exit-with-parent', str(os.getpid())]\n"
+        "child = subprocess.Popen(argv, stdout=subprocess.PIPE)\n"
+        "assert child.stdout.readline()\n"
         "print(child.pid, flush=True)\n"
         "input()\n"
     )
