@@ -15,6 +15,7 @@ from scepsy.core.plan import (
     Prediction,
     RunnerUp,
     WorkflowPrediction,
+    size_name,
 )
 from scepsy.problem import Problem
 from scepsy.search import Choice
@@ -113,8 +114,7 @@ def with_one_fewer(cluster: Cluster) -> Cluster:
 
 def describe(part: LlmAllocation) -> str:
     """One LLM's allocation in a few words: "2 x TP4", "3 x 0.4 GPU"."""
-    size = f"TP{part.tp}" if part.gpu_share >= 1 else f"{part.gpu_share:.2g} GPU"
-    return f"{part.replicas} x {size}"
+    return f"{part.replicas} x {size_name(part.tp, part.gpu_share)}"
 
 
 def _in_words(allocation: Allocation) -> str:

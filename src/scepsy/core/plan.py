@@ -10,6 +10,11 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.record import Record
 
 
+def size_name(tp: int, gpu_share: float) -> str:
+    """What a replica takes, in the field's words: "TP4", or "0.4 GPU"."""
+    return f"TP{tp}" if gpu_share >= 1 else f"{gpu_share:.2g} GPU"
+
+
 class LlmAllocation(Record, frozen=True, kw_only=True):
     """`replicas` engines of `llm`, each over `tp` GPUs, taking `gpu_share` of the compute and
     `memory_share` of the memory of each of them. A share below one goes with tp = 1 only.

@@ -9,6 +9,7 @@ from contextlib import suppress
 import aiohttp
 import msgspec
 
+from scepsy.core.plan import size_name
 from scepsy.deploy.state import Deployment, ReplicaStatus, RunningReplica, State, Status
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import Unreachable
@@ -135,7 +136,7 @@ def _replica_status(
     return ReplicaStatus(
         replica=replica.replica,
         llm=replica.llm,
-        size=f"TP{replica.tp}" if replica.gpu_share >= 1 else f"{replica.gpu_share:.2g} GPU",
+        size=size_name(replica.tp, replica.gpu_share),
         gpus=tuple(f"{part.node}/{part.gpu}" for part in replica.slices),
         state=state,
         pid=one.pid,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import size_name
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 from scepsy.search import floor_bytes
@@ -36,8 +37,7 @@ class Job:
         return min(2.0, max(0.5, 2 * self.time_share))
 
     def __str__(self) -> str:
-        size = f"TP{self.tp}" if self.gpu_share >= 1 else f"{self.gpu_share:.2g} GPU"
-        return f"{self.llm.name} {size}"
+        return f"{self.llm.name} {size_name(self.tp, self.gpu_share)}"
 
 
 def jobs(
