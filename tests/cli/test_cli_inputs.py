@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scepsy.cli.drive import workflow_name
-from scepsy.cli.inputs import parse_target, parse_targets
+from scepsy.cli.inputs import parse_mix, parse_target, parse_targets
 from scepsy.cli.main import COMMANDS
 from scepsy.cli.profile import parse_shares
 from scepsy.cli.trace import program_name
@@ -43,6 +43,18 @@ def test_a_bad_target_is_refused_with_its_text(text: str) -> None:
 def test_a_workflow_has_one_target() -> None:
     with pytest.raises(BadInput, match="rag more than once"):
         parse_targets(("rag=1", "rag=2"))
+
+
+def test_a_mix_gives_the_rates_of_traced_workflows() -> None:
+    assert parse_mix(("rag=1.5", "beam=2"), {"rag", "beam", "other"}) == {"rag": 1.5, "beam": 2.0}
+
+
+@pytest.mark.parametrize(
+    "texts", [("rag=1*2",), ("rag",), ("rag=0",), ("=1",), ("typo=1",), ("rag=1", "rag=2")]
+)
+def test_a_bad_mix_is_refused_by_its_own_flag(texts: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match=r"^--mix [^*]*(\*2': write WORKFLOW=RATE)?$"):
+        parse_mix(texts, {"rag"})
 
 
 @pytest.mark.parametrize("text", ["", "0", "0.5,2", "half"])

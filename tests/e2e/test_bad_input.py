@@ -40,11 +40,11 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def plan(files: Path, target: str = "w=2") -> tuple[int, str]:
+def plan(files: Path, target: str = "w=2", *more: str) -> tuple[int, str]:
     done = Marked().scepsy(
         "plan", "--traces", files / "traces", "--profile", files / "profile.json",
         "--cluster", files / "cluster.toml", "--llms", files / "llms.toml",
-        "--target", target, "--out", files / "plan.json",
+        "--target", target, "--out", files / "plan.json", *more,
     )  # fmt: skip
     return done.returncode, done.stderr.strip()
 
@@ -93,6 +93,12 @@ def test_a_target_for_a_workflow_that_was_not_traced(files: Path) -> None:
     code, said = plan(files, "other=1")
     assert code == 2
     assert "other" in said
+
+
+def test_a_share_step_must_divide_a_gpu(files: Path) -> None:
+    code, said = plan(files, "w=2", "--share-step", "0.3")
+    assert code == 2
+    assert "share step 0.3" in said
 
 
 def test_a_malformed_plan_is_not_deployed(files: Path) -> None:

@@ -195,3 +195,24 @@ async def test_a_run_may_be_marked(http: aiohttp.ClientSession, tmp_path: Path):
     assert (trace.start, trace.end) == (1.0, 3e9)
     async with gateway_to(says(completion())) as (_, gateway):
         assert (await send(http, gateway.url + "/scepsy/runs", mark)).status == 409
+
+
+@pytest.mark.parametrize(
+    "times", ['"start": 2, "end": 1', '"start": 0, "end": 1e999', '"start": -1e999, "end": 0']
+)
+async def test_a_mark_with_impossible_times_is_refused(
+    http: aiohttp.ClientSession, tmp_path: Path, times: str
+):
+    body = f'{{"run": "r", "workflow": "w", {times}}}'.encode()
+    async with gateway_to(says(completion()), tmp_path) as (_, gateway):
+        assert (await send(http, gateway.url + "/scepsy/runs", body)).status == 400
+    assert not (tmp_path / "runs.jsonl").read_bytes()
+
+
+async def test_a_mark_that_cannot_be_written_is_told(http: aiohttp.ClientSession, tmp_path: Path):
+    (tmp_path / "runs.jsonl").symlink_to("/dev/full")
+    mark = msgspec.json.encode(RunMark(run="r", workflow="w", start=1.0, end=2.0))
+    async with gateway_to(says(completion()), tmp_path) as (_, gateway):
+        answer = await send(http, gateway.url + "/scepsy/runs", mark)
+    assert answer.status == 500
+    assert answer.json()["error"]["code"] == "not_written"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import click
@@ -41,21 +42,43 @@ def state_directory(given: Path | None) -> Path:
 
 def parse_target(text: str) -> Target:
     """`WORKFLOW=RATE` or `WORKFLOW=RATE*WEIGHT`. Raises BadInput."""
-    workflow, _, rest = text.partition("=")
-    rate, _, weight = rest.partition("*")
-    try:
-        target = Target(workflow=workflow, rate=float(rate), weight=float(weight or 1))
-    except ValueError:
-        raise BadInput(f"--target {text!r}: write WORKFLOW=RATE or WORKFLOW=RATE*WEIGHT") from None
-    if not workflow or not 0 < target.rate < float("inf") or not 0 < target.weight < float("inf"):
-        raise BadInput(f"--target {text!r}: rate and weight must be positive numbers")
-    return target
+    shape = "WORKFLOW=RATE or WORKFLOW=RATE*WEIGHT"
+    workflow, (rate, *weight) = _numbers("--target", text, shape, most=2)
+    return Target(workflow=workflow, rate=rate, weight=weight[0] if weight else 1.0)
 
 
-def parse_targets(texts: tuple[str, ...]) -> tuple[Target, ...]:
+def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
     """All targets. Raises BadInput where a workflow is named twice."""
     targets = tuple(parse_target(text) for text in texts)
-    names = [target.workflow for target in targets]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise BadInput(f"--target names {', '.join(sorted(twice))} more than once")
+    _check_once("--target", [target.workflow for target in targets])
     return targets
+
+
+def parse_mix(texts: Sequence[str], traced: Collection[str]) -> dict[str, float]:
+    """Each `WORKFLOW=RATE`. Raises BadInput where a workflow is named twice or is not `traced`."""
+    rates = [_numbers("--mix", text, "WORKFLOW=RATE", most=1) for text in texts]
+    _check_once("--mix", [workflow for workflow, _ in rates])
+    for workflow, _ in rates:
+        if workflow not in traced:
+            known = ", ".join(sorted(traced)) or "none"
+            raise BadInput(f"--mix names {workflow!r}, which is not in the traces; there: {known}")
+    return {workflow: rate for workflow, (rate,) in rates}
+
+
+def _numbers(flag: str, text: str, shape: str, most: int) -> tuple[str, list[float]]:
+    """The workflow before the "=", and the positive numbers after it, apart by "*"."""
+    workflow, _, rest = text.partition("=")
+    try:
+        numbers = [float(part) for part in rest.split("*")]
+    except ValueError:
+        numbers = []
+    if not workflow or not 1 <= len(numbers) <= most:
+        raise BadInput(f"{flag} {text!r}: write {shape}")
+    if not all(0 < number < float("inf") for number in numbers):
+        raise BadInput(f"{flag} {text!r}: every number must be positive")
+    return workflow, numbers
+
+
+def _check_once(flag: str, names: Sequence[str]) -> None:
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise BadInput(f"{flag} names {', '.join(sorted(twice))} more than once")

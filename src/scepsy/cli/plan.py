@@ -10,7 +10,7 @@ from rich.console import Console
 from scepsy.cli.inputs import cluster_option, llms_option, parse_targets
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.plan import Infeasible, Plan
-from scepsy.errors import BadInput, Unmeetable
+from scepsy.errors import Unmeetable
 from scepsy.explain import describe
 from scepsy.planner import plan
 from scepsy.store import read_cluster, read_llms, read_profile, read_traces, write_record
@@ -65,10 +65,6 @@ def command(
     """Decide GPU share, tensor-parallel degree, replicas and place of every LLM, for least mean
     workflow latency at the target rates.
     """
-    if abs(round(1 / share_step) * share_step - 1) > 1e-9:
-        raise BadInput(
-            f"--share-step {share_step}: 1 divided by it must be whole, as with 0.1, 0.05 or 0.02"
-        )
     decided = plan(
         read_traces(traces_path).traces,
         read_profile(profile_path),

@@ -12,8 +12,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from scepsy.cli.inputs import cluster_option, llms_option, parse_targets
+from scepsy.cli.inputs import cluster_option, llms_option, parse_mix
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.core.plan import size_name
 from scepsy.core.profile import Profile
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
@@ -91,6 +92,7 @@ def command(
     degree and GPU share that a plan could use.
     """
     traces = read_traces(traces_path).traces
+    mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster = read_cluster(cluster_path)
     todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
     settings = SweepSettings(
@@ -101,7 +103,6 @@ def command(
         progress(todo, quiet=as_json) as report,
     ):
         options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)
-        mix = {target.workflow: target.rate for target in parse_targets(mix_texts)}
         bench = Bench(traces, cluster, settings, options, Path(logs), report, mix)
         measured = asyncio.run(profile(todo, bench, parallel=parallel))
     write_record(out, measured)
@@ -150,7 +151,7 @@ def print_profile(measured: Profile, screen: Console) -> None:
         (
             curve.llm,
             curve.workflow,
-            f"TP{curve.tp}" if curve.gpu_share >= 1 else f"{curve.gpu_share:.2g} GPU",
+            size_name(curve.tp, curve.gpu_share),
             f"{curve.max_throughput:.3g}/s",
             seconds(curve.points[0].latency),
             seconds(curve.points[-1].latency),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from scepsy.errors import BadInput, Unreachable
@@ -10,17 +11,26 @@ from scepsy.errors import BadInput, Unreachable
 
 async def check_reachable(flag: str, url: str, patience: float = 5.0) -> None:
     """Raises BadInput unless `url` is an http(s) URL, Unreachable where nobody takes the call."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"{flag} {url!r} is not an http:// or https:// URL")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host, port = _origin(flag, url)
     try:
         async with asyncio.timeout(patience):
-            _, writer = await asyncio.open_connection(parts.hostname, port)
+            _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         raise Unreachable(f"{flag} {url}: no answer within {patience:g} s") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise Unreachable(f"{flag} {url} cannot be reached: {reason}; is it running?") from None
     writer.close()
-    await writer.wait_closed()
+    with suppress(OSError):  # whoever takes a connection may also reset it
+        await writer.wait_closed()
+
+
+def _origin(flag: str, url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadInput(f"{flag} {url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise BadInput(f"{flag} {url!r} is not an http:// or https:// URL")
+    return host, port or (443 if parts.scheme == "https" else 80)

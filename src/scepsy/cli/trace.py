@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import aiohttp
 import click
+import msgspec
 
 from scepsy.cli.output import console, emit_json, json_option
 from scepsy.cli.reach import check_reachable
-from scepsy.cli.traces import print_demands
+from scepsy.cli.traces import print_demands, summaries
+from scepsy.core.trace import RunMark
 from scepsy.drive.children import ChildResult, trace_children
 from scepsy.drive.inputs import read_lines
-from scepsy.errors import BadInput, RunsFailed
+from scepsy.errors import BadInput, RunsFailed, Unreachable
 from scepsy.gateway.config import GatewayConfig
 from scepsy.gateway.server import running
 from scepsy.store import read_traces
-from scepsy.summarize import summarize
 
 
 @click.command("trace", context_settings={"ignore_unknown_options": True})
@@ -81,13 +83,15 @@ def command(
     if not any(call.ok for one in traces for call in one.calls):
         error = next(call for one in traces for call in one.calls if not call.ok)
         raise RunsFailed(f"no LLM call of {name!r} succeeded; {error.status}: {error.error}")
-    demands = summarize(traces)
+    demands, warnings = summaries(traces)
     if as_json:
         emit_json({"runs": len(results), "failed": len(failed), "demands": demands})
     else:
         print_demands(demands, console())
     if failed:
         raise RunsFailed(f"{len(failed)} of {len(results)} runs failed; the first: {first}")
+    if not demands:
+        raise RunsFailed(warnings[0])
 
 
 def program_name(cmd: Sequence[str]) -> str:
@@ -111,7 +115,43 @@ async def _trace(
     config = GatewayConfig(
         port=0, upstream=upstream, traces=str(out), record_content=record_content
     )
+    ended: list[ChildResult] = []
     async with running(config) as gateway:
-        return await trace_children(
-            cmd, gateway_url=gateway.url, workflow=workflow, inputs=inputs, jobs=jobs
-        )
+        try:
+            return await trace_children(
+                cmd,
+                gateway_url=gateway.url,
+                workflow=workflow,
+                inputs=inputs,
+                jobs=jobs,
+                on_progress=ended.append,
+            )
+        finally:
+            await _mark_failed(gateway.url, workflow, ended)
+
+
+async def _mark_failed(gateway_url: str, workflow: str, ended: Sequence[ChildResult]) -> None:
+    """Tells the gateway of the runs that failed, whatever their calls did.
+
+    Good runs get no mark: from its first call to its last is how long a run took, and the start of
+    an interpreter is no part of it.
+    """
+    url = f"{gateway_url}/scepsy/runs"
+    async with aiohttp.ClientSession() as session:
+        for child in ended:
+            if child.exit_code == 0:
+                continue
+            mark = RunMark(
+                run=child.run,
+                workflow=workflow,
+                start=child.start,
+                end=max(child.start, child.end),
+                ok=False,
+                error=f"exit code {child.exit_code}",
+            )
+            try:
+                async with session.post(url, data=msgspec.json.encode(mark)) as answer:
+                    if not answer.ok:
+                        raise BadInput(f"--out: no failed run can be noted: {await answer.text()}")
+            except aiohttp.ClientError as error:
+                raise Unreachable(f"{url} does not answer: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -23,22 +24,71 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 @click.command("traces")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--workflow", help="Only this workflow.")
-@click.option("--run", "run_name", help="The run to draw  [default: the median one]")
+@click.option("--run", "run_name", help="The run to draw  [default: each workflow's median]")
 @json_option
 def command(directory: Path, workflow: str | None, run_name: str | None, as_json: bool) -> None:
-    """Runs, n, p and time shares of every workflow in DIRECTORY, and a waterfall of one run."""
+    """Runs, n, p and time shares of every workflow in DIRECTORY, and waterfalls of runs."""
     found = read_traces(directory, workflow=workflow)
-    demands = summarize(found.traces)
+    demands, without = summaries(found.traces)
+    warnings = [*found.warnings, *without]
+    drawn = _medians(found.traces) if run_name is None else [_named(found.traces, run_name)]
     if as_json:
-        emit_json({"warnings": found.warnings, "demands": demands})
+        emit_json({"warnings": warnings, "counts": counts(found.traces), "demands": demands})
         return
     screen = console()
-    for warning in found.warnings:
+    for warning in warnings:
         screen.print(f"warning: {warning}", style="yellow")
+    _print_counts(counts(found.traces), screen)
     print_demands(demands, screen)
-    for demand in demands:
-        runs = [trace for trace in found.traces if trace.workflow == demand.workflow and trace.ok]
-        _waterfall(_chosen(runs, run_name), screen)
+    for trace in drawn:
+        _waterfall(trace, screen)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many runs and calls of a workflow were traced, and how many of them failed."""
+
+    workflow: str
+    runs: int
+    failed_runs: int
+    calls: int
+    failed_calls: int
+
+
+def counts(traces: Sequence[Trace]) -> list[Counts]:
+    """One per workflow, by name."""
+    return [
+        Counts(
+            workflow=name,
+            runs=len(runs),
+            failed_runs=sum(not trace.ok for trace in runs),
+            calls=sum(len(trace.calls) for trace in runs),
+            failed_calls=sum(not call.ok for trace in runs for call in trace.calls),
+        )
+        for name, runs in _by_workflow(traces).items()
+    ]
+
+
+def summaries(traces: Sequence[Trace]) -> tuple[list[Demand], list[str]]:
+    """A Demand for each workflow that has one, by name, and a warning for each other."""
+    demands: list[Demand] = []
+    warnings: list[str] = []
+    for runs in _by_workflow(traces).values():
+        try:
+            demands += summarize(runs)
+        except BadInput as error:
+            warnings.append(str(error))
+    return demands, warnings
+
+
+def _by_workflow(traces: Sequence[Trace]) -> dict[str, list[Trace]]:
+    names = sorted({trace.workflow for trace in traces})
+    return {name: [trace for trace in traces if trace.workflow == name] for name in names}
+
+
+def _print_counts(found: Sequence[Counts], screen: Console) -> None:
+    rows = [(one.workflow, one.runs, one.failed_runs, one.calls, one.failed_calls) for one in found]
+    screen.print(table("Traced", ("workflow", "runs", "failed", "calls", "failed"), rows))
 
 
 def print_demands(demands: Sequence[Demand], screen: Console) -> None:
@@ -70,26 +120,33 @@ def _count(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.0f}"
 
 
-def _chosen(runs: Sequence[Trace], name: str | None) -> Trace:
-    if name is None:
-        return sorted(runs, key=lambda trace: trace.latency)[len(runs) // 2]
-    match = next((trace for trace in runs if trace.run == name), None)
-    if match is None:
-        raise BadInput(
-            f"no successful run {name!r} here; runs: {', '.join(t.run for t in runs[:5])}, ..."
-        )
-    return match
+def _medians(traces: Sequence[Trace]) -> list[Trace]:
+    """Of each workflow's successful runs, the one of median latency."""
+    ranked = sorted((trace for trace in traces if trace.ok), key=lambda trace: trace.latency)
+    return [runs[len(runs) // 2] for runs in _by_workflow(ranked).values()]
+
+
+def _named(traces: Sequence[Trace], run: str) -> Trace:
+    matches = [trace for trace in traces if trace.run == run]
+    if not matches:
+        names = ", ".join(trace.run for trace in traces[:5]) or "none"
+        raise BadInput(f"--run: there is no run {run!r} here; the first are: {names}")
+    if len(matches) > 1:
+        owners = ", ".join(trace.workflow for trace in matches)
+        raise BadInput(f"--run: several workflows have a run {run!r}; add --workflow: {owners}")
+    return matches[0]
 
 
 def _waterfall(trace: Trace, screen: Console, most: int = 40) -> None:
     """One line per call, where it stands in the run."""
     heading = f"run {trace.run}: {len(trace.calls)} calls, {seconds(trace.latency)}"
+    heading += "" if trace.ok else ", failed"
     screen.print(f"[bold]{trace.workflow}[/bold] {heading}")
     llms = sorted({call.llm for call in trace.calls})
     scale = BAR / max(trace.latency, 1e-9)
     for call in trace.calls[:most]:
-        left = max(0, int((call.start - trace.start) * scale))
-        width = max(1, round(call.duration * scale))
+        left = min(BAR - 1, max(0, int((call.start - trace.start) * scale)))
+        width = min(BAR - left, max(1, round(call.duration * scale)))
         line = Text(f"  {call.llm[:14]:<14} {seconds(call.duration):>8} ")
         line.append(" " * left + "#" * width, style=COLOURS[llms.index(call.llm) % len(COLOURS)])
         screen.print(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -68,10 +69,15 @@ class Admin:
         mark = _read(await request.read(), RunMark)
         if isinstance(mark, Refusal):
             return refuse(mark)
+        if not -math.inf < mark.start <= mark.end < math.inf:
+            return refuse(malformed("$.end must not be before $.start, and both finite", "end"))
         writer = self.plane.recorder.writer
         if writer is None:
             return refuse(Refusal(409, "this gateway records no traces", "not_recording"))
-        writer.mark(mark)
+        try:
+            writer.mark(mark)
+        except OSError as error:
+            return refuse(Refusal(500, f"the mark could not be written: {error}", "not_written"))
         return _json({"run": mark.run})
 
     async def _models(self, request: web.Request, path: str) -> web.StreamResponse:

@@ -1,0 +1,70 @@
+"""What `scepsy traces` counts, draws and warns of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builders import call
+from scepsy.cli.traces import command
+from scepsy.core.trace import RunMark
+from scepsy.errors import BadInput
+from scepsy.store import TraceWriter
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Two good runs and a failed one of `good`, one failed run of `broken`."""
+    with TraceWriter(tmp_path) as writer:
+        for run, length in (("short", 1.0), ("long", 9.0), ("bad", 2.0)):
+            writer.append(call("a", 0.0, length, run=run, workflow="good", layer="url"))
+        writer.mark(RunMark(run="bad", workflow="good", start=0.0, end=0.0, ok=False))
+        writer.append(call("b", 0.0, 1.0, run="x", workflow="broken", layer="url", status=500))
+    return tmp_path
+
+
+def shown(*arguments: object) -> str:
+    done = CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def drawn(output: str) -> list[str]:
+    return [line for line in output.splitlines() if " calls, " in line]
+
+
+def test_a_workflow_that_only_failed_is_a_warning_and_counted(directory: Path) -> None:
+    found = json.loads(shown(directory, "--json"))
+    assert [demand["workflow"] for demand in found["demands"]] == ["good"]
+    [warning] = found["warnings"]
+    assert "'broken'" in warning
+    assert found["counts"] == [
+        {"workflow": "broken", "runs": 1, "failed_runs": 1, "calls": 1, "failed_calls": 1},
+        {"workflow": "good", "runs": 3, "failed_runs": 1, "calls": 3, "failed_calls": 0},
+    ]
+
+
+def test_without_a_name_the_median_run_of_each_workflow_is_drawn(directory: Path) -> None:
+    output = shown(directory)
+    assert drawn(output) == ["good run long: 1 calls, 9 s"]
+    assert "warning: workflow 'broken'" in output
+
+
+@pytest.mark.parametrize(("run", "workflow"), [("short", "good"), ("bad", "good"), ("x", "broken")])
+def test_a_named_run_is_the_only_one_drawn(directory: Path, run: str, workflow: str) -> None:
+    [heading] = drawn(shown(directory, "--run", run))
+    assert heading.startswith(f"{workflow} run {run}: 1 calls")
+    assert heading.endswith(", failed") == (run != "short")
+
+
+def test_a_run_must_be_there_and_be_one(directory: Path) -> None:
+    with pytest.raises(BadInput, match="there is no run 'y'"):
+        shown(directory, "--run", "y")
+    with TraceWriter(directory) as writer:
+        writer.append(call("b", 0.0, 1.0, run="short", workflow="other", layer="url"))
+    with pytest.raises(BadInput, match="add --workflow"):
+        shown(directory, "--run", "short")
+    assert len(drawn(shown(directory, "--run", "short", "--workflow", "other"))) == 1
