@@ -86,12 +86,18 @@ class Stream:
         return calls / sum(self._burst_rates().values())
 
     def bursts(self, rng: random.Random) -> Iterator[tuple[Burst, int]]:
-        """Without end: bursts, with the number of the pass over their workflow's runs."""
-        names = sorted(self.runs)
-        weights = [self._burst_rates()[name] for name in names]
-        sources = {name: endless(self.runs[name], rng) for name in names}
+        """Without end: bursts, with the number of the pass over their workflow's runs.
+
+        Which workflow comes next is not drawn but kept in proportion (the one that is furthest
+        behind), so that a short replay has the mixture and not a sample of it.
+        """
+        rates = self._burst_rates()
+        sources = {name: endless(self.runs[name], rng) for name in sorted(self.runs)}
+        sent = {name: rng.random() for name in sources}
         while True:
-            yield next(sources[rng.choices(names, weights)[0]])
+            name = min(sent, key=lambda name: sent[name] / rates[name])
+            sent[name] += 1
+            yield next(sources[name])
 
     def templates(self) -> frozenset[str]:
         """Prompt blocks that more than one run sent: instructions, equal from run to run.

@@ -126,8 +126,9 @@ async def _curves(job: Job, bench: Bench, session: aiohttp.ClientSession, url: s
     for utilisation in settings.utilisations:
         bench.on_progress(job, f"{utilisation * total:.3g} calls/s")
         samples = await replayer.open_loop(utilisation * total, settings.seconds, rng)
+        offered = len(samples) / settings.seconds / total
         early = settings.warmup * settings.seconds
-        measured[utilisation] = [sample for sample in samples if sample.sent >= early]
+        measured[offered] = [sample for sample in samples if sample.sent >= early]
     bench.on_progress(job, DONE)
     return _assemble(job, bench, stream, total, measured)
 
@@ -158,7 +159,7 @@ def _assemble(
             gpu_share=job.gpu_share,
             points=tuple(
                 point(u * top[name], samples, usual[name])
-                for u, samples in points.items()
+                for u, samples in sorted(points.items())
                 if samples
             ),
             max_throughput=top[name],
