@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from e2e.processes import marked
+from e2e.processes import ROOT, marked
 
 pytestmark = pytest.mark.e2e
 
@@ -49,4 +51,18 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, after: float) -> None:
         printed, _ = demo.communicate(timeout=30)
         assert demo.returncode == 130, printed
         assert "Traceback" not in printed
+    assert not (out / "state").exists()
+
+
+def test_sigterm_in_a_background_job_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    with marked() as run:
+        # A shell without job control starts background jobs with SIGINT ignored.
+        command = f"trap '' INT; exec {sys.executable} -m scepsy demo --quick --out {out}"
+        demo = subprocess.Popen(
+            ["sh", "-c", command], stdout=subprocess.DEVNULL, env=run.environment, cwd=ROOT
+        )
+        time.sleep(5)
+        demo.terminate()
+        assert demo.wait(timeout=30) == 130
     assert not (out / "state").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
 
         up = json.loads(step("deploy", tmp_path / "first.json", "--on", "local", *state, "--json"))
         step("trace", "--out", tmp_path / "traces", "--upstream", up["gateway"]["url"],
-             "--each", problems, "--", "python", PROGRAM)  # fmt: skip
+             "--each", problems, "--", sys.executable, PROGRAM)  # fmt: skip
         step("down", *state)
         told = json.loads(step("traces", tmp_path / "traces", "--json"))
         (demand,) = told["demands"]

@@ -80,6 +80,8 @@ def main() -> None:
 
 
 def _as_ctrl_c(_signal: int, _frame: FrameType | None) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so it is for a job of a script
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
 
