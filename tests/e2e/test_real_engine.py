@@ -28,7 +28,19 @@ max_context = 2048
 max_sequences = 4
 max_tp = 1
 """
-PROGRAM = ROOT / "examples" / "beam_search.py"
+# The example with shorter runs: on two cores, eight rounds of a random LLM take half a minute.
+PROGRAM = f"""
+import asyncio, sys
+sys.path.insert(0, {str(ROOT / "examples")!r})
+import beam_search
+
+beam_search.LEAST_ROUNDS, beam_search.MOST_ROUNDS = 1, 2
+beam_search.STEP_TOKENS = beam_search.ANSWER_TOKENS = 16
+run = beam_search.run
+
+if __name__ == "__main__":
+    print(asyncio.run(run(sys.argv[1])))
+"""
 
 
 def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
@@ -38,6 +50,8 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
     cluster.write_text('gpu_memory = 8e9\n[[nodes]]\nname = "cpu"\ngpus = 2\ngpu_type = "cpu"\n')
     names = ("generator", "verifier")
     llms.write_text("".join(LLM.format(name=name, path=gguf) for name in names))
+    program = tmp_path / "short_beam.py"
+    program.write_text(PROGRAM)
     problems = tmp_path / "problems.txt"
     problems.write_text("What is 2 + 2?\nHow many primes are there below 10?\n")
     specs = [
@@ -48,7 +62,7 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
     first = even_split(
         specs,
         Cluster(nodes=(Node(name="cpu", gpus=2, gpu_type="cpu"),), gpu_memory=8e9),
-        [Target(workflow="beam_search", rate=0.1)],
+        [Target(workflow="short_beam", rate=0.1)],
     )
     write_record(tmp_path / "first.json", first)
     state = ("--state", tmp_path / "state")
@@ -61,7 +75,7 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
 
         up = json.loads(step("deploy", tmp_path / "first.json", "--on", "local", *state, "--json"))
         step("trace", "--out", tmp_path / "traces", "--upstream", up["gateway"]["url"],
-             "--each", problems, "--", sys.executable, PROGRAM)  # fmt: skip
+             "--each", problems, "--", sys.executable, program)  # fmt: skip
         step("down", *state)
         told = json.loads(step("traces", tmp_path / "traces", "--json"))
         (demand,) = told["demands"]
@@ -72,11 +86,11 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
              "--seconds", "2", "--parallel", "1", "--max-rate", "20",
              "--out", tmp_path / "profile.json")  # fmt: skip
         step("plan", "--traces", tmp_path / "traces", "--profile", tmp_path / "profile.json",
-             "--cluster", cluster, "--llms", llms, "--target", "beam_search=0.05",
+             "--cluster", cluster, "--llms", llms, "--target", "short_beam=0.05",
              "--out", tmp_path / "plan.json")  # fmt: skip
         up = json.loads(step("deploy", tmp_path / "plan.json", "--on", "local", *state, "--json"))
         driven = json.loads(
-            step("drive", f"{PROGRAM}:run", "--rate", "0.3", "--duration", "10", "--warmup", "0",
+            step("drive", f"{program}:run", "--rate", "0.3", "--duration", "10", "--warmup", "0",
                  "--inputs", problems, "--gateway", up["gateway"]["url"], "--json")
         )  # fmt: skip
         assert driven["workflows"][0]["completed"] == 3
