@@ -208,7 +208,8 @@ class Stage:
         assert deployed.gateway is not None
         results: list[DriveResult] = []
         for load in loads:
-            seconds = self.settings.duration / load
+            at_target = load <= 1
+            seconds = self.settings.duration if at_target else self.settings.beyond_duration
             self.listener.phase(f"drive {what}: {load:.0%} of the target rates for {seconds:.0f} s")
             results.append(await self._drive(deployed.gateway.url, load, seconds))
         await self.backend.down(DEPLOYMENT)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scepsy.profiler import SweepSettings
 
-BEAM_RATE, RAG_RATE = 0.375, 0.75
+BEAM_RATE, RAG_RATE = 0.3, 0.6
 """Target rates of the two programs, in runs per second."""
 
 TRACED_RUNS = 14
@@ -37,7 +37,7 @@ class DemoSettings:
     """The demo's knobs.
 
     Seconds of the wall clock; emulated GPUs run `time_scale` times faster than real ones.
-    `duration` is that of driving at the targets; `beyond` them, the same runs come in less time.
+    `duration` is that of driving at the targets, `beyond_duration` at `beyond` times them.
     """
 
     programs: tuple[Program, ...]
@@ -45,7 +45,7 @@ class DemoSettings:
     llms: Path
     out: Path
     seed: int = 0
-    time_scale: float = 1.25
+    time_scale: float = 1.0
     traced_runs: int = TRACED_RUNS
     trace_jobs: int = 2
     shares: tuple[float, ...] = (0.1, 0.4, 1.0)
@@ -57,6 +57,7 @@ class DemoSettings:
     profile_parallel: int = 6
     duration: float = TRACED_RUNS / BEAM_RATE
     beyond: float = 1.3
+    beyond_duration: float = TRACED_RUNS / (1.3 * RAG_RATE)
     warmup: float = 5.0
 
 
@@ -92,5 +93,6 @@ def quick_settings(full: DemoSettings) -> DemoSettings:
         shares=(0.4, 1.0),
         sweep=sweep,
         duration=6.0,
+        beyond_duration=4.0,
         warmup=1.0,
     )
