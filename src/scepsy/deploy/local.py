@@ -24,7 +24,7 @@ from scepsy.deploy.watch import drain, observe, put_routes
 from scepsy.engines import EngineOptions, Launch, engine_for
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
-from scepsy.errors import BadInput, NotFound, ScepsyError, Unreachable
+from scepsy.errors import BadInput, NotFound, ScepsyError, Unreachable, first_of
 from scepsy.gateway.config import GatewayConfig, Route
 from scepsy.store import read_record, write_record
 
@@ -279,7 +279,7 @@ async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
             for one in work:
                 tasks.create_task(one)
     except* ScepsyError as failures:
-        raise failures.exceptions[0] from None
+        raise first_of(failures) from None
 
 
 async def _stop_all(processes: Iterable[RunningReplica | RunningGateway]) -> None:

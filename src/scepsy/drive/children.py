@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from scepsy.drive.process import run_process
-from scepsy.errors import BadInput, NotFound
+from scepsy.errors import BadInput, NotFound, first_of
 from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER, check_name, new_run
 
 _LAST_LINES = 10
@@ -75,7 +75,7 @@ async def trace_children(
         async with asyncio.TaskGroup() as tasks:
             started = [tasks.create_task(one(child_input)) for child_input in given]
     except* (NotFound, BadInput) as errors:
-        raise errors.exceptions[0] from None
+        raise first_of(errors) from None
     return [task.result() for task in started]
 
 
