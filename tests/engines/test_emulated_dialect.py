@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from scepsy.core.llm import LlmKind, LlmSpec
-from scepsy.engines import EngineOptions, EngineProcess, engine_for, free_port, start, stop
+from scepsy.engines import EngineOptions, EngineProcess, Seat, engine_for, free_port, start, stop
 from scepsy.engines.emulated.chat import Message, chat_prompt
 from scepsy.sim.batch import Sequence
 from scepsy.sim.engine import SimulatedEngine
@@ -31,11 +31,7 @@ def spec(kind: LlmKind) -> LlmSpec:
 def running(kind: LlmKind, folder: Path) -> Generator[EngineProcess]:
     launch = engine_for("emulated").launch(
         spec(kind),
-        tp=2,
-        gpu_share=1.0,
-        memory_share=1.0,
-        gpu_type="h200",
-        gpu_memory=141e9,
+        Seat(tp=2, gpu_type="h200", gpu_memory=141e9),
         port=free_port(),
         options=EngineOptions(time_scale=SCALE, exit_with_parent=True),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scepsy.core.llm import LlmSpec
-from scepsy.engines import EngineOptions, Launch, engine_for, free_port, start, stop
+from scepsy.engines import EngineOptions, Launch, Seat, engine_for, free_port, start, stop
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import end_group, identity, is_alive
 from scepsy.errors import EngineFailed, PortInUse
@@ -128,11 +128,7 @@ async def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     engine = engine_for("emulated")
     launch = engine.launch(
         LLM,
-        tp=1,
-        gpu_share=1.0,
-        memory_share=1.0,
-        gpu_type="h100",
-        gpu_memory=80e9,
+        Seat(gpu_type="h100", gpu_memory=80e9),
         port=free_port(),
         options=EngineOptions(exit_with_parent=True),
     )

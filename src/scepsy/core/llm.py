@@ -7,7 +7,7 @@ from typing import Literal
 from scepsy.core.record import Record
 
 LlmKind = Literal["generate", "embed", "rerank"]
-EngineKind = Literal["emulated", "llamacpp"]
+EngineKind = Literal["emulated", "llamacpp", "vllm", "sglang", "endpoint"]
 
 
 class LlmSpec(Record, frozen=True, kw_only=True):
@@ -24,7 +24,10 @@ class LlmSpec(Record, frozen=True, kw_only=True):
         max_sequences: most sequences in one batch (vLLM's --max-num-seqs).
         max_tp: largest tensor-parallel degree to consider.
         min_kv_tokens: fewest tokens of KV cache that a replica must hold.
-        model_path: weights on disk, for engines that load some.
+        model_path: weights on disk, or a folder with `config.json`, for engines that load some.
+        url: where it is served already (engine "endpoint"): it is recorded and routed to, never
+            started or placed.
+        flags: added to the engine's command line as they are, for what Scepsy has no word for.
     """
 
     name: str
@@ -41,6 +44,8 @@ class LlmSpec(Record, frozen=True, kw_only=True):
     max_tp: int = 8
     min_kv_tokens: int = 16384
     model_path: str | None = None
+    url: str | None = None
+    flags: tuple[str, ...] = ()
 
     @property
     def weight_bytes(self) -> float:

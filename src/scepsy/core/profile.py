@@ -1,14 +1,39 @@
-"""What an engine can do: latency against arrival rate, measured by replaying traced calls."""
+"""What an engine can do: latency against arrival rate, measured by replaying traced calls or
+estimated.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
 from scepsy.core.record import Record
 
+Source = Literal["measured", "tabulated", "modelled", "corrected"]
+"""Where a curve comes from: a replay on the engine itself; step times looked up in a table of
+measured ones; step times from a roofline; an estimate that a measurement has moved.
+"""
+
+
+class Quantiles(Record, frozen=True, kw_only=True):
+    """A distribution over calls, in seconds."""
+
+    p50: float
+    p90: float
+    p99: float
+
 
 class ProfilePoint(Record, frozen=True, kw_only=True):
-    """One arrival rate, as measured. Seconds; `noise` is the standard error of the mean latency."""
+    """One arrival rate. Seconds; `noise` is the standard error of the mean latency.
+
+    Attributes:
+        rate: calls per second offered; 0 is one call, or one burst of calls, at a time.
+        latency: mean, with p50, p90 and p99 over the calls.
+        ttft: mean time to the first token. tpot: mean time per output token after it.
+        ttft_quantiles, tpot_quantiles: over the calls; None where answers were not streamed.
+        samples: calls measured.
+    """
 
     rate: float
     latency: float
@@ -19,6 +44,24 @@ class ProfilePoint(Record, frozen=True, kw_only=True):
     tpot: float
     samples: int
     noise: float
+    ttft_quantiles: Quantiles | None = None
+    tpot_quantiles: Quantiles | None = None
+
+
+class StepTime(Record, frozen=True, kw_only=True):
+    """An engine's step, fitted to what was measured:
+
+        seconds = fixed + prefill_token * (prompt tokens) + sequence * (sequences that decode)
+                  + kv_token * (tokens of KV cache that those read)
+
+    `error` is the fit's mean relative error on the points that it was fitted to.
+    """
+
+    fixed: float
+    prefill_token: float
+    sequence: float
+    kv_token: float
+    error: float
 
 
 class Curve(Record, frozen=True, kw_only=True):
@@ -29,11 +72,17 @@ class Curve(Record, frozen=True, kw_only=True):
     make the load.
 
     Attributes:
-        points: measured rates, rising.
+        points: rates, rising.
         max_throughput: calls per second at saturation.
         time_scale: how many times faster than the real thing an emulated engine ran.
         mix: runs per second of each workflow, relative to one another.
-        engine: name and version of the engine. gpu_type, machine: where it was measured.
+        engine: name and version of the engine. flags: how it was started, beyond the defaults.
+        gpu_type, machine: where it was measured, or for which an estimate is.
+        source: where the numbers come from.
+        error: how far, relative to itself, a mean latency of an estimate may be off: the mean
+            absolute error of that source against measurements. 0 for a measured curve, whose
+            points carry their own noise.
+        steps: step-time constants fitted to the points, where they were.
     """
 
     llm: str
@@ -47,6 +96,10 @@ class Curve(Record, frozen=True, kw_only=True):
     time_scale: float = 1.0
     mix: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     machine: str = ""
+    flags: tuple[str, ...] = ()
+    source: Source = "measured"
+    error: float = 0.0
+    steps: StepTime | None = None
 
 
 class Profile(Record, frozen=True, kw_only=True):

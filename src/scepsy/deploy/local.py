@@ -21,7 +21,7 @@ from scepsy.deploy.launching import recipe, start_on_free_port
 from scepsy.deploy.reconcile import Changes, diff
 from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica, Status
 from scepsy.deploy.watch import drain, observe, put_routes
-from scepsy.engines import EngineOptions, Launch, engine_for
+from scepsy.engines import EngineOptions, Launch, Seat, engine_for
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, NotFound, ScepsyError, Unreachable, first_of
@@ -151,18 +151,17 @@ class LocalBackend:
         self, journal: Journal, llm: LlmSpec, replica: Replica, plan: Plan
     ) -> RunningReplica:
         log = self._directory(journal.current.name) / f"{replica.replica}.log"
+        seat = Seat(
+            tp=replica.tp,
+            gpu_share=replica.gpu_share,
+            memory_share=replica.memory_share,
+            gpu_type=plan.cluster.nodes[0].gpu_type,
+            gpu_memory=plan.cluster.gpu_memory,
+            gpus=tuple(part.gpu for part in replica.slices),
+        )
 
         def launch_on(port: int) -> Launch:
-            return engine_for(llm.engine).launch(
-                llm,
-                tp=replica.tp,
-                gpu_share=replica.gpu_share,
-                memory_share=replica.memory_share,
-                gpu_type=plan.cluster.nodes[0].gpu_type,
-                gpu_memory=plan.cluster.gpu_memory,
-                port=port,
-                options=self.options,
-            )
+            return engine_for(llm.engine).launch(llm, seat, port=port, options=self.options)
 
         def running(pid: int, born: int, url: str) -> RunningReplica:
             return RunningReplica(replica=replica, pid=pid, born=born, url=url, log=str(log))

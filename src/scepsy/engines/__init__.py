@@ -6,7 +6,8 @@ from scepsy.core.llm import EngineKind
 from scepsy.engines.emulated.adapter import EmulatedEngine
 from scepsy.engines.llamacpp.adapter import LlamaCppEngine
 from scepsy.engines.process import EngineProcess, free_port, start, stop
-from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, Launch
+from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, Launch, Seat
+from scepsy.errors import NotFound
 
 __all__ = [
     "Capabilities",
@@ -14,6 +15,7 @@ __all__ = [
     "EngineOptions",
     "EngineProcess",
     "Launch",
+    "Seat",
     "engine_for",
     "free_port",
     "start",
@@ -28,3 +30,5 @@ def engine_for(kind: EngineKind) -> Engine:
             return EmulatedEngine()
         case "llamacpp":
             return LlamaCppEngine()
+        case "vllm" | "sglang" | "endpoint":
+            raise NotFound(f"the {kind} engine is not in this version")

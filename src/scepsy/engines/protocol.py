@@ -65,6 +65,25 @@ class EngineOptions:
     exit_with_parent: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """What a plan gives one replica.
+
+    Attributes:
+        tp: GPUs that its weights are split over.
+        gpu_share, memory_share: part of the compute and of the memory of each of them.
+        gpu_type, gpu_memory: which GPUs, and bytes of memory of each.
+        gpus: their indices on the node; empty where the engine may take any.
+    """
+
+    tp: int = 1
+    gpu_share: float = 1.0
+    memory_share: float = 1.0
+    gpu_type: str
+    gpu_memory: float
+    gpus: tuple[int, ...] = ()
+
+
 class Engine(Protocol):
     """An adapter to one kind of engine. It knows the engine; it starts nothing.
 
@@ -82,19 +101,8 @@ class Engine(Protocol):
         """The version that would be launched. Raises NotFound where none is installed."""
         ...
 
-    def launch(  # noqa: PLR0913 - the five numbers are what a plan says of a replica
-        self,
-        llm: LlmSpec,
-        *,
-        tp: int,
-        gpu_share: float,
-        memory_share: float,
-        gpu_type: str,
-        gpu_memory: float,
-        port: int,
-        options: EngineOptions,
-    ) -> Launch:
-        """The command for one replica of `llm`. `gpu_memory` in bytes per GPU.
+    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
+        """The command for one replica of `llm`.
 
         Raises BadInput for an LLM that this engine cannot serve.
         """

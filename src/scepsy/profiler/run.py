@@ -15,7 +15,7 @@ import aiohttp
 from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import Trace
-from scepsy.engines import EngineOptions, engine_for
+from scepsy.engines import EngineOptions, Seat, engine_for
 from scepsy.engines.process import free_port, start, stop
 from scepsy.errors import EngineFailed, ScepsyError, first_of
 from scepsy.profiler.bursts import Stream, bursts_of
@@ -87,16 +87,14 @@ async def profile(jobs: Sequence[Job], bench: Bench, *, parallel: int | None = N
 
 async def _measure(job: Job, bench: Bench) -> list[Curve]:
     engine = engine_for(job.llm.engine)
-    launch = engine.launch(
-        job.llm,
+    seat = Seat(
         tp=job.tp,
         gpu_share=job.gpu_share,
         memory_share=job.memory_share,
         gpu_type=bench.cluster.nodes[0].gpu_type,
         gpu_memory=bench.cluster.gpu_memory,
-        port=free_port(),
-        options=bench.options,
     )
+    launch = engine.launch(job.llm, seat, port=free_port(), options=bench.options)
     name = f"{job.llm.name}-tp{job.tp}-{job.gpu_share:g}"
     process = await start(launch, log_path=bench.logs / f"{name}.log", name=name)
     try:

@@ -24,6 +24,7 @@ from scepsy.engines import (
     EngineOptions,
     EngineProcess,
     Launch,
+    Seat,
     engine_for,
     free_port,
     start,
@@ -80,11 +81,7 @@ class EngineContract(ABC):
     def launch(cls, llm: LlmSpec, port: int) -> Launch:
         return engine_for(cls.kind).launch(
             llm,
-            tp=1,
-            gpu_share=1.0,
-            memory_share=1.0,
-            gpu_type="h100",
-            gpu_memory=80e9,
+            Seat(gpu_type="h100", gpu_memory=80e9),
             port=port,
             options=EngineOptions(time_scale=cls.time_scale, exit_with_parent=True),
         )

@@ -9,7 +9,7 @@ import msgspec
 
 from scepsy.core.llm import EngineKind, LlmSpec
 from scepsy.engines.emulated.version import VERSION
-from scepsy.engines.protocol import Capabilities, EngineOptions, Launch
+from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.sim.gpus import gpu_constants
 
 _CAPABILITIES = Capabilities(
@@ -42,26 +42,15 @@ class EmulatedEngine:
     def version(self) -> str:
         return VERSION
 
-    def launch(  # noqa: PLR0913 - see `Engine.launch`
-        self,
-        llm: LlmSpec,
-        *,
-        tp: int,
-        gpu_share: float,
-        memory_share: float,
-        gpu_type: str,
-        gpu_memory: float,
-        port: int,
-        options: EngineOptions,
-    ) -> Launch:
-        gpu_constants(gpu_type)
+    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
+        gpu_constants(seat.gpu_type)
         arguments = {
             "--llm-json": msgspec.json.encode(llm).decode(),
-            "--tp": tp,
-            "--gpu-share": gpu_share,
-            "--memory-share": memory_share,
-            "--gpu-type": gpu_type,
-            "--gpu-memory": gpu_memory,
+            "--tp": seat.tp,
+            "--gpu-share": seat.gpu_share,
+            "--memory-share": seat.memory_share,
+            "--gpu-type": seat.gpu_type,
+            "--gpu-memory": seat.gpu_memory,
             "--host": options.host,
             "--port": port,
             "--seed": options.seed,

@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 
 from scepsy.core.llm import EngineKind, LlmSpec
-from scepsy.engines.protocol import Capabilities, EngineOptions, Launch
+from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.errors import BadInput, NotFound
 
 _CAPABILITIES = Capabilities(
@@ -40,18 +40,7 @@ class LlamaCppEngine:
         except metadata.PackageNotFoundError:
             raise NotFound("the llama.cpp engine needs the llamacpp extra of scepsy") from None
 
-    def launch(  # noqa: PLR0913 - see `Engine.launch`
-        self,
-        llm: LlmSpec,
-        *,
-        tp: int,
-        gpu_share: float,
-        memory_share: float,
-        gpu_type: str,
-        gpu_memory: float,
-        port: int,
-        options: EngineOptions,
-    ) -> Launch:
+    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
         if llm.model_path is None:
             raise BadInput(f"LLM {llm.name!r}: the llama.cpp engine needs model_path, a GGUF file")
         arguments: dict[str, object] = {
