@@ -13,9 +13,9 @@ import pytest
 from scepsy.core.llm import LlmKind, LlmSpec
 from scepsy.engines import EngineOptions, EngineProcess, Seat, engine_for, free_port, start, stop
 from scepsy.engines.emulated.chat import Message, chat_prompt
+from scepsy.gpus import gpu_constants
 from scepsy.sim.batch import Sequence
 from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.gpus import gpu_constants
 from scepsy.sim.timing import StepTimer
 from scepsy.testing.engine_calls import metric, post
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scepsy.core.llm import LlmSpec
+from scepsy.gpus import gpu_constants
 from scepsy.sim.batch import Sequence, Step, StepResult
 from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.gpus import gpu_constants
 from scepsy.sim.timing import StepLoad, StepTimer
 
 LLM = LlmSpec(name="x", parameters=8e9, layers=32, hidden=4096, kv_heads=8, head_dim=128)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scepsy.core.llm import LlmSpec
 from scepsy.errors import BadInput
-from scepsy.sim.gpus import bandwidth_kept, gpu_constants
+from scepsy.gpus import bandwidth_kept, gpu_constants
 from scepsy.sim.timing import StepLoad, StepTimer
 
 LLAMA_8B = LlmSpec(

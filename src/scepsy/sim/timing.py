@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scepsy.core.llm import LlmSpec
-from scepsy.sim.gpus import GpuConstants, bandwidth_kept, compute_stretch
+from scepsy.gpus import GpuConstants, bandwidth_kept, compute_stretch
 
 STEP_OVERHEAD = 2e-4
 """Seconds of host work in every step. Real engines lie between 0 and 1.5 ms; a profile says which.

@@ -18,8 +18,8 @@ from scepsy.engines.emulated.pacer import Pacer
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.procfs import end_with_parent
 from scepsy.errors import BadInput, ScepsyError
+from scepsy.gpus import gpu_constants
 from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.gpus import gpu_constants
 from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
 from scepsy.sim.timing import StepTimer
 
