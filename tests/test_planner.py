@@ -89,3 +89,25 @@ def test_an_llm_that_is_not_described_is_named() -> None:
     cluster = Cluster(nodes=(Node(name="n", gpus=4),))
     with pytest.raises(BadInput, match="'small'"):
         plan(TRACES, PROFILE, LLMS[:1], cluster, [Target(workflow="w", rate=1)])
+
+
+def test_engines_on_one_gpu_are_reckoned_to_slow_each_other_down() -> None:
+    """Two LLMs that read 27 GB of weights per 10 ms step want 1.6 times an H100's bandwidth."""
+    curves = [
+        curve(name, {0: 1.0, 9: 1.2}, gpu_share=share, max_throughput=10.0)
+        for name in ("big", "small")
+        for share in (0.3, 0.5)
+    ]
+    llms = [LlmSpec(name=n, parameters=13.5e9, max_tp=1, min_kv_tokens=1) for n in ("big", "small")]
+    targets = [Target(workflow="w", rate=0.5)]
+    profile = Profile(curves=tuple(curves))
+    found = {}
+    for gpus in (1, 2):
+        cluster = Cluster(nodes=(Node(name="n", gpus=gpus),))
+        found[gpus] = plan(TRACES, profile, llms, cluster, targets, share_step=0.5)
+        assert isinstance(found[gpus], Plan)
+    together, apart = found[1], found[2]
+    assert "neighbours want memory bandwidth" in "\n".join(together.explanation.summary)
+    for stage in together.prediction.workflows[0].stages:
+        assert 1.1 < stage.call_latency < 1.7
+    assert apart.prediction.objective <= together.prediction.objective

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -36,6 +36,7 @@ def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanatio
     ours = chosen.candidate.allocation
     others = {part.llm: problem.without(ours, part.llm) for part in ours.llms}
     summary = [_bottleneck(flow) for flow in prediction.workflows]
+    summary += _company(problem.shared(chosen))
     summary.append(_what_if("One more GPU", one_more, objective, base))
     summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
     summary += [
@@ -129,6 +130,15 @@ def differences(ours: Allocation, theirs: Allocation) -> str:
         for part in theirs.llms
         if describe(part) != mine.get(part.llm)
     )
+
+
+def _company(stretch: Mapping[str, float]) -> list[str]:
+    return [
+        f"{llm}: a call takes {cost:.2f} x as long as alone on its part of a GPU, since neighbours "
+        "want memory bandwidth too (modelled)"
+        for llm, cost in sorted(stretch.items())
+        if cost > 1.005
+    ]
 
 
 def _bottleneck(flow: WorkflowPrediction) -> str:

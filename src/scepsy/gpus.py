@@ -47,6 +47,11 @@ _GPUS = {
 GPU_TYPES = tuple(sorted(_GPUS))
 
 
+def known_gpu(gpu_type: str) -> GpuConstants | None:
+    """The constants of a GPU type, None for one that we do not know."""
+    return _GPUS.get(gpu_type)
+
+
 def gpu_constants(gpu_type: str) -> GpuConstants:
     """The constants of a GPU type that we know. Raises BadInput for another."""
     try:

@@ -40,7 +40,7 @@ def plan(
     answers = responses(profile.curves)
     problem = Problem(demands, tuple(targets), answers, tuple(llms), cluster, share_step)
 
-    chosen = problem.decide()
+    problem, chosen = problem.settled()
     if isinstance(chosen, Infeasible):
         return explain.infeasible(chosen, problem)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -13,14 +14,24 @@ from scepsy.core.demand import Demand
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible, Target
 from scepsy.errors import BadInput
+from scepsy.gpus import known_gpu
 from scepsy.place import place
-from scepsy.predict import Pipeline, Response
+from scepsy.predict import Pipeline, Response, sharing
 from scepsy.search import Choice, Search, StageCosts, best_placeable, search
+
+ROUNDS = 4
+"""Most times that a problem is decided until what GPUs are shared with is what was reckoned with.
+"""
+SETTLED = 0.01
+"""Part by which calls may take longer than was reckoned with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What to sustain, with what, on which GPUs. `share_step` is the grain of a GPU share."""
+    """What to sustain, with what, on which GPUs. `share_step` is the grain of a GPU share.
+
+    `stretch` is what parts of GPUs are reckoned to cost for their neighbours (`Pipeline`).
+    """
 
     demands: tuple[Demand, ...]
     targets: tuple[Target, ...]
@@ -28,11 +39,12 @@ class Problem:
     llms: tuple[LlmSpec, ...]
     cluster: Cluster
     share_step: float
+    stretch: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def pipeline(self) -> Pipeline:
         """Raises BadInput for a target without traces, an LLM without a profile."""
-        return Pipeline(self.demands, self.targets, self.responses)
+        return Pipeline(self.demands, self.targets, self.responses, self.stretch)
 
     @property
     def needed_llms(self) -> tuple[LlmSpec, ...]:
@@ -46,6 +58,35 @@ class Problem:
     def decide(self) -> Choice | Infeasible:
         """The best allocation that can be placed."""
         return self._best(self.pipeline.stage_costs)
+
+    def settled(self) -> tuple[Problem, Choice | Infeasible]:
+        """The decision that still holds once the placement tells who shares a GPU with whom, and
+        the problem with what that costs.
+
+        What neighbours cost an LLM depends on the decision, so it is decided again with the cost
+        that was found, until no call takes longer than reckoned. The reckoning only ever rises, so
+        this ends, on the safe side.
+        """
+        problem, chosen = self, self.decide()
+        for _ in range(ROUNDS):
+            if isinstance(chosen, Infeasible):
+                break
+            found = problem.shared(chosen)
+            known = problem.stretch
+            if all(cost <= (1 + SETTLED) * known.get(llm, 1.0) for llm, cost in found.items()):
+                break
+            dearer = {llm: max(cost, known.get(llm, 1.0)) for llm, cost in found.items()}
+            problem = replace(problem, stretch={**known, **dearer})
+            chosen = problem.decide()
+        return problem, chosen
+
+    def shared(self, chosen: Choice) -> dict[str, float]:
+        """What neighbours on its GPUs cost each LLM; nothing where the GPU type is not known."""
+        gpu = known_gpu(self.cluster.nodes[0].gpu_type)
+        if gpu is None:
+            return {}
+        allocation = chosen.candidate.allocation
+        return sharing(self.pipeline, allocation, chosen.placement, self.llms, gpu)
 
     def without(self, allocation: Allocation, llm: str) -> Choice | Infeasible:
         """The best with replicas of `llm` of another kind (TP degree, part of a GPU) than

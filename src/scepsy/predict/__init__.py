@@ -2,5 +2,6 @@
 
 from scepsy.predict.pipeline import Pipeline
 from scepsy.predict.response import Response, responses
+from scepsy.predict.sharing import sharing
 
-__all__ = ["Pipeline", "Response", "responses"]
+__all__ = ["Pipeline", "Response", "responses", "sharing"]

@@ -9,12 +9,15 @@ Two additions. `other` is the time that no stage explains (tools, the client's o
 between LLMs), taken from the traces. And an LLM that several workflows call adds up their load as
 *utilisation*, u = sum over w of x_w * n_wm / (r * T_wm), each workflow's latency being read off its
 own curve at u: calls of different workflows differ in length, so their rates cannot be added.
+
+A replica on a part of a GPU was profiled alone there. What its neighbours cost it comes in as
+`stretch`, from outside (`contention`), so that the objective stays separable by LLM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +58,14 @@ class Flow:
 class Pipeline:
     """The pipelines of one or more workflows at their targets.
 
-    Its `stage_costs` make the objective separable by LLM.
+    Its `stage_costs` make the objective separable by LLM. `stretch` is how much longer a call takes
+    on a part of a GPU than alone there, by LLM; 1 where not named.
     """
 
     demands: tuple[Demand, ...]
     targets: tuple[Target, ...]
     responses: Mapping[tuple[str, str], Response]
+    stretch: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         """Raises BadInput for a target without demand, twice or not positive, a demand without
@@ -136,6 +141,18 @@ class Pipeline:
             costs += flow.target.weight * flow.stretch * blend.latency_at(utilisation)
         return costs
 
+    def step(self, llm: str, tp: int, gpu_share: float) -> float:
+        """Seconds of a step of `llm`, idle and alone, the mean over the calls that it gets; 0 where
+        nothing was profiled.
+        """
+        flows = self.flows(llm)
+        blends = self._blends(flows, tp, gpu_share)
+        if not blends:
+            return 0.0
+        calls = sum(flow.rate for flow in flows)
+        parts = zip(flows, blends, strict=True)
+        return sum(flow.rate * blend.step for flow, blend in parts) / calls
+
     def predict(self, allocation: Allocation) -> Prediction:
         """What `allocation` promises.
 
@@ -201,7 +218,14 @@ class Pipeline:
             for flow in flows
         ]
         known = [blend for blend in found if blend is not None]
-        return known if len(known) == len(found) else None
+        if len(known) < len(found):
+            return None
+        if gpu_share >= 1:
+            return known
+        return [
+            replace(blend, stretch=self.stretch.get(flow.demand.llm, 1.0))
+            for flow, blend in zip(flows, known, strict=True)
+        ]
 
 
 def _latency(demand: Demand, stages: Sequence[StagePrediction]) -> float:

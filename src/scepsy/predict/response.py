@@ -18,11 +18,15 @@ Floats = NDArray[np.float64]
 class Measured:
     """A curve in the form that is evaluated: latency (seconds, never falling) at rising utilisation
     in (0, 1].
+
+    `step` is how often the idle engine reads its weights: once per output token, or once per call
+    where there is none. Seconds.
     """
 
     utilisation: Floats
     latency: Floats
     max_throughput: float
+    step: float = 0.0
 
     def latency_at(self, utilisation: Floats) -> Floats:
         """Seconds, linear between points, level below the lowest; inf beyond the highest."""
@@ -60,25 +64,36 @@ class Response:
 class Blend:
     """Between two measured shares: latency at equal utilisation is linear in 1/share, as compute
     time is; so is the time per call at saturation.
+
+    `stretch` is how much longer a call takes than it was measured to.
     """
 
     below: Measured
     above: Measured
     weight: float
+    stretch: float = 1.0
 
     @property
     def max_throughput(self) -> float:
         """Calls per second of one replica at saturation."""
         return 1.0 / (
-            (1 - self.weight) / self.below.max_throughput + self.weight / self.above.max_throughput
+            (1 - self.weight) * self.stretch / self.below.max_throughput
+            + self.weight * self.stretch / self.above.max_throughput
         )
+
+    @property
+    def step(self) -> float:
+        """Seconds between two readings of the weights, idle and alone."""
+        return (1 - self.weight) * self.below.step + self.weight * self.above.step
 
     def latency_at(self, utilisation: Floats) -> Floats:
         """Mean seconds of a call at each utilisation; inf where it was not measured."""
         if self.weight in (0.0, 1.0):  # 0 * inf is not a number
-            return (self.above if self.weight else self.below).latency_at(utilisation)
+            return self.stretch * (self.above if self.weight else self.below).latency_at(
+                utilisation
+            )
         below, above = self.below.latency_at(utilisation), self.above.latency_at(utilisation)
-        return (1 - self.weight) * below + self.weight * above
+        return self.stretch * ((1 - self.weight) * below + self.weight * above)
 
 
 def responses(curves: Iterable[Curve]) -> dict[tuple[str, str], Response]:
@@ -106,6 +121,7 @@ def _measured(curve: Curve) -> Measured:
         utilisation=np.minimum(rates / curve.max_throughput, 1.0),
         latency=never_falling(curve.points),
         max_throughput=curve.max_throughput,
+        step=(curve.points[0].tpot or curve.points[0].latency) * curve.time_scale,
     )
 
 
