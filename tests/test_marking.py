@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from threading import Thread
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import requests
 from openai import AsyncOpenAI
 
+import marking_jobs
 from openai_like import OpenAiLike, openai_like
 from scepsy import workflow
 from scepsy.errors import BadInput
@@ -110,6 +112,60 @@ async def test_threads_and_pools_carry_the_mark_of_whoever_started_them() -> Non
 
             await asyncio.to_thread(in_two_runs)
     assert marks(server) == [("w", "r1"), ("w", "r2"), (None, None), ("w", "r3")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+async def test_child_processes_carry_the_mark_of_whoever_gave_them_their_job(method: str) -> None:
+    """A pool forked in the first run must not mark the second run's calls as the first's."""
+    async with openai_like() as server:
+
+        def in_three_runs() -> None:
+            context = multiprocessing.get_context(method)
+            with ProcessPoolExecutor(1, mp_context=context) as executor, context.Pool(1) as pool:
+                for run in ("r1", "r2"):
+                    with workflow("w", run, gateway=server.url):
+                        executor.submit(marking_jobs.post, server.url).result()
+                        pool.map(marking_jobs.post, [server.url])
+                        pool.apply(marking_jobs.post, (server.url,))
+                executor.submit(marking_jobs.post, server.url).result()
+                list(pool.imap(marking_jobs.post, [server.url]))
+            with workflow("w", "r3", gateway=server.url):
+                child = context.Process(target=marking_jobs.post, args=(server.url,))
+                child.start()
+            child.join()
+
+        await asyncio.to_thread(in_three_runs)
+    of_runs = [("w", "r1")] * 3 + [("w", "r2")] * 3
+    assert marks(server) == [*of_runs, (None, None), (None, None), ("w", "r3")]
+
+
+async def test_each_call_of_a_decorated_function_is_a_run() -> None:
+    async with openai_like() as server:
+
+        @workflow("deco", gateway=server.url)
+        async def answer() -> str:
+            await asyncio.gather(by_openai(server.url), by_httpx2(server.url))
+            return "yes"
+
+        @workflow("plain", gateway=server.url)
+        def blocking() -> None:
+            post_requests(server.url)
+
+        assert await asyncio.gather(answer(), answer()) == ["yes", "yes"]
+        await asyncio.to_thread(blocking)
+    seen = marks(server)
+    assert sorted(seen.count(mark) for mark in set(seen)) == [1, 2, 2]
+    assert seen[-1][0] == "plain"
+
+
+def test_a_generator_is_not_decorated() -> None:
+    with pytest.raises(BadInput, match="is a generator"):
+
+        @workflow("w")
+        def steps() -> Any:  # pyright: ignore
+            yield 1
 
 
 async def test_only_the_gateway_sees_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,3 +68,10 @@ def test_a_run_must_be_there_and_be_one(directory: Path) -> None:
     with pytest.raises(BadInput, match="add --workflow"):
         shown(directory, "--run", "short")
     assert len(drawn(shown(directory, "--run", "short", "--workflow", "other"))) == 1
+
+
+def test_a_workflow_that_is_not_there_is_an_error_that_names_those_that_are(
+    directory: Path,
+) -> None:
+    with pytest.raises(BadInput, match=r"no run of 'typo'.* broken, good"):
+        shown(directory, "--workflow", "typo")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from openai_like import openai_like
 from scepsy.drive import ChildResult, trace_children
 from scepsy.drive.children import arguments, environment
 from scepsy.errors import BadInput, NotFound
-from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER
+from scepsy.marking import RUN_HEADER, SITE, WORKFLOW_HEADER
 
 AGENT = """
 import asyncio, sys
@@ -96,9 +98,14 @@ async def test_a_child_that_fails_keeps_its_last_words() -> None:
 @pytest.mark.slow
 async def test_cancelling_ends_the_children_and_theirs(tmp_path: Path) -> None:
     path = tmp_path / "pids"
+    told: list[ChildResult] = []
     traced = asyncio.create_task(
         trace_children(
-            python(STUBBORN, "{}", "600"), gateway_url=GATEWAY, workflow="w", inputs=[str(path)]
+            python(STUBBORN, "{}", "600"),
+            gateway_url=GATEWAY,
+            workflow="w",
+            inputs=[str(path)],
+            on_progress=told.append,
         )
     )
     pids = await asyncio.to_thread(written, path)
@@ -107,6 +114,7 @@ async def test_cancelling_ends_the_children_and_theirs(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await traced
     assert not any(map(alive, pids))
+    assert [result.exit_code for result in told] == [-signal.SIGTERM]
 
 
 async def test_what_a_child_leaves_behind_is_ended(tmp_path: Path) -> None:
@@ -157,3 +165,12 @@ def test_environment_adds_to_what_is_there() -> None:
     headers = "x-own: 1\nx-scepsy-workflow: rag\nx-scepsy-run: r1"
     assert made["OPENAI_CUSTOM_HEADERS"] == headers
     assert environment({}, "http://gw:1", "rag", "r1")["OPENAI_API_KEY"]
+
+
+def test_a_program_that_opens_its_own_runs_is_told_the_workflow_only() -> None:
+    made = environment({"PYTHONPATH": "mine"}, "http://gw:1", "rag", None)
+    assert made["OPENAI_BASE_URL"] == "http://gw:1/w/rag/v1"
+    assert made["OPENAI_CUSTOM_HEADERS"] == "x-scepsy-workflow: rag"
+    assert made["PYTHONPATH"].split(os.pathsep) == [str(SITE), "mine"]
+    assert (SITE / "sitecustomize.py").is_file()
+    assert "SCEPSY_RUN" not in made

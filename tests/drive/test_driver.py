@@ -10,6 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from openai_like import openai_like
+from scepsy.core.trace import RunMark
 from scepsy.drive import Progress, Workload, drive
 from scepsy.errors import BadInput
 from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER
@@ -134,6 +135,26 @@ async def test_cancelling_cancels_every_run() -> None:
         await driven
     assert running == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_every_run_is_noted_the_cancelled_ones_as_such() -> None:
+    notes: list[RunMark] = []
+    turn = 0
+
+    async def third_fails_later_ones_hang() -> None:
+        nonlocal turn
+        turn += 1
+        if turn == 3:
+            raise ValueError("third")
+        if turn > 4:
+            await asyncio.Event().wait()
+
+    load = Workload("w", third_fails_later_ones_hang, 40.0)
+    await drive([load], duration=0.1, seed=0, timeout=0.5, on_run=notes.append)
+    assert len(notes) == turn
+    assert [note.error for note in notes if not note.ok].count("ValueError: third") == 1
+    assert all(note.start <= note.end for note in notes)
+    assert {note.workflow for note in notes} == {"w"}
 
 
 async def test_tells_its_progress() -> None:

@@ -87,9 +87,28 @@ def test_time_joins_the_one_run_there_is_and_refuses_between_two():
     lineage.begin(Identity("a", "w", "header", 1.0), client, 0.0)
     assert lineage.begin(NOBODY, client, 1.0).run == "a"
     second = lineage.begin(Identity("b", "w", "header", 1.0), client, 2.0)
-    assert lineage.begin(NOBODY, client, 3.0) == Identity(None, "w", "none", 0.0)
+    unknown = lineage.begin(NOBODY, client, 3.0)
+    assert unknown == Identity(None, "w", "none", 0.0)
+    lineage.end(unknown, client, 3.5, ())
     lineage.end(second, client, 4.0, ())
     assert lineage.begin(NOBODY, client, 20.0).run == "a"
+
+
+def test_a_call_that_opens_as_the_active_run_did_may_begin_another():
+    lineage = Lineage(5.0, "w")
+    asks = [Clues("c", prompt=text, opening=text[:10]) for text in ("Question: a", "Question: b")]
+    other = Clues("c", prompt="Rank these", opening="Rank these")
+    first = lineage.begin(NOBODY, asks[0], 0.0)
+    assert lineage.begin(NOBODY, other, 1.0).run == first.run
+    assert lineage.begin(NOBODY, asks[1], 2.0).layer == "none"
+    # From now on there are two.
+    assert lineage.begin(NOBODY, other, 3.0).layer == "none"
+
+
+def test_a_run_opened_by_itself_is_less_sure_than_one_that_was_named():
+    auto = {"x-scepsy-run": "r", "x-scepsy-workflow": "w", "x-scepsy-opened": "auto"}
+    assert identify(auto, Address("/"), {}) == Identity("r", "w", "auto", 0.9)
+    assert identify(auto, Address("/", "w", "u"), {}).run == "u"
 
 
 def test_an_id_that_a_server_issued_is_proof_until_two_runs_have_it():

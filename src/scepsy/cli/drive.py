@@ -14,7 +14,9 @@ from rich.console import Console
 
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.reach import check_reachable
+from scepsy.core.trace import RunMark
 from scepsy.drive import DriveResult, Progress, Workload, drive, load_function, read_inputs
+from scepsy.drive.marks import post_marks
 from scepsy.errors import BadInput, RunsFailed
 
 
@@ -91,16 +93,7 @@ def command(
     ]
     asyncio.run(check_reachable("--gateway", gateway))
     with drive_progress(as_json) as report:
-        result = asyncio.run(
-            drive(
-                workloads,
-                duration=duration,
-                warmup=warmup,
-                seed=seed,
-                timeout=timeout,
-                on_progress=report,
-            )
-        )
+        result = asyncio.run(_drive(workloads, gateway, duration, warmup, seed, timeout, report))
     if as_json:
         emit_json(result)
     else:
@@ -108,6 +101,33 @@ def command(
     failed = sum(flow.failed for flow in result.workflows)
     if failed:
         raise RunsFailed(f"{failed} runs failed; the first: {first_error(result)}")
+
+
+async def _drive(
+    workloads: Sequence[Workload],
+    gateway: str,
+    duration: float,
+    warmup: float,
+    seed: int,
+    timeout: float,  # noqa: ASYNC109 - of each run
+    report: Callable[[Progress], None],
+) -> DriveResult:
+    """Drives; then tells the gateway of every run, in case it records, also when interrupted: runs
+    that were cancelled are no good runs.
+    """
+    marks: list[RunMark] = []
+    try:
+        return await drive(
+            workloads,
+            duration=duration,
+            warmup=warmup,
+            seed=seed,
+            timeout=timeout,
+            on_progress=report,
+            on_run=marks.append,
+        )
+    finally:
+        await post_marks(gateway, marks)
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import aiohttp
 import click
-import msgspec
 
 from scepsy.cli.output import console, emit_json, json_option
 from scepsy.cli.reach import check_reachable
@@ -16,7 +15,8 @@ from scepsy.cli.traces import print_demands, summaries
 from scepsy.core.trace import RunMark
 from scepsy.drive.children import ChildResult, trace_children
 from scepsy.drive.inputs import read_lines
-from scepsy.errors import BadInput, RunsFailed, Unreachable
+from scepsy.drive.marks import post_marks
+from scepsy.errors import BadInput, RunsFailed
 from scepsy.gateway.config import GatewayConfig
 from scepsy.gateway.server import running
 from scepsy.store import read_traces
@@ -49,6 +49,12 @@ from scepsy.store import read_traces
 @click.option(
     "--record-content", is_flag=True, help="Keep prompts and answers, not only their digests."
 )
+@click.option(
+    "--auto",
+    is_flag=True,
+    help="CMD is a server or does many runs: one begins with each request to it, or outermost call"
+    " of a framework. Python only.",
+)
 @json_option
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def command(
@@ -58,6 +64,7 @@ def command(
     each: Path | None,
     jobs: int,
     record_content: bool,
+    auto: bool,
     as_json: bool,
     cmd: tuple[str, ...],
 ) -> None:
@@ -65,17 +72,22 @@ def command(
 
     CMD needs no change: it is pointed at a gateway by OPENAI_BASE_URL.
 
-    Each start of CMD is one run. Example:
+    Each start of CMD is one run, unless --auto says otherwise. Example:
 
       scepsy trace --out traces --upstream http://127.0.0.1:8000 -- python agent.py "question"
     """
     name = workflow or program_name(cmd)
     inputs = None if each is None else read_lines(each)
-    results = asyncio.run(_trace(out, upstream, name, inputs, jobs, record_content, cmd))
-    failed = [result for result in results if result.exit_code != 0]
+    if auto and each is not None:
+        raise BadInput("--auto: with --each, every start of CMD is a run; give one of them")
+    begin = time.time()
+    results = asyncio.run(_trace(out, upstream, name, inputs, jobs, record_content, auto, cmd))
+    # A server is ended by a signal.
+    failed = [one for one in results if one.exit_code > 0 or (one.exit_code < 0 and not auto)]
     first = f"exit code {failed[0].exit_code}; {failed[0].stderr_tail}" if failed else ""
     runs = {result.run for result in results}
-    traces = [one for one in read_traces(out, workflow=name).traces if one.run in runs]
+    found = read_traces(out, workflow=name).traces
+    traces = [one for one in found if (one.start >= begin if auto else one.run in runs)]
     if not traces:
         raise RunsFailed(
             f"no LLM call of {name!r} was seen: does the program read OPENAI_BASE_URL? {first}"
@@ -85,7 +97,13 @@ def command(
         raise RunsFailed(f"no LLM call of {name!r} succeeded; {error.status}: {error.error}")
     demands, warnings = summaries(traces)
     if as_json:
-        emit_json({"runs": len(results), "failed": len(failed), "demands": demands})
+        emit_json(
+            {
+                "runs": len(traces) if auto else len(results),
+                "failed": len(failed),
+                "demands": demands,
+            }
+        )
     else:
         print_demands(demands, console())
     if failed:
@@ -107,6 +125,7 @@ async def _trace(
     inputs: Sequence[str] | None,
     jobs: int,
     record_content: bool,
+    auto: bool,
     cmd: Sequence[str],
 ) -> list[ChildResult]:
     if inputs is not None and not inputs:
@@ -118,40 +137,39 @@ async def _trace(
     ended: list[ChildResult] = []
     async with running(config) as gateway:
         try:
-            return await trace_children(
+            await trace_children(
                 cmd,
                 gateway_url=gateway.url,
                 workflow=workflow,
                 inputs=inputs,
                 jobs=jobs,
+                auto=auto,
                 on_progress=ended.append,
             )
+        except asyncio.CancelledError:
+            # Ctrl-C is how a server ends; what it did is to be seen.
+            if not auto:
+                raise
         finally:
-            await _mark_failed(gateway.url, workflow, ended)
+            await post_marks(gateway.url, _failed_marks(workflow, ended))
+    return ended
 
 
-async def _mark_failed(gateway_url: str, workflow: str, ended: Sequence[ChildResult]) -> None:
-    """Tells the gateway of the runs that failed, whatever their calls did.
+def _failed_marks(workflow: str, ended: Sequence[ChildResult]) -> list[RunMark]:
+    """Of the runs that failed, whatever their calls did.
 
     Good runs get no mark: from its first call to its last is how long a run took, and the start of
     an interpreter is no part of it.
     """
-    url = f"{gateway_url}/scepsy/runs"
-    async with aiohttp.ClientSession() as session:
-        for child in ended:
-            if child.exit_code == 0:
-                continue
-            mark = RunMark(
-                run=child.run,
-                workflow=workflow,
-                start=child.start,
-                end=max(child.start, child.end),
-                ok=False,
-                error=f"exit code {child.exit_code}",
-            )
-            try:
-                async with session.post(url, data=msgspec.json.encode(mark)) as answer:
-                    if not answer.ok:
-                        raise BadInput(f"--out: no failed run can be noted: {await answer.text()}")
-            except aiohttp.ClientError as error:
-                raise Unreachable(f"{url} does not answer: {error}") from None
+    return [
+        RunMark(
+            run=child.run,
+            workflow=workflow,
+            start=child.start,
+            end=child.end,
+            ok=False,
+            error=f"exit code {child.exit_code}",
+        )
+        for child in ended
+        if child.run is not None and child.exit_code != 0
+    ]

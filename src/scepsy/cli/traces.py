@@ -29,6 +29,12 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 def command(directory: Path, workflow: str | None, run_name: str | None, as_json: bool) -> None:
     """Runs, n, p and time shares of every workflow in DIRECTORY, and waterfalls of runs."""
     found = read_traces(directory, workflow=workflow)
+    if workflow is not None and not found.traces:
+        names = sorted({trace.workflow for trace in read_traces(directory).traces})
+        raise BadInput(
+            f"--workflow: there is no run of {workflow!r} in {directory}; "
+            f"its workflows are: {', '.join(names) or 'none'}"
+        )
     demands, without = summaries(found.traces)
     warnings = [*found.warnings, *without]
     drawn = _medians(found.traces) if run_name is None else [_named(found.traces, run_name)]

@@ -8,7 +8,17 @@ from scepsy.core.record import Record
 
 Endpoint = Literal["chat", "completions", "responses", "embeddings", "rerank", "score"]
 Layer = Literal[
-    "header", "url", "baggage", "metadata", "traceparent", "session", "echo", "time", "none"
+    "header",
+    "url",
+    "baggage",
+    "metadata",
+    "auto",
+    "traceparent",
+    "session",
+    "echo",
+    "quote",
+    "time",
+    "none",
 ]
 
 

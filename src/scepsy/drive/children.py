@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 from scepsy.drive.process import run_process
 from scepsy.errors import BadInput, NotFound, first_of
-from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER, check_name, new_run
+from scepsy.marking import RUN_HEADER, SITE, WORKFLOW_HEADER, check_name, new_run
 
 _LAST_LINES = 10
 
@@ -21,14 +22,15 @@ class ChildResult:
     """One child that has ended.
 
     Attributes:
-        run: identifies its calls. input: what it was given, None for the command alone.
+        run: identifies its calls; None where it opens runs by itself.
+        input: what it was given, None for the command alone.
         exit_code: negative for the signal that ended it.
         start, end: Unix seconds.
         stdout: what it printed; empty where that went on to our own.
         stderr_tail: its last lines on standard error.
     """
 
-    run: str
+    run: str | None
     input: str | None
     exit_code: int
     start: float
@@ -44,6 +46,7 @@ async def trace_children(
     workflow: str,
     inputs: Sequence[str] | None = None,
     jobs: int = 1,
+    auto: bool = False,
     on_progress: Callable[[ChildResult], None] | None = None,
 ) -> list[ChildResult]:
     """Starts `command` once, or once per input, at most `jobs` at once; results in order of the
@@ -51,7 +54,8 @@ async def trace_children(
 
     `{}` in the command is replaced by the input, which else becomes the last argument. A single
     child without inputs has our standard streams; of several, output is kept. Cancelling this ends
-    every child and whatever it started in its process group.
+    every child and whatever it started in its process group; `on_progress` is told of those, too.
+    With `auto`, a child is no run: it opens runs by itself.
 
     Raises:
         NotFound, BadInput: the command is not there, or cannot be executed.
@@ -62,13 +66,15 @@ async def trace_children(
     slots = asyncio.Semaphore(jobs)
     given: Sequence[str | None] = [None] if inputs is None else inputs
 
-    async def one(child_input: str | None) -> ChildResult:
-        async with slots:
-            result = await _run_child(
-                arguments(command, child_input), gateway_url, workflow, child_input
-            )
+    def report(result: ChildResult) -> None:
         if on_progress is not None:
             on_progress(result)
+
+    async def one(child_input: str | None) -> ChildResult:
+        argv, run = arguments(command, child_input), None if auto else new_run()
+        async with slots:
+            result = await _run_child(argv, gateway_url, workflow, child_input, run, report)
+        report(result)
         return result
 
     try:
@@ -89,43 +95,65 @@ def arguments(command: Sequence[str], child_input: str | None) -> list[str]:
 
 
 def environment(
-    base: Mapping[str, str], gateway_url: str, workflow: str, run: str
+    base: Mapping[str, str], gateway_url: str, workflow: str, run: str | None
 ) -> dict[str, str]:
     """`base` changed so that LLM clients call the gateway, and say of which run they are.
 
     The URL's path is what every client keeps, so it carries the run; the headers carry it where a
-    client is pointed elsewhere. Frameworks' own telemetry is turned off: it would go to the gateway
-    or to the Internet.
+    client is pointed elsewhere. Without a run, Python programs open runs by themselves, wherever
+    the outermost known entry point is called. Frameworks' own telemetry is turned off: it would go
+    to the gateway or to the Internet.
     """
     base_url = gateway_url.rstrip("/").removesuffix("/v1")
-    url = f"{base_url}/w/{quote(workflow, safe='')}/{quote(run, safe='')}/v1"
-    headers = f"{WORKFLOW_HEADER}: {workflow}\n{RUN_HEADER}: {run}"
+    names = [quote(name, safe="") for name in (workflow, run) if name is not None]
+    url = f"{base_url}/w/{'/'.join(names)}/v1"
     own = base.get("OPENAI_CUSTOM_HEADERS", "").strip()
-    return {
+    headers = f"{own}\n{WORKFLOW_HEADER}: {workflow}".strip()
+    common = {
         "OPENAI_API_KEY": "scepsy",
         **base,
         "OPENAI_BASE_URL": url,
         "OPENAI_API_BASE": url,
-        "OPENAI_CUSTOM_HEADERS": f"{own}\n{headers}".strip(),
+        "OPENAI_CUSTOM_HEADERS": headers,
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
         "CREWAI_DISABLE_TELEMETRY": "true",
         "SCEPSY_WORKFLOW": workflow,
+    }
+    if run is None:
+        path = os.pathsep.join([str(SITE), *filter(None, [base.get("PYTHONPATH")])])
+        return {**common, "PYTHONPATH": path, "SCEPSY_AUTO": workflow}
+    return {
+        **common,
+        "OPENAI_CUSTOM_HEADERS": f"{headers}\n{RUN_HEADER}: {run}",
         "SCEPSY_RUN": run,
     }
 
 
 async def _run_child(
-    argv: Sequence[str], gateway_url: str, workflow: str, child_input: str | None
+    argv: Sequence[str],
+    gateway_url: str,
+    workflow: str,
+    child_input: str | None,
+    run: str | None,
+    on_cancel: Callable[[ChildResult], None],
 ) -> ChildResult:
-    run, start = new_run(), time.time()
+    start = time.time()
+
+    def ended(exit_code: int, stdout: str, stderr: str) -> ChildResult:
+        return ChildResult(
+            run=run,
+            input=child_input,
+            exit_code=exit_code,
+            start=start,
+            end=max(start, time.time()),
+            stdout=stdout,
+            stderr_tail="\n".join(stderr.splitlines()[-_LAST_LINES:]),
+        )
+
     env = environment(os.environ, gateway_url, workflow, run)
-    finished = await run_process(argv, env, attached=child_input is None)
-    return ChildResult(
-        run=run,
-        input=child_input,
-        exit_code=finished.exit_code,
-        start=start,
-        end=time.time(),
-        stdout=finished.stdout,
-        stderr_tail="\n".join(finished.stderr.splitlines()[-_LAST_LINES:]),
-    )
+    try:
+        finished = await run_process(argv, env, attached=child_input is None)
+    except asyncio.CancelledError:
+        on_cancel(ended(-signal.SIGTERM, "", "interrupted"))
+        raise
+    return ended(finished.exit_code, finished.stdout, finished.stderr)

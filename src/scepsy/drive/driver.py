@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from scepsy.core.trace import RunMark
 from scepsy.drive.arrivals import Arrival, schedule
 from scepsy.drive.result import DriveResult, RunOutcome
 from scepsy.drive.run import Function, run_once
@@ -54,9 +56,11 @@ async def drive(
     seed: int = 0,
     timeout: float = 300.0,  # noqa: ASYNC109 - of each run, not of this call
     on_progress: Callable[[Progress], None] | None = None,
+    on_run: Callable[[RunMark], None] | None = None,
 ) -> DriveResult:
     """Runs all workloads at once, each run marked as one of its workflow, and measures the runs
-    that arrive in the `duration` seconds after `warmup`. Calls `on_progress` when a run ends.
+    that arrive in the `duration` seconds after `warmup`. Calls `on_progress` when a run ends, and
+    `on_run` with when it began and ended (Unix seconds), a cancelled one's end included.
 
     Arrivals go on at the same rate until the last measured run has ended, so that it ends under
     full load; these later runs are not measured, and are cancelled then. A run that raises, or
@@ -74,7 +78,7 @@ async def drive(
         if on_progress is not None:
             on_progress(_progress(loads, clock() - begin, warmup + duration))
 
-    loads = [_Load(load, begin + warmup, timeout, report) for load in workloads]
+    loads = [_Load(load, begin + warmup, timeout, report, on_run) for load in workloads]
     async with asyncio.TaskGroup() as tasks:
         feeders = [
             tasks.create_task(load.feed(_arrivals(load.workload, warmup, duration, seed), tasks))
@@ -101,6 +105,7 @@ class _Load:
     window: float
     timeout: float
     report: Callable[[], None]
+    mark: Callable[[RunMark], None] | None
     completed: int = 0
     failed: int = 0
     open: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -128,8 +133,11 @@ class _Load:
         due = self.window + arrival.time
         lag = clock() - due
         load = self.workload
-        run = new_run()
-        error = await run_once(load.workflow, run, load.function, arrival.inputs, self.timeout)
+        run, start, error = new_run(), time.time(), "cancelled: the drive ended before it"
+        try:
+            error = await run_once(load.workflow, run, load.function, arrival.inputs, self.timeout)
+        finally:
+            self._note(run, start, error)
         if error is None:
             self.completed += 1
         else:
@@ -141,6 +149,20 @@ class _Load:
             self.outcomes.append(outcome)
             self._ended.set()
         self.report()
+
+    def _note(self, run: str, start: float, error: str | None) -> None:
+        if self.mark is not None:
+            end = max(start, time.time())
+            self.mark(
+                RunMark(
+                    run=run,
+                    workflow=self.workload.workflow,
+                    start=start,
+                    end=end,
+                    ok=error is None,
+                    error=error,
+                )
+            )
 
 
 def _arrivals(load: Workload, warmup: float, duration: float, seed: int) -> Iterator[Arrival]:

@@ -7,6 +7,8 @@ from hashlib import blake2b
 
 import msgspec
 
+MOST_TEXT = 1 << 16
+
 
 class _Details(msgspec.Struct):
     cached_tokens: int | None = None
@@ -104,6 +106,12 @@ class Answer:
         self.error: str | None = None
         self.has_output = False
         self._hash = blake2b(digest_size=16)
+        self._begin = bytearray()
+
+    @property
+    def text(self) -> str:
+        """The output, or the beginning of one that is very long."""
+        return self._begin.decode(errors="replace")
 
     @property
     def digest(self) -> str:
@@ -178,6 +186,8 @@ class Answer:
         if output:
             self.has_output = True
             self._hash.update(output)
+            if len(self._begin) < MOST_TEXT:
+                self._begin += output
 
 
 def error_message(status: int, body: bytes) -> str:

@@ -73,11 +73,14 @@ def identify(headers: Mapping[str, str], address: Address, fields: dict[str, Jso
     )
     crew = baggage.get("crew_context", "").removeprefix("id=")
     session = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
+    named = headers.get("x-scepsy-run")
+    opened = headers.get("x-scepsy-opened") == "auto"
     said: tuple[tuple[Layer, str | None, float], ...] = (
-        ("header", headers.get("x-scepsy-run"), 1.0),
+        ("header", None if opened else named, 1.0),
         ("url", address.run, 1.0),
         ("baggage", baggage.get("scepsy.run") or crew, 1.0),
         ("metadata", text(metadata.get("scepsy_run")), 1.0),
+        ("auto", named, 0.9),
         ("session", session, 0.8),
     )
     for layer, run, confidence in said:

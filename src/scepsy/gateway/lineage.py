@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from scepsy.gateway.identity import Identity
+from scepsy.gateway.quotes import Quotes
 
 MOST_IDS = 65_536
 MOST_CLIENTS = 4_096
+UNKNOWN = ""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -29,13 +31,19 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Clues:
-    """What a call shows besides its identity: the caller's address, ids that servers issued, and
-    the trace id of its `traceparent`.
+    """What a call shows besides its identity: the caller's address, ids that servers issued, the
+    trace id of its `traceparent`, and, where it does not say its run, what it asks of whom.
+
+    Attributes:
+        opening: LLM and first words of the prompt, the template's as a rule. A call that opens as
+            an active run did may be that run's, or begin the next.
     """
 
     client: str
     echoes: tuple[str, ...] = ()
     trace_id: str | None = None
+    prompt: str = ""
+    opening: str = ""
 
 
 @dataclass(slots=True)
@@ -80,6 +88,8 @@ class Lineage:
     _clients: _Recent[tuple[str, str], dict[Run, _Activity]] = field(
         default_factory=lambda: _Recent(MOST_CLIENTS)
     )
+    _openings: _Recent[Run, str] = field(default_factory=lambda: _Recent(MOST_CLIENTS))
+    _quotes: Quotes[Run] = field(default_factory=Quotes[Run])
     _inferred: int = 0
 
     def begin(self, said: Identity, clues: Clues, now: float) -> Identity:
@@ -88,21 +98,24 @@ class Lineage:
         Every call that begins must end.
         """
         identity = self._resolve(said, clues, now)
-        if identity.run is not None:
-            self._activity(identity, clues.client).open += 1
+        self._activity(_run_of(identity), clues.client).open += 1
         return identity
 
-    def end(self, identity: Identity, clues: Clues, now: float, issued: Iterable[str]) -> None:
-        """A call has ended; its answer issued these ids."""
-        if identity.run is None or identity.workflow is None:
-            return
-        activity = self._activity(identity, clues.client)
+    def end(
+        self, identity: Identity, clues: Clues, now: float, issued: Iterable[str], answer: str = ""
+    ) -> None:
+        """A call has ended; its answer issued these ids and said this."""
+        run = _run_of(identity)
+        activity = self._activity(run, clues.client)
         activity.open = max(0, activity.open - 1)
         activity.last_end = now
-        run = Run(identity.run, identity.workflow)
-        for one in issued:
-            runs = self._issued.get(one) or set()
-            self._issued.put(one, runs | {run})
+        known = None if run.run == UNKNOWN else run
+        if clues.prompt:
+            self._quotes.wrote(known, clues.prompt, answer)
+        if known is not None:
+            for one in issued:
+                runs = self._issued.get(one) or set()
+                self._issued.put(one, runs | {known})
 
     def _resolve(self, said: Identity, clues: Clues, now: float) -> Identity:
         workflow = said.workflow or self.workflow
@@ -116,6 +129,10 @@ class Lineage:
         traced = None if clues.trace_id is None else self._traces.get(clues.trace_id)
         if traced is not None:
             return Identity(traced.run, traced.workflow, "traceparent", 0.5)
+        quoted = self._quotes.quoted_by(clues.prompt)
+        if quoted is not None:
+            self._see(clues.trace_id, quoted)
+            return Identity(quoted.run, quoted.workflow, "quote", 0.7)
         return self._by_time(workflow, clues, now)
 
     def _echoed(self, ids: Iterable[str]) -> Run | None:
@@ -128,7 +145,8 @@ class Lineage:
         return runs.pop() if len(runs) == 1 else None
 
     def _by_time(self, workflow: str, clues: Clues, now: float) -> Identity:
-        """Joins the one run that is active, opens one where none is, refuses where several are.
+        """Joins the one run that is active, opens one where none is, refuses where several are, or
+        where the call may begin another.
 
         A trace id seen for the first time proves nothing, but its later calls follow this one if
         this one opened a run.
@@ -138,10 +156,12 @@ class Lineage:
             self._inferred += 1
             opened = Run(f"time-{int(now * 1000):x}-{self._inferred}", workflow)
             self._see(clues.trace_id, opened)
+            self._openings.put(opened, clues.opening)
             return Identity(opened.run, workflow, "time", 0.3)
         if clues.trace_id is not None:
             self._see(clues.trace_id, Run(clues.trace_id, workflow))
-        if len(active) > 1:
+        alike = clues.opening and self._openings.get(active[0]) == clues.opening
+        if len(active) > 1 or active[0].run == UNKNOWN or alike:
             return Identity(workflow=workflow)
         return Identity(active[0].run, workflow, "time", 0.3)
 
@@ -153,16 +173,19 @@ class Lineage:
                 del runs[run]
         return list(runs)
 
-    def _activity(self, identity: Identity, client: str) -> _Activity:
-        assert identity.run is not None
-        assert identity.workflow is not None
-        key = (client, identity.workflow)
+    def _activity(self, run: Run, client: str) -> _Activity:
+        key = (client, run.workflow)
         runs = self._clients.get(key)
         if runs is None:
             runs = dict[Run, _Activity]()
             self._clients.put(key, runs)
-        return runs.setdefault(Run(identity.run, identity.workflow), _Activity())
+        return runs.setdefault(run, _Activity())
 
     def _see(self, trace_id: str | None, run: Run) -> None:
         if trace_id is not None and self._traces.get(trace_id) is None:
             self._traces.put(trace_id, run)
+
+
+def _run_of(identity: Identity) -> Run:
+    """A call of an unknown run is active, too: whoever comes next may belong to it."""
+    return Run(identity.run or UNKNOWN, identity.workflow or "")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scepsy.gateway.answers import Answer
 from scepsy.gateway.exchange import Exchange, call_of
 from scepsy.gateway.identity import Address, identify, trace_id
 from scepsy.gateway.lineage import Clues, Lineage
-from scepsy.gateway.wire import Asked, echoed_ids
+from scepsy.gateway.quotes import WINDOW
+from scepsy.gateway.wire import Asked, echoed_ids, prompt_text
 from scepsy.store import TraceWriter
+
+_IN_WORDS = ("chat", "completions", "responses")
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +56,10 @@ class Recorder:
         if not self.writes:
             return Exchange(asked, body, said, Clues(client), now)
         clues = Clues(client, tuple(echoed_ids(asked.fields)), trace_id(headers))
+        if said.run is None and asked.endpoint in _IN_WORDS:
+            prompt = prompt_text(asked.endpoint, asked.fields)
+            first = prompt.split(maxsplit=WINDOW)[:WINDOW]
+            clues = replace(clues, prompt=prompt, opening=" ".join([asked.llm, *first]))
         identity = self.lineage.begin(said, clues, now)
         kept: list[bytes] | None = [] if self.record_content else None
         return Exchange(asked, body, identity, clues, now, answer=Answer(), kept=kept)
@@ -63,7 +70,9 @@ class Recorder:
         self.tally.add(exchange.asked.llm, exchange.status, now - exchange.start)
         if self.writer is None or exchange.answer is None:
             return
-        self.lineage.end(exchange.identity, exchange.clues, now, exchange.answer.issued)
+        answer = exchange.answer
+        said = answer.text if exchange.clues.prompt else ""
+        self.lineage.end(exchange.identity, exchange.clues, now, answer.issued, said)
         try:
             self.writer.append(call_of(exchange, now))
         except OSError as error:

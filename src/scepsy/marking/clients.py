@@ -1,19 +1,14 @@
-"""Makes the HTTP clients that agent programs use ask for headers before each request.
-
-A client that is loaded is patched at once; one that is loaded later, when it is loaded: importing
-all four up front would cost a second.
-"""
+"""Makes the HTTP clients that agent programs use ask for headers before each request."""
 
 from __future__ import annotations
 
 import functools
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
+
+from scepsy.marking.importing import patch_modules
 
 HeadersFor = Callable[[str, str | None, int | None], Mapping[str, str]]
 """Headers for a request to (scheme, host, port)."""
@@ -21,24 +16,10 @@ HeadersFor = Callable[[str, str | None, int | None], Mapping[str, str]]
 
 def mark_clients(headers_for: HeadersFor) -> None:
     """Patches each client library once, now or when it is imported. Cheap to call again."""
-    if not any(isinstance(finder, _PatchOnImport) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _PatchOnImport(headers_for))
-    for name in _PATCHES:
-        module = sys.modules.get(name)
-        if module is not None and name not in _patched:
-            _patch(module, headers_for)
+    patch_modules({name: partial(patch, headers_for) for name, patch in _PATCHES.items()})
 
 
-_patched: set[str] = set()
-
-
-def _patch(module: ModuleType, headers_for: HeadersFor) -> None:
-    if module.__name__ not in _patched:
-        _patched.add(module.__name__)
-        _PATCHES[module.__name__](module, headers_for)
-
-
-def _patch_httpx(module: Any, headers_for: HeadersFor) -> None:
+def _patch_httpx(headers_for: HeadersFor, module: Any) -> None:
     for client in (module.Client, module.AsyncClient):
         client.send = _marking_url(client.send, headers_for)
 
@@ -53,7 +34,7 @@ def _marking_url(send: Any, headers_for: HeadersFor) -> Any:
     return marked
 
 
-def _patch_requests(module: Any, headers_for: HeadersFor) -> None:
+def _patch_requests(headers_for: HeadersFor, module: Any) -> None:
     send = module.Session.send
 
     @functools.wraps(send)
@@ -65,7 +46,7 @@ def _patch_requests(module: Any, headers_for: HeadersFor) -> None:
     module.Session.send = marked
 
 
-def _patch_aiohttp(module: Any, headers_for: HeadersFor) -> None:
+def _patch_aiohttp(headers_for: HeadersFor, module: Any) -> None:
     from multidict import CIMultiDict  # comes with aiohttp; loaded with it, not before
 
     session_class = module.ClientSession
@@ -83,43 +64,9 @@ def _patch_aiohttp(module: Any, headers_for: HeadersFor) -> None:
     session_class._request = marked  # noqa: SLF001
 
 
-_PATCHES: dict[str, Callable[[Any, HeadersFor], None]] = {
+_PATCHES: dict[str, Callable[[HeadersFor, Any], None]] = {
     "httpx": _patch_httpx,
     "httpx2": _patch_httpx,
     "aiohttp": _patch_aiohttp,
     "requests": _patch_requests,
 }
-
-
-class _PatchOnImport(MetaPathFinder):
-    """Finds the client libraries as Python would, and patches them once they have been executed."""
-
-    def __init__(self, headers_for: HeadersFor) -> None:
-        self._headers_for = headers_for
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in _PATCHES:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _PatchingLoader(spec.loader, self._headers_for)
-        return spec
-
-
-class _PatchingLoader(Loader):
-    def __init__(self, loader: Loader, headers_for: HeadersFor) -> None:
-        self._loader = loader
-        self._headers_for = headers_for
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        _patch(module, self._headers_for)
-
-    def __getattr__(self, name: str) -> Any:
-        # Readers of resources ask the loader for more than a loader must have.
-        return getattr(self._loader, name)

@@ -1,0 +1,37 @@
+"""Tells a gateway when runs began and ended, and which failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from scepsy.core.trace import RunMark
+from scepsy.errors import BadInput, Unreachable
+
+_NOT_RECORDING = (404, 405, 409)  # another server, or a gateway without a trace directory
+_PATIENCE = aiohttp.ClientTimeout(total=10.0)
+
+
+async def post_marks(gateway_url: str, marks: Iterable[RunMark]) -> bool:
+    """Posts each mark; False where nobody there records.
+
+    Raises:
+        BadInput: the gateway cannot note a mark.
+        Unreachable: it does not answer.
+    """
+    parts = urlsplit(gateway_url)
+    url = f"{parts.scheme}://{parts.netloc}/scepsy/runs"
+    async with aiohttp.ClientSession(timeout=_PATIENCE) as session:
+        for mark in marks:
+            try:
+                async with session.post(url, data=msgspec.json.encode(mark)) as answer:
+                    if answer.status in _NOT_RECORDING:
+                        return False
+                    if not answer.ok:
+                        raise BadInput(f"{url}: run {mark.run} not noted: {await answer.text()}")
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise Unreachable(f"{url} does not answer: {error}") from None
+    return True

@@ -1,0 +1,61 @@
+"""Whose answer a prompt quotes: the last resort for calls that say nothing of their run.
+
+A prompt that repeats what an LLM has just written comes from the run that was given it: a history
+that goes on, a draft to revise, parts to join. What an answer shares with its own prompt is no
+evidence, for it may come from the template or from the question, which other runs have too; and
+what was written for two runs, or for a run nobody knows, is evidence for neither.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+WINDOW = 8
+"""Words in a row that make a quote."""
+
+LEAST = 3
+"""Windows that must be quoted: eleven words in a row, or several shorter pieces."""
+
+MOST_WINDOWS = 200_000
+_MOST_CHARS = 1 << 16
+
+R = TypeVar("R", bound=Hashable)
+
+
+@dataclass(slots=True)
+class Quotes(Generic[R]):
+    """Remembers what was written for whom; bounded, the oldest is forgotten."""
+
+    _owners: OrderedDict[int, R | None] = field(default_factory=OrderedDict[int, "R | None"])
+
+    def wrote(self, run: R | None, prompt: str, answer: str) -> None:
+        """An LLM answered `prompt` with `answer`; `run` is None where the call's run is unknown."""
+        owners = self._owners
+        new = set(_windows(answer)) - set(_windows(prompt))
+        for window in new:
+            owners[window] = run if owners.get(window, run) == run else None
+            owners.move_to_end(window)
+        while len(owners) > MOST_WINDOWS:
+            owners.popitem(last=False)
+
+    def quoted_by(self, prompt: str) -> R | None:
+        """The one run whose answers the prompt quotes. None where it quotes none or several."""
+        found: dict[R, int] = {}
+        for window in set(_windows(prompt)):
+            owner = self._owners.get(window)
+            if owner is not None:
+                found[owner] = found.get(owner, 0) + 1
+        if len(found) != 1:
+            return None
+        [(run, times)] = found.items()
+        return run if times >= LEAST else None
+
+
+def _windows(text: str) -> Iterator[int]:
+    """Hashes of every `WINDOW` words in a row, in the last part of a text that is very long."""
+    words = [hash(word) for word in text[-_MOST_CHARS:].split()]
+    for start in range(len(words) - WINDOW + 1):
+        yield hash(tuple(words[start : start + WINDOW]))

@@ -1,0 +1,119 @@
+"""Opens a run where the outermost known entry point is called: for long-lived programs that nobody
+wants to change.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import aclosing, closing, contextmanager
+from typing import Any, cast
+
+from scepsy.marking.entries import FRAMEWORKS, SERVERS
+from scepsy.marking.importing import patch_modules
+from scepsy.marking.mark import Mark, current, gateway_origins, new_run
+from scepsy.marking.workflow import carry_marks
+
+
+def open_runs_automatically(workflow: str) -> None:
+    """Makes every known entry point begin a run of `workflow`, unless one is open already."""
+    carry_marks()
+    patches = {
+        module: functools.partial(_patch, classes, workflow)
+        for module, classes in {**FRAMEWORKS, **SERVERS}.items()
+    }
+    patch_modules(patches)
+
+
+def _patch(classes: Mapping[str, Iterable[str]], workflow: str, module: Any) -> None:
+    for name, methods in classes.items():
+        # Others' releases move things; what is not there is no entry.
+        owner = getattr(module, name, None)
+        for method in methods:
+            # As it is written in the class: getattr would bind a class method.
+            function = None if owner is None else inspect.getattr_static(owner, method, None)
+            if isinstance(function, classmethod):
+                entered = classmethod(_entering(cast(Any, function).__func__, workflow))
+                setattr(owner, method, entered)
+            elif inspect.isfunction(function):
+                setattr(owner, method, _entering(function, workflow))
+
+
+def _entering(function: Callable[..., Any], workflow: str) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def entered_async(*args: Any, **options: Any) -> Any:
+            with _marked(_mark(workflow, args)):
+                return await function(*args, **options)
+
+        return entered_async
+
+    @functools.wraps(function)
+    def entered(*args: Any, **options: Any) -> Any:
+        mark = _mark(workflow, args)
+        with _marked(mark):
+            result = function(*args, **options)
+        if mark is None:
+            return result
+        if inspect.iscoroutine(result):
+            return _awaited(cast(Coroutine[Any, Any, Any], result), mark)
+        if inspect.isasyncgen(result):
+            return _async_steps(result, mark)
+        return _steps(result, mark) if inspect.isgenerator(result) else result
+
+    return entered
+
+
+def _mark(workflow: str, args: tuple[Any, ...]) -> Mark | None:
+    """A new run's; None where this call begins none."""
+    scope = args[1] if len(args) > 1 else None
+    if current.get() is not None or _is_lifespan(scope):
+        return None
+    return Mark(workflow, new_run(), gateway_origins(), automatic=True)
+
+
+def _is_lifespan(scope: object) -> bool:
+    """An ASGI server's start and end: what begins there outlives every request."""
+    return isinstance(scope, dict) and cast(dict[str, object], scope).get("type") == "lifespan"
+
+
+@contextmanager
+def _marked(mark: Mark | None) -> Generator[None]:
+    if mark is None:
+        yield
+        return
+    token = current.set(mark)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+async def _awaited(work: Coroutine[Any, Any, Any], mark: Mark) -> Any:
+    with _marked(mark):
+        return await work
+
+
+def _steps(work: Generator[Any, Any, Any], mark: Mark) -> Generator[Any, Any, Any]:
+    """Marked while the work goes on, not while whoever iterates does something else."""
+    with closing(work):
+        while True:
+            with _marked(mark):
+                try:
+                    step = next(work)
+                except StopIteration as end:
+                    return end.value
+            yield step
+
+
+async def _async_steps(work: AsyncGenerator[Any, Any], mark: Mark) -> AsyncGenerator[Any, Any]:
+    async with aclosing(work):
+        while True:
+            with _marked(mark):
+                try:
+                    step = await anext(work)
+                except StopAsyncIteration:
+                    return
+            yield step

@@ -1,0 +1,34 @@
+"""Where programs begin a piece of work: what a request to a server runs, and what frameworks call
+a run. Module, then class, then methods.
+
+An outer entry wins over those inside it; so a request that calls five agents is one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Entries = Mapping[str, Mapping[str, tuple[str, ...]]]
+
+SERVERS: Entries = {
+    "starlette.applications": {"Starlette": ("__call__",)},
+    "aiohttp.web_app": {"Application": ("_handle",)},
+    "flask.app": {"Flask": ("wsgi_app",)},
+}
+"""FastAPI is a Starlette."""
+
+FRAMEWORKS: Entries = {
+    "langgraph.pregel.main": {"Pregel": ("invoke", "ainvoke", "stream", "astream")},
+    "agents.run": {"Runner": ("run", "run_sync", "run_streamed")},
+    "pydantic_ai.agent.abstract": {"AbstractAgent": ("run", "run_sync")},
+    "autogen_agentchat.teams._group_chat._base_group_chat": {
+        "BaseGroupChat": ("run", "run_stream")
+    },
+    "autogen_agentchat.agents._base_chat_agent": {"BaseChatAgent": ("run", "run_stream")},
+    "crewai.flow.flow": {"Flow": ("kickoff", "kickoff_async")},
+    "crewai.crew": {"Crew": ("kickoff", "kickoff_async", "akickoff")},
+    "llama_index.core.workflow": {"Workflow": ("run",)},
+    "dspy.primitives.module": {"Module": ("__call__", "acall")},
+    "smolagents.agents": {"MultiStepAgent": ("run",)},
+    "haystack.core.pipeline.pipeline": {"Pipeline": ("run", "run_async")},
+}
