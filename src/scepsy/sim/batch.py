@@ -1,35 +1,41 @@
-"""What goes into a continuous-batching engine and what comes out of it."""
+"""What goes into a continuous-batching engine and what comes out of it.
+
+Values that are made at every step are named tuples: a frozen dataclass takes three times as long to
+make.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(NamedTuple):
     """One prompt and the length of its answer. Without output tokens (embedding, reranking) the
     prefill is all there is.
 
     `blocks` are the chained hashes of the prompt's leading full blocks: equal hashes share their
-    KV.
+    KV. The lower `priority` goes first.
     """
 
     id: int
     prompt_tokens: int
     output_tokens: int
     blocks: tuple[int, ...] = ()
+    priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What the engine does next: one step, or up to `most` equal decode steps in a row, each
-    `growth` longer than the last.
+    `growth` longer than the last. `memory` is the part of the first one's time that memory traffic
+    takes.
     """
 
     first: float
     growth: float = 0.0
     most: int = 1
+    memory: float = 0.0
 
     def duration(self, steps: int) -> float:
         """Seconds that the first `steps` of them take."""
@@ -43,8 +49,7 @@ class Step:
         return max(1, min(self.most, math.ceil(root - 1e-9)))
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A sequence that is done. `cached_tokens` of its prompt were in the cache when it was first
     admitted.
     """
@@ -53,13 +58,14 @@ class Finished:
     cached_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What a step yielded: (sequence, new tokens) in batch order, and who finished."""
+class StepResult(NamedTuple):
+    """What a step yielded: whose prompt is computed for the first time (so that the first token is
+    out), and who finished, both in batch order.
+    """
 
     duration: float
-    emitted: tuple[tuple[int, int], ...]
-    finished: tuple[Finished, ...]
+    started: list[int]
+    finished: list[Finished]
 
 
 @dataclass(slots=True)

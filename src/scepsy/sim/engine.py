@@ -4,38 +4,25 @@ takes, what it yields.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+import heapq
 
 from scepsy.sim.batch import Counters, Finished, Sequence, Step, StepResult
+from scepsy.sim.decoders import Decoders, Entry
 from scepsy.sim.kv import BLOCK_TOKENS, KvCache, blocks_for
 from scepsy.sim.timing import StepLoad, StepTimer
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A sequence inside the engine. `computed` tokens have their KV; `known` tokens exist; `room`
-    tokens fit into the blocks that it holds.
-    """
-
-    sequence: Sequence
-    known: int
-    generated: int = 0
-    computed: int = 0
-    scheduled: int = 0
-    room: int = 0
-    shared: list[int] = field(default_factory=list[int])
-    cached: int | None = None
-
-
 class SimulatedEngine:
-    """Schedules as vLLM's V1 engine does: who runs goes first, in order of arrival, then who waits,
-    until `step_tokens` are spent.
+    """Schedules as vLLM's V1 engine does: who runs goes first, then who waits, by priority and
+    arrival, until `step_tokens` are spent.
 
-    Long prompts are computed in chunks. When KV blocks run out, the latest arrival loses its own
-    and starts over. Nothing here knows the time of day: the caller asks for the next `Step`, lets
-    it pass, and calls `commit`. Sequences added in between wait for the next step; cancelled ones
-    drop out at once. The order of everything follows from the order of the calls.
+    Long prompts are computed in chunks. When KV blocks run out, who came last (of the least urgent)
+    loses its own and starts over. Nothing here knows the time of day: the caller asks for the next
+    `Step`, lets it pass, and calls `commit`. Sequences added in between wait for the next step;
+    cancelled ones drop out at once. The order of everything follows from the order of the calls.
+
+    Every running sequence decodes, but the last one admitted, whose prompt may be computed in part:
+    the others are sums (`Decoders`), and a step costs the same for any number of them.
     """
 
     def __init__(
@@ -44,11 +31,15 @@ class SimulatedEngine:
         self.counters = Counters()
         self.kv = KvCache(kv_tokens // BLOCK_TOKENS)
         self._timer = timer
-        self._max_sequences = max_sequences
+        self._seats = min(max_sequences, step_tokens)
         self._step_tokens = step_tokens
-        self._running: list[_Entry] = []
-        self._waiting: deque[_Entry] = deque()
-        self._batch: list[_Entry] = []
+        self._arrived = 0
+        self._entries: dict[int, Entry] = {}
+        self._running: dict[int, Entry] = {}
+        self._waiting: list[tuple[int, int, Entry]] = []
+        self._decoders = Decoders()
+        self._partial: Entry | None = None
+        self._chunks: list[tuple[Entry, int]] = []
 
     @property
     def running(self) -> int:
@@ -60,7 +51,7 @@ class SimulatedEngine:
 
     @property
     def idle(self) -> bool:
-        return not self._running and not self._waiting
+        return not self._entries
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence. Raises ValueError for one that could never finish, since its KV exceeds
@@ -68,15 +59,30 @@ class SimulatedEngine:
         """
         if blocks_for(sequence.prompt_tokens + sequence.output_tokens) > self.kv.capacity:
             raise ValueError(f"sequence {sequence.id} needs more KV than the engine has")
-        self._waiting.append(_Entry(sequence, sequence.prompt_tokens))
+        entry = Entry(sequence, self._arrived, sequence.prompt_tokens)
+        self._arrived += 1
+        self._entries[sequence.id] = entry
+        heapq.heappush(self._waiting, (sequence.priority, entry.order, entry))
 
     def cancel(self, id_: int) -> None:
         """Forget a sequence, wherever it is, and free its blocks."""
-        for entry in [*self._running, *self._waiting]:
-            if entry.sequence.id == id_:
-                self._release(entry)
-                (self._running if entry in self._running else self._waiting).remove(entry)
-                self._batch = [other for other in self._batch if other is not entry]
+        entry = self._entries.pop(id_, None)
+        if entry is None:
+            return
+        if id_ in self._running:
+            self._chunks = [chunk for chunk in self._chunks if chunk[0] is not entry]
+            self._stop(entry)
+        else:
+            self._waiting = [other for other in self._waiting if other[2] is not entry]
+            heapq.heapify(self._waiting)
+
+    def generated(self, id_: int) -> int:
+        """Tokens that a sequence has got so far; 0 for one that is not here."""
+        entry = self._entries.get(id_)
+        if entry is None:
+            return 0
+        clock = self._decoders.clock if entry.ends >= 0 else 0
+        return entry.known + clock - entry.sequence.prompt_tokens
 
     def step(self) -> StepResult:
         """Schedule and commit one step. The engine must not be idle."""
@@ -84,131 +90,138 @@ class SimulatedEngine:
 
     def schedule(self) -> Step:
         """Form the next batch. The engine must not be idle."""
-        self._batch = []
-        budget, preempted = self._continue_running(self._step_tokens)
-        if not preempted:
-            self._admit_waiting(budget)
-        load = self._load()
-        first = self._timer.seconds(load)
-        if load.prefill_tokens or preempted:
-            return Step(first)
-        return Step(first, self._timer.per_kv_token * load.decodes, self._most_decodes())
+        decoders = self._decoders
+        preempted = self._cover_decoders()
+        self._chunks = []
+        budget = self._step_tokens - decoders.count
+        if self._partial is not None:
+            budget, stopped = self._continue(self._partial, budget)
+            preempted = preempted or stopped
+        if self._waiting and not preempted:
+            self._admit(budget)
+        prefill, attended = 0, 0.0
+        for entry, tokens in self._chunks:
+            prefill += tokens
+            attended += tokens * (entry.computed + tokens / 2)
+        load = StepLoad(prefill, attended, decoders.count, decoders.tokens)
+        first, memory = self._timer.cost(load)
+        if prefill or preempted:
+            return Step(first, 0.0, 1, memory)
+        most = decoders.ticks_to_finish()
+        if most > 1:
+            most = 1 + decoders.ticks_within(self.kv.available, most - 1)
+        return Step(first, self._timer.per_kv_token * decoders.count, most, memory)
 
     def commit(self, step: Step, steps: int) -> StepResult:
         """The batch of the last `schedule` went through `steps` steps, at most `step.most`."""
+        decoders, counters = self._decoders, self.counters
         duration = step.duration(steps)
-        self.counters.steps += steps
-        self.counters.busy_seconds += duration
-        emitted: list[tuple[int, int]] = []
-        finished: list[Finished] = []
-        for entry in self._batch:
-            entry.computed += entry.scheduled + steps - 1
-            if entry.computed > entry.room:
-                self._reserve(entry, entry.computed)
-        for entry in self._batch:
-            if entry.computed < entry.known + steps - 1:
-                continue
-            sequence = entry.sequence
-            if not entry.generated:
-                self.counters.prompt_tokens += sequence.prompt_tokens
-            if sequence.output_tokens:
-                entry.generated += steps
-                entry.known += steps
-                self.counters.generation_tokens += steps
-                emitted.append((sequence.id, steps))
-            if entry.generated == sequence.output_tokens:
-                finished.append(Finished(sequence.id, entry.cached or 0))
-                self._release(entry)
-                self._running.remove(entry)
-        self._batch = []
-        return StepResult(duration, tuple(emitted), tuple(finished))
+        counters.steps += steps
+        counters.busy_seconds += duration
+        counters.generation_tokens += steps * decoders.count
+        if steps > 1:
+            self.kv.take((), decoders.blocks(decoders.covered, decoders.clock + steps))
+        decoders.advance(steps)
+        finished = [self._finish(entry) for entry in decoders.finished()]
+        started: list[int] = []
+        for entry, tokens in self._chunks:
+            entry.computed += tokens
+            if entry.computed == entry.known:
+                self._prompt_done(entry, started, finished)
+        self._chunks = []
+        return StepResult(duration, started, finished)
 
-    def _continue_running(self, budget: int) -> tuple[int, bool]:
+    def _prompt_done(self, entry: Entry, started: list[int], finished: list[Finished]) -> None:
+        """The last chunk of a prompt (or of what is computed again) yields a token."""
+        sequence = entry.sequence
+        if entry is self._partial:
+            self._partial = None
+        if entry.known == sequence.prompt_tokens:
+            started.append(sequence.id)
+            self.counters.prompt_tokens += sequence.prompt_tokens
+        if sequence.output_tokens:
+            entry.known += 1
+            self.counters.generation_tokens += 1
+        if entry.known == sequence.prompt_tokens + sequence.output_tokens:
+            finished.append(self._finish(entry))
+        else:
+            self._decoders.join(entry)
+
+    def _finish(self, entry: Entry) -> Finished:
+        del self._entries[entry.sequence.id]
+        self._stop(entry)
+        return Finished(entry.sequence.id, max(0, entry.cached))
+
+    def _cover_decoders(self) -> bool:
+        """Take the blocks that the decoders need for one step; whether somebody lost its own."""
+        decoders, preempted = self._decoders, False
+        while (need := decoders.blocks(decoders.clock, decoders.clock + 1)) and not self.kv.take(
+            (), need
+        ):
+            preempted = True
+            self._preempt_last()
+        decoders.covered = decoders.clock + 1
+        return preempted
+
+    def _continue(self, entry: Entry, budget: int) -> tuple[int, bool]:
+        """The next chunk of a prompt that is computed in part: what is left of the budget, and
+        whether somebody lost its blocks.
+        """
         preempted = False
-        index = 0
-        while index < len(self._running) and budget > 0:
-            entry = self._running[index]
-            tokens = min(entry.known - entry.computed, budget)
-            while entry.computed + tokens > entry.room and not self._reserve(
-                entry, entry.computed + tokens
-            ):
-                preempted = True
-                self._preempt(self._running.pop())
-                if index == len(self._running):
-                    return budget, preempted
-            self._schedule_entry(entry, tokens)
-            budget -= tokens
-            index += 1
-        return budget, preempted
+        tokens = min(entry.known - entry.computed, budget)
+        more = blocks_for(entry.computed + tokens) - entry.blocks
+        while not self.kv.take((), more):
+            preempted = True
+            if self._preempt_last() is entry:
+                return budget, preempted
+        self._compute(entry, tokens)
+        return budget - tokens, preempted
 
-    def _admit_waiting(self, budget: int) -> None:
-        while self._waiting and budget > 0 and len(self._running) < self._max_sequences:
-            entry = self._waiting[0]
+    def _admit(self, budget: int) -> None:
+        kv = self.kv
+        while self._waiting and budget > 0 and len(self._running) < self._seats:
+            entry = self._waiting[0][2]
             # The last token is always computed: its logits give the first token of the answer.
             reach = entry.sequence.blocks[: (entry.known - 1) // BLOCK_TOKENS]
-            hits = list(reach[: self.kv.match(reach)])
+            hits = reach[: kv.match(reach)]
             cached = len(hits) * BLOCK_TOKENS
             tokens = min(entry.known - cached, budget)
-            private = blocks_for(cached + tokens) - len(hits)
-            if not self.kv.take(hits, private):
+            if not kv.take(hits, blocks_for(cached + tokens) - len(hits)):
                 return
-            self._waiting.popleft()
-            self._running.append(entry)
+            heapq.heappop(self._waiting)
+            self._running[entry.sequence.id] = entry
             entry.computed, entry.shared = cached, hits
-            entry.room = (len(hits) + private) * BLOCK_TOKENS
-            if entry.cached is None:
+            if entry.cached < 0:
                 entry.cached = cached
                 self.counters.prefix_queries += entry.sequence.prompt_tokens
                 self.counters.prefix_hits += cached
-            self._schedule_entry(entry, tokens)
+            self._compute(entry, tokens)
             budget -= tokens
 
-    def _schedule_entry(self, entry: _Entry, tokens: int) -> None:
-        entry.scheduled = tokens
-        self._batch.append(entry)
-        if len(entry.shared) < len(entry.sequence.blocks):
-            full = (entry.computed + tokens) // BLOCK_TOKENS
-            new = entry.sequence.blocks[len(entry.shared) : full]
+    def _compute(self, entry: Entry, tokens: int) -> None:
+        """Put a chunk into the batch. Whose prompt is not through with it goes on next time."""
+        self._chunks.append((entry, tokens))
+        reached = entry.computed + tokens
+        entry.blocks = blocks_for(reached)
+        self._partial = entry if reached < entry.known else None
+        prompt = entry.sequence.blocks
+        if len(entry.shared) < len(prompt):
+            new = prompt[len(entry.shared) : reached // BLOCK_TOKENS]
             self.kv.share(new)
             entry.shared += new
 
-    def _reserve(self, entry: _Entry, tokens: int) -> bool:
-        """Blocks for `tokens` tokens, more than there is room for."""
-        missing = blocks_for(tokens) - entry.room // BLOCK_TOKENS
-        if not self.kv.take((), missing):
-            return False
-        entry.room += missing * BLOCK_TOKENS
-        return True
-
-    def _preempt(self, entry: _Entry) -> None:
+    def _preempt_last(self) -> Entry:
+        entry = max(self._running.values(), key=lambda one: (one.sequence.priority, one.order))
         self.counters.preemptions += 1
-        self._release(entry)
-        self._waiting.appendleft(entry)
+        self._stop(entry)
+        heapq.heappush(self._waiting, (entry.sequence.priority, entry.order, entry))
+        return entry
 
-    def _release(self, entry: _Entry) -> None:
-        self.kv.give(entry.shared, entry.room // BLOCK_TOKENS - len(entry.shared))
-        entry.computed, entry.room, entry.shared = 0, 0, []
-
-    def _load(self) -> StepLoad:
-        prefill = decodes = decode_kv = 0
-        attended = 0.0
-        for entry in self._batch:
-            if entry.generated and entry.computed == entry.known - 1:
-                decodes += 1
-                decode_kv += entry.known
-            else:
-                prefill += entry.scheduled
-                attended += entry.scheduled * (entry.computed + entry.scheduled / 2)
-        return StepLoad(prefill, attended, decodes, decode_kv)
-
-    def _most_decodes(self) -> int:
-        """Steps until a sequence of the batch finishes, as far as the KV cache surely carries them.
-        Nobody who waits could join sooner: seats and blocks come free only when somebody finishes.
-        """
-        most = min(entry.sequence.output_tokens - entry.generated for entry in self._batch)
-        missing = sum(
-            blocks_for(entry.computed + most) - entry.room // BLOCK_TOKENS
-            for entry in self._batch
-            if entry.computed + most > entry.room
-        )
-        return most if missing <= self.kv.available else 1
+    def _stop(self, entry: Entry) -> None:
+        """Out of the batch, its blocks freed."""
+        del self._running[entry.sequence.id]
+        blocks = self._decoders.leave(entry) if entry.ends >= 0 else entry.blocks
+        if entry is self._partial:
+            self._partial = None
+        self.kv.give(entry.shared, blocks - len(entry.shared))
+        entry.computed, entry.blocks, entry.shared = 0, 0, ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scepsy.core.llm import LlmSpec
 from scepsy.gpus import GpuConstants, bandwidth_kept, compute_stretch
@@ -12,8 +12,7 @@ STEP_OVERHEAD = 2e-4
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StepLoad:
+class StepLoad(NamedTuple):
     """What one step computes.
 
     Attributes:
@@ -46,7 +45,9 @@ class StepTimer:
         flops = gpu.flops * tp / compute_stretch(gpu_share)
         self._overlap = gpu.overlap
         self._ramp = gpu.token_ramp
-        self._weights = (llm.weight_bytes / (tp * bandwidth * gpu.weight_efficiency)) ** gpu.overlap
+        self._reading = llm.weight_bytes / (tp * bandwidth * gpu.weight_efficiency)
+        self._weights = self._reading**gpu.overlap
+        self._root = 1.0 / gpu.overlap
         self._gemm = 2.0 * llm.parameters / (flops * gpu.gemm_efficiency)
         self._attention = 4.0 * llm.layers * llm.hidden / (flops * gpu.attention_efficiency)
         self._all_reduce = (
@@ -58,12 +59,18 @@ class StepTimer:
         )
 
     def seconds(self, load: StepLoad) -> float:
-        tokens = load.prefill_tokens + load.decodes
-        gemm = (self._gemm * (tokens + self._ramp)) ** self._overlap
-        return (
-            (self._weights + gemm) ** (1.0 / self._overlap)
-            + self.per_kv_token * load.decode_kv
-            + self._attention * load.attended
+        return self.cost(load)[0]
+
+    def cost(self, load: StepLoad) -> tuple[float, float]:
+        """Seconds of a step, and the part of them, from 0 to 1, in which it reads memory."""
+        prefill, attended, decodes, decode_kv = load
+        tokens = prefill + decodes
+        kv = self.per_kv_token * decode_kv
+        seconds = (
+            (self._weights + (self._gemm * (tokens + self._ramp)) ** self._overlap) ** self._root
+            + kv
+            + self._attention * attended
             + self._all_reduce * tokens
             + self._overhead
         )
+        return seconds, (self._reading + kv) / seconds

@@ -29,6 +29,8 @@ class _Listener:
     """Who waits for a sequence. A future costs less than a queue, and most callers want the end."""
 
     done: asyncio.Future[int]
+    output: int
+    told: int = 0
     progress: asyncio.Queue[Progress] | None = None
 
 
@@ -97,7 +99,7 @@ class Pacer:
         id_, self._next_id = self._next_id, self._next_id + 1
         self.engine.add(Sequence(id_, tokens, output, blocks))
         self._news.set()
-        listener = _Listener(asyncio.get_running_loop().create_future())
+        listener = _Listener(asyncio.get_running_loop().create_future(), output)
         self._listeners[id_] = listener
         return id_, listener
 
@@ -107,15 +109,22 @@ class Pacer:
             self.engine.cancel(id_)
 
     def _tell(self, result: StepResult) -> None:
-        cached = {done.id: done.cached_tokens for done in result.finished}
-        for id_, tokens in result.emitted:
-            listener = self._listeners.get(id_)
-            if listener is not None and listener.progress is not None:
-                listener.progress.put_nowait(Progress(tokens, cached.get(id_)))
-        for id_, tokens in cached.items():
+        if self._streams:
+            for id_, listener in self._listeners.items():
+                self._stream(listener, self.engine.generated(id_), None)
+        for id_, cached in result.finished:
             listener = self._listeners.pop(id_, None)
-            if listener is not None and not listener.done.done():
-                listener.done.set_result(tokens)
+            if listener is not None:
+                self._stream(listener, listener.output, cached)
+                if not listener.done.done():
+                    listener.done.set_result(cached)
+
+    def _stream(self, listener: _Listener, generated: int, cached: int | None) -> None:
+        """Tell a stream what is new since it was told last."""
+        new = generated - listener.told
+        if listener.progress is not None and (new > 0 or cached is not None):
+            listener.told = generated
+            listener.progress.put_nowait(Progress(new, cached))
 
     async def _interrupted(self, deadline: float) -> bool:
         """Whether somebody came before the deadline."""
