@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Protocol
+
+
+class Loaded(Protocol):
+    """A replica as `choose` sees it; `ReplicaLoad` says what the attributes mean."""
+
+    @property
+    def replica(self) -> str: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def capacity(self) -> float: ...
+    @property
+    def healthy(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +40,7 @@ class ReplicaLoad:
 
 
 def choose(
-    replicas: Sequence[ReplicaLoad],
+    replicas: Sequence[Loaded],
     *,
     affinity: str | None = None,
     turn: int = 0,
@@ -38,14 +53,16 @@ def choose(
     rendezvous hashing, so few move when a replica comes or goes; calls without go round by `turn`.
     `tried` names replicas that have failed this call.
     """
-    open_to = [
-        index for index, one in enumerate(replicas) if one.healthy and one.replica not in tried
-    ]
-    if not open_to:
+    least, equals = math.inf, list[int]()
+    for index, one in enumerate(replicas):
+        if one.healthy and one.replica not in tried:
+            load = (one.in_flight + 1) / one.capacity
+            if load < least:
+                least, equals = load, [index]
+            elif load == least:
+                equals.append(index)
+    if not equals:
         return None
-    loads = [(replicas[index].in_flight + 1) / replicas[index].capacity for index in open_to]
-    least = min(loads)
-    equals = [index for index, load in zip(open_to, loads, strict=True) if load == least]
     if affinity is None or len(equals) == 1:
         return equals[turn % len(equals)]
     return max(equals, key=lambda index: _weight(affinity, replicas[index].replica))

@@ -1,0 +1,79 @@
+"""A recorded run -> what waited for what, from its timestamps alone.
+
+A call can only have waited for calls that had ended when it began, and where nothing else is known
+it waited for all of them. The calls of a run are then an interval order, and the ones that another
+such call had waited for already need not be named again: the rest are those that ended after the
+latest start among them.
+
+Two chains that ran beside one another by chance are joined by this rule; timestamps cannot tell.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from scepsy.core.trace import Call, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Until all of the nodes `after` have ended, or the run has begun, and `gap` seconds more (the
+    client's own work, or a tool's).
+    """
+
+    after: tuple[int, ...]
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunGraph:
+    """The successful calls of a run in order of their start, and what each waited for; `end` is
+    what the run itself waited for before it ended.
+    """
+
+    workflow: str
+    run: str
+    calls: tuple[Call, ...]
+    waits: tuple[Wait, ...]
+    end: Wait
+
+
+def graph_of(trace: Trace) -> RunGraph:
+    """Rebuilds the graph. Replayed with the recorded durations, it gives the recorded times."""
+    calls = tuple(
+        sorted((call for call in trace.calls if call.ok), key=lambda call: (call.start, call.end))
+    )
+    by_end = sorted((call.end, index) for index, call in enumerate(calls))
+    latest_start = list(accumulate((calls[index].start for _, index in by_end), max))
+
+    def wait(start: float, before: int) -> Wait:
+        """For those of the first `before` calls that had ended at `start`."""
+        count = bisect_left(by_end, (start, before))
+        if not count:
+            return Wait((), max(0.0, start - trace.start))
+        first = bisect_left(by_end, (latest_start[count - 1], 0))
+        after = tuple(index for _, index in by_end[first:count])
+        return Wait(after, start - by_end[count - 1][0])
+
+    return RunGraph(
+        workflow=trace.workflow,
+        run=trace.run,
+        calls=calls,
+        waits=tuple(wait(call.start, index) for index, call in enumerate(calls)),
+        end=wait(trace.end, len(calls)),
+    )
+
+
+def latency(graph: RunGraph, durations: Sequence[float]) -> float:
+    """Seconds that the run takes when its calls take `durations`."""
+    ends: list[float] = []
+
+    def begin(wait: Wait) -> float:
+        return max((ends[index] for index in wait.after), default=0.0) + wait.gap
+
+    for wait, duration in zip(graph.waits, durations, strict=True):
+        ends.append(begin(wait) + duration)
+    return begin(graph.end)
