@@ -53,6 +53,11 @@ class SimulatedEngine:
     def idle(self) -> bool:
         return not self._entries
 
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer would surely have to wait until somebody finishes."""
+        return len(self._running) >= self._seats
+
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence. Raises ValueError for one that could never finish, since its KV exceeds
         the whole cache.

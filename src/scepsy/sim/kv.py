@@ -69,13 +69,18 @@ class KvCache:
         """Hold the blocks `shared`, which are here, and `private` new ones; all or, returning
         False, none.
         """
-        waking = sum(block in self._idle for block in shared)
-        if waking + private > self.available:
+        taken = self._private + len(self._holders) + private
+        if shared:
+            waking = sum(block in self._idle for block in shared)
+            if taken + waking > self.capacity:
+                return False
+            for block in shared:
+                self._hold(block)
+        elif taken > self.capacity:
             return False
-        for block in shared:
-            self._hold(block)
         self._private += private
-        self._evict()
+        if self._idle:
+            self._evict()
         return True
 
     def share(self, blocks: Sequence[int]) -> None:

@@ -1,0 +1,80 @@
+"""Workflows that are programs: generators in simulated time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Union
+
+from scepsy.sim.simulation import Ask, Simulation
+
+Effect = Union[Ask, float, "Steps", Sequence["Effect"]]
+Steps = Generator[Effect, Any, Any]
+"""Yields an `Ask` and is sent its `ServedCall`; a number of seconds, which pass; or a sequence of
+these and of other such generators, which go on side by side until all have ended, and is sent their
+results.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A workflow whose runs are `steps(rng)`: what a run does may depend on chance and on what its
+    calls took, so that its branches stay correlated as in the real thing.
+    """
+
+    workflow: str
+    steps: Callable[[random.Random], Steps]
+    seed: int = 0
+
+    def begin(self, simulation: Simulation, run: int) -> None:
+        rng = random.Random(f"{self.seed}/{self.workflow}/{run}")
+        _Task(simulation, run, self.steps(rng), lambda _: simulation.end_run(run)).resume(None)
+
+
+@dataclass(slots=True)
+class _Task:
+    simulation: Simulation
+    run: int
+    steps: Steps
+    done: Callable[[object], None]
+
+    def resume(self, value: object) -> None:
+        try:
+            effect = self.steps.send(value)
+        except StopIteration as stop:
+            self.done(stop.value)
+            return
+        self._start(effect, self.resume)
+
+    def _start(self, effect: Effect, then: Callable[[object], None]) -> None:
+        match effect:
+            case Ask():
+                self.simulation.call(self.run, effect, then)
+            case float() | int():
+                agenda = self.simulation.agenda
+                agenda.at(agenda.now + effect, then, None)
+            case Generator():
+                _Task(self.simulation, self.run, effect, then).resume(None)
+            case Sequence():
+                self._gather(effect, then)
+            case _:
+                raise TypeError(f"a workflow yielded {effect!r}")
+
+    def _gather(self, effects: Sequence[Effect], then: Callable[[object], None]) -> None:
+        if not effects:
+            then([])
+            return
+        results: list[object] = [None] * len(effects)
+        left = len(effects)
+
+        def ended(index: int, result: object) -> None:
+            nonlocal left
+            results[index] = result
+            left -= 1
+            if not left:
+                then(results)
+
+        for index, effect in enumerate(effects):
+            self._start(effect, partial(ended, index))

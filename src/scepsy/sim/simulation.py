@@ -1,0 +1,134 @@
+"""A whole deployment in simulated time: calls go in, replicas serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scepsy.errors import BadInput
+from scepsy.routing import choose
+from scepsy.sim import batch
+from scepsy.sim.agenda import Agenda
+from scepsy.sim.replica import SimulatedReplica
+
+
+class Ask(NamedTuple):
+    """A call that a workflow makes: `items` prompts of `prompt_tokens` tokens together, each
+    answered with `output_tokens`. `blocks` and `priority` are those of the engine's `Sequence`.
+    """
+
+    llm: str
+    prompt_tokens: int
+    output_tokens: int
+    blocks: tuple[int, ...] = ()
+    priority: int = 0
+    items: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class ServedCall:
+    """A call on its way, and when it is over, what became of it. Times are simulated seconds."""
+
+    workflow: str
+    run: int
+    ask: Ask
+    replica: str
+    start: float
+    then: Callable[[ServedCall], None]
+    first_token: float = -1.0
+    end: float = -1.0
+    cached_tokens: int = 0
+    left: int = 1
+
+    def started(self, now: float) -> None:
+        if self.first_token < 0:
+            self.first_token = now
+
+    def ended(self, now: float, cached: int) -> None:
+        self.cached_tokens += cached
+        self.left -= 1
+        if not self.left:
+            self.end = now
+            self.then(self)
+
+
+@dataclass(slots=True)
+class ServedRun:
+    """A run that arrived, and when it ended: -1 while it has not."""
+
+    workflow: str
+    arrival: float
+    end: float = -1.0
+
+
+@dataclass(slots=True)
+class LlmReplicas:
+    """The replicas of one LLM. No prompt with its answer may exceed `context` tokens."""
+
+    replicas: list[SimulatedReplica]
+    context: int
+    turn: int = 0
+
+
+@dataclass(slots=True)
+class Simulation:
+    """Routes calls as the gateway does, with the same function and the same affinity (the run).
+
+    `runs` and `calls` hold all that came, in the order of their start.
+    """
+
+    agenda: Agenda
+    llms: Mapping[str, LlmReplicas]
+    runs: list[ServedRun] = field(default_factory=list[ServedRun])
+    calls: list[ServedCall] = field(default_factory=list[ServedCall])
+    _sequences: int = 0
+
+    def begin_run(self, workflow: str) -> int:
+        """A run arrives now; its number."""
+        self.runs.append(ServedRun(workflow, self.agenda.now))
+        return len(self.runs) - 1
+
+    def end_run(self, run: int) -> None:
+        self.runs[run].end = self.agenda.now
+
+    def call(self, run: int, ask: Ask, then: Callable[[ServedCall], None]) -> None:
+        """Send a call now; `then` is told when it has ended.
+
+        Raises BadInput for an LLM that the plan lacks, or a call too long for it.
+        """
+        group = self._group(ask)
+        replicas = group.replicas
+        index = choose(replicas, affinity=str(run), turn=group.turn) or 0
+        group.turn += 1
+        replica = replicas[index]
+        call = ServedCall(self.runs[run].workflow, run, ask, replica.replica, self.agenda.now, then)
+        self.calls.append(call)
+        if ask.items == 1:
+            self._submit(replica, call, ask.prompt_tokens, ask.blocks)
+            return
+        call.left = ask.items
+        for item in range(ask.items):
+            tokens = (ask.prompt_tokens + item) // ask.items
+            self._submit(replica, call, max(1, tokens), ())
+
+    def _submit(
+        self, replica: SimulatedReplica, call: ServedCall, tokens: int, blocks: tuple[int, ...]
+    ) -> None:
+        ask = call.ask
+        self._sequences += 1
+        sequence = batch.Sequence(self._sequences, tokens, ask.output_tokens, blocks, ask.priority)
+        replica.submit(sequence, call)
+
+    def _group(self, ask: Ask) -> LlmReplicas:
+        group = self.llms.get(ask.llm)
+        if group is None:
+            known = ", ".join(sorted(self.llms)) or "none"
+            raise BadInput(f"a workflow calls {ask.llm!r}, which the plan lacks; it has {known}")
+        tokens = -(-ask.prompt_tokens // ask.items) + ask.output_tokens
+        if ask.prompt_tokens < 1 or tokens > group.context:
+            raise BadInput(
+                f"a call of {ask.prompt_tokens} prompt and {ask.output_tokens} output tokens does "
+                f"not fit {ask.llm!r}, which takes 1 to {group.context} tokens"
+            )
+        return group
