@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Replica
+from scepsy.gpus import gpu_constants
 from scepsy.sim.agenda import Agenda
 from scepsy.sim.contention import Bandwidth
 from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.gpus import gpu_constants
 from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
 from scepsy.sim.replica import SimulatedReplica
 from scepsy.sim.simulation import LlmReplicas, Simulation

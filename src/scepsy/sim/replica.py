@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from scepsy.gpus import bandwidth_kept
 from scepsy.sim.agenda import Agenda
 from scepsy.sim.batch import Sequence, Step
 from scepsy.sim.contention import Bandwidth
 from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.gpus import bandwidth_kept
 
 _NOTHING = Step(0.0)
 
