@@ -14,6 +14,7 @@ import msgspec
 from scepsy.engines.emulated.sampling import Sampling
 from scepsy.engines.emulated.schema import draw
 from scepsy.engines.emulated.text import PIECE, Corpus, Prompt, count_tokens
+from scepsy.engines.emulated.tools import ToolCall, draw_calls
 
 USUAL_TOKENS = 80
 """Median length of an answer that nobody limits."""
@@ -25,11 +26,12 @@ _LIMITED_SPREAD = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, known before its first token is emitted."""
+    """A whole answer, known before its first token is emitted: words, or calls of tools."""
 
     text: str
     tokens: int
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Author:
@@ -50,6 +52,8 @@ class Author:
         """
         rng = self.rng(prompt.digest, sampling.digest, str(index).encode())
         limit = room if sampling.max_tokens is None else min(sampling.max_tokens, room)
+        if sampling.tools is not None and (calls := draw_calls(sampling.tools, rng)):
+            return _calling(calls, limit)
         if sampling.bound is not None:
             return _cut(_bound_text(sampling.bound, rng), limit)
         tokens = _length(sampling, limit, rng)
@@ -80,6 +84,15 @@ def _bound_text(bound: tuple[str, ...] | Mapping[str, object], rng: random.Rando
     if isinstance(bound, tuple):
         return rng.choice(bound)
     return msgspec.json.encode(draw(bound, rng)).decode()
+
+
+def _calling(calls: tuple[ToolCall, ...], limit: int) -> Answer:
+    """Calls that do not fit are no calls but words broken off, as they are to vLLM's parsers."""
+    tokens = sum(call.tokens for call in calls)
+    if tokens > limit:
+        raw = "".join(f'<tool_call>{{"name": "{c.name}", {c.arguments}' for c in calls)
+        return Answer(piece(raw, 0, limit), max(1, min(limit, count_tokens(raw))), "length")
+    return Answer("", tokens, "tool_calls", calls)
 
 
 def _cut(text: str, limit: int) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 from aiohttp import web
@@ -12,7 +13,8 @@ from scepsy.engines.emulated.refusal import Refusal
 from scepsy.engines.emulated.sampling import SamplingBody, sampling_of
 from scepsy.engines.emulated.served import Choice, Increment, ServedLlm
 from scepsy.engines.emulated.streaming import stream_choices
-from scepsy.engines.emulated.text import Prompt, text_prompt
+from scepsy.engines.emulated.text import Prompt, count_tokens, text_prompt
+from scepsy.engines.emulated.tools import ToolBody, ToolCall, ToolChoice, new_call_id, tools_of
 from scepsy.engines.emulated.wire import new_id, read_json, reply
 
 
@@ -29,8 +31,9 @@ class Message(msgspec.Struct):
 
 class ChatBody(SamplingBody, kw_only=True):
     messages: list[Message]
-    tools: list[dict[str, object]] | None = None
-    tool_choice: str | dict[str, object] | None = None
+    tools: list[ToolBody] | None = None
+    tool_choice: ToolChoice = None
+    parallel_tool_calls: bool | None = None
 
 
 _decoder = msgspec.json.Decoder(ChatBody)
@@ -40,10 +43,14 @@ async def chat(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     body = read_json(await request.read(), _decoder)
     llm.check_name(body.model)
     llm.check_kind("generate")
-    if body.tools and body.tool_choice != "none":
-        raise Refusal("tool calls are not emulated; set tool_choice to none", param="tool_choice")
-    prompt = chat_prompt(body.messages)
-    choices = llm.choices([prompt], sampling_of(body), body.n or 1)
+    tools = tools_of(
+        body.tools,
+        body.tool_choice,
+        parallel=body.parallel_tool_calls,
+        rounds=sum(message.role == "tool" for message in body.messages),
+    )
+    prompt = chat_prompt(body.messages, body.tools)
+    choices = llm.choices([prompt], sampling_of(body, tools=tools), body.n or 1)
     head: dict[str, object] = {
         "id": new_id("chatcmpl", request),
         "object": "chat.completion",
@@ -58,12 +65,15 @@ async def chat(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     return reply({**head, "choices": [_whole(one) for one in choices], "usage": usage.wire()})
 
 
-def chat_prompt(messages: list[Message]) -> Prompt:
-    """What the chat template makes of the messages. Equal beginnings give equal prefixes."""
+def chat_prompt(messages: Sequence[Message], tools: Sequence[ToolBody] | None = None) -> Prompt:
+    """What the chat template makes of the tools and messages. Equal beginnings give equal
+    prefixes.
+    """
     if not messages:
         raise Refusal("messages must not be empty", param="messages")
+    head = f"<|tools|>\n{msgspec.json.encode(tools).decode()}\n" if tools else ""
     turns = [f"<|{m.role}|>\n{_content(m)}\n" for m in messages]
-    return text_prompt("".join(turns) + "<|assistant|>\n")
+    return text_prompt(head + "".join(turns) + "<|assistant|>\n")
 
 
 def _content(message: Message) -> str:
@@ -76,26 +86,50 @@ def _content(message: Message) -> str:
 
 
 def _whole(choice: Choice) -> dict[str, object]:
+    answer = choice.answer
+    message: dict[str, object] = {"role": "assistant", "content": answer.text}
+    if answer.calls:
+        calls = [_call(call, new_call_id(), call.arguments) for call in answer.calls]
+        message = {"role": "assistant", "content": None, "tool_calls": calls}
     return {
         "index": choice.index,
-        "message": {"role": "assistant", "content": choice.answer.text},
+        "message": message,
         "logprobs": None,
-        "finish_reason": choice.answer.finish_reason,
+        "finish_reason": answer.finish_reason,
     }
+
+
+def _call(call: ToolCall, id_: str, arguments: str) -> dict[str, object]:
+    return {"id": id_, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def _deltas(new: Increment) -> list[dict[str, object]]:
     answer = new.choice.answer
-    deltas = [
-        (
-            {"content": piece(answer.text, token, token + 1)},
-            answer.finish_reason if token + 1 == answer.tokens else None,
-        )
-        for token in range(new.start, new.stop)
-    ]
+    pieces = _call_pieces(answer.calls) if answer.calls else None
+    deltas: list[tuple[dict[str, object], str | None]] = []
+    for token in range(new.start, new.stop):
+        reason = answer.finish_reason if token + 1 == answer.tokens else None
+        if pieces is None:
+            deltas.append(({"content": piece(answer.text, token, token + 1)}, reason))
+        elif pieces[token] is not None or reason is not None:
+            said = pieces[token]
+            deltas.append(({} if said is None else {"tool_calls": [said]}, reason))
     if new.start == 0:
-        deltas.insert(0, ({"role": "assistant", "content": ""}, None))
+        deltas.insert(0, ({"role": "assistant", "content": "" if pieces is None else None}, None))
     return [
         {"index": new.choice.index, "delta": delta, "logprobs": None, "finish_reason": reason}
         for delta, reason in deltas
     ]
+
+
+def _call_pieces(calls: Sequence[ToolCall]) -> list[dict[str, object] | None]:
+    """What each token adds: a call's name at its first, its arguments at its last ones."""
+    pieces: list[dict[str, object] | None] = []
+    for index, call in enumerate(calls):
+        arguments: list[dict[str, object] | None] = [
+            {"index": index, "function": {"arguments": piece(call.arguments, token, token + 1)}}
+            for token in range(count_tokens(call.arguments))
+        ]
+        rest = call.tokens - len(arguments) - 1
+        pieces += [{"index": index, **_call(call, new_call_id(), "")}, *[None] * rest, *arguments]
+    return pieces

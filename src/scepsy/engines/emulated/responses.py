@@ -1,14 +1,15 @@
-"""POST /v1/responses, the part of it that text in and text out needs."""
+"""POST /v1/responses, the part of it that text and tools need."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 from aiohttp import web
 
-from scepsy.engines.emulated.author import piece
-from scepsy.engines.emulated.chat import Message, chat_prompt
+from scepsy.engines.emulated.chat import chat_prompt
+from scepsy.engines.emulated.items import Fields, output_items, token_events
 from scepsy.engines.emulated.sampling import (
     JsonSchema,
     ResponseFormat,
@@ -17,6 +18,8 @@ from scepsy.engines.emulated.sampling import (
     sampling_of,
 )
 from scepsy.engines.emulated.served import Choice, ServedLlm, Usage, usage_of
+from scepsy.engines.emulated.tools import ToolBody, ToolChoice, tools_of
+from scepsy.engines.emulated.turns import Item, turns_of
 from scepsy.engines.emulated.wire import event, new_id, open_stream, read_json, reply
 
 
@@ -30,7 +33,7 @@ class TextOptions(msgspec.Struct):
 
 
 class ResponsesBody(msgspec.Struct, kw_only=True):
-    input: str | list[Message]
+    input: str | list[Item]
     model: str | None = None
     instructions: str | None = None
     max_output_tokens: int | None = None
@@ -40,6 +43,9 @@ class ResponsesBody(msgspec.Struct, kw_only=True):
     stream: bool | None = None
     text: TextOptions | None = None
     structured_outputs: StructuredOutputs | None = None
+    tools: list[ToolBody] | None = None
+    tool_choice: ToolChoice = None
+    parallel_tool_calls: bool | None = None
 
 
 _decoder = msgspec.json.Decoder(ResponsesBody)
@@ -49,24 +55,30 @@ async def responses(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     body = read_json(await request.read(), _decoder)
     llm.check_name(body.model)
     llm.check_kind("generate")
-    turns = [Message("user", body.input)] if isinstance(body.input, str) else body.input
-    if body.instructions:
-        turns = [Message("system", body.instructions), *turns]
-    [choice] = llm.choices([chat_prompt(turns)], sampling_of(_sampling_body(body)), 1)
+    turns = turns_of(body.input, body.instructions)
+    tools = tools_of(
+        body.tools,
+        body.tool_choice,
+        parallel=body.parallel_tool_calls,
+        rounds=sum(turn.role == "tool" for turn in turns),
+    )
+    sampling = sampling_of(_sampling_body(body), tools=tools)
+    [choice] = llm.choices([chat_prompt(turns, body.tools)], sampling, 1)
     head: dict[str, object] = {
         "id": new_id("resp", request),
         "object": "response",
         "created_at": int(time.time()),
         "model": llm.spec.name,
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
+        "parallel_tool_calls": body.parallel_tool_calls is not False,
+        "tool_choice": body.tool_choice or "auto",
+        "tools": body.tools or [],
         "instructions": body.instructions,
         "max_output_tokens": body.max_output_tokens,
     }
     if body.stream:
         return await _stream(request, llm, choice, head)
-    return reply({**head, **_end(choice, await llm.finish([choice]), new_id("msg", request))})
+    items = output_items(choice.answer, new_id("msg", request))
+    return reply({**head, **_end(choice, await llm.finish([choice]), items)})
 
 
 def _sampling_body(body: ResponsesBody) -> SamplingBody:
@@ -81,13 +93,13 @@ def _sampling_body(body: ResponsesBody) -> SamplingBody:
     )
 
 
-def _end(choice: Choice, usage: Usage, item_id: str) -> dict[str, object]:
+def _end(choice: Choice, usage: Usage, items: list[Fields]) -> Fields:
     """How a finished response differs from one just begun."""
     cut = choice.answer.finish_reason == "length"
     return {
         "status": "incomplete" if cut else "completed",
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
-        "output": [_item(item_id, choice.answer.text)],
+        "output": items,
         "usage": {
             "input_tokens": usage.prompt_tokens,
             "input_tokens_details": {"cached_tokens": usage.cached_tokens},
@@ -98,49 +110,29 @@ def _end(choice: Choice, usage: Usage, item_id: str) -> dict[str, object]:
     }
 
 
-def _item(item_id: str, text: str | None) -> dict[str, object]:
-    return {
-        "id": item_id,
-        "type": "message",
-        "role": "assistant",
-        "status": "in_progress" if text is None else "completed",
-        "content": [] if text is None else [_content(text)],
-    }
-
-
-def _content(text: str) -> dict[str, object]:
-    return {"type": "output_text", "text": text, "annotations": []}
-
-
 async def _stream(
-    request: web.Request, llm: ServedLlm, choice: Choice, head: dict[str, object]
+    request: web.Request, llm: ServedLlm, choice: Choice, head: Fields
 ) -> web.StreamResponse:
     response = await open_stream(request)
-    item_id, text = new_id("msg", request), choice.answer.text
-    where = {"item_id": item_id, "output_index": 0, "content_index": 0}
+    items = output_items(choice.answer, new_id("msg", request))
     sent = 0
 
-    async def send(kind: str, body: dict[str, object]) -> None:
+    async def send(events: Iterable[Fields]) -> None:
         nonlocal sent
-        await response.write(event({"type": kind, "sequence_number": sent, **body}, name=kind))
-        sent += 1
+        for one in events:
+            kind = str(one["type"])
+            await response.write(event({**one, "sequence_number": sent}, name=kind))
+            sent += 1
 
-    begun: dict[str, object] = {**head, "status": "in_progress", "output": [], "usage": None}
-    await send("response.created", {"response": begun})
-    await send("response.in_progress", {"response": begun})
-    start: dict[str, object] = {"output_index": 0, "item": _item(item_id, None)}
-    await send("response.output_item.added", start)
-    await send("response.content_part.added", {**where, "part": _content("")})
+    begun: Fields = {**head, "status": "in_progress", "output": [], "usage": None}
+    for kind in ("response.created", "response.in_progress"):
+        await send([{"type": kind, "response": begun}])
+    tokens = token_events(choice.answer, items)
     cached = 0
     async for new in llm.increments([choice]):
         cached = new.cached_tokens or 0
-        delta = piece(text, new.start, new.stop)
-        await send("response.output_text.delta", {**where, "delta": delta, "logprobs": []})
-    await send("response.output_text.done", {**where, "text": text, "logprobs": []})
-    await send("response.content_part.done", {**where, "part": _content(text)})
-    done: dict[str, object] = {"output_index": 0, "item": _item(item_id, text)}
-    await send("response.output_item.done", done)
-    end = {**head, **_end(choice, usage_of([choice], [cached]), item_id)}
+        await send(one for token in tokens[new.start : new.stop] for one in token)
+    end = {**head, **_end(choice, usage_of([choice], [cached]), items)}
     kind = "response.incomplete" if end["status"] == "incomplete" else "response.completed"
-    await send(kind, {"response": end})
+    await send([{"type": kind, "response": end}])
     return response

@@ -8,6 +8,7 @@ import msgspec
 
 from scepsy.engines.emulated.refusal import Refusal
 from scepsy.engines.emulated.schema import BadSchema, Schema, check_schema
+from scepsy.engines.emulated.tools import Tools
 
 
 class JsonSchema(msgspec.Struct):
@@ -56,8 +57,10 @@ class SamplingBody(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What decides an answer besides the prompt. `bound` is a list of strings to choose from or a
-    JSON Schema; `digest` is over all of it, so that other parameters give other answers.
+    """What decides an answer besides the prompt, which has the tools' schemas, too.
+
+    `bound` is a list of strings to choose from or a JSON Schema; `digest` is over all of it, so
+    that other parameters give other answers.
     """
 
     max_tokens: int | None
@@ -65,22 +68,29 @@ class Sampling:
     ignore_eos: bool = False
     stop: tuple[str, ...] = ()
     bound: tuple[str, ...] | Schema | None = None
+    tools: Tools | None = None
     digest: bytes = b""
 
 
-def sampling_of(body: SamplingBody, *, default_max_tokens: int | None = None) -> Sampling:
+def sampling_of(
+    body: SamplingBody, *, default_max_tokens: int | None = None, tools: Tools | None = None
+) -> Sampling:
     """Raises Refusal for values that vLLM refuses."""
     _check(body)
     max_tokens = body.max_completion_tokens or body.max_tokens
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     bound = _bound(body)
-    varied = (body.temperature, body.top_p, body.seed, max_tokens, body.min_tokens, stop, bound)
+    forced = tools is not None and (tools.forced, tools.parallel)
+    varied = (
+        body.temperature, body.top_p, body.seed, max_tokens, body.min_tokens, stop, bound, forced
+    )  # fmt: skip
     return Sampling(
         max_tokens=default_max_tokens if max_tokens is None else max_tokens,
         min_tokens=body.min_tokens,
         ignore_eos=body.ignore_eos,
         stop=tuple(text for text in stop if text),
         bound=bound,
+        tools=tools,
         digest=msgspec.json.encode(varied),
     )
 
