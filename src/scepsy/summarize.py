@@ -15,7 +15,9 @@ from scepsy.errors import BadInput
 def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
     """One Demand per workflow, by name.
 
-    Failed runs and failed calls are left out: they say nothing of the work.
+    Failed runs and failed calls are left out: they say nothing of the work. Imported runs that have
+    calls of unknown duration count in n and tokens; times are those of the other runs, or 0 where
+    there are none.
 
     Raises:
         BadInput: a workflow has no successful run with a successful call.
@@ -69,8 +71,12 @@ def _demand(workflow: str, traces: Sequence[Trace]) -> Demand:
             "trace some that do"
         )
     names = sorted({call.llm for _, calls in runs for call in calls})
-    llms = tuple(_llm_demand(name, [calls for _, calls in runs]) for name in names)
-    latency = spread([trace.latency for trace, _ in runs])
+    timed = [run for run in runs if all(call.timed for call in run[1])] or runs
+    llms = tuple(
+        _llm_demand(name, [calls for _, calls in runs], [calls for _, calls in timed])
+        for name in names
+    )
+    latency = spread([trace.latency for trace, _ in timed])
     return Demand(
         workflow=workflow,
         runs=len(runs),
@@ -80,28 +86,33 @@ def _demand(workflow: str, traces: Sequence[Trace]) -> Demand:
     )
 
 
-def _llm_demand(llm: str, runs: Sequence[Sequence[Call]]) -> LlmDemand:
+def _llm_demand(
+    llm: str, runs: Sequence[Sequence[Call]], timed: Sequence[Sequence[Call]]
+) -> LlmDemand:
     """The paper's n and p (arXiv 2604.15186, section on aggregation).
 
     p averages the runs' parallelism weighted by the time each spends in the LLM, so that n *
     duration / p is exactly the mean busy time that was traced: the pipeline's stage reproduces its
     own traces.
     """
-    per_run = [[call for call in calls if call.llm == llm] for calls in runs]
-    calls = [call for chosen in per_run for call in chosen]
-    worked = sum(call.duration for call in calls)
-    busy = sum(union_length((call.start, call.end) for call in chosen) for chosen in per_run)
+    calls = [call for run in runs for call in run if call.llm == llm]
+    per_run = [[call for call in run if call.llm == llm] for run in timed]
+    count = sum(map(len, per_run))
+    worked = sum(call.duration for chosen in per_run for call in chosen)
+    covered = sum(union_length((call.start, call.end) for call in chosen) for chosen in per_run)
     shares = [
         sum(call.duration for call in chosen) / whole
-        for chosen, every in zip(per_run, runs, strict=True)
+        for chosen, every in zip(per_run, timed, strict=True)
         if (whole := sum(call.duration for call in every)) > 0
     ]
+    parallelism = worked / covered if covered > 0 else 1.0
+    duration = worked / count if count else 0.0
     return LlmDemand(
         llm=llm,
         calls=len(calls) / len(runs),
-        parallelism=worked / busy if busy > 0 else 1.0,
-        busy=busy / len(runs),
-        duration=worked / len(calls),
+        parallelism=parallelism,
+        busy=len(calls) / len(runs) * duration / parallelism,
+        duration=duration,
         time_share=spread(shares or [0.0]),
         prompt_tokens=_known_mean(calls, lambda call: call.prompt_tokens),
         cached_tokens=_known_mean(calls, lambda call: call.cached_tokens),

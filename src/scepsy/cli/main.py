@@ -16,6 +16,8 @@ COMMANDS = {
     "demo": "the whole job on this machine, on emulated engines",
     "trace": "run a program and record its LLM calls",
     "traces": "what a trace directory holds",
+    "import": "make a trace directory of other tools' traces",
+    "export": "write traces as OTLP, or to be drawn by Perfetto",
     "profile": "measure the LLMs' engines by replaying traced calls",
     "plan": "decide GPU share, TP, replicas and place of every LLM",
     "deploy": "start the engines of a plan, and a gateway to them",
@@ -24,6 +26,7 @@ COMMANDS = {
     "drive": "load workflows open-loop and measure them",
     "gateway": "record and route LLM calls",
 }
+_MODULES = {"import": "import_"}  # a word of the language
 INTERRUPTED = 130
 
 
@@ -36,7 +39,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"scepsy.cli.{cmd_name}").command
+        module = _MODULES.get(cmd_name, cmd_name)
+        return importlib.import_module(f"scepsy.cli.{module}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -14,6 +14,7 @@ from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.demand import Demand
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
+from scepsy.stability import Stability, stability
 from scepsy.store import read_traces
 from scepsy.summarize import summarize
 
@@ -37,15 +38,25 @@ def command(directory: Path, workflow: str | None, run_name: str | None, as_json
         )
     demands, without = summaries(found.traces)
     warnings = [*found.warnings, *without]
+    steady = stability(found.traces)
     drawn = _medians(found.traces) if run_name is None else [_named(found.traces, run_name)]
     if as_json:
-        emit_json({"warnings": warnings, "counts": counts(found.traces), "demands": demands})
+        emit_json(
+            {
+                "warnings": warnings,
+                "counts": counts(found.traces),
+                "demands": demands,
+                "stability": steady,
+            }
+        )
         return
     screen = console()
     for warning in warnings:
         screen.print(f"warning: {warning}", style="yellow")
     _print_counts(counts(found.traces), screen)
     print_demands(demands, screen)
+    for one in steady:
+        _print_stability(one, screen)
     for trace in drawn:
         _waterfall(trace, screen)
 
@@ -104,10 +115,10 @@ def print_demands(demands: Sequence[Demand], screen: Console) -> None:
             (
                 llm.llm,
                 f"{llm.calls:.1f}",
-                f"{llm.parallelism:.2f}",
-                seconds(llm.duration),
-                f"{llm.time_share.mean:.1%}",
-                f"{llm.time_share.cv:.2f}",
+                f"{llm.parallelism:.2f}" if llm.duration else "unknown",
+                seconds(llm.duration) if llm.duration else "unknown",
+                f"{llm.time_share.mean:.1%}" if llm.duration else "unknown",
+                f"{llm.time_share.cv:.2f}" if llm.duration else "unknown",
                 _count(llm.prompt_tokens),
                 _count(llm.cached_tokens),
                 _count(llm.output_tokens),
@@ -120,6 +131,33 @@ def print_demands(demands: Sequence[Demand], screen: Console) -> None:
         )
         columns = ("LLM", "n", "p", "call", "time share", "its CV", "prompt", "cached", "output")
         screen.print(table(title, columns, rows))
+
+
+def _print_stability(found: Stability, screen: Console) -> None:
+    """The distribution of each LLM's share over runs, and what to think of it."""
+    if found.latency is not None and found.llm_time is not None and len(found.shares) > 1:
+        rows = [
+            (
+                one.llm,
+                f"{one.share.mean:.1%}",
+                "-" if one.interval is None else f"{one.interval:.1%}",
+                f"{one.share.p10:.1%}",
+                f"{one.share.p50:.1%}",
+                f"{one.share.p90:.1%}",
+                f"{one.share.cv:.2f}",
+                "-" if one.drift is None else f"{one.drift:+.2f}",
+                "-" if one.more_runs is None else one.more_runs,
+            )
+            for one in found.shares
+        ]
+        title = (
+            f"{found.workflow}: shares of LLM time over {found.runs} runs; CV of a run's LLM time "
+            f"{found.llm_time.cv:.2f}, of its latency {found.latency.cv:.2f}"
+        )
+        columns = ("LLM", "mean", "+-", "p10", "p50", "p90", "CV", "drift", "runs to add")
+        screen.print(table(title, columns, rows))
+    for warning in found.warnings:
+        screen.print(f"  {found.workflow}: {warning}", style="yellow")
 
 
 def _count(value: float | None) -> str:

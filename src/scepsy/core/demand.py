@@ -23,7 +23,8 @@ class LlmDemand(Record, frozen=True, kw_only=True):
         parallelism: p, (sum of call durations) / (union of call intervals), averaged over the runs
             with the time that each spends in the LLM as its weight.
         busy: mean seconds per run in which at least one call of this LLM was open.
-        duration: mean seconds of a call while tracing.
+        duration: mean seconds of a call while tracing; 0 where no call tells it, and then neither
+            `parallelism`, `busy` nor `time_share` is known.
         time_share: this LLM's part of a run's total LLM time.
         prompt_tokens, cached_tokens, output_tokens: means per call; None where no call told.
     """

@@ -18,6 +18,7 @@ Layer = Literal[
     "echo",
     "quote",
     "time",
+    "import",
     "none",
 ]
 
@@ -25,17 +26,20 @@ Layer = Literal[
 class Call(Record, frozen=True, kw_only=True):
     """One LLM invocation as the gateway saw it.
 
-    Times are Unix seconds; None is unknown, never guessed.
+    Times are Unix seconds (imported ones may count from the run's beginning); None is unknown,
+    never guessed.
 
     Attributes:
         call: identifier of this call.
         run, workflow: the run it belongs to, and the workflow of that run.
-        layer: what tied it to the run, with `confidence` between 0 and 1.
+        layer: what tied it to the run, with `confidence` between 0 and 1; "import": a foreign
+            trace said so.
         llm: the name that was asked for.
         endpoint: which kind of request.
         start: arrival at the gateway. `dispatched`: sent to an engine. `first_token`: first byte of
             the answer.
-        end: last byte of the answer, or when it failed.
+        end: last byte of the answer, or when it failed; equal to `start` where an imported call
+            tells no duration.
         status: HTTP status given to the caller; 499 when the caller went away.
         error: what went wrong, None when nothing did.
         stream: whether the caller asked for a stream.
@@ -80,6 +84,11 @@ class Call(Record, frozen=True, kw_only=True):
     @property
     def duration(self) -> float:
         return self.end - self.start
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is known how long it took."""
+        return self.end > self.start
 
     @property
     def ok(self) -> bool:

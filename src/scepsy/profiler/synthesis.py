@@ -19,6 +19,8 @@ PATHS = {
     "rerank": "/v1/rerank",
     "score": "/v1/score",
 }
+TOKEN_CHARS = 4
+"""Characters per token of the words below, near enough: each is a token of common vocabularies."""
 _WORDS = """
 the of and to in is that for it as was with be by on not he this are or his from at which but
 have an had they you were their one all we can her has there been if more when will would who so
@@ -69,11 +71,14 @@ def _pieces(text: str, items: int) -> list[str]:
 
 
 def _prompt(call: Call, pass_number: int, templates: frozenset[str]) -> str:
-    blocks = [
-        _block(block if block in templates else f"{block}/{pass_number}")
-        for block in call.prompt_blocks
-    ]
-    return "".join(blocks)[: max(1, call.prompt_chars)] or "a"
+    keys, length = call.prompt_blocks, call.prompt_chars
+    if not keys and call.prompt_tokens is not None:
+        # An imported call tells how long its prompt was, not what it shared with others.
+        length = TOKEN_CHARS * call.prompt_tokens
+        whole = f"{call.workflow}/{call.run}/{call.call}"
+        keys = tuple(f"{whole}/{start}" for start in range(0, length, BLOCK_CHARS))
+    blocks = [_block(key if key in templates else f"{key}/{pass_number}") for key in keys]
+    return "".join(blocks)[: max(1, length)] or "a"
 
 
 @lru_cache(maxsize=65536)

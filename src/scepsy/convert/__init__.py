@@ -1,0 +1,21 @@
+"""Foreign traces to ours and back. Pure: records in, records out; `store.foreign` reads files."""
+
+from __future__ import annotations
+
+from scepsy.convert.assembly import Imported, assemble
+from scepsy.convert.formats import FORMATS, detect
+from scepsy.convert.otlp_export import otlp_documents
+from scepsy.convert.part import Part
+from scepsy.convert.perfetto import perfetto_events
+from scepsy.convert.span import Span
+
+__all__ = [
+    "FORMATS",
+    "Imported",
+    "Part",
+    "Span",
+    "assemble",
+    "detect",
+    "otlp_documents",
+    "perfetto_events",
+]

@@ -1,0 +1,101 @@
+"""Request traces of NVIDIA Dynamo: `DYN_REQUEST_TRACE=1`, one record a line, often gzipped.
+
+Schema `dynamo.request.trace.v1` (its forerunner `dynamo.agent.trace.v1`), by
+docs.nvidia.com/dynamo, reference "request traces": `request_end` records with `agent_context` and
+`request`, tool records beside them; file sinks wrap each as `{"timestamp", "event"}`. A sub-agent
+has a session of its own with a `parent_session_id`; its calls belong to the run of its oldest
+ancestor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from scepsy.convert.part import Part, known
+from scepsy.convert.span import Asked, Span
+
+_SCHEMAS = ("dynamo.request.trace.v1", "dynamo.agent.trace.v1")
+
+
+def recognises(part: Part) -> bool:
+    event = part.fields.get("event")
+    told = part.part("event") if isinstance(event, dict) else part
+    return told.fields.get("schema") in _SCHEMAS
+
+
+def spans(parts: Iterable[Part]) -> Iterator[Span]:
+    found: list[Span] = []
+    parents: dict[str, str] = {}
+    for part in parts:
+        event = part.part("event") if part.has("event") else part
+        context = event.part("agent_context")
+        session, parent = context.text("session_id"), context.text("parent_session_id")
+        if session is not None and parent is not None:
+            parents[session] = parent
+        kind = event.text("event_type")
+        if kind == "request_end":
+            found.append(_request(event, session, context))
+        elif kind in ("tool_end", "tool_error") and session is not None:
+            found += _tool(event, session)
+    for span in found:
+        yield replace(span, trace=_oldest(span.trace, parents))
+
+
+def _oldest(session: str, parents: dict[str, str]) -> str:
+    passed = {session}
+    while session in parents and parents[session] not in passed:
+        session = parents[session]
+        passed.add(session)
+    return session
+
+
+def _request(event: Part, session: str | None, context: Part) -> Span:
+    request = event.part("request")
+    name = request.text("request_id")
+    if name is None:
+        raise request.missing("request_id")
+    wait = request.number("ttft_ms")
+    start, end = _times(event, request)
+    return Span(
+        id=name,
+        trace=session or name,
+        start=start,
+        end=end,
+        where=f"{event.file}{event.where}",
+        asked=Asked(
+            llm=request.text("model"),
+            prompt_tokens=known(
+                request.count("input_tokens"), request.part("replay").count("input_length")
+            ),
+            cached_tokens=request.count("cached_tokens"),
+            output_tokens=request.count("output_tokens"),
+            first_token=None if wait is None or start == end else start + wait / 1000,
+        ),
+        workflow=context.text("session_type_id", "workflow_type_id"),
+    )
+
+
+def _times(event: Part, request: Part) -> tuple[float, float]:
+    """Start and end; alike where no duration is told."""
+    begun, took = request.moment("request_received_ms"), request.number("total_time_ms")
+    ended = event.moment("event_time_unix_ms")
+    if begun is not None and took is not None:
+        return begun, begun + took / 1000
+    if ended is None:
+        if begun is None:
+            raise event.missing("event_time_unix_ms")
+        return begun, begun
+    if begun is None:
+        begun = ended if took is None else ended - took / 1000
+    return min(begun, ended), ended
+
+
+def _tool(event: Part, session: str) -> Iterator[Span]:
+    tool = event.part("tool")
+    name = tool.text("tool_call_id")
+    start, end = tool.moment("started_at_unix_ms"), tool.moment("ended_at_unix_ms")
+    if name is not None and start is not None and end is not None:
+        where = f"{event.file}{event.where}"
+        # That a tool failed is part of an agent's work, and no failure of its run.
+        yield Span(id=f"tool:{name}", trace=session, start=start, end=end, where=where, parent=name)

@@ -1,0 +1,40 @@
+"""Mooncake traces: arrivals and lengths of single requests, or of sessions of them.
+
+`{"timestamp": ms, "input_length", "output_length", "hash_ids"}` a line (github
+kvcache-ai/Mooncake, FAST25-release); `session_id` is an addition of Dynamo's replay. Neither LLM
+nor durations are told: what waits for what in a session is known, how long it took is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scepsy.convert.part import Part
+from scepsy.convert.span import Asked, Span
+
+
+def recognises(part: Part) -> bool:
+    return part.has("input_length", "output_length") and not part.has("schema")
+
+
+def spans(parts: Iterable[Part]) -> Iterator[Span]:
+    arrived: dict[str, float] = {}
+    for number, row in enumerate(parts):
+        name = row.text("request_id") or str(number)
+        session = row.text("session_id") or name
+        told = row.moment("timestamp")
+        later = (row.number("delay", "delay_ms") or 0.0) / 1000
+        at = arrived.get(session, 0.0) + later if told is None else told
+        arrived[session] = at
+        yield Span(
+            id=name,
+            trace=session,
+            start=at,
+            end=at,
+            where=f"{row.file}{row.where}",
+            asked=Asked(
+                llm=None,
+                prompt_tokens=row.count("input_length"),
+                output_tokens=row.count("output_length"),
+            ),
+        )

@@ -1,0 +1,68 @@
+"""Spans as Arize Phoenix exports them, with OpenInference attributes.
+
+The REST API and its clients give `{"data": [...]}` with `context.trace_id`, `parent_id`,
+`start_time`, `attributes` (github Arize-ai/phoenix, schemas/openapi.json, Span); a dataframe of
+spans has the same as columns `context.trace_id`, `attributes.llm.model_name`, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from scepsy.convert.attributes import asked_of, workflow_of
+from scepsy.convert.part import Part
+from scepsy.convert.span import Asked, Span
+
+_FIRST_TOKEN = "First Token Stream Event"
+
+
+def recognises(part: Part) -> bool:
+    if part.has("data"):
+        return any(recognises(one) for one in part.parts("data"))
+    flat = part.flat()
+    return flat.has("context.trace_id", "context.span_id")
+
+
+def spans(parts: Iterable[Part]) -> Iterator[Span]:
+    for part in parts:
+        for one in part.parts("data") if part.has("data") else (part,):
+            yield _span(one)
+
+
+def _span(told: Part) -> Span:
+    flat = told.flat()
+    trace, name = flat.text("context.trace_id"), flat.text("context.span_id")
+    start = flat.moment("start_time")
+    if trace is None or name is None or start is None:
+        raise told.missing("context.trace_id, context.span_id or start_time")
+    head = "attributes."
+    found = {key.removeprefix(head): value for key, value in flat.fields.items()}
+    # The kind is a column of its own, and not always an attribute too.
+    found.setdefault("openinference.span.kind", flat.text("span_kind"))
+    attributes = Part(told.file, f"{told.path}.attributes", found)
+    asked = asked_of(attributes, start)
+    parent = flat.text("parent_id")
+    failed = (flat.text("status_code") or "").upper() == "ERROR"
+    return Span(
+        id=name,
+        trace=trace,
+        parent=parent,
+        start=start,
+        end=flat.moment("end_time"),
+        where=f"{told.file}{told.where}",
+        asked=asked if asked is None else _streamed(asked, told),
+        workflow=workflow_of(attributes),
+        workflow_guess=flat.text("name") if parent is None and asked is None else None,
+        error=(flat.text("status_message") or "failed") if failed else None,
+    )
+
+
+def _streamed(asked: Asked, told: Part) -> Asked:
+    """The instrumentors mark the first token of a stream by an event."""
+    if not isinstance(told.fields.get("events"), list):
+        return asked
+    for event in told.parts("events"):
+        if event.text("name") == _FIRST_TOKEN:
+            return replace(asked, stream=True, first_token=event.moment("timestamp"))
+    return asked

@@ -1,0 +1,56 @@
+"""What every foreign format is first turned into: spans, some of which are LLM calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scepsy.core.trace import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of an LLM, and what it cost. None is unknown.
+
+    `first_token` is in Unix seconds, or None.
+    """
+
+    llm: str | None
+    endpoint: Endpoint = "chat"
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    max_tokens: int | None = None
+    stream: bool = False
+    items: int = 1
+    first_token: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One operation of a run.
+
+    Attributes:
+        id, parent: unique within `trace`; the parent may be outside of the file, or None.
+        trace: what ties the spans of one run together. run: its name, where it has another.
+        start, end: Unix seconds, or seconds since the run's beginning where no more is told.
+            `end` is None where it never ended, and `start` where the format tells no durations.
+        where: file and place, for messages.
+        asked: None where this is no LLM call.
+        workflow: the name that is told for the run's workflow. A guess, such as the name of a
+            root span, has `workflow_guess` set instead.
+        own: fields of `Call` that only our own export knows.
+    """
+
+    id: str
+    trace: str
+    start: float
+    end: float | None
+    where: str
+    parent: str | None = None
+    run: str | None = None
+    asked: Asked | None = None
+    workflow: str | None = None
+    workflow_guess: str | None = None
+    error: str | None = None
+    own: Mapping[str, object] = field(default_factory=dict[str, object])

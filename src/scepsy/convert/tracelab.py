@@ -1,0 +1,82 @@
+"""TraceLab (github uw-syfi/TraceLab): rounds of coding agents, and sessions to be replayed.
+
+A round (`round_trace*.jsonl`) tells when its inputs came and when its outputs were seen, on the
+agent's side. So a call is taken to begin with its last input and to end with its last output; the
+time in which the agent itself prepared the call is in it. A replay table (`session_id,
+arrival_time, round_idx, prefix_len, ...`, times in ms) tells lengths and waits, no durations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scepsy.convert.part import Part
+from scepsy.convert.span import Asked, Span
+
+_INPUTS = ("user_message", "tool_result")
+_OUTPUTS = ("reasoning", "text", "tool_call")
+
+
+def recognises_rounds(part: Part) -> bool:
+    return part.has("session_id", "round_id", "timing_events", "model")
+
+
+def rounds(parts: Iterable[Part]) -> Iterator[Span]:
+    for told in parts:
+        session, name = told.text("session_id"), told.text("round_id")
+        if session is None or name is None:
+            raise told.missing("session_id or round_id")
+        events = [(one.text("event_type"), one.moment("timestamp")) for one in _events(told)]
+        ins = [at for kind, at in events if kind in _INPUTS and at is not None]
+        outs = [at for kind, at in events if kind in _OUTPUTS and at is not None]
+        if not ins and not outs:
+            raise told.wrong("timing_events", "the times of inputs or outputs")
+        start = max(ins) if ins else min(outs)
+        yield Span(
+            id=name,
+            trace=session,
+            start=start,
+            end=max([start, *outs]) if outs else None,
+            where=f"{told.file}{told.where}",
+            asked=Asked(
+                llm=told.text("model"),
+                prompt_tokens=told.count("input_tokens_total"),
+                cached_tokens=told.count("prefix_tokens"),
+                output_tokens=told.count("output_tokens"),
+                stream=True,
+            ),
+            workflow=told.text("provider"),
+        )
+
+
+def _events(told: Part) -> Iterator[Part]:
+    return told.parts("timing_events")
+
+
+def recognises_sessions(part: Part) -> bool:
+    return part.has("session_id", "round_idx", "prefix_len", "input_len", "tool_wait_after_ms")
+
+
+def sessions(parts: Iterable[Part]) -> Iterator[Span]:
+    waited: dict[str, float] = {}
+    for row in parts:
+        session, index = row.text("session_id"), row.text("round_idx")
+        prefix, new = row.count("prefix_len"), row.count("input_len")
+        if session is None or index is None:
+            raise row.missing("session_id or round_idx")
+        at = (row.number("arrival_time") or 0.0) / 1000 + waited.get(session, 0.0)
+        wait = (row.number("tool_wait_after_ms") or 0.0) / 1000
+        waited[session] = waited.get(session, 0.0) + wait
+        yield Span(
+            id=f"{session}/{index}",
+            trace=session,
+            start=at,
+            end=at,
+            where=f"{row.file}{row.where}",
+            asked=Asked(
+                llm=None,
+                prompt_tokens=None if prefix is None or new is None else prefix + new,
+                cached_tokens=prefix,
+                output_tokens=row.count("output_len"),
+            ),
+        )

@@ -1,0 +1,118 @@
+"""The same small run, told by each tool in its own way, gives the same calls."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from scepsy.convert import FORMATS, Imported, Part, assemble, detect
+from scepsy.store import read_foreign
+
+ASSETS = Path(__file__).parent.parent / "assets" / "foreign"
+SHARED = Path("/work/shared/data")
+BEGIN = 1793527200.0  # 2026-11-01T10:00:00Z
+FILES = {
+    "genai_today.json": "otlp",
+    "genai_old.jsonl": "otlp",
+    "openllmetry.json": "otlp",
+    "openinference.json": "otlp",
+    "phoenix.json": "phoenix",
+    "langfuse.jsonl": "langfuse",
+    "langfuse_trace.json": "langfuse",
+    "langsmith.jsonl": "langsmith",
+    "dynamo.jsonl": "dynamo",
+}
+
+
+def imported(path: Path, llm: str | None = None) -> Imported:
+    parts = list(read_foreign(path))
+    spans = FORMATS[detect(parts[:20])].spans(parts)
+    return assemble(spans, workflow=None, fallback=path.stem, llm=llm)
+
+
+def by_llm(found: Imported) -> dict[str, tuple[float, float, int | None, int | None]]:
+    return {
+        call.llm: (
+            round(call.start - BEGIN, 3),
+            round(call.end - BEGIN, 3),
+            call.prompt_tokens,
+            call.output_tokens,
+        )
+        for call in found.calls
+    }
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_run_in_every_format(name: str) -> None:
+    parts = list(read_foreign(ASSETS / name))
+    assert detect(parts[:20]) == FILES[name]
+    found = imported(ASSETS / name)
+    assert len(found.calls) == 2
+    assert by_llm(found) == {
+        "qwen3-8b": (0.5, 1.5, 120, 30),
+        "llama-70b": (2.0, 4.5, None, None),
+    }
+    assert {call.workflow for call in found.calls} == {"answer"}
+    assert len({call.run for call in found.calls}) == 1
+    assert all(call.ok and call.layer == "import" for call in found.calls)
+    assert "1 of 2 calls tell no output tokens: unknown" in found.notes
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "dynamo.jsonl"])
+def test_a_frameworks_span_of_the_same_call_is_not_counted_but_lends_its_tokens(name: str) -> None:
+    found = imported(ASSETS / name)
+    assert any("contain another one of the same call" in note for note in found.notes)
+    [mark] = found.marks  # and the root says how long the run took
+    assert (mark.start - BEGIN, mark.end - BEGIN, mark.ok) == (0, 5, True)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "genai_old.jsonl"])
+def test_cached_tokens(name: str) -> None:
+    cached = {call.llm: call.cached_tokens for call in imported(ASSETS / name).calls}
+    assert cached == {"qwen3-8b": 64, "llama-70b": None}
+
+
+@pytest.mark.parametrize(
+    "name", ["genai_today.json", "phoenix.json", "langfuse.jsonl", "langsmith.jsonl"]
+)
+def test_first_token_of_a_stream(name: str) -> None:
+    first = {call.llm: call.first_token for call in imported(ASSETS / name).calls}
+    assert first["qwen3-8b"] is None
+    assert first["llama-70b"] == pytest.approx(BEGIN + 2.25)
+
+
+def test_mooncake_sessions_tell_no_llm_and_no_durations() -> None:
+    rows = [
+        {"timestamp": 1000, "input_length": 9, "output_length": 2, "hash_ids": [1], "session_id": s}
+        for s in ("a", "a", "b")
+    ]
+    parts = [Part("f", f":{n}", row) for n, row in enumerate(rows, start=1)]
+    assert detect(parts) == "mooncake"
+    found = assemble(FORMATS["mooncake"].spans(parts), workflow=None, fallback="f", llm="m")
+    assert [(call.llm, call.run, call.timed) for call in found.calls] == [
+        ("m", "a", False),
+        ("m", "a", False),
+        ("m", "b", False),
+    ]
+    assert any("3 of 3 calls tell no duration" in note for note in found.notes)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not on this machine")
+@pytest.mark.parametrize(
+    ("name", "kind", "calls", "runs"),
+    [
+        ("agentic_coding_weka/requests.csv.gz", "weka", 30599, 443),
+        ("tracelab/round_trace.sanitized.example.jsonl", "tracelab", 19, 2),
+        ("tracelab/multi_session_large.csv", "tracelab-replay", 303, 48),
+        ("mooncake/synthetic_trace.jsonl", "mooncake", 3993, 3993),
+    ],
+)
+def test_public_traces_where_they_lie(name: str, kind: str, calls: int, runs: int) -> None:
+    with closing(read_foreign(SHARED / name)) as records:
+        assert detect(list(islice(records, 5))) == kind
+    found = imported(SHARED / name, llm="m")
+    assert (len(found.calls), len({call.run for call in found.calls})) == (calls, runs)
+    assert all(call.end >= call.start and call.prompt_tokens for call in found.calls)
