@@ -20,7 +20,7 @@ from scepsy.core.plan import (
 )
 from scepsy.errors import Unmeetable
 from scepsy.place import place
-from scepsy.search import floor_bytes
+from scepsy.search import floors
 
 
 def even_split(llms: Sequence[LlmSpec], cluster: Cluster, targets: Sequence[Target]) -> Plan:
@@ -87,10 +87,11 @@ def _part(llm: LlmSpec, gpus: int, cluster: Cluster) -> LlmAllocation:
 
 
 def _least_tp(llm: LlmSpec, cluster: Cluster) -> int:
-    tp = 1
-    while floor_bytes(llm, cluster, tp) > cluster.gpu_memory:
-        tp *= 2
-    return tp
+    """Raises Unmeetable where no degree holds it."""
+    for tp, floor in floors(llm, cluster).items():
+        if floor <= 1:
+            return tp
+    raise Unmeetable(f"{llm.name!r} does not fit at any TP degree that is open to it")
 
 
 def _whole(llm: LlmSpec, tp: int, replicas: int) -> LlmAllocation:

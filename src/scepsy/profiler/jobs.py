@@ -12,7 +12,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import size_name
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
-from scepsy.search import floor_bytes
+from scepsy.search import floors
 
 DEFAULT_SHARES = (0.1, 0.3, 0.5, 1.0)
 
@@ -93,18 +93,13 @@ def _sizes(
     llm: LlmSpec, cluster: Cluster, shares: Sequence[float]
 ) -> list[tuple[int, float, float]]:
     """(tp, gpu_share, memory_share) that fit in memory."""
-    found: list[tuple[int, float, float]] = []
-    tp = 1
-    while tp <= min(llm.max_tp, cluster.largest_domain):
-        floor = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
-        if floor <= 1 and tp == 1:
-            found += [
-                (1, share, 1.0 if share >= 1 else max(share, floor))
-                for share in _worthwhile(sorted(shares), floor)
-            ]
-        elif floor <= 1:
-            found.append((tp, 1.0, 1.0))
-        tp *= 2
+    fitting = {tp: floor for tp, floor in floors(llm, cluster).items() if floor <= 1}
+    found = [(tp, 1.0, 1.0) for tp in fitting if tp > 1]
+    if 1 in fitting:
+        found += [
+            (1, share, 1.0 if share >= 1 else max(share, fitting[1]))
+            for share in _worthwhile(sorted(shares), fitting[1])
+        ]
     return found
 
 

@@ -3,7 +3,7 @@
 from scepsy.search.exact import Candidate, Search, search
 from scepsy.search.options import StageCosts
 from scepsy.search.placeable import Choice, Skipped, best_placeable
-from scepsy.search.space import floor_bytes
+from scepsy.search.space import floors
 
 __all__ = [
     "Candidate",
@@ -12,6 +12,6 @@ __all__ = [
     "Skipped",
     "StageCosts",
     "best_placeable",
-    "floor_bytes",
+    "floors",
     "search",
 ]

@@ -83,6 +83,18 @@ def floor_bytes(llm: LlmSpec, cluster: Cluster, tp: int) -> float:
     return (llm.weight_bytes + kv_bytes) / tp + min(overhead, OVERHEAD_SHARE * cluster.gpu_memory)
 
 
+def floors(llm: LlmSpec, cluster: Cluster) -> dict[int, float]:
+    """By TP degree that is open to the LLM (a power of two), rising: the least part of each GPU's
+    memory that a replica needs; one that is above 1 does not fit.
+    """
+    found: dict[int, float] = {}
+    tp = 1
+    while tp <= min(llm.max_tp, cluster.largest_domain):
+        found[tp] = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
+        tp *= 2
+    return found
+
+
 def shapes(llm: LlmSpec, cluster: Cluster, grain: int) -> tuple[tuple[Shape, ...], list[str]]:
     """Shapes whose memory floor fits, and reasons for TP degrees that do not.
 
@@ -91,8 +103,7 @@ def shapes(llm: LlmSpec, cluster: Cluster, grain: int) -> tuple[tuple[Shape, ...
     """
     found: list[Shape] = []
     reasons: list[str] = []
-    for tp in _degrees(llm, cluster):
-        needed = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
+    for tp, needed in floors(llm, cluster).items():
         if needed > 1 + 1e-9:
             reasons.append(f"{llm.name!r} needs {tp * needed:.1f} GPUs of memory at TP{tp}")
             continue
@@ -115,13 +126,6 @@ def room(cluster: Cluster, shape: Shape) -> int:
     if shape.tp == 1:
         return cluster.gpus * (shape.grain // shape.memory)
     return sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
-
-
-def _degrees(llm: LlmSpec, cluster: Cluster) -> Iterator[int]:
-    tp = 1
-    while tp <= min(llm.max_tp, cluster.largest_domain):
-        yield tp
-        tp *= 2
 
 
 def _priced(
