@@ -158,6 +158,7 @@ class LocalBackend:
             gpu_type=plan.cluster.nodes[0].gpu_type,
             gpu_memory=plan.cluster.gpu_memory,
             gpus=tuple(part.gpu for part in replica.slices),
+            board=None if replica.gpu_share >= 1 else str(self._board(journal, replica)),
         )
 
         def launch_on(port: int) -> Launch:
@@ -261,6 +262,10 @@ class LocalBackend:
         if not name or "/" in name or name.startswith("."):
             raise BadInput(f"deployment name {name!r}: use letters, digits and dashes")
         return self.root / name
+
+    def _board(self, journal: Journal, replica: Replica) -> Path:
+        part = replica.slices[0]
+        return self._directory(journal.current.name) / "gpus" / f"{part.node}-{part.gpu}"
 
     def _gateway_path(self, name: str) -> Path:
         return self._directory(name) / "gateway.json"

@@ -74,6 +74,8 @@ class Seat:
         gpu_share, memory_share: part of the compute and of the memory of each of them.
         gpu_type, gpu_memory: which GPUs, and bytes of memory of each.
         gpus: their indices on the node; empty where the engine may take any.
+        board: a file common to the engines on one GPU, where emulated ones tell each other what
+            memory bandwidth they draw; None for an engine that is alone there.
     """
 
     tp: int = 1
@@ -82,6 +84,7 @@ class Seat:
     gpu_type: str
     gpu_memory: float
     gpus: tuple[int, ...] = ()
+    board: str | None = None
 
 
 class Engine(Protocol):

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -14,11 +15,12 @@ from aiohttp import web
 from scepsy.core.llm import LlmSpec
 from scepsy.engines.emulated.app import make_app
 from scepsy.engines.emulated.author import Author
+from scepsy.engines.emulated.board import Board
 from scepsy.engines.emulated.pacer import Pacer
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.procfs import end_with_parent
 from scepsy.errors import BadInput, ScepsyError
-from scepsy.gpus import gpu_constants
+from scepsy.gpus import bandwidth_kept, gpu_constants
 from scepsy.sim.engine import SimulatedEngine
 from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
 from scepsy.sim.timing import StepTimer
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--time-scale", type=float, default=1.0, help="times real speed")
+    parser.add_argument("--board", type=Path, help="a file shared by the engines on its GPU")
     parser.add_argument("--exit-with-parent", type=int, metavar="PID")
     return parser
 
@@ -75,7 +78,12 @@ def _build(options: argparse.Namespace) -> ServedLlm:
         spec=spec,
         context=min(spec.max_context, capacity),
         author=Author(options.seed, spec.name),
-        pacer=Pacer(engine, options.time_scale),
+        pacer=Pacer(
+            engine,
+            options.time_scale,
+            board=None if options.board is None else Board(options.board),
+            bandwidth_kept=bandwidth_kept(options.gpu_share),
+        ),
     )
 
 

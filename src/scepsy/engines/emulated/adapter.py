@@ -56,6 +56,8 @@ class EmulatedEngine:
             "--seed": options.seed,
             "--time-scale": options.time_scale,
         }
+        if seat.board is not None:
+            arguments["--board"] = seat.board
         if options.exit_with_parent:
             arguments["--exit-with-parent"] = os.getpid()
         flags = [text for pair in arguments.items() for text in map(str, pair)]

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from scepsy.sim.batch import Sequence, StepResult
+from scepsy.engines.emulated.board import Board
+from scepsy.sim.batch import Sequence, Step, StepResult
 from scepsy.sim.engine import SimulatedEngine
 
 _EPOLL_TICK = 1e-3
@@ -14,6 +15,10 @@ _EPOLL_TICK = 1e-3
 
 _STREAM_GRAIN = 2e-3
 """Seconds of tokens that a stream may see at once: a wake-up per token would cost too much."""
+
+
+_LOOK = 50e-3
+"""Seconds after which an engine on a shared GPU looks again who else computes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,15 @@ class Pacer:
     Deadlines add up, so that a late wake-up shortens the next sleep and the mean speed holds on a
     busy machine; `lag` is how late the last step was. A new sequence joins at the next boundary
     between steps. While nothing is asked, nothing runs.
+
+    On a shared GPU, `board` tells what the neighbours read, and `bandwidth_kept` is the part of the
+    GPU's bandwidth that our share of it can draw.
     """
 
     engine: SimulatedEngine
     time_scale: float = 1.0
+    board: Board | None = None
+    bandwidth_kept: float = 1.0
     lag: float = 0.0
     _listeners: dict[int, _Listener] = field(default_factory=dict[int, _Listener])
     _streams: int = 0
@@ -86,14 +96,33 @@ class Pacer:
                 await self._news.wait()
                 deadline = max(deadline, loop.time())
             begin, step = deadline, self.engine.schedule()
-            steps = step.steps_by(_STREAM_GRAIN * self.time_scale) if self._streams else step.most
-            deadline = begin + step.duration(steps) / self.time_scale
+            speed, horizon = self._speed(step), self._horizon()
+            steps = step.most if horizon is None else step.steps_by(horizon * speed)
+            deadline = begin + step.duration(steps) / speed
             if steps > 1 and await self._interrupted(deadline):
-                steps = min(steps, step.steps_by((loop.time() - begin) * self.time_scale))
-                deadline = begin + step.duration(steps) / self.time_scale
+                steps = min(steps, step.steps_by((loop.time() - begin) * speed))
+                deadline = begin + step.duration(steps) / speed
             await self._sleep_until(deadline)
             self.lag = max(0.0, loop.time() - deadline)
             self._tell(self.engine.commit(step, steps))
+
+    def _horizon(self) -> float | None:
+        """Seconds that may pass in one jump; None is until something changes."""
+        if self._streams:
+            return _STREAM_GRAIN
+        return None if self.board is None else _LOOK
+
+    def _speed(self, step: Step) -> float:
+        """Engine seconds per second. Where the engines on a GPU want more bandwidth than it has,
+        the memory-bound part of a step takes as much longer (processor sharing).
+        """
+        if self.board is None:
+            return self.time_scale
+        ours = step.memory * self.bandwidth_kept
+        wanted = ours + self.board.others()
+        speed = self.time_scale / (1.0 + step.memory * max(0.0, wanted - 1.0))
+        self.board.post(ours, min(_LOOK, step.duration(step.most) / speed))
+        return speed
 
     def _add(self, tokens: int, output: int, blocks: tuple[int, ...]) -> tuple[int, _Listener]:
         id_, self._next_id = self._next_id, self._next_id + 1
