@@ -1,0 +1,130 @@
+"""Fits DIR/raw.jsonl, prints the error of each fit, and writes docs/gpu/<gpu>-<date>.json.
+
+Errors stand beside those of the constants that Scepsy ships. docs/gpu.md describes the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.gpu.fit_shares import fit_bandwidth, fit_stretch, share_errors
+from benchmarks.gpu.fit_steps import MeasuredStep, fit_constants, step_errors, worst
+from benchmarks.gpu.jobs import CPU
+from benchmarks.gpu.raw import Records, load, pair_rates, share_ratios, whole_gpu_steps
+
+from scepsy.sim.gpus import GPU_TYPES, GpuConstants, bandwidth_kept, compute_stretch, gpu_constants
+from scepsy.sim.timing import STEP_OVERHEAD
+
+TRIAL = GpuConstants(1e11, 2e10, 0.5, 0.5, 0.5, 0.5, 5e-5, 1e9, 1.5, 10)
+"""Round numbers for a CPU, on which only the scripts are tried."""
+
+
+def main() -> None:
+    arguments = _arguments()
+    path: Path = arguments.dir / "raw.jsonl"
+    records = load(path)
+    machine = next(each for each in reversed(records) if each["record"] == "machine")
+    trial = machine["device"] == "cpu"
+    gpu_type = "cpu" if trial else arguments.gpu_type or gpu_type_of(machine["name"])
+    shipped = TRIAL if trial else gpu_constants(gpu_type)
+    found = fit(records, shipped, CPU.scale if trial else 1)
+    name = re.sub(r"[^a-z0-9]+", "-", machine["name"].lower()).strip("-")
+    folder = arguments.dir if trial else Path("docs/gpu")
+    out: Path = arguments.out or folder / f"{name}-{date.today():%Y-%m-%d}.json"
+    document = {
+        "gpu_type": gpu_type,
+        "machine": machine,
+        "raw_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        **found,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"wrote {out}")
+
+
+def fit(records: Records, shipped: GpuConstants, scale: int = 1) -> dict[str, Any]:
+    """The document's part that is fitted. Each part that was not measured is left out."""
+    steps = {engine: whole_gpu_steps(records, engine) for engine in ("vllm", "torch")}
+    found: dict[str, Any] = {
+        "steps": {
+            engine: _fit_steps(engine, measured, shipped)
+            for engine, measured in steps.items()
+            if len(measured) >= 20
+        }
+    }
+    torch = found["steps"].get("torch")
+    overhead = torch["constants"]["layer_overhead"] if torch else shipped.layer_overhead
+    layers = max((step.shape.layers for step in steps["torch"]), default=0)
+    ratios = list(share_ratios(records, (STEP_OVERHEAD + overhead * layers) * (scale == 1), scale))
+    if any(each.share < 1 for each in ratios):
+        a, b = fit_stretch(ratios)
+        kept = fit_bandwidth(ratios)
+        shares, values = np.array(kept).T
+        before = share_errors(ratios, compute_stretch, bandwidth_kept)
+        after = share_errors(
+            ratios, lambda f: a + b / f, lambda f: float(np.interp(f, shares, values))
+        )
+        found["shares"] = {
+            "compute_stretch": {"a": round(a, 4), "b": round(b, 4)},
+            "bandwidth_kept": kept,
+            "error_before": before,
+            "error_after": after,
+        }
+        print(f"shares: stretch {a:.3f} + {b:.3f} / share; bandwidth kept {kept}")
+        for bound, error in before.items():
+            print(f"  {bound}-bound: error {error:.1%} shipped, {after[bound]:.1%} fitted")
+    if pairs := pair_rates(records):
+        found["co_location"] = [asdict(pair) for pair in pairs]
+        for pair in pairs:
+            print(
+                f"{pair.kind} on {pair.share:.2f} beside {pair.neighbour} on"
+                f" {pair.neighbour_share:.2f} keeps {pair.kept:.0%} of its rate alone"
+            )
+    return found
+
+
+def _fit_steps(engine: str, steps: list[MeasuredStep], shipped: GpuConstants) -> dict[str, Any]:
+    """Errors are those of a half that a fit to the other half has not seen; the constants are then
+    fitted to all.
+    """
+    order = np.random.default_rng(0).permutation(len(steps))
+    seen, held = ([steps[i] for i in order[part::2]] for part in (0, 1))
+    tried, constants = fit_constants(seen, shipped), fit_constants(steps, shipped)
+    before, after = step_errors(held, shipped), step_errors(held, tried)
+    print(f"{engine}: {len(steps)} steps, error on the half that was held out")
+    for group, error in before.items():
+        print(f"  {group:8} {error:7.1%} shipped   {after[group]:7.1%} fitted")
+    print(f"  worst: {worst(held, tried)}")
+    print(f"  {constants}")
+    return {"constants": asdict(constants), "error_before": before, "error_after": after}
+
+
+def gpu_type_of(name: str) -> str:
+    """The shortest known type in a marketing name, such as "NVIDIA H100 80GB HBM3"."""
+    for known in GPU_TYPES:
+        if re.search(rf"\b{known}", name.lower()):
+            return known
+    raise SystemExit(
+        f"no peaks are known for {name!r} (known: {', '.join(GPU_TYPES)}): add them to"
+        " scepsy.sim.gpus, or name the nearest type with --gpu-type"
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.fit", description=__doc__)
+    parser.add_argument("dir", type=Path, metavar="DIR")
+    parser.add_argument("--gpu-type", choices=GPU_TYPES, help="whose peaks to take")
+    parser.add_argument("--out", type=Path, help="the file to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
