@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast check bench setup clean
+.PHONY: demo test test-fast check bench setup gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
@@ -31,6 +31,16 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
+
+# The GPU measurements with tiny LLMs on a CPU, to try the scripts. TORCH names the CPU build where pip can find one.
+TORCH ?= torch
+GPUBENCH := out/gpubench
+gpubench-cpu: setup
+	test -x $(GPUBENCH)/venv/bin/python || $(PYTHON) -m venv $(GPUBENCH)/venv
+	$(GPUBENCH)/venv/bin/python -m pip install --quiet --constraint constraints.txt '$(TORCH)' numpy
+	rm -rf $(GPUBENCH)/cpu
+	$(GPUBENCH)/venv/bin/python -m benchmarks.gpu --device cpu --out $(GPUBENCH)/cpu
+	$(BIN)/python -m benchmarks.gpu.fit $(GPUBENCH)/cpu
 
 clean:
 	rm -rf $(VENV) out build .pytest_cache .hypothesis .ruff_cache .import_linter_cache

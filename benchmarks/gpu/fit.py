@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.gpu.fit_pairs import co_location, pair_error
 from benchmarks.gpu.fit_shares import fit_bandwidth, fit_stretch, share_errors
 from benchmarks.gpu.fit_steps import MeasuredStep, fit_constants, step_errors, worst
 from benchmarks.gpu.jobs import CPU
 from benchmarks.gpu.raw import Records, load, pair_rates, share_ratios, whole_gpu_steps
 
-from scepsy.sim.gpus import GPU_TYPES, GpuConstants, bandwidth_kept, compute_stretch, gpu_constants
-from scepsy.sim.timing import STEP_OVERHEAD
+from scepsy.gpus import GPU_TYPES, GpuConstants, bandwidth_kept, compute_stretch, gpu_constants
 
 TRIAL = GpuConstants(1e11, 2e10, 0.5, 0.5, 0.5, 0.5, 5e-5, 1e9, 1.5, 10)
 """Round numbers for a CPU, on which only the scripts are tried."""
@@ -63,7 +63,7 @@ def fit(records: Records, shipped: GpuConstants, scale: int = 1) -> dict[str, An
     torch = found["steps"].get("torch")
     overhead = torch["constants"]["layer_overhead"] if torch else shipped.layer_overhead
     layers = max((step.shape.layers for step in steps["torch"]), default=0)
-    ratios = list(share_ratios(records, (STEP_OVERHEAD + overhead * layers) * (scale == 1), scale))
+    ratios = list(share_ratios(records, overhead * layers * (scale == 1), scale))
     if any(each.share < 1 for each in ratios):
         a, b = fit_stretch(ratios)
         kept = fit_bandwidth(ratios)
@@ -81,12 +81,13 @@ def fit(records: Records, shipped: GpuConstants, scale: int = 1) -> dict[str, An
         print(f"shares: stretch {a:.3f} + {b:.3f} / share; bandwidth kept {kept}")
         for bound, error in before.items():
             print(f"  {bound}-bound: error {error:.1%} shipped, {after[bound]:.1%} fitted")
-    if pairs := pair_rates(records):
-        found["co_location"] = [asdict(pair) for pair in pairs]
-        for pair in pairs:
+    if rows := co_location(pair_rates(records), shipped.bandwidth):
+        found["co_location"] = {"rows": rows, "error_before": pair_error(rows)}
+        for row in rows:
             print(
-                f"{pair.kind} on {pair.share:.2f} beside {pair.neighbour} on"
-                f" {pair.neighbour_share:.2f} keeps {pair.kept:.0%} of its rate alone"
+                f"{row['kind']} on {row['share']:.2f} beside {row['neighbour']} on"
+                f" {row['neighbour_share']:.2f} keeps {row['kept']:.0%} of its rate alone"
+                f" (shipped model: {row['kept_shipped']:.0%})"
             )
     return found
 
@@ -114,7 +115,7 @@ def gpu_type_of(name: str) -> str:
             return known
     raise SystemExit(
         f"no peaks are known for {name!r} (known: {', '.join(GPU_TYPES)}): add them to"
-        " scepsy.sim.gpus, or name the nearest type with --gpu-type"
+        " scepsy.gpus, or name the nearest type with --gpu-type"
     )
 
 

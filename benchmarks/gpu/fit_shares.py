@@ -1,4 +1,4 @@
-"""Fits what a share of the multiprocessors keeps, and what neighbours cost. Pure."""
+"""Fits what a share of the multiprocessors keeps of compute and of memory bandwidth. Pure."""
 
 from __future__ import annotations
 
@@ -25,17 +25,6 @@ class ShareRatio:
     bound: Literal["compute", "memory"]
     share: float
     ratio: float
-
-
-@dataclass(frozen=True, slots=True)
-class PairRate:
-    """Part of its rate alone, at the same share, that a kind of work keeps beside a neighbour."""
-
-    kind: str
-    share: float
-    neighbour: str
-    neighbour_share: float
-    kept: float
 
 
 def ratio(measured: float, whole: float, fixed: float) -> float:
@@ -82,21 +71,6 @@ def share_errors(
             guess = stretch(each.share) if each.bound == "compute" else 1 / kept(each.share)
             errors[each.bound].append(abs(guess / each.ratio - 1))
     return {bound: fmean(found) for bound, found in errors.items()}
-
-
-def co_location(
-    alone: Sequence[tuple[str, float, float]],
-    together: Sequence[tuple[str, float, float, str, float]],
-) -> list[PairRate]:
-    """alone: (kind, share, rate). together: (kind, share, rate, neighbour, its share). One row for
-    each member of `together` whose rate alone is known.
-    """
-    rates = {(kind, round(share, 3)): rate for kind, share, rate in alone}
-    return [
-        PairRate(kind, share, neighbour, other, rate / rates[kind, round(share, 3)])
-        for kind, share, rate, neighbour, other in together
-        if (kind, round(share, 3)) in rates
-    ]
 
 
 def _partial(each: ShareRatio, bound: str) -> bool:

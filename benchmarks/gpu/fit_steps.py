@@ -1,4 +1,4 @@
-"""Fits the constants of a GPU type (`scepsy.sim.gpus`) to measured step times. Pure."""
+"""Fits the constants of a GPU type (`scepsy.gpus`) to measured step times. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.gpu.shapes import Shape
 from benchmarks.gpu.solve import Vector, levenberg
 
 from scepsy.core.llm import LlmSpec
-from scepsy.sim.gpus import GpuConstants
+from scepsy.gpus import GpuConstants
 from scepsy.sim.timing import StepLoad, StepTimer
 
 BOUNDS = {

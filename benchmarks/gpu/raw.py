@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.fit_shares import (
-    LONG_PREFILL,
-    SMALL_BATCH,
-    PairRate,
-    ShareRatio,
-    co_location,
-    ratio,
-)
+from benchmarks.gpu.fit_pairs import Rate, Work, step_bytes
+from benchmarks.gpu.fit_shares import LONG_PREFILL, SMALL_BATCH, ShareRatio, ratio
 from benchmarks.gpu.fit_steps import MeasuredStep
 from benchmarks.gpu.shapes import SHAPES
+
+from scepsy.sim.timing import STEP_OVERHEAD
 
 Records = Sequence[dict[str, Any]]
 KEYS = ("llm", "prefill", "prefix", "decodes", "context")
@@ -28,8 +23,12 @@ def load(path: Path) -> list[dict[str, Any]]:
 
 
 def whole_gpu_steps(records: Records, engine: str) -> list[MeasuredStep]:
+    """The plain decoder is timed on the GPU: the host work of a step that an engine would do, as
+    the step time model has it, is added.
+    """
+    host = STEP_OVERHEAD if engine == "torch" else 0.0
     return [
-        MeasuredStep(SHAPES[each["llm"]], *(each[key] for key in KEYS[1:]), each["seconds"])
+        MeasuredStep(SHAPES[each["llm"]], *(each[key] for key in KEYS[1:]), each["seconds"] + host)
         for each in records
         if each["record"] == "step" and each["engine"] == engine and each["mechanism"] is None
     ]
@@ -56,13 +55,18 @@ def share_ratios(records: Records, fixed: float, scale: int = 1) -> Iterator[Sha
             yield ShareRatio("memory", each["share"], stretched)
 
 
-def pair_rates(records: Records) -> list[PairRate]:
-    rates = [each for each in records if each["record"] == "rate"]
-    alone = [(r["kind"], r["share"], r["rate"]) for r in rates if "neighbour" not in r]
-    together: dict[tuple[str, float, str, float], float] = defaultdict(float)
-    for r in rates:
-        if "neighbour" in r:
-            one, other = (r["kind"], r["share"]), (r["neighbour"], r["neighbour_share"])
-            together[*one, *other] = r["rate"]
-            together[*other, *one] = r["neighbour_rate"]
-    return co_location(alone, [(*k[:2], rate, *k[2:]) for k, rate in together.items()])
+def pair_rates(records: Records) -> list[Rate]:
+    """Both members of each pair, and each alone."""
+    found: list[Rate] = []
+    for each in records:
+        if each["record"] != "rate":
+            continue
+        work = Work(each["kind"], round(each["share"], 3))
+        moved = step_bytes(SHAPES[each["llm"]], each["decodes"], each["context"])
+        if "neighbour" not in each:
+            found.append(Rate(work, each["rate"], moved))
+            continue
+        other = Work(each["neighbour"], round(each["neighbour_share"], 3))
+        found.append(Rate(work, each["rate"], moved, other))
+        found.append(Rate(other, each["neighbour_rate"], moved, work))
+    return found

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import Any, TextIO
 
 import torch
@@ -51,7 +52,8 @@ def work(job: Job, setting: dict[str, Any], out: TextIO) -> None:
         _write(out, {"record": "ready"})
         sys.stdin.readline()
         rate = measure_rate(run, device, job.seconds)
-    _write(out, {"record": "rate", "llm": job.llm, "kind": kind(points[0]), "rate": rate, **common})
+    found = {"record": "rate", "llm": job.llm, "kind": kind(points[0]), "rate": rate}
+    _write(out, {**found, **asdict(points[0]), **common})
 
 
 def _write(out: TextIO, record: dict[str, Any]) -> None:
