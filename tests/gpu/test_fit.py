@@ -123,5 +123,6 @@ def test_from_raw_records_to_constants_shares_and_neighbours(
 
 def record(each: MeasuredStep, share: float = 1.0, mechanism: str | None = None) -> dict[str, Any]:
     point = {name: getattr(each, name) for name in ("prefill", "prefix", "decodes", "context")}
-    return {"record": "step", "engine": "torch", "llm": each.shape.name, "seconds": each.seconds - STEP_OVERHEAD,
+    seconds = each.seconds - STEP_OVERHEAD
+    return {"record": "step", "engine": "torch", "llm": each.shape.name, "seconds": seconds,
             "asked": share, "share": share, "mechanism": mechanism, **point}  # fmt: skip
