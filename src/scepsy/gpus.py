@@ -2,63 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
 
+import msgspec
+
 from scepsy.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class AllReduce:
+    """One all-reduce among GPUs of a node: `latency` in seconds and `bandwidth` in bytes/s, with
+    2 (n - 1) / n of the message to be sent by each of n GPUs.
+    """
+
+    latency: float
+    bandwidth: float
 
 
 @dataclass(frozen=True, slots=True)
 class GpuConstants:
     """Peaks of one GPU type, and how much of them inference reaches.
 
-    The efficiencies are effective values of a fit to measured operator times (dense LLMs of 8B to
-    70B, TP 1 to 8, 5 to 7% mean error on held-out steps), not hardware claims.
+    The efficiencies are effective values of a fit to measured operator times, not hardware claims:
+    `benchmarks/fit_roofline.py` makes them. None is above 1, so no step beats the peaks.
 
     Attributes:
-        flops: peak dense bf16 FLOP/s. bandwidth: peak memory bytes/s.
-        weight_efficiency, gemm_efficiency, kv_efficiency, attention_efficiency: parts of those
-            peaks.
+        flops: peak dense bf16 FLOP/s. fp8: how much faster fp8 products are in effect; at most 2,
+            and 1 where the GPU has none.
+        bandwidth: peak memory bytes/s. memory: bytes.
+        weight_efficiency, expert_efficiency, gemm_efficiency, expert_gemm_efficiency,
+            kv_efficiency, attention_efficiency: parts of those peaks.
+        activation_passes: how often the activations of a token (its hidden state) cross memory
+            in a layer, beside matrix products and attention.
         layer_overhead: seconds per transformer layer and step that nothing hides.
-        all_reduce_bandwidth: bytes/s of an all-reduce inside an NVLink domain.
+        prefill_overhead: the same again in a step that computes prompts: no CUDA graph hides it.
         overlap: exponent q of the p-norm that joins memory and compute time; 1 is no overlap,
             infinity is a perfect one.
         token_ramp: tokens in a step at which matrix products reach half of their efficiency.
+        all_reduce: by tensor-parallel degree.
+        error: mean absolute relative error against the oracle on steps that the fit did not see,
+            by kind of LLM ("dense", "mixture").
+        provenance: what it was fitted to.
     """
 
     flops: float
+    fp8: float
     bandwidth: float
+    memory: float
     weight_efficiency: float
+    expert_efficiency: float
     gemm_efficiency: float
+    expert_gemm_efficiency: float
     kv_efficiency: float
     attention_efficiency: float
+    activation_passes: float
     layer_overhead: float
-    all_reduce_bandwidth: float
+    prefill_overhead: float
     overlap: float
     token_ramp: float
+    all_reduce: Mapping[int, AllReduce]
+    error: Mapping[str, float]
+    provenance: str
+
+    def all_reduce_among(self, gpus: int) -> AllReduce:
+        """That of the largest fitted group that is not larger; nothing for one GPU."""
+        fitted = [size for size in self.all_reduce if size <= gpus]
+        return self.all_reduce[max(fitted)] if fitted else AllReduce(0.0, float("inf"))
 
 
-_GPUS = {
-    "h100": GpuConstants(989e12, 3.35e12, 0.98, 0.79, 0.94, 0.47, 60e-6, 219e9, 1.5, 27),
-    "h200": GpuConstants(989e12, 4.8e12, 0.93, 0.77, 0.92, 0.52, 53e-6, 241e9, 1.5, 10),
-    "a100": GpuConstants(312e12, 2.039e12, 0.80, 0.86, 0.75, 0.52, 74e-6, 97e9, 1.3, 0),
-}
-
-GPU_TYPES = tuple(sorted(_GPUS))
+@cache
+def gpus() -> Mapping[str, GpuConstants]:
+    """Every GPU type that we know, by name."""
+    content = files("scepsy").joinpath("gpus.json").read_bytes()
+    return msgspec.json.decode(content, type=dict[str, GpuConstants])
 
 
 def known_gpu(gpu_type: str) -> GpuConstants | None:
     """The constants of a GPU type, None for one that we do not know."""
-    return _GPUS.get(gpu_type)
+    return gpus().get(gpu_type)
 
 
 def gpu_constants(gpu_type: str) -> GpuConstants:
     """The constants of a GPU type that we know. Raises BadInput for another."""
     try:
-        return _GPUS[gpu_type]
+        return gpus()[gpu_type]
     except KeyError:
         raise BadInput(
-            f"GPU type {gpu_type!r} has no timing constants; known are {', '.join(GPU_TYPES)}"
+            f"GPU type {gpu_type!r} has no timing constants; known are {', '.join(sorted(gpus()))}"
         ) from None
 
 

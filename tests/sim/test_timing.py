@@ -88,5 +88,5 @@ def test_no_step_beats_physics() -> None:
 
 
 def test_unknown_gpu_type() -> None:
-    with pytest.raises(BadInput, match=r"'abacus'.*a100, h100, h200"):
+    with pytest.raises(BadInput, match=r"'abacus'.*a100, b200, h100"):
         gpu_constants("abacus")

@@ -10,6 +10,18 @@ LlmKind = Literal["generate", "embed", "rerank"]
 EngineKind = Literal["emulated", "llamacpp", "vllm", "sglang", "endpoint"]
 
 
+class Experts(Record, frozen=True, kw_only=True):
+    """The experts of a mixture: how many there are in a layer, and how many a token visits.
+
+    `parameters` counts those of all experts in all layers; `bytes_per_parameter` is theirs alone.
+    """
+
+    count: int
+    active: int
+    parameters: float
+    bytes_per_parameter: float = 2.0
+
+
 class LlmSpec(Record, frozen=True, kw_only=True):
     """One LLM that we place. Sizes are those of the real weights, whichever engine serves them.
 
@@ -17,9 +29,19 @@ class LlmSpec(Record, frozen=True, kw_only=True):
         name: the name that programs ask for.
         engine: which adapter serves it.
         kind: what it can be asked for.
-        parameters: weights, as a count.
-        layers, hidden, kv_heads, head_dim: shape of the transformer.
-        bytes_per_parameter: 2 for bf16, 1 for fp8.
+        architecture: a shape that we know (`scepsy.architectures`), which fills in the numbers that
+            are not given.
+        parameters: weights, as a count, all experts included.
+        lookup_parameters: of them, tables that are looked up and never read whole (the input
+            embedding, where it is not the output head too).
+        head_parameters: of them, the output head: read in every step, used for sampled tokens only.
+        layers, hidden, heads, kv_heads, head_dim: shape of the transformer; heads 0 is
+            hidden / head_dim.
+        experts: of a mixture; None is a dense LLM.
+        window, window_layers: how far back the attention of so many of the layers sees, in tokens.
+        bytes_per_parameter: 2 for bf16, 1 for fp8. Head and tables stay at 2.
+        fp8: products of weights are computed in fp8, where the GPU can.
+        kv_bytes: bytes of one number in the KV cache, 2 for bf16.
         max_context: longest prompt plus output, in tokens.
         max_sequences: most sequences in one batch (vLLM's --max-num-seqs).
         max_tp: largest tensor-parallel degree to consider.
@@ -33,12 +55,21 @@ class LlmSpec(Record, frozen=True, kw_only=True):
     name: str
     engine: EngineKind = "emulated"
     kind: LlmKind = "generate"
+    architecture: str | None = None
     parameters: float = 0.0
+    lookup_parameters: float = 0.0
+    head_parameters: float = 0.0
     layers: int = 1
     hidden: int = 1
+    heads: int = 0
     kv_heads: int = 1
     head_dim: int = 1
+    experts: Experts | None = None
+    window: int = 0
+    window_layers: int = 0
     bytes_per_parameter: float = 2.0
+    fp8: bool = False
+    kv_bytes: float = 2.0
     max_context: int = 8192
     max_sequences: int = 64
     max_tp: int = 8
@@ -48,10 +79,43 @@ class LlmSpec(Record, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
 
     @property
+    def expert_parameters(self) -> float:
+        return self.experts.parameters if self.experts else 0.0
+
+    @property
+    def body_parameters(self) -> float:
+        """Weights that every token meets: neither tables, nor output head, nor experts."""
+        tables = self.lookup_parameters + self.head_parameters
+        return self.parameters - tables - self.expert_parameters
+
+    @property
+    def body_bytes(self) -> float:
+        return self.body_parameters * self.bytes_per_parameter
+
+    @property
+    def head_bytes(self) -> float:
+        return self.head_parameters * max(self.bytes_per_parameter, 2.0)
+
+    @property
+    def expert_bytes(self) -> float:
+        return self.experts.parameters * self.experts.bytes_per_parameter if self.experts else 0.0
+
+    @property
     def weight_bytes(self) -> float:
-        return self.parameters * self.bytes_per_parameter
+        tables = self.lookup_parameters * max(self.bytes_per_parameter, 2.0)
+        return self.body_bytes + self.head_bytes + tables + self.expert_bytes
+
+    @property
+    def query_width(self) -> int:
+        """Numbers in the queries of one token in one layer."""
+        return self.heads * self.head_dim or self.hidden
 
     @property
     def kv_bytes_per_token(self) -> float:
-        """Bytes of keys and values per token, over all layers (bf16)."""
-        return 2.0 * self.layers * self.kv_heads * self.head_dim * 2.0
+        """Bytes of keys and values per token, over all layers that see the whole context."""
+        return (self.layers - self.window_layers) * self.kv_bytes_per_layer
+
+    @property
+    def kv_bytes_per_layer(self) -> float:
+        """The same in one layer."""
+        return 2.0 * self.kv_heads * self.head_dim * self.kv_bytes

@@ -31,32 +31,50 @@ class StepTimer:
     """Seconds per step of `llm` over `tp` GPUs with `gpu_share` of the compute of each.
 
         step = ((weights / bandwidth)^q + (gemm / flops)^q)^(1/q)
-               + kv / bandwidth + attention / flops + all-reduce + overhead
+               + (kv + activations) / bandwidth + attention / flops + all-reduce + overhead
 
-    A roofline whose efficiencies were fitted to measured kernels (`gpus.py`). A share stretches
-    memory traffic and compute each in its own way, and leaves overheads and all-reduce alone.
-    Affine in `decode_kv`, with slope `per_kv_token`.
+    A roofline whose efficiencies were fitted to measured kernels (`gpus.py`). Weights are those
+    that the step reads: the body, the output head, and of a mixture the experts that its tokens are
+    expected to visit. A share stretches memory traffic and compute each in its own way, and leaves
+    overheads and all-reduce alone. Affine in `decode_kv`, with slope `per_kv_token`.
     """
 
     def __init__(
-        self, llm: LlmSpec, gpu: GpuConstants, *, tp: int = 1, gpu_share: float = 1.0
+        self,
+        llm: LlmSpec,
+        gpu: GpuConstants,
+        *,
+        tp: int = 1,
+        gpu_share: float = 1.0,
+        host_overhead: float = STEP_OVERHEAD,
     ) -> None:
         bandwidth = gpu.bandwidth * bandwidth_kept(gpu_share)
-        flops = gpu.flops * tp / compute_stretch(gpu_share)
-        self._overlap = gpu.overlap
+        bf16 = gpu.flops * tp / compute_stretch(gpu_share)
+        flops = bf16 * (gpu.fp8 if llm.fp8 else 1.0) * gpu.gemm_efficiency
+        self._overlap, self._root = gpu.overlap, 1.0 / gpu.overlap
         self._ramp = gpu.token_ramp
-        self._reading = llm.weight_bytes / (tp * bandwidth * gpu.weight_efficiency)
-        self._weights = self._reading**gpu.overlap
-        self._root = 1.0 / gpu.overlap
-        self._gemm = 2.0 * llm.parameters / (flops * gpu.gemm_efficiency)
-        self._attention = 4.0 * llm.layers * llm.hidden / (flops * gpu.attention_efficiency)
-        self._all_reduce = (
-            2 * llm.layers * 2 * (2.0 * llm.hidden) * (tp - 1) / tp / gpu.all_reduce_bandwidth
-        )
-        self._overhead = STEP_OVERHEAD + gpu.layer_overhead * llm.layers
-        self.per_kv_token = llm.kv_bytes_per_token / (
-            min(tp, llm.kv_heads) * bandwidth * gpu.kv_efficiency
-        )
+        self._reading = (llm.body_bytes + llm.head_bytes) / (tp * bandwidth * gpu.weight_efficiency)
+        self._gemm = 2.0 * llm.body_parameters / flops
+        self._head = 2.0 * llm.head_parameters / (bf16 * gpu.gemm_efficiency)
+        self._experts = self._unvisited = 0.0
+        if llm.experts is not None:
+            visited = llm.experts.active / llm.experts.count
+            flops = flops / gpu.gemm_efficiency * gpu.expert_gemm_efficiency
+            self._gemm += 2.0 * visited * llm.experts.parameters / flops
+            self._experts = llm.expert_bytes / (tp * bandwidth * gpu.expert_efficiency)
+            self._unvisited = 1.0 - visited
+        attention = 4.0 * llm.query_width / (bf16 * gpu.attention_efficiency)
+        self._attention = attention * (llm.layers - llm.window_layers)
+        kv = llm.kv_bytes_per_layer / (min(tp, llm.kv_heads) * bandwidth * gpu.kv_efficiency)
+        self.per_kv_token = kv * (llm.layers - llm.window_layers)
+        self._window_kv = kv * llm.window_layers * llm.window
+        reduce = gpu.all_reduce_among(tp)
+        sent = 2 * 2.0 * llm.hidden * (tp - 1) / tp
+        activations = gpu.activation_passes * 2.0 * llm.hidden / bandwidth
+        self._per_token = llm.layers * (activations + 2 * sent / reduce.bandwidth)
+        self._overhead = host_overhead + llm.layers * (gpu.layer_overhead + 2 * reduce.latency)
+        self._prefill_overhead = llm.layers * gpu.prefill_overhead
+        self._window_attention = attention * llm.window_layers * llm.window
 
     def seconds(self, load: StepLoad) -> float:
         return self.cost(load)[0]
@@ -65,12 +83,18 @@ class StepTimer:
         """Seconds of a step, and the part of them, from 0 to 1, in which it reads memory."""
         prefill, attended, decodes, decode_kv = load
         tokens = prefill + decodes
-        kv = self.per_kv_token * decode_kv
+        reading = self._reading
+        if self._experts:
+            reading += self._experts * (1.0 - self._unvisited**tokens)
+        gemm = self._gemm * (tokens + self._ramp) + self._head * decodes
+        kv = self.per_kv_token * decode_kv + self._window_kv * decodes
         seconds = (
-            (self._weights + (self._gemm * (tokens + self._ramp)) ** self._overlap) ** self._root
+            (reading**self._overlap + gemm**self._overlap) ** self._root
             + kv
             + self._attention * attended
-            + self._all_reduce * tokens
+            + self._window_attention * prefill
+            + self._per_token * tokens
             + self._overhead
+            + self._prefill_overhead * (prefill > 0)
         )
-        return seconds, (self._reading + kv) / seconds
+        return seconds, (reading + kv) / seconds

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
+from scepsy.architectures import shape_called, shape_of
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan
@@ -20,6 +22,10 @@ from scepsy.errors import BadInput
 from scepsy.store.files import read_record, read_toml
 
 PLAN_FORMAT = 1
+
+
+class _LlmTables(Record, frozen=True, kw_only=True):
+    llms: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1)]
 
 
 class _LlmFile(Record, frozen=True, kw_only=True):
@@ -47,8 +53,17 @@ def read_cluster(path: Path) -> Cluster:
 
 
 def read_llms(path: Path) -> tuple[LlmSpec, ...]:
-    """Reads LLMs from TOML, an `[[llms]]` table each. Raises NotFound, BadInput."""
-    llms = read_toml(path, _LlmFile).llms
+    """Reads LLMs from TOML, an `[[llms]]` table each.
+
+    An `architecture`, or else the `config.json` in the folder `model_path`, fills in the numbers
+    that the table does not give. Raises NotFound, BadInput.
+    """
+    tables = read_toml(path, _LlmTables).llms
+    filled = {"llms": [_filled(path, index, table) for index, table in enumerate(tables)]}
+    try:
+        llms = msgspec.convert(filled, _LlmFile).llms
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{path}: {error}") from None
     _unique(path, "llms", "name", (llm.name for llm in llms))
     for index, llm in enumerate(llms):
         for field in ("layers", "hidden", "kv_heads", "head_dim", "bytes_per_parameter"):
@@ -58,6 +73,19 @@ def read_llms(path: Path) -> tuple[LlmSpec, ...]:
         known = math.isfinite(llm.parameters) and llm.parameters >= 0
         _require(known, path, f"llms[{index}].parameters", f"{llm.parameters:g} is not a count")
     return llms
+
+
+def _filled(path: Path, index: int, table: dict[str, Any]) -> dict[str, Any]:
+    """The table, with the numbers that its architecture or its folder knows."""
+    try:
+        if (name := table.get("architecture")) is not None:
+            return {**shape_called(name), **table}
+        config = path.parent / str(table.get("model_path", "")) / "config.json"
+        if "model_path" in table and "parameters" not in table and config.is_file():
+            return {**shape_of(read_record(config, dict[str, Any])), **table}
+    except BadInput as error:
+        raise BadInput(f"{path}: llms[{index}]: {error}") from None
+    return table
 
 
 def read_profile(path: Path) -> Profile:
