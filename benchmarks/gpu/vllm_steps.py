@@ -85,9 +85,10 @@ class Engine:
         return statistics.median(one() for _ in range(5))
 
     def _prompt(self, tokens: int) -> list[int]:
-        """Tokens that were not asked before, so that no cached block fits them."""
+        """Tokens that begin as no others did: each block of a cache depends on all before it."""
         self._fresh += 1
-        return [1 + (self._fresh * 7919 + index * 31) % 500 for index in range(tokens)]
+        first = [1 + self._fresh % 500, 1 + self._fresh // 500 % 500]
+        return [*first, *(1 + index * 31 % 500 for index in range(tokens))][:tokens]
 
     def _run(self, prompts: list[list[int]], tokens: int) -> float:
         sampling = self._sampling(max_tokens=tokens, ignore_eos=True, detokenize=False)
