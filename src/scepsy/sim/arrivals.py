@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import accumulate
 
 
@@ -19,3 +20,19 @@ def arrivals(rate: float, runs: int, rng: random.Random, *, cv: float = 1.0) -> 
     gaps = [rng.gammavariate(shape, 1.0) for _ in range(runs + 1)]
     scale = runs / rate / sum(gaps)
     return [time * scale for time in accumulate(gaps[:-1])]
+
+
+def recorded(rate: float, runs: int, rng: random.Random, *, times: Sequence[float]) -> list[float]:
+    """As many of the rising `times` as there are, up to `runs`, from a random one on and round to
+    the first again, with time stretched so that their rate is `rate`: bursts keep their shape.
+    """
+    count = min(runs, len(times))
+    span = times[-1] - times[0]
+    mean_gap = span / max(1, len(times) - 1)
+    first = rng.randrange(len(times))
+    gaps = [
+        times[index % len(times)] - times[index - 1] if index % len(times) else mean_gap
+        for index in range(first, first + count)
+    ]
+    scale = count / rate / (sum(gaps) or 1.0)
+    return [time * scale for time in accumulate(gaps)]

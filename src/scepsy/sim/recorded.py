@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from scepsy.graph import RunGraph
-from scepsy.sim.prefixes import Blocks
+from scepsy.core.trace import Call, Trace
+from scepsy.errors import BadInput
+from scepsy.graph import RunGraph, graph_of
+from scepsy.sim.prefixes import Blocks, prompt_blocks
 from scepsy.sim.simulation import Ask, ServedCall, Simulation
 
 
@@ -41,6 +45,35 @@ class Replay:
         recording = self.recordings[self.begun % len(self.recordings)]
         self.begun += 1
         _Run(simulation, run, recording).begin()
+
+
+def replays(traces: Iterable[Trace], rng: random.Random) -> dict[str, Replay]:
+    """By workflow: its successful runs, in random order.
+
+    Raises BadInput for a call that does not tell its tokens.
+    """
+    graphs = [graph for trace in traces if trace.ok and (graph := graph_of(trace)).calls]
+    blocks = prompt_blocks(call for graph in graphs for call in graph.calls)
+    found: defaultdict[str, list[Recording]] = defaultdict(list)
+    for graph in graphs:
+        asks = [_ask(call) for call in graph.calls]
+        prompts = [blocks.get(call.call, Blocks()) for call in graph.calls]
+        found[graph.workflow].append(recording(graph, asks, prompts))
+    for recordings in found.values():
+        rng.shuffle(recordings)
+    return {workflow: Replay(workflow, recordings) for workflow, recordings in found.items()}
+
+
+def _ask(call: Call) -> Ask:
+    generates = call.endpoint in ("chat", "completions", "responses")
+    output = call.output_tokens if generates else 0
+    if not call.prompt_tokens or output is None:
+        raise BadInput(
+            f"call {call.call!r} of run {call.run!r} ({call.workflow}) does not tell its tokens: "
+            f"{call.prompt_tokens} prompt, {call.output_tokens} output; trace engines that report "
+            "usage"
+        )
+    return Ask(call.llm, call.prompt_tokens, output, items=max(1, call.items))
 
 
 def recording(graph: RunGraph, asks: Sequence[Ask], blocks: Sequence[Blocks]) -> Recording:

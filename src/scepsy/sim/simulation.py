@@ -41,6 +41,10 @@ class ServedCall:
     cached_tokens: int = 0
     left: int = 1
 
+    @property
+    def latency(self) -> float:
+        return self.end - self.start
+
     def started(self, now: float) -> None:
         if self.first_token < 0:
             self.first_token = now
@@ -60,6 +64,10 @@ class ServedRun:
     workflow: str
     arrival: float
     end: float = -1.0
+
+    @property
+    def latency(self) -> float:
+        return self.end - self.arrival
 
 
 @dataclass(slots=True)
