@@ -23,6 +23,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python benchmarks/planner.py
+	$(BIN)/python benchmarks/simulator.py $(if $(PEER),--peer)
 
 setup: $(STAMP)
 
