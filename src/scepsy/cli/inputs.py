@@ -56,12 +56,18 @@ def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
 
 def parse_mix(texts: Sequence[str], traced: Collection[str]) -> dict[str, float]:
     """Each `WORKFLOW=RATE`. Raises BadInput where a workflow is named twice or is not `traced`."""
-    rates = [_numbers("--mix", text, "WORKFLOW=RATE", most=1) for text in texts]
-    _check_once("--mix", [workflow for workflow, _ in rates])
-    for workflow, _ in rates:
+    rates = parse_rates("--mix", texts)
+    for workflow in rates:
         if workflow not in traced:
             known = ", ".join(sorted(traced)) or "none"
             raise BadInput(f"--mix names {workflow!r}, which is not in the traces; there: {known}")
+    return rates
+
+
+def parse_rates(flag: str, texts: Sequence[str]) -> dict[str, float]:
+    """Each `WORKFLOW=RATE`. Raises BadInput where a workflow is named twice."""
+    rates = [_numbers(flag, text, "WORKFLOW=RATE", most=1) for text in texts]
+    _check_once(flag, [workflow for workflow, _ in rates])
     return {workflow: rate for workflow, (rate,) in rates}
 
 

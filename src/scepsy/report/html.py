@@ -20,11 +20,12 @@ def render(report: Report) -> str:
     Raises:
         NotFound: jinja2 is not installed (the extra `report`).
     """
-    template = _environment().get_template("page.html")
+    template = environment().get_template("page.html")
     return template.render(page=page(report, version("scepsy")), words=wording)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates. Raises NotFound where jinja2 is not installed."""
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError as missing:

@@ -1,0 +1,192 @@
+"""`scepsy simulate`: what a plan does under load, without any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import click
+from rich import progress
+from rich.console import Console
+
+from scepsy.cli.inputs import parse_rates
+from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.core.plan import Infeasible, Plan
+from scepsy.errors import BadInput, Unmeetable
+from scepsy.report.simulation import render
+from scepsy.sim.arrivals import arrivals, recorded
+from scepsy.sim.result import SimulationResult
+from scepsy.sim.study import Pattern, study
+from scepsy.store import read_arrivals, read_plan, read_traces, write_atomic, write_record
+
+RUNS = 400
+"""Of the rarest workflow, where nothing is said."""
+
+
+@click.command("simulate")
+@click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option(
+    "--traces",
+    "traces_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Trace directory; its runs are replayed.",
+)
+@click.option(
+    "--rate",
+    "rate_texts",
+    multiple=True,
+    metavar="WORKFLOW=RATE",
+    help="Runs per second  [default: the plan's targets]",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Multiplies every rate.",
+)
+@click.option(
+    "--arrivals",
+    "pattern_text",
+    default="poisson",
+    show_default=True,
+    metavar="poisson|gamma:CV|FILE",
+    help="How runs arrive: with a coefficient of variation, or as recorded in a file.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"Seconds in which runs arrive  [default: enough for {RUNS} runs of each workflow]",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out/simulation"),
+    show_default=True,
+    help="Directory for simulation.json and report.html.",
+)
+@json_option
+def command(
+    plan_path: Path,
+    traces_path: Path,
+    rate_texts: tuple[str, ...],
+    scale: float,
+    pattern_text: str,
+    duration: float | None,
+    seed: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Simulate a plan that serves traced runs: open-loop arrivals, the gateway's routing, engines
+    with continuous batching. Exit code 7 when the plan cannot carry the load.
+    """
+    plan = read_plan(plan_path)
+    rates = _rates(plan, rate_texts, scale)
+    lasts = duration or RUNS / min(rates.values())
+    loads = {name: (rate, max(1, round(rate * lasts))) for name, rate in rates.items()}
+    with _bar(as_json) as tell:
+        found = study(
+            plan,
+            read_traces(traces_path).traces,
+            loads,
+            _pattern(pattern_text),
+            seed=seed,
+            progress=tell,
+        )
+    if isinstance(found, Infeasible):
+        raise Unmeetable(f"{plan_path} cannot run ({found.binding}): {found.reason}")
+    write_record(out / "simulation.json", found)
+    write_atomic(out / "report.html", render(plan, found).encode())
+    if as_json:
+        emit_json(found)
+    else:
+        _print(found, console())
+        click.echo(f"\nwritten to {out}/simulation.json and {out}/report.html")
+    _check_sustained(found)
+
+
+def _rates(plan: Plan, texts: Sequence[str], scale: float) -> dict[str, float]:
+    rates = parse_rates("--rate", texts) or {
+        target.workflow: target.rate for target in plan.targets
+    }
+    if not rates:
+        raise BadInput("the plan has no targets: give --rate WORKFLOW=RATE")
+    return {workflow: rate * scale for workflow, rate in rates.items()}
+
+
+def _pattern(text: str) -> Pattern:
+    kind, _, cv = text.partition(":")
+    if text == "poisson":
+        return arrivals
+    if kind == "gamma":
+        try:
+            number = float(cv)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 10:
+            raise BadInput(f"--arrivals {text!r}: write gamma:CV, with a CV from 0 to 10")
+        return partial(arrivals, cv=number)
+    return partial(recorded, times=read_arrivals(Path(text)))
+
+
+@contextmanager
+def _bar(quiet: bool) -> Generator[Callable[[float], None]]:
+    bar = progress.Progress(
+        progress.TextColumn("simulating"),
+        progress.BarColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+    task = bar.add_task("", total=1.0)
+    with bar:
+        yield lambda part: bar.update(task, completed=part)
+
+
+def _print(found: SimulationResult, screen: Console) -> None:
+    flows = [
+        (
+            flow.workflow,
+            flow.runs,
+            f"{flow.offered_rate:.3g}/s",
+            f"{flow.throughput:.3g}/s",
+            seconds(flow.latency.mean),
+            seconds(flow.latency.p50),
+            seconds(flow.latency.p90),
+            seconds(flow.latency.p99),
+        )
+        for flow in found.workflows
+    ]
+    heads = ("workflow", "runs", "offered", "throughput", "mean", "p50", "p90", "p99")
+    screen.print(table("Latency of runs, simulated", heads, flows))
+    calls = [
+        (
+            llm.llm,
+            llm.calls,
+            seconds(llm.latency.mean),
+            seconds(llm.latency.p99),
+            seconds(llm.first_token.mean),
+            f"{llm.cached:.0%}",
+            llm.preemptions,
+        )
+        for llm in found.llms
+    ]
+    heads = ("LLM", "calls", "mean", "p99", "first token", "cached", "preempted")
+    screen.print(table("Calls", heads, calls))
+    used = [gpu.utilisation for gpu in found.gpus]
+    screen.print(f"GPUs: {sum(used) / len(used):.0%} busy on average, {max(used):.0%} at most")
+
+
+def _check_sustained(found: SimulationResult) -> None:
+    late: Mapping[str, str] = {
+        flow.workflow: f"{flow.workflow} gains {flow.latency_growth:.2g} s of latency per second: "
+        f"{flow.offered_rate:.3g}/s are offered, about {flow.throughput:.3g}/s served"
+        for flow in found.workflows
+        if not flow.sustained
+    }
+    if late:
+        raise Unmeetable(f"the plan cannot carry this load; {'; '.join(late.values())}")
