@@ -111,6 +111,15 @@ def test_a_call_that_never_ended_is_left_out_aloud() -> None:
     assert "1 calls never ended, and were left out" in found.notes
 
 
+def test_a_failure_that_names_no_llm_is_left_out_unless_it_is_named() -> None:
+    lost = span("y", asked=Asked(llm=None), error="timeout")
+    found = put_together([span("x"), lost])
+    assert [call.call for call in found.calls] == ["x"]
+    assert "1 calls failed and name no LLM, and were left out" in found.notes
+    named = assemble([span("x"), lost], workflow=None, fallback="f", llm="b")
+    assert [(call.llm, call.ok) for call in named.calls] == [("a", True), ("b", False)]
+
+
 @pytest.mark.parametrize(
     ("told", "message"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -49,13 +49,15 @@ def assemble(
         runs[span.trace].setdefault(span.id, span)
     calls: list[Call] = []
     marks: list[RunMark] = []
-    unended = 0
+    unended = nameless = 0
     for found in runs.values():
         members = sorted(found.values(), key=lambda span: span.start)
         told += sum(span.asked is not None for span in members)
         own = _innermost(members)
-        whole = [span for span in own if span.end is not None]
-        unended += len(own) - len(whole)
+        ended = [span for span in own if span.end is not None]
+        whole = [span for span in ended if not _nameless_failure(span, llm)]
+        unended += len(own) - len(ended)
+        nameless += len(ended) - len(whole)
         name = workflow or _workflow(members) or fallback
         run = next((span.run for span in members if span.run is not None), members[0].trace)
         calls += (_call(span, run, name, llm) for span in whole)
@@ -67,7 +69,9 @@ def assemble(
             "plan with; was the LLM client instrumented?"
         )
     twice = seen - sum(map(len, runs.values()))
-    notes = tuple(_notes(calls, twice, told - len(calls) - unended, unended))
+    wrappers = told - len(calls) - unended - nameless
+    left_out = {"never ended": unended, "failed and name no LLM": nameless}
+    notes = tuple(_notes(calls, twice, wrappers, left_out))
     return Imported(tuple(calls), tuple(marks), notes)
 
 
@@ -181,13 +185,22 @@ def _check_order(span: Span) -> None:
         raise BadInput(f"{span.where}: ends {span.start - span.end:g} s before it starts")
 
 
-def _notes(calls: Sequence[Call], twice: int, wrappers: int, unended: int) -> Iterator[str]:
+def _nameless_failure(span: Span, llm: str | None) -> bool:
+    """Some instrumentations learn an LLM's name from its answer."""
+    unnamed = span.asked is not None and span.asked.llm is None and llm is None
+    return unnamed and span.error is not None
+
+
+def _notes(
+    calls: Sequence[Call], twice: int, wrappers: int, left_out: Mapping[str, int]
+) -> Iterator[str]:
     if twice:
         yield f"{twice} spans were told more than once, and counted once"
     if wrappers:
         yield f"{wrappers} LLM spans contain another one of the same call, and were not counted"
-    if unended:
-        yield f"{unended} calls never ended, and were left out"
+    for why, count in left_out.items():
+        if count:
+            yield f"{count} calls {why}, and were left out"
     for name, told in (("prompt", "prompt_tokens"), ("output", "output_tokens")):
         generating = [call for call in calls if name == "prompt" or call.endpoint in GENERATES]
         unknown = sum(getattr(call, told) is None for call in generating)

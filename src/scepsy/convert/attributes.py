@@ -30,6 +30,12 @@ OPERATIONS: dict[str, Endpoint] = {
     "rerank": "rerank",
     "score": "score",
 }
+FIRST_TOKEN = (
+    "First Token Stream Event",  # OpenInference
+    "gen_ai.content.completion.chunk",  # OpenLLMetry, and its older name
+    "llm.content.completion.chunk",
+)
+"""Events by which instrumentations mark a chunk of a stream; the first is the first token."""
 KINDS: dict[str, Endpoint] = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 
 
@@ -86,6 +92,7 @@ def _genai(found: Part, start: float) -> Asked | None:
 def _openinference(found: Part, kind: str) -> Asked | None:
     if kind not in KINDS:
         return None
+    sent = _parameters(found)
     return Asked(
         llm=found.text(
             "llm.request.model_name",
@@ -93,24 +100,27 @@ def _openinference(found: Part, kind: str) -> Asked | None:
             "embedding.model_name",
             "reranker.model_name",
             "llm.response.model_name",
-        ),
+        )
+        or sent.text("model"),
         endpoint=KINDS[kind],
         prompt_tokens=found.count("llm.token_count.prompt"),
         cached_tokens=found.count("llm.token_count.prompt_details.cache_read"),
         output_tokens=found.count("llm.token_count.completion"),
-        max_tokens=_invocation_limit(found),
+        max_tokens=sent.count("max_completion_tokens", "max_tokens", "max_output_tokens"),
+        stream=_true(sent, "stream"),
         items=_items(found, kind),
     )
 
 
-def _invocation_limit(found: Part) -> int | None:
-    """`max_tokens` out of the JSON text in `llm.invocation_parameters`."""
+def _parameters(found: Part) -> Part:
+    """What was sent, out of its JSON text: of a call that failed, often all that is known."""
+    told: object = None
     with suppress(ValueError):
-        told: object = json.loads(found.text("llm.invocation_parameters") or "{}")
-        if isinstance(told, dict):
-            inner = Part(found.file, found.where, cast(dict[str, object], told))
-            return inner.count("max_completion_tokens", "max_tokens")
-    return None
+        told = json.loads(
+            found.text("llm.invocation_parameters", "embedding.invocation_parameters") or "{}"
+        )
+    fields = cast(dict[str, object], told) if isinstance(told, dict) else {}
+    return Part(found.file, f"{found.where}.llm.invocation_parameters", fields)
 
 
 def _items(found: Part, kind: str) -> int:

@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
-from scepsy.convert.attributes import asked_of, workflow_of
+from scepsy.convert.attributes import FIRST_TOKEN, asked_of, workflow_of
 from scepsy.convert.part import Part
-from scepsy.convert.span import Span
+from scepsy.convert.span import Asked, Span
 from scepsy.core.trace import Call
 
 OWN = "scepsy.call."
@@ -53,12 +54,19 @@ def _span(told: Part, service: str | None) -> Span:
         start=begin,
         end=_seconds(told, "endTimeUnixNano") if told.text("endTimeUnixNano") else None,
         where=f"{told.file}{told.where}",
-        asked=asked,
+        asked=asked if asked is None else _streamed(asked, told),
         workflow=workflow_of(found),
         workflow_guess=_guess(told, service) if parent is None and asked is None else None,
         error=cause if failed else None,
         own={key: at for key, at in own.items() if key in Call.__struct_fields__},
     )
+
+
+def _streamed(asked: Asked, told: Part) -> Asked:
+    for event in told.parts("events") if asked.first_token is None else ():
+        if event.text("name") in FIRST_TOKEN and event.text("timeUnixNano"):
+            return replace(asked, stream=True, first_token=_seconds(event, "timeUnixNano"))
+    return asked
 
 
 def _guess(told: Part, service: str | None) -> str | None:

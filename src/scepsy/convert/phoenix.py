@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from scepsy.convert.attributes import asked_of, workflow_of
+from scepsy.convert.attributes import FIRST_TOKEN, asked_of, workflow_of
 from scepsy.convert.part import Part
 from scepsy.convert.span import Asked, Span
-
-_FIRST_TOKEN = "First Token Stream Event"
 
 
 def recognises(part: Part) -> bool:
@@ -63,6 +61,6 @@ def _streamed(asked: Asked, told: Part) -> Asked:
     if not isinstance(told.fields.get("events"), list):
         return asked
     for event in told.parts("events"):
-        if event.text("name") == _FIRST_TOKEN:
+        if event.text("name") in FIRST_TOKEN:
             return replace(asked, stream=True, first_token=event.moment("timestamp"))
     return asked
