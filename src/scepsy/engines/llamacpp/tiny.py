@@ -13,27 +13,16 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from scepsy.engines.tiny.vocabulary import CHAT_TEMPLATE, SPECIAL, vocabulary
+
 LAYERS, HIDDEN, FEED_FORWARD = 4, 256, 768
 HEADS, KV_HEADS = 4, 2
 CONTEXT = 4096
 
-_SPECIAL = ("<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
-
-_MERGED = """
-the and ing ion ent tion her for that is was with be by on not he his but at are this have from or
-had an they which one you were all she there would their we him been has when who will no more if
-out so up said what its about than into them can only other time new some
-""".split()  # noqa: SIM905 - a list of quoted words reads worse
-
-_CHAT_TEMPLATE = (
-    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-
 
 def write_tiny_llm(path: Path, *, seed: int = 0) -> None:
     """Write about 13 MB of GGUF to `path`, in under a second. The same seed gives the same LLM."""
-    tokens, merges = _vocabulary()
+    tokens, merges = vocabulary()
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("tiny-random")
     writer.add_context_length(CONTEXT)
@@ -54,30 +43,8 @@ def write_tiny_llm(path: Path, *, seed: int = 0) -> None:
     writer.close()
 
 
-def _vocabulary() -> tuple[list[str], list[str]]:
-    """Every byte, the merges that build common words letter by letter, and the special tokens."""
-    tokens = [_printable(byte) for byte in range(256)]
-    seen, merges = set(tokens), list[str]()
-    for word in _MERGED:
-        text = _printable(ord(" ")) + word
-        for end in range(2, len(text) + 1):
-            if text[:end] not in seen:
-                seen.add(text[:end])
-                tokens.append(text[:end])
-                merges.append(f"{text[: end - 1]} {text[end - 1]}")
-    return tokens + list(_SPECIAL), merges
-
-
-def _printable(byte: int) -> str:
-    """GPT-2's alphabet: bytes that do not print are shifted behind those that do."""
-    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    if byte in shown:
-        return chr(byte)
-    return chr(256 + sum(other not in shown for other in range(byte)))
-
-
 def _add_tokenizer(writer: gguf.GGUFWriter, tokens: list[str], merges: list[str]) -> None:
-    special = len(_SPECIAL)
+    special = len(SPECIAL)
     normal = [gguf.TokenType.NORMAL] * (len(tokens) - special)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
@@ -88,7 +55,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, tokens: list[str], merges: list[str]
     writer.add_eos_token_id(end)
     writer.add_bos_token_id(end)
     writer.add_add_bos_token(False)
-    writer.add_chat_template(_CHAT_TEMPLATE)
+    writer.add_chat_template(CHAT_TEMPLATE)
 
 
 def _tensors(vocabulary: int, rng: np.random.Generator) -> list[tuple[str, np.ndarray]]:

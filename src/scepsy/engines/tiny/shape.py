@@ -1,0 +1,31 @@
+"""How large a made LLM is (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Size = Literal["tiny", "small"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Numbers of a Llama: layers, widths, heads."""
+
+    layers: int
+    hidden: int
+    feed_forward: int
+    heads: int
+    kv_heads: int
+    context: int = 4096
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden // self.heads
+
+
+SHAPES: dict[Size, Shape] = {
+    "tiny": Shape(layers=4, hidden=256, feed_forward=768, heads=4, kv_heads=2),
+    "small": Shape(layers=12, hidden=768, feed_forward=2048, heads=12, kv_heads=4),
+}
+"""Of 3 and 76 million parameters; the second takes about seven times as long for a token."""
