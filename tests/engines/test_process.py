@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -49,9 +50,10 @@ async def test_one_that_dies_is_quoted(tmp_path: Path) -> None:
 
 
 async def test_one_that_is_never_ready_is_ended(tmp_path: Path) -> None:
-    launch = python("import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    never = python("import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    launch = replace(never, ready_timeout=1.0)
     with pytest.raises(EngineFailed, match="not ready after 1 s"):
-        await start(launch, log_path=tmp_path / "log", name="x", ready_timeout=1)
+        await start(launch, log_path=tmp_path / "log", name="x")
     assert identity(int((tmp_path / "log").read_text())) is None
 
 

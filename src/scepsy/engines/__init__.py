@@ -7,6 +7,7 @@ from scepsy.engines.emulated.adapter import EmulatedEngine
 from scepsy.engines.llamacpp.adapter import LlamaCppEngine
 from scepsy.engines.process import EngineProcess, free_port, start, stop
 from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, Launch, Seat
+from scepsy.engines.vllm.adapter import VllmEngine
 from scepsy.errors import NotFound
 
 __all__ = [
@@ -30,5 +31,7 @@ def engine_for(kind: EngineKind) -> Engine:
             return EmulatedEngine()
         case "llamacpp":
             return LlamaCppEngine()
-        case "vllm" | "sglang" | "endpoint":
+        case "vllm":
+            return VllmEngine()
+        case "sglang" | "endpoint":
             raise NotFound(f"the {kind} engine is not in this version")

@@ -1,6 +1,6 @@
 """Runs a command on some cores, at a share of their time, and no longer than who started it.
 
-`confine` makes the command line; `python -m scepsy.engines.confined` becomes the command.
+`python -m scepsy.engines.confined` becomes the command; `confine` makes its command line.
 """
 
 from __future__ import annotations
@@ -12,27 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from scepsy.engines.procfs import end_with_parent
-from scepsy.engines.protocol import EngineOptions, Seat
 
 CGROUPS = Path("/sys/fs/cgroup")
 PERIOD = 10_000
 """Microseconds after which a group may run again: a tenth of the kernel's usual period, so that a
 share shows as slowness and not as stutter.
 """
-
-
-def confine(argv: tuple[str, ...], seat: Seat | None, options: EngineOptions) -> tuple[str, ...]:
-    """`argv`, held to the cores of `seat` (of any machine part where None)."""
-    flags: list[str] = []
-    if seat is not None and seat.gpus:
-        flags += ["--cores", ",".join(map(str, seat.gpus))]
-    if seat is not None and seat.gpu_share < 1:
-        flags += ["--quota", f"{seat.tp * seat.gpu_share:g}"]
-    if options.exit_with_parent:
-        flags += ["--exit-with-parent", str(os.getpid())]
-    if not flags:
-        return argv
-    return (sys.executable, "-m", "scepsy.engines.confined", *flags, "--", *argv)
 
 
 def main() -> None:

@@ -51,10 +51,10 @@ async def start(
     *,
     log_path: Path,
     name: str,
-    ready_timeout: float = 60.0,
     on_spawn: Callable[[int, int], None] = lambda _pid, _born: None,
 ) -> EngineProcess:
-    """Run `launch` in a session of its own and wait until GET /health gives 200.
+    """Run `launch` in a session of its own and wait until GET /health gives 200, for as long as it
+    allows.
 
     `on_spawn` is told pid and birth of the process as soon as there is one, long before it is
     ready; what it raises ends the process.
@@ -70,12 +70,12 @@ async def start(
     process = EngineProcess(name, pid, identity(pid) or 0, launch.url, log_path)
     try:
         on_spawn(process.pid, process.born)
-        async with asyncio.timeout(ready_timeout):
+        async with asyncio.timeout(launch.ready_timeout):
             await _ready(process)
     except TimeoutError:
         await stop(process)
         raise EngineFailed(
-            f"{name} was not ready after {ready_timeout:g} s; {last_words(log_path)}"
+            f"{name} was not ready after {launch.ready_timeout:g} s; {last_words(log_path)}"
         ) from None
     except BaseException:
         await stop(process)

@@ -41,11 +41,14 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A command that starts one engine, where it will listen, and what its environment needs."""
+    """A command that starts one engine, where it will listen, what its environment needs, and the
+    seconds that it may take until it serves.
+    """
 
     argv: tuple[str, ...]
     url: str
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    ready_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scepsy.core.llm import EngineKind, LlmSpec
-from scepsy.engines.confined import confine
+from scepsy.engines.confine import confine
 from scepsy.engines.gpu_env import gpu_environment
 from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.engines.vllm.interpreter import vllm_python, vllm_version
@@ -62,7 +62,9 @@ class VllmEngine:
 
     def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
         if llm.model_path is None:
-            raise BadInput(f"LLM {llm.name!r}: vLLM needs model_path, a folder or a name on the hub")
+            raise BadInput(
+                f"LLM {llm.name!r}: vLLM needs model_path, a folder or a name on the hub"
+            )
         arguments: dict[str, object] = {
             "--served-model-name": llm.name,
             "--host": options.host,

@@ -14,8 +14,8 @@ async def load(http: aiohttp.ClientSession, url: str) -> EngineLoad:
 
 
 async def sleep(http: aiohttp.ClientSession, url: str, *, level: int = 1) -> None:
-    """Give the GPU's memory back: KV dropped, weights kept in the node's memory (level 1) or dropped
-    (level 2). Needs `--enable-sleep-mode`. Raises Unreachable.
+    """Give the GPU's memory back: KV dropped, weights kept in the node's memory (level 1)
+    or dropped (level 2). Needs `--enable-sleep-mode`. Raises Unreachable.
     """
     await _ask(http, "POST", f"{url}/sleep?level={level}")
 

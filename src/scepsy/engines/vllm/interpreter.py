@@ -11,11 +11,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import scepsy
 from scepsy.errors import NotFound
 
 VARIABLE = "SCEPSY_VLLM_PYTHON"
 VENV = ".venv-vllm"
+
+_REPOSITORY = Path(__file__).parents[4]
 
 # The community's CPU build is a distribution of another name.
 _VERSION = """
@@ -62,9 +63,10 @@ def vllm_version(python: Path) -> str:
 
 
 def _candidates() -> Iterator[Path]:
-    if find_spec("vllm") is not None:
+    own = find_spec("vllm")
+    if own is not None and own.origin is not None:  # a folder of that name is not vLLM
         yield Path(sys.executable)
-    for folder in (Path.cwd(), Path(scepsy.__file__).parents[2]):
+    for folder in (Path.cwd(), _REPOSITORY):
         yield folder / VENV / "bin" / "python"
     command = shutil.which("vllm")
     if command is not None:
