@@ -51,8 +51,9 @@ def test_shares_do_not_depend_on_the_unit_of_time(
         sorted(after.shares, key=lambda part: part.llm),
         strict=True,
     ):
-        assert left.share.mean == pytest.approx(right.share.mean, abs=1e-6)
-        assert left.share.cv == pytest.approx(right.share.cv, abs=1e-5)
+        # Times are kept to the microsecond, of a run that may last ten milliseconds.
+        assert left.share.mean == pytest.approx(right.share.mean, abs=1e-4)
+        assert left.share.cv == pytest.approx(right.share.cv, abs=1e-3)
 
 
 def test_constant_shares_under_wild_totals_are_what_the_premise_wants() -> None:
