@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from benchmarks.gpu.fit_steps import MeasuredStep, fit_constants, step_errors, w
 from benchmarks.gpu.jobs import CPU
 from benchmarks.gpu.raw import Records, load, pair_rates, share_ratios, whole_gpu_steps
 
-from scepsy.gpus import GPU_TYPES, GpuConstants, bandwidth_kept, compute_stretch, gpu_constants
+from scepsy.gpus import GpuConstants, bandwidth_kept, compute_stretch, gpu_constants, gpus
 
-TRIAL = GpuConstants(1e11, 2e10, 0.5, 0.5, 0.5, 0.5, 5e-5, 1e9, 1.5, 10)
-"""Round numbers for a CPU, on which only the scripts are tried."""
+TRIAL = replace(gpu_constants("a100"), flops=1e11, bandwidth=2e10)
+"""Peaks of a CPU, roughly, on which only the scripts are tried."""
 
 
 def main() -> None:
@@ -36,6 +36,8 @@ def main() -> None:
     gpu_type = "cpu" if trial else arguments.gpu_type or gpu_type_of(machine["name"])
     shipped = TRIAL if trial else gpu_constants(gpu_type)
     found = fit(records, shipped, CPU.scale if trial else 1)
+    for engine, part in found["steps"].items():
+        part["constants"]["provenance"] = f"{engine} on {machine['name']}, {date.today()}"
     name = re.sub(r"[^a-z0-9]+", "-", machine["name"].lower()).strip("-")
     folder = arguments.dir if trial else Path("docs/gpu")
     out: Path = arguments.out or folder / f"{name}-{date.today():%Y-%m-%d}.json"
@@ -61,9 +63,10 @@ def fit(records: Records, shipped: GpuConstants, scale: int = 1) -> dict[str, An
         }
     }
     torch = found["steps"].get("torch")
-    overhead = torch["constants"]["layer_overhead"] if torch else shipped.layer_overhead
-    layers = max((step.shape.layers for step in steps["torch"]), default=0)
-    ratios = list(share_ratios(records, overhead * layers * (scale == 1), scale))
+    overheads = torch["constants"] if torch else asdict(shipped)
+    ratios = list(
+        share_ratios(records, overheads["layer_overhead"], overheads["prefill_overhead"], scale)
+    )
     if any(each.share < 1 for each in ratios):
         a, b = fit_stretch(ratios)
         kept = fit_bandwidth(ratios)
@@ -104,17 +107,21 @@ def _fit_steps(engine: str, steps: list[MeasuredStep], shipped: GpuConstants) ->
     for group, error in before.items():
         print(f"  {group:8} {error:7.1%} shipped   {after[group]:7.1%} fitted")
     print(f"  worst: {worst(held, tried)}")
-    print(f"  {constants}")
-    return {"constants": asdict(constants), "error_before": before, "error_after": after}
+    known = {**shipped.error, "dense": round(after["mean"], 4)}
+    return {
+        "constants": asdict(replace(constants, error=known)),
+        "error_before": before,
+        "error_after": after,
+    }
 
 
 def gpu_type_of(name: str) -> str:
     """The shortest known type in a marketing name, such as "NVIDIA H100 80GB HBM3"."""
-    for known in GPU_TYPES:
+    for known in gpus():
         if re.search(rf"\b{known}", name.lower()):
             return known
     raise SystemExit(
-        f"no peaks are known for {name!r} (known: {', '.join(GPU_TYPES)}): add them to"
+        f"no peaks are known for {name!r} (known: {', '.join(tuple(gpus()))}): add them to"
         " scepsy.gpus, or name the nearest type with --gpu-type"
     )
 
@@ -122,7 +129,7 @@ def gpu_type_of(name: str) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.fit", description=__doc__)
     parser.add_argument("dir", type=Path, metavar="DIR")
-    parser.add_argument("--gpu-type", choices=GPU_TYPES, help="whose peaks to take")
+    parser.add_argument("--gpu-type", choices=tuple(gpus()), help="whose peaks to take")
     parser.add_argument("--out", type=Path, help="the file to write")
     return parser.parse_args()
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
+from benchmarks.gpu.fit_steps import spec
 from benchmarks.gpu.shapes import Shape
 
 from scepsy.gpus import bandwidth_kept
@@ -57,8 +58,9 @@ def pair_error(rows: Sequence[Mapping[str, float]]) -> float:
 
 
 def step_bytes(shape: Shape, decodes: int, context: int) -> float:
-    """Weights once, and the KV cache of the decoding sequences (bf16)."""
-    return 2.0 * shape.parameters + decodes * context * shape.kv_bytes_per_token()
+    """The weights that a step reads, once, and the KV cache of the decoding sequences (bf16)."""
+    llm = spec(shape)
+    return llm.body_bytes + llm.head_bytes + decodes * context * llm.kv_bytes_per_token
 
 
 def _shipped(alone: Mapping[Work, Rate], one: Work, other: Work, bandwidth: float) -> float:

@@ -18,7 +18,9 @@ BOUNDS = {
     "gemm_efficiency": (0.05, 1.0),
     "kv_efficiency": (0.05, 1.0),
     "attention_efficiency": (0.01, 1.0),
+    "activation_passes": (0.01, 200.0),
     "layer_overhead": (1e-7, 5e-3),
+    "prefill_overhead": (1e-7, 5e-3),
     "overlap": (1.0, 8.0),
     "token_ramp": (0.1, 500.0),
 }
@@ -53,11 +55,15 @@ class MeasuredStep:
 
 
 def spec(shape: Shape) -> LlmSpec:
+    table = float(shape.vocab * shape.hidden)
     return LlmSpec(
         name=shape.name,
         parameters=float(shape.parameters),
+        lookup_parameters=0.0 if shape.tied else table,
+        head_parameters=table,
         layers=shape.layers,
         hidden=shape.hidden,
+        heads=shape.heads,
         kv_heads=shape.kv_heads,
         head_dim=shape.head_dim,
     )

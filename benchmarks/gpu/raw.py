@@ -34,11 +34,14 @@ def whole_gpu_steps(records: Records, engine: str) -> list[MeasuredStep]:
     ]
 
 
-def share_ratios(records: Records, fixed: float, scale: int = 1) -> Iterator[ShareRatio]:
+def share_ratios(
+    records: Records, layer_overhead: float, prefill_overhead: float, scale: int = 1
+) -> Iterator[ShareRatio]:
     """Against the same step on all multiprocessors under the same mechanism.
 
-    fixed: seconds of a step that no share stretches. scale: divisor of the sizes from which a
-    step counts as bound by compute or memory (1 on a GPU).
+    The overheads (seconds per layer, and the same again where prompts are computed) are the part
+    of a step that no share stretches. scale: divisor of the sizes from which a step counts as
+    bound by compute or memory (1 on a GPU; on a CPU overheads are not reckoned with).
     """
     steps = [each for each in records if each["record"] == "step" and each["mechanism"]]
     whole = {
@@ -48,6 +51,8 @@ def share_ratios(records: Records, fixed: float, scale: int = 1) -> Iterator[Sha
         same = tuple(each[key] for key in KEYS)
         if same not in whole:
             continue
+        overhead = layer_overhead + prefill_overhead * (each["prefill"] > 0)
+        fixed = SHAPES[each["llm"]].layers * overhead * (scale == 1)
         stretched = ratio(each["seconds"], whole[same], fixed)
         if each["prefill"] * scale >= LONG_PREFILL:
             yield ShareRatio("compute", each["share"], stretched)

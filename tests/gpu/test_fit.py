@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from typing import Any
 
+import msgspec
 import pytest
 from benchmarks.gpu.fit import fit
 from benchmarks.gpu.fit_pairs import Rate, Work, co_location
@@ -47,7 +49,7 @@ STEPS = [step(shape, point) for shape in (SMALL, LARGE) for point in step_points
 
 
 @given(constants)
-@settings(max_examples=5, deadline=None, phases=[Phase.generate])
+@settings(max_examples=3, deadline=None, phases=[Phase.generate])
 def test_a_fit_predicts_steps_that_it_has_not_seen(gpu: GpuConstants) -> None:
     """Not always by the same constants: overlap and ramp can stand in for each other."""
     found = fit_constants(timed(STEPS[::2], gpu), H100)
@@ -98,9 +100,10 @@ def test_from_raw_records_to_constants_shares_and_neighbours(
 ) -> None:
     gpu = replace(H100, gemm_efficiency=0.6, kv_efficiency=0.7, layer_overhead=2e-5)
     records: list[dict[str, Any]] = [record(each) for each in timed(STEPS, gpu)]
-    fixed = STEP_OVERHEAD + gpu.layer_overhead * LARGE.layers  # the host's, the kernels'
     for share in GPU.shares:
         for each in timed([step(LARGE, p) for p in share_points(1)], gpu):
+            of_layer = gpu.layer_overhead + gpu.prefill_overhead * (each.prefill > 0)
+            fixed = STEP_OVERHEAD + of_layer * LARGE.layers  # the host's, the kernels'
             stretch = 0.2 + 0.8 / share if each.prefill else share**-0.3
             seconds = fixed + (each.seconds - fixed) * stretch
             records.append(record(replace(each, seconds=seconds), share, "mps"))
@@ -112,7 +115,9 @@ def test_from_raw_records_to_constants_shares_and_neighbours(
     found = fit(records, H100)
 
     torch = found["steps"]["torch"]
-    assert torch["constants"] == pytest.approx(asdict(gpu), rel=0.01)
+    entry = msgspec.convert(json.loads(json.dumps(torch["constants"])), GpuConstants, strict=False)
+    for name in BOUNDS:
+        assert getattr(entry, name) == pytest.approx(getattr(gpu, name), rel=0.01)
     assert torch["error_before"]["mean"] > 0.02 > 1e-3 > torch["error_after"]["mean"]
     stretch = found["shares"]["compute_stretch"]
     assert (stretch["a"], stretch["b"]) == pytest.approx((0.2, 0.8), abs=0.01)

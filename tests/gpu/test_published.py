@@ -30,7 +30,7 @@ def test_the_curves_are_within_8_percent_of_the_medians(at: int) -> None:
 
 
 def test_steps_of_one_llm_stretch_by_8_percent_too_much_or_too_little_at_most_on_average() -> None:
-    """Batches of 8 and of 128 on 0.3 of the GPU are off by 11 and 12%, the rest by 8% or less."""
+    """Batches of 8 and 128 and the prefill on 0.3 of the GPU are off by 11%, the rest by 7%."""
     cells = [
         (StepLoad(decodes=sequences, decode_kv=512 * sequences), times)
         for sequences, times in published.LLAMA_7B_DECODE_MS.items()
@@ -43,4 +43,4 @@ def test_steps_of_one_llm_stretch_by_8_percent_too_much_or_too_little_at_most_on
         for share, column in ((0.5, 1), (0.3, 2))
     ]
     assert fmean(errors) <= 0.08
-    assert max(errors) <= 0.13
+    assert max(errors) <= 0.12
