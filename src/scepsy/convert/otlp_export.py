@@ -30,6 +30,11 @@ _OPERATIONS = {
 }
 _INTERNAL, _CLIENT, _FAILED = 1, 3, 2
 _ELSEWHERE = ("run", "workflow", "llm", "start", "end", "request", "response")
+_OWN = tuple(
+    (field.name, cast(object, field.default))
+    for field in msgspec.structs.fields(Call)
+    if field.name not in _ELSEWHERE
+)
 
 
 def otlp_documents(traces: Iterable[Trace]) -> Iterator[Object]:
@@ -79,12 +84,10 @@ def _call(trace: Trace, call: Call) -> Object:
         "scepsy.run": call.run,
         "scepsy.workflow": call.workflow,
     }
-    usual = msgspec.structs.fields(Call)
     own = {
-        f"{OWN}{field.name}": value
-        for field in usual
-        if field.name not in _ELSEWHERE
-        and (value := cast(object, getattr(call, field.name))) != field.default
+        f"{OWN}{name}": value
+        for name, default in _OWN
+        if (value := cast(object, getattr(call, name))) != default
     }
     error = None if call.ok else call.error or f"status {call.status}"
     return {
