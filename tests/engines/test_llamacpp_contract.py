@@ -16,7 +16,7 @@ class TestLlamaCpp(EngineContract):
     @classmethod
     def llm(cls, kind: LlmKind, folder: Path) -> LlmSpec:
         path = folder / "tiny.gguf"
-        write_tiny_llm(path)
+        write_tiny_llm(path, kind)
         return LlmSpec(
             name=kind,
             engine="llamacpp",

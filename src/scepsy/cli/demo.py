@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,11 +15,12 @@ from rich.status import Status
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.plan import print_plan
 from scepsy.cli.traces import print_demands
+from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Plan
 from scepsy.core.trace import Trace
 from scepsy.demo import run
 from scepsy.demo.run import Listener
-from scepsy.demo.settings import default_settings, quick_settings
+from scepsy.demo.settings import quick_settings, settings_for
 from scepsy.errors import NotFound
 from scepsy.profiler import Job
 from scepsy.profiler.run import DONE
@@ -27,6 +29,19 @@ from scepsy.summarize import summarize
 
 
 @click.command("demo")
+@click.option(
+    "--engine",
+    type=click.Choice(["emulated", "llamacpp"]),
+    default="emulated",
+    show_default=True,
+    help="llamacpp: real engines on this machine's cores, with tiny LLMs of random weights.",
+)
+@click.option(
+    "--llms",
+    "llms_path",
+    type=click.Path(path_type=Path),
+    help="Other LLMs of the same names  [default: the example's]",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True)
 @click.option(
     "--root",
@@ -45,15 +60,25 @@ from scepsy.summarize import summarize
     "--quick", is_flag=True, help="A small size, to see that it works; its figures mean little."
 )
 @json_option
-def command(out: Path, root: Path, seed: int, quick: bool, as_json: bool) -> None:
-    """Trace two agent programs, profile their LLMs on emulated GPUs, plan, deploy, drive at the
-    target rates, and compare with an even split of the GPUs. About five minutes.
+def command(
+    engine: EngineKind,
+    llms_path: Path | None,
+    out: Path,
+    root: Path,
+    seed: int,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    """Trace two agent programs, profile their LLMs, plan, deploy, drive at the target rates, and
+    compare with an even split of the GPUs. About five minutes.
     """
     if not (root / "examples" / "beam_search.py").exists():
         raise NotFound(
             f"no examples/ under {root.resolve()}: run this in the repository, or give --root"
         )
-    settings = default_settings(root, out, seed)
+    settings = settings_for(engine, root, out, seed)
+    if llms_path is not None:
+        settings = replace(settings, llms=llms_path)
     settings = quick_settings(settings) if quick else settings
     screen = Console(quiet=True) if as_json else console()
     with Narrator(screen) as narrator:
@@ -125,7 +150,9 @@ def print_summary(summary: Summary, screen: Console) -> None:
     ]
     columns = ("workflow", "target", "predicted", "measured",
                "predicted mean", "mean", "p50", "p99", "error")  # fmt: skip
-    title = f"Emulated GPUs at {summary.time_scale:g} x real speed, seed {summary.seed}"
+    title = f"{summary.engines}, seed {summary.seed}"
+    if summary.time_scale != 1:
+        title += f", at {summary.time_scale:g} x real speed"
     screen.print(table(title, columns, rows))
     per_llm = [
         (

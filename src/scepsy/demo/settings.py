@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scepsy.core.llm import EngineKind
+from scepsy.errors import BadInput
 from scepsy.profiler import SweepSettings
 
 BEAM_RATE, RAG_RATE = 0.3, 0.6
 """Target rates of the two programs, in runs per second."""
+
+CPU_BEAM_RATE, CPU_RAG_RATE = 0.15, 0.15
+"""The same for real engines on the cores of a laptop."""
+CPU_RUNS = 6
 
 TRACED_RUNS = 14
 """Inputs of each program: traced once, then driven equally often in the measured window."""
@@ -41,6 +47,7 @@ class DemoSettings:
     """
 
     programs: tuple[Program, ...]
+    engine: EngineKind
     cluster: Path
     llms: Path
     out: Path
@@ -61,24 +68,66 @@ class DemoSettings:
     warmup: float = 5.0
 
 
-def default_settings(root: Path, out: Path, seed: int) -> DemoSettings:
-    """The demo of `make demo`, on the example programs under `root`."""
-    examples = root / "examples"
-    data = examples / "data"
+def settings_for(engine: EngineKind, root: Path, out: Path, seed: int) -> DemoSettings:
+    """The demo of one kind of engine, on the example programs under `root`.
+
+    Raises BadInput for an engine that the demo does not know.
+    """
+    match engine:
+        case "emulated":
+            return _emulated(root, out, seed)
+        case "llamacpp":
+            return _llamacpp(root, out, seed)
+        case _:
+            raise BadInput(f"there is no demo on the {engine} engine")
+
+
+def _emulated(root: Path, out: Path, seed: int) -> DemoSettings:
     return DemoSettings(
-        programs=(
-            Program("beam_search", examples / "beam_search.py", data / "problems.txt", BEAM_RATE),
-            Program("rag", examples / "rag.py", data / "questions.txt", RAG_RATE, ("--index",)),
-        ),
-        cluster=examples / "cluster.toml",
-        llms=examples / "llms.toml",
+        programs=_programs(root, BEAM_RATE, RAG_RATE),
+        engine="emulated",
+        cluster=root / "examples" / "cluster.toml",
+        llms=root / "examples" / "llms.toml",
         out=out,
         seed=seed,
     )
 
 
+def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
+    """On real engines that share a few cores: rates that leave these half idle, as engines that
+    wait for a core would break what was measured of each alone.
+    """
+    return DemoSettings(
+        programs=_programs(root, CPU_BEAM_RATE, CPU_RAG_RATE),
+        engine="llamacpp",
+        cluster=root / "examples" / "cluster.cpu.toml",
+        llms=root / "examples" / "llms.llamacpp.toml",
+        out=out,
+        seed=seed,
+        traced_runs=CPU_RUNS,
+        trace_jobs=1,
+        shares=(1.0,),
+        sweep=SweepSettings(seconds=4.0, saturation_seconds=3.0, idle_seconds=2.0, max_rate=100.0),
+        profile_parallel=1,
+        duration=CPU_RUNS / CPU_BEAM_RATE,
+        beyond_duration=CPU_RUNS / (1.3 * CPU_RAG_RATE),
+    )
+
+
+def _programs(root: Path, beam_rate: float, rag_rate: float) -> tuple[Program, ...]:
+    examples = root / "examples"
+    data = examples / "data"
+    return (
+        Program("beam_search", examples / "beam_search.py", data / "problems.txt", beam_rate),
+        Program("rag", examples / "rag.py", data / "questions.txt", rag_rate, ("--index",)),
+    )
+
+
 def quick_settings(full: DemoSettings) -> DemoSettings:
-    """The same in about forty seconds, with too few samples for its figures to mean much."""
+    """The same in about forty seconds, with too few samples for its figures to mean much.
+
+    Only the emulated GPUs can be sped up.
+    """
     sweep = SweepSettings(
         utilisations=(0.5, 0.9),
         seconds=1.5,
@@ -88,7 +137,7 @@ def quick_settings(full: DemoSettings) -> DemoSettings:
     )
     return replace(
         full,
-        time_scale=8.0,
+        time_scale=8.0 if full.engine == "emulated" else 1.0,
         traced_runs=3,
         shares=(0.4, 1.0),
         sweep=sweep,

@@ -61,5 +61,5 @@ class EmulatedEngine:
         if options.exit_with_parent:
             arguments["--exit-with-parent"] = os.getpid()
         flags = [text for pair in arguments.items() for text in map(str, pair)]
-        argv = (sys.executable, "-m", "scepsy.engines.emulated", *flags)
+        argv = (sys.executable, "-m", "scepsy.engines.emulated", *flags, *llm.flags)
         return Launch(argv, f"http://{options.host}:{port}")

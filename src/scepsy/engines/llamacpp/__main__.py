@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from scepsy.engines.llamacpp.adapter import TINY_RANDOM
+from scepsy.engines.llamacpp.tiny import write_tiny_llm
 from scepsy.engines.procfs import end_with_parent
 
 xllamacpp: Any = import_module("xllamacpp")  # compiled, without type stubs
@@ -18,33 +23,52 @@ def main() -> None:
     options = _parser().parse_args()
     if options.exit_with_parent is not None:
         end_with_parent(options.exit_with_parent)
-    if not Path(options.model_path).is_file():
-        sys.exit(f"error: no such model file: {options.model_path}")
     ended = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, ended)
-    server: Any = xllamacpp.Server(_params(options))
+    with _weights(options) as path:
+        try:
+            server: Any = xllamacpp.Server(_params(options, path))
+        except RuntimeError:
+            sys.exit(f"error: llama.cpp cannot serve {path}; it says why above")
     sys.stderr.write(f"{options.alias} ready on {server.listening_address}\n")
     signal.sigwait(ended)
 
 
+@contextmanager
+def _weights(options: argparse.Namespace) -> Generator[Path]:
+    """The GGUF file; a random one is needed only until it is loaded."""
+    if options.model_path == TINY_RANDOM:
+        with TemporaryDirectory(prefix="scepsy-") as folder:
+            path = Path(folder) / "tiny-random.gguf"
+            kind = "rerank" if options.reranking else "embed" if options.embedding else "generate"
+            write_tiny_llm(path, kind, seed=options.seed)
+            yield path
+        return
+    path = Path(options.model_path)
+    if not path.is_file():
+        sys.exit(f"error: no such model file: {path}")
+    yield path
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scepsy.engines.llamacpp")
-    parser.add_argument("--model-path", required=True, help="a GGUF file")
+    parser.add_argument("--model-path", required=True, help=f"a GGUF file, or {TINY_RANDOM}")
     parser.add_argument("--alias", required=True, help="the name that clients ask for")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=8, help="most sequences at once")
     parser.add_argument("--ctx", type=int, default=2048, help="tokens of context per sequence")
+    parser.add_argument("--seed", type=int, default=0, help=f"of {TINY_RANDOM}")
     parser.add_argument("--embedding", action="store_true")
     parser.add_argument("--reranking", action="store_true")
     parser.add_argument("--exit-with-parent", type=int, metavar="PID")
     return parser
 
 
-def _params(options: argparse.Namespace) -> Any:
+def _params(options: argparse.Namespace, path: Path) -> Any:
     params: Any = xllamacpp.CommonParams()
-    params.model.path = options.model_path
+    params.model.path = str(path)
     params.model_alias = {options.alias}
     params.hostnames = [options.host]
     params.port = options.port
@@ -58,6 +82,7 @@ def _params(options: argparse.Namespace) -> Any:
     params.ui = False
     if options.embedding or options.reranking:
         params.embedding = True
+        params.n_batch = params.n_ubatch = options.ctx  # an input is never cut in two
         pooling = xllamacpp.llama_pooling_type
         rank, mean = pooling.LLAMA_POOLING_TYPE_RANK, pooling.LLAMA_POOLING_TYPE_MEAN
         params.pooling_type = rank if options.reranking else mean

@@ -10,20 +10,24 @@ from scepsy.core.llm import EngineKind, LlmSpec
 from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.errors import BadInput, NotFound
 
+TINY_RANDOM = "tiny-random"
+"""The `model_path` of an LLM of random weights that the engine makes for itself."""
+
 _CAPABILITIES = Capabilities(
     ignore_eos=True,
     token_prompts=True,
     cached_tokens=True,
     json_schema=True,
     embeddings=True,
+    rerank=True,
 )
 
 
 class LlamaCppEngine:
-    """Serves a GGUF file on the CPU, on one thread.
+    """Serves a GGUF file on the CPU. A "GPU" is a thread there, so the TP degree is their number.
 
-    A GPU share, a memory share and a TP degree cannot be enforced there and are ignored: good for
-    proving that a plan runs against a real engine, not for judging its speed.
+    Shares cannot be enforced and are ignored, and threads are bound to no core: good for proving
+    that a plan runs against a real engine, not for judging its speed.
     """
 
     @property
@@ -42,20 +46,24 @@ class LlamaCppEngine:
 
     def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
         if llm.model_path is None:
-            raise BadInput(f"LLM {llm.name!r}: the llama.cpp engine needs model_path, a GGUF file")
+            raise BadInput(
+                f"LLM {llm.name!r}: the llama.cpp engine needs model_path, a GGUF file "
+                f"or {TINY_RANDOM!r}"
+            )
         arguments: dict[str, object] = {
             "--model-path": llm.model_path,
             "--alias": llm.name,
             "--host": options.host,
             "--port": port,
-            "--threads": 1,
+            "--threads": seat.tp,
             "--parallel": llm.max_sequences,
             "--ctx": llm.max_context,
+            "--seed": options.seed,
         }
         if options.exit_with_parent:
             arguments["--exit-with-parent"] = os.getpid()
         flags = [text for pair in arguments.items() for text in map(str, pair)]
         if llm.kind != "generate":
             flags.append("--embedding" if llm.kind == "embed" else "--reranking")
-        argv = (sys.executable, "-m", "scepsy.engines.llamacpp", *flags)
+        argv = (sys.executable, "-m", "scepsy.engines.llamacpp", *flags, *llm.flags)
         return Launch(argv, f"http://{options.host}:{port}")

@@ -1,8 +1,9 @@
-"""Makes a tiny random LLM on the spot: a Llama of a few million parameters with a byte-level
+"""Makes a tiny random LLM on the spot: a Qwen3 of a few million parameters with a byte-level
 tokenizer.
 
-It writes nonsense, deterministically, through every code path of a real engine. Run as
-`python -m scepsy.engines.llamacpp.tiny PATH`.
+It writes nonsense, deterministically, through every code path of a real engine; as an embedder or
+reranker it is smaller, as real ones are. Run as `python -m scepsy.engines.llamacpp.tiny
+PATH`.
 """
 
 from __future__ import annotations
@@ -13,29 +14,54 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from scepsy.core.llm import LlmKind
 from scepsy.engines.tiny.vocabulary import CHAT_TEMPLATE, SPECIAL, vocabulary
 
-LAYERS, HIDDEN, FEED_FORWARD = 4, 256, 768
 HEADS, KV_HEADS = 4, 2
-CONTEXT = 4096
+CONTEXT = 8192
+_SIZES: dict[LlmKind, tuple[int, int]] = {
+    "generate": (2, 256),
+    "embed": (1, 128),
+    "rerank": (1, 128),
+}
+"""Layers, and width of each."""
+
+_WORD, _LETTER = 4.0, 1.0
+"""Standard deviation of the logits of words and of single letters. Other bytes have 0, so that
+answers are text; letters and digits have some, so that a choice bound to a schema varies.
+"""
+_FOCUS = 2.0
+"""Scale of queries and keys: attention then picks out few tokens, so that answers depend on what
+the prompt says.
+"""
 
 
-def write_tiny_llm(path: Path, *, seed: int = 0) -> None:
-    """Write about 13 MB of GGUF to `path`, in under a second. The same seed gives the same LLM."""
+def write_tiny_llm(path: Path, kind: LlmKind = "generate", *, seed: int = 0) -> None:
+    """Write some 3 to 8 MB of GGUF to `path`, in under a second. The same seed gives the same LLM.
+
+    A reranker has a head with the labels yes and no, as Qwen3-Reranker has.
+    """
     tokens, merges = vocabulary()
-    writer = gguf.GGUFWriter(str(path), "llama")
+    (layers, hidden), rng = _SIZES[kind], np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(str(path), "qwen3")
     writer.add_name("tiny-random")
     writer.add_context_length(CONTEXT)
-    writer.add_embedding_length(HIDDEN)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_embedding_length(hidden)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(3 * hidden)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
+    writer.add_key_length(hidden // HEADS)
+    writer.add_value_length(hidden // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(HIDDEN // HEADS)
     writer.add_vocab_size(len(tokens))
     _add_tokenizer(writer, tokens, merges)
-    for name, tensor in _tensors(len(tokens), np.random.default_rng(seed)):
+    tensors = _tensors(tokens, layers, hidden, rng)
+    if kind == "rerank":
+        writer.add_pooling_type(gguf.PoolingType.RANK)
+        writer.add_classifier_output_labels(["yes", "no"])
+        tensors["cls.output.weight"] = _random(rng, 2, hidden)
+    for name, tensor in tensors.items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -58,30 +84,44 @@ def _add_tokenizer(writer: gguf.GGUFWriter, tokens: list[str], merges: list[str]
     writer.add_chat_template(CHAT_TEMPLATE)
 
 
-def _tensors(vocabulary: int, rng: np.random.Generator) -> list[tuple[str, np.ndarray]]:
-    def random(*shape: int) -> np.ndarray:
-        return rng.normal(0.0, shape[-1] ** -0.5, shape).astype(np.float32)
-
-    ones = np.ones(HIDDEN, np.float32)
-    kv = HIDDEN // HEADS * KV_HEADS
-    tensors = [
-        ("token_embd.weight", random(vocabulary, HIDDEN)),
-        ("output_norm.weight", ones),
-        ("output.weight", random(vocabulary, HIDDEN)),
-    ]
-    for layer in range(LAYERS):
-        tensors += [
-            (f"blk.{layer}.attn_norm.weight", ones),
-            (f"blk.{layer}.attn_q.weight", random(HIDDEN, HIDDEN)),
-            (f"blk.{layer}.attn_k.weight", random(kv, HIDDEN)),
-            (f"blk.{layer}.attn_v.weight", random(kv, HIDDEN)),
-            (f"blk.{layer}.attn_output.weight", random(HIDDEN, HIDDEN)),
-            (f"blk.{layer}.ffn_norm.weight", ones),
-            (f"blk.{layer}.ffn_gate.weight", random(FEED_FORWARD, HIDDEN)),
-            (f"blk.{layer}.ffn_up.weight", random(FEED_FORWARD, HIDDEN)),
-            (f"blk.{layer}.ffn_down.weight", random(HIDDEN, FEED_FORWARD)),
-        ]
+def _tensors(
+    tokens: list[str], layers: int, hidden: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    ones = np.ones(hidden, np.float32)
+    head_norm = np.full(hidden // HEADS, _FOCUS, np.float32)
+    kv = hidden // HEADS * KV_HEADS
+    likely = np.array([_likelihood(token) for token in tokens], np.float32)[:, None]
+    tensors = {
+        "token_embd.weight": _random(rng, len(tokens), hidden),
+        "output_norm.weight": ones,
+        "output.weight": likely * _random(rng, len(tokens), hidden),
+    }
+    for layer in range(layers):
+        parts = {
+            "attn_norm": ones,
+            "attn_q": _random(rng, hidden, hidden),
+            "attn_k": _random(rng, kv, hidden),
+            "attn_v": _random(rng, kv, hidden),
+            "attn_q_norm": head_norm,
+            "attn_k_norm": head_norm,
+            "attn_output": _random(rng, hidden, hidden),
+            "ffn_norm": ones,
+            "ffn_gate": _random(rng, 3 * hidden, hidden),
+            "ffn_up": _random(rng, 3 * hidden, hidden),
+            "ffn_down": _random(rng, hidden, 3 * hidden),
+        }
+        tensors |= {f"blk.{layer}.{name}.weight": part for name, part in parts.items()}
     return tensors
+
+
+def _likelihood(token: str) -> float:
+    if len(token) > 1:
+        return _WORD
+    return _LETTER if token.isascii() and token.isalnum() else 0.0
+
+
+def _random(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.normal(0.0, shape[-1] ** -0.5, shape).astype(np.float32)
 
 
 if __name__ == "__main__":
