@@ -17,6 +17,7 @@ from scepsy.core.plan import (
     WorkflowPrediction,
     size_name,
 )
+from scepsy.hosted import sentences
 from scepsy.problem import Problem
 from scepsy.search import Choice
 
@@ -36,6 +37,7 @@ def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanatio
     ours = chosen.candidate.allocation
     others = {part.llm: problem.without(ours, part.llm) for part in ours.llms}
     summary = [_bottleneck(flow) for flow in prediction.workflows]
+    summary += sentences(problem.hosted, problem.targets)
     summary += _company(problem.shared(chosen))
     summary.append(_what_if("One more GPU", one_more, objective, base))
     summary.append(_what_if("One fewer GPU", one_fewer, objective, base))

@@ -10,6 +10,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
+from scepsy.hosted import set_apart
 from scepsy.predict import responses
 from scepsy.problem import Problem
 from scepsy.summarize import summarize
@@ -36,9 +37,10 @@ def plan(
     """
     wanted = {target.workflow for target in targets}
     check(traces, profile, cluster, wanted)
-    demands = summarize([trace for trace in traces if trace.workflow in wanted])
+    called = summarize([trace for trace in traces if trace.workflow in wanted])
+    demands, hosted = set_apart(called, llms)
     answers = responses(profile.curves)
-    problem = Problem(demands, tuple(targets), answers, tuple(llms), cluster, share_step)
+    problem = Problem(demands, tuple(targets), answers, tuple(llms), cluster, share_step, hosted)
 
     problem, chosen = problem.settled()
     if isinstance(chosen, Infeasible):
@@ -48,7 +50,7 @@ def plan(
     prediction = problem.pipeline.predict(allocation)
     return Plan(
         cluster=cluster,
-        llms=problem.needed_llms,
+        llms=(*problem.needed_llms, *(one.llm for one in hosted)),
         targets=problem.targets,
         demands=demands,
         allocation=allocation,

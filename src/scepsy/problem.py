@@ -15,6 +15,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible, Target
 from scepsy.errors import BadInput
 from scepsy.gpus import known_gpu
+from scepsy.hosted import Hosted, beyond_limit
 from scepsy.place import place
 from scepsy.predict import Pipeline, Response, sharing
 from scepsy.search import Choice, Search, StageCosts, best_placeable, search
@@ -29,6 +30,7 @@ SETTLED = 0.01
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What to sustain, with what, on which GPUs. `share_step` is the grain of a GPU share.
+    `hosted` are LLMs that take none of these.
 
     `stretch` is what parts of GPUs are reckoned to cost for their neighbours (`Pipeline`).
     """
@@ -39,6 +41,7 @@ class Problem:
     llms: tuple[LlmSpec, ...]
     cluster: Cluster
     share_step: float
+    hosted: tuple[Hosted, ...] = ()
     stretch: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
@@ -57,6 +60,9 @@ class Problem:
 
     def decide(self) -> Choice | Infeasible:
         """The best allocation that can be placed."""
+        beyond = beyond_limit(self.hosted, self.targets)
+        if beyond is not None:
+            return beyond
         return self._best(self.pipeline.stage_costs)
 
     def settled(self) -> tuple[Problem, Choice | Infeasible]:

@@ -248,7 +248,7 @@ async def test_where_the_other_is_dead_the_first_500_counts(
         async with running(config(tmp_path, dying.url, gone)) as gateway:
             back = await send(http, gateway.url + CHAT, {"model": "m"})
             seen = await replicas(http, gateway.url)
-    assert (back.status, back.body) == (500, b"bad luck")
+    assert (back.status, back.json()["error"]["message"]) == (500, "bad luck")
     assert [one["failed"] for one in seen.values()] == [1, 1]
     assert [one["in_flight"] for one in seen.values()] == [0, 0]
 

@@ -49,6 +49,9 @@ class LlmSpec(Record, frozen=True, kw_only=True):
         model_path: weights on disk, or a folder with `config.json`, for engines that load some.
         url: where it is served already (engine "endpoint"): it is recorded and routed to, never
             started or placed.
+        api_key_env: the environment variable with the endpoint's key, which is written nowhere;
+            without it callers' own credentials go on to the endpoint.
+        rate_limit: most calls per second that the endpoint takes; None is unknown.
         flags: added to the engine's command line as they are, for what Scepsy has no word for.
     """
 
@@ -76,6 +79,8 @@ class LlmSpec(Record, frozen=True, kw_only=True):
     min_kv_tokens: int = 16384
     model_path: str | None = None
     url: str | None = None
+    api_key_env: str | None = None
+    rate_limit: float | None = None
     flags: tuple[str, ...] = ()
 
     @property
@@ -99,6 +104,11 @@ class LlmSpec(Record, frozen=True, kw_only=True):
     @property
     def expert_bytes(self) -> float:
         return self.experts.parameters * self.experts.bytes_per_parameter if self.experts else 0.0
+
+    @property
+    def hosted(self) -> bool:
+        """Whether somebody else serves it."""
+        return self.engine == "endpoint"
 
     @property
     def weight_bytes(self) -> float:

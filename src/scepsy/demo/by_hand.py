@@ -31,8 +31,9 @@ def even_split(llms: Sequence[LlmSpec], cluster: Cluster, targets: Sequence[Targ
     Raises:
         Unmeetable: there are fewer GPUs than LLMs, or an LLM does not fit into its part.
     """
-    each = cluster.gpus // len(llms)
-    parts = [_part(llm, each, cluster) for llm in llms]
+    ours = _placed(llms)
+    each = cluster.gpus // len(ours)
+    parts = [_part(llm, each, cluster) for llm in ours]
     return _by_hand(parts, llms, cluster, targets, "an even split of the GPUs")
 
 
@@ -42,15 +43,16 @@ def one_of_each(llms: Sequence[LlmSpec], cluster: Cluster, targets: Sequence[Tar
     Raises:
         Unmeetable: not even the smallest replicas fit.
     """
-    degrees = {llm.name: _least_tp(llm, cluster) for llm in llms}
-    for llm in sorted(llms, key=lambda llm: -llm.parameters):
+    ours = _placed(llms)
+    degrees = {llm.name: _least_tp(llm, cluster) for llm in ours}
+    for llm in sorted(ours, key=lambda llm: -llm.parameters):
         most = min(llm.max_tp, cluster.largest_domain)
         while (
             2 * degrees[llm.name] <= most
             and sum(degrees.values()) + degrees[llm.name] <= cluster.gpus
         ):
             degrees[llm.name] *= 2
-    parts = [_whole(llm, degrees[llm.name], 1) for llm in llms]
+    parts = [_whole(llm, degrees[llm.name], 1) for llm in ours]
     return _by_hand(parts, llms, cluster, targets, "one replica of each LLM")
 
 
@@ -75,6 +77,14 @@ def _by_hand(
         prediction=Prediction(objective=0.0, workflows=(), utilisation={}),
         explanation=Explanation(summary=(f"{what}, by hand",)),
     )
+
+
+def _placed(llms: Sequence[LlmSpec]) -> list[LlmSpec]:
+    """Those that need GPUs. Raises Unmeetable where none does."""
+    found = [llm for llm in llms if not llm.hosted]
+    if not found:
+        raise Unmeetable("all LLMs are at endpoints: there is nothing to place")
+    return found
 
 
 def _part(llm: LlmSpec, gpus: int, cluster: Cluster) -> LlmAllocation:

@@ -100,14 +100,14 @@ def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
     return DemoSettings(
         programs=_programs(root, CPU_BEAM_RATE, CPU_RAG_RATE),
         engine="llamacpp",
-        cluster=root / "examples" / "cluster.cpu.toml",
+        cluster=root / "examples" / "cluster.llamacpp.toml",
         llms=root / "examples" / "llms.llamacpp.toml",
         out=out,
         seed=seed,
         traced_runs=CPU_RUNS,
         trace_jobs=1,
         shares=(1.0,),
-        sweep=SweepSettings(seconds=4.0, saturation_seconds=3.0, idle_seconds=2.0, max_rate=100.0),
+        sweep=SweepSettings(seconds=4.0, saturation_seconds=6.0, idle_seconds=2.0, max_rate=100.0),
         profile_parallel=1,
         duration=CPU_RUNS / CPU_BEAM_RATE,
         beyond_duration=CPU_RUNS / (1.3 * CPU_RAG_RATE),
@@ -135,13 +135,8 @@ def quick_settings(full: DemoSettings) -> DemoSettings:
         idle_seconds=1.0,
         max_rate=40.0,
     )
-    return replace(
-        full,
-        time_scale=8.0 if full.engine == "emulated" else 1.0,
-        traced_runs=3,
-        shares=(0.4, 1.0),
-        sweep=sweep,
-        duration=6.0,
-        beyond_duration=4.0,
-        warmup=1.0,
-    )
+    small = replace(full, traced_runs=3, sweep=sweep, warmup=1.0)
+    if full.engine != "emulated":
+        slower = replace(sweep, seconds=3.0, saturation_seconds=6.0, idle_seconds=2.0)
+        return replace(small, traced_runs=2, sweep=slower, duration=10.0, beyond_duration=8.0)
+    return replace(small, time_scale=8.0, shares=(0.4, 1.0), duration=6.0, beyond_duration=4.0)

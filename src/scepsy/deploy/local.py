@@ -19,13 +19,14 @@ from scepsy.core.plan import Plan, Replica
 from scepsy.deploy.journal import Journal
 from scepsy.deploy.launching import recipe, start_on_free_port
 from scepsy.deploy.reconcile import Changes, diff
+from scepsy.deploy.routes import hosted_routes, routes_of
 from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica, Status
 from scepsy.deploy.watch import drain, observe, put_routes
 from scepsy.engines import EngineOptions, Launch, Seat, engine_for
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, NotFound, ScepsyError, Unreachable, first_of
-from scepsy.gateway.config import GatewayConfig, Route
+from scepsy.gateway.config import GatewayConfig, Route, check_routes
 from scepsy.store import read_record, write_record
 
 OnProgress = Callable[[str], None]
@@ -60,12 +61,14 @@ class LocalBackend:
         Port 0 and traces None leave a running gateway as it is.
 
         Raises:
-            BadInput: the gateway that runs has another port or other traces.
+            BadInput: the gateway that runs has another port or other traces, or the key of an
+                endpoint is not in the environment.
             EngineFailed, PortInUse: an engine or the gateway did not start.
         """
         before = self._load_if_any(name)
         current = before or Deployment(name=name, plan=plan)
         self._check_gateway(current, port, traces)
+        check_routes(hosted_routes(plan))
         alive = [one for one in current.replicas if is_alive(one.pid, one.born)]
         recipes = {llm.name: recipe(llm, plan.cluster, self.options) for llm in plan.llms}
         changes = diff(
@@ -78,7 +81,8 @@ class LocalBackend:
             await self._start_all(journal, plan, changes, recipes, on_progress)
             serving = (*kept, *journal.replicas)
             on_progress("gateway")
-            gateway = await self._route(journal, serving, port, traces)
+            routes = routes_of(plan, serving)
+            gateway = await self._route(journal, routes, port, traces)
             after = Deployment(name=name, plan=plan, replicas=serving, gateway=gateway)
             # Known until they are gone, so that `down` finds them if we are stopped here.
             self._save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
@@ -179,21 +183,21 @@ class LocalBackend:
     async def _route(
         self,
         journal: Journal,
-        serving: Sequence[RunningReplica],
+        routes: Sequence[Route],
         port: int,
         traces: Path | None,
     ) -> RunningGateway:
-        """Points the gateway at `serving`; starts one where none runs."""
+        """Points the gateway at `routes`; starts one where none runs."""
         old = journal.current.gateway
         if old is not None and is_alive(old.pid, old.born):
-            await put_routes(old.url, _routes(serving))
+            await put_routes(old.url, routes)
             return old
-        return await self._start_gateway(journal, serving, port, traces)
+        return await self._start_gateway(journal, routes, port, traces)
 
     async def _start_gateway(
         self,
         journal: Journal,
-        serving: Sequence[RunningReplica],
+        routes: Sequence[Route],
         port: int,
         traces: Path | None,
     ) -> RunningGateway:
@@ -204,7 +208,7 @@ class LocalBackend:
 
         def launch_on(listen: int) -> Launch:
             config = GatewayConfig(
-                host=host, port=listen, routes=_routes(serving), traces=_absolute(traces)
+                host=host, port=listen, routes=tuple(routes), traces=_absolute(traces)
             )
             write_record(path, config)
             return Launch(argv=argv, url=f"http://{host}:{listen}")
@@ -227,7 +231,9 @@ class LocalBackend:
         gateway = journal.current.gateway
         if gateway is not None and is_alive(gateway.pid, gateway.born):
             with suppress(Unreachable):
-                await put_routes(gateway.url, _routes(journal.current.replicas))
+                await put_routes(
+                    gateway.url, routes_of(journal.current.plan, journal.current.replicas)
+                )
         await _stop_all((*journal.replicas, *filter(None, (journal.gateway,))))
         if before is None:
             shutil.rmtree(self._directory(name), ignore_errors=True)
@@ -293,12 +299,6 @@ async def _stop_all(processes: Iterable[RunningReplica | RunningGateway]) -> Non
 def _outdated(running: Sequence[RunningReplica], recipes: Mapping[str, str]) -> set[str]:
     """Names of those that were started otherwise than the recipes say, or are not ready."""
     return {one.replica.replica for one in running if one.launched != recipes.get(one.replica.llm)}
-
-
-def _routes(replicas: Sequence[RunningReplica]) -> tuple[Route, ...]:
-    return tuple(
-        Route(llm=one.replica.llm, replica=one.replica.replica, url=one.url) for one in replicas
-    )
 
 
 def _absolute(traces: Path | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scepsy.core.llm import EngineKind
 from scepsy.engines.emulated.adapter import EmulatedEngine
+from scepsy.engines.endpoint import EndpointEngine
 from scepsy.engines.llamacpp.adapter import LlamaCppEngine
 from scepsy.engines.process import EngineProcess, free_port, start, stop
 from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, Launch, Seat
@@ -31,7 +32,9 @@ def engine_for(kind: EngineKind) -> Engine:
             return EmulatedEngine()
         case "llamacpp":
             return LlamaCppEngine()
+        case "endpoint":
+            return EndpointEngine()
         case "vllm":
             return VllmEngine()
-        case "sglang" | "endpoint":
+        case "sglang":
             raise NotFound(f"the {kind} engine is not in this version")

@@ -21,6 +21,7 @@ class Capabilities:
         json_schema: an answer can be bound to a JSON Schema.
         model_check: an unknown model name is refused with 404.
         strict: refuses the malformed requests that vLLM refuses, max_tokens of 0 or -1 included.
+        context_check: refuses a prompt that with max_tokens is longer than the context.
         embeddings, rerank, score, responses: serves these endpoints (with an LLM of that kind).
         gpu_share: a share of a GPU's compute below one slows it down accordingly.
     """
@@ -32,6 +33,7 @@ class Capabilities:
     json_schema: bool = False
     model_check: bool = False
     strict: bool = False
+    context_check: bool = False
     embeddings: bool = False
     rerank: bool = False
     score: bool = False

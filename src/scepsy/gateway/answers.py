@@ -201,6 +201,12 @@ def error_message(status: int, body: bytes) -> str:
     return body[:300].decode(errors="replace").strip() or f"status {status}"
 
 
+def is_openai_error(body: bytes) -> bool:
+    """Whether a failed answer has the shape that clients of the OpenAI API read."""
+    answer = _decode(body)
+    return answer is not None and isinstance(answer.error, _Error) and bool(answer.error.message)
+
+
 def _pieces(choice: _Choice) -> Iterator[str]:
     yield choice.text or ""
     for message in (choice.message, choice.delta):

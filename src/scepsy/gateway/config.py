@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta
 
+from scepsy.core.llm import EngineKind
 from scepsy.core.record import Record
 from scepsy.errors import BadInput
 
@@ -21,12 +23,25 @@ class Route(Record, frozen=True, kw_only=True):
     Attributes:
         url: with or without the /v1 that OpenAI clients want in a base URL.
         capacity: speed relative to the other replicas of the same LLM.
+        engine: what answers there, so that the gateway can make up for what it lacks; None is
+            unknown, and everything passes.
+        max_context: tokens of prompt and output together.
+        api_key_env: the variable of the gateway's environment that holds the key to send instead
+            of the caller's credentials.
     """
 
     llm: str
     replica: str
     url: str
     capacity: Positive = 1.0
+    engine: EngineKind | None = None
+    max_context: int | None = None
+    api_key_env: str | None = None
+
+    @property
+    def hosted(self) -> bool:
+        """Whether it is somebody else's, who need not have a /health."""
+        return self.engine == "endpoint"
 
 
 class GatewayConfig(Record, frozen=True, kw_only=True):
@@ -57,13 +72,18 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
 
 
 def check_routes(routes: Sequence[Route]) -> None:
-    """Raises BadInput for a replica named twice, or a URL that is not one."""
+    """Raises BadInput for a replica named twice, a URL that is not one, a key that is not there."""
     names = Counter(route.replica for route in routes)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise BadInput(f"routes: replica {twice[0]!r} is there more than once")
     for route in routes:
         check_url(f"routes: replica {route.replica!r}: url", route.url)
+        if route.api_key_env is not None and not os.environ.get(route.api_key_env):
+            raise BadInput(
+                f"routes: replica {route.replica!r}: the environment variable "
+                f"{route.api_key_env} is not set; export the key before the gateway starts"
+            )
 
 
 def check_url(field: str, url: str) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from scepsy.gateway.delivery import refuse, stream, whole
 from scepsy.gateway.exchange import Exchange
 from scepsy.gateway.identity import Address, locate
+from scepsy.gateway.making_up import Stand
 from scepsy.gateway.recording import Recorder
 from scepsy.gateway.refusal import Refusal, overloaded, unknown_llm, unknown_path
 from scepsy.gateway.relay import Outgoing, Relay
@@ -25,6 +26,7 @@ class DataPlane:
     relay: Relay
     upstreams: Upstreams
     recorder: Recorder
+    stand: Stand
     most_in_flight: int
     in_flight: int = 0
 
@@ -60,8 +62,12 @@ class DataPlane:
     async def _relay(
         self, request: web.Request, address: Address, exchange: Exchange
     ) -> web.StreamResponse:
-        if not self.upstreams.of(exchange.asked.llm):
+        group = self.upstreams.of(exchange.asked.llm)
+        if not group:
             return refuse(unknown_llm(exchange.asked.llm, self.upstreams.llms), exchange)
+        refusal = await self.stand.refusal(exchange.asked, group[0].route)
+        if refusal is not None:
+            return refuse(refusal, exchange)
         ask_usage = self.recorder.writes and usage_is_hidden(exchange.asked)
         query = request.rel_url.raw_query_string
         outgoing = Outgoing(

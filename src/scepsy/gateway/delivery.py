@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from aiohttp import web
 from multidict import CIMultiDict
 
-from scepsy.gateway.answers import error_message
+from scepsy.gateway.answers import error_message, is_openai_error
 from scepsy.gateway.exchange import Exchange
 from scepsy.gateway.refusal import Refusal, broken_off
 from scepsy.gateway.relay import BrokenOff, Reply
@@ -29,6 +29,8 @@ def whole(reply: Reply, exchange: Exchange) -> web.Response:
     exchange.keep(reply.first)
     if reply.status >= 400:
         exchange.error = error_message(reply.status, reply.first)
+        if not (reply.is_encoded or is_openai_error(reply.first)):
+            return _reworded(reply, exchange.error)
     elif exchange.answer is not None:
         exchange.answer.read_whole(reply.first)
     return web.Response(
@@ -36,6 +38,19 @@ def whole(reply: Reply, exchange: Exchange) -> web.Response:
         reason=reply.response.reason,
         body=reply.first,
         headers=_headers(reply),
+    )
+
+
+def _reworded(reply: Reply, message: str) -> web.Response:
+    """An engine's error in OpenAI's shape, where the engine has one of its own."""
+    headers = _headers(reply)
+    headers.popall("Content-Type", None)
+    return web.Response(
+        status=reply.status,
+        reason=reply.response.reason,
+        body=Refusal(reply.status, message, "engine_error").body(),
+        headers=headers,
+        content_type="application/json",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from yarl import URL
 
 from scepsy.gateway.exchange import Exchange
 from scepsy.gateway.refusal import Refusal, unanswered
-from scepsy.gateway.rewriting import headers_for_caller
+from scepsy.gateway.rewriting import headers_for_caller, with_key
 from scepsy.gateway.upstreams import Upstream, Upstreams
 
 _LARGE = 1 << 20
@@ -168,12 +169,12 @@ class Relay:
     async def _post(
         self, session: aiohttp.ClientSession, upstream: Upstream, outgoing: Outgoing
     ) -> aiohttp.ClientResponse:
-        body = outgoing.body
+        body, key = outgoing.body, upstream.route.api_key_env
         return await session.post(
             URL(upstream.address(outgoing.path), encoded=True),
             # A large body goes out in pieces, so that one caller does not hold up the others.
             data=io.BytesIO(body) if len(body) > _LARGE else body,
-            headers=outgoing.headers,
+            headers=with_key(outgoing.headers, os.environ[key]) if key else outgoing.headers,
             allow_redirects=False,
         )
 

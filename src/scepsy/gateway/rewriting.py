@@ -28,6 +28,7 @@ _DROPPED = frozenset(
         "upgrade",
     }
 )
+_CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key", "cookie"})
 _Fields = dict[str, msgspec.Raw]
 
 
@@ -69,6 +70,12 @@ def headers_for_engine(headers: Iterable[tuple[str, str]]) -> list[tuple[str, st
         if (kept := _kept_value(name.lower(), value)) is not None
     ]
     return [*passed, ("Accept-Encoding", "identity")]
+
+
+def with_key(headers: Iterable[tuple[str, str]], key: str) -> list[tuple[str, str]]:
+    """The headers with `key` for the caller's own credentials."""
+    kept = [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
+    return [*kept, ("Authorization", f"Bearer {key}")]
 
 
 def headers_for_caller(headers: Mapping[str, str]) -> list[tuple[str, str]]:

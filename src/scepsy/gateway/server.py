@@ -18,9 +18,11 @@ from aiohttp import web
 from scepsy.errors import PortInUse, Unreachable
 from scepsy.gateway.admin import Admin, Handler, local_only
 from scepsy.gateway.config import GatewayConfig, Route, check_routes, check_url
+from scepsy.gateway.counting import LlamaCppCounter
 from scepsy.gateway.dataplane import DataPlane
 from scepsy.gateway.delivery import refuse
 from scepsy.gateway.lineage import Lineage
+from scepsy.gateway.making_up import Stand
 from scepsy.gateway.recording import Recorder
 from scepsy.gateway.refusal import Refusal
 from scepsy.gateway.relay import Relay
@@ -101,6 +103,7 @@ async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane
         relay=Relay(pooled, fresh, upstreams, time.time),
         upstreams=upstreams,
         recorder=Recorder(time.time, lineage, writer, config.record_content),
+        stand=Stand(LlamaCppCounter(fresh)),
         most_in_flight=config.most_in_flight,
     )
 

@@ -87,7 +87,7 @@ class Upstreams:
         known = {one.route: one for group in self._by_llm.values() for one in group}
         by_llm: dict[str, tuple[Upstream, ...]] = {}
         for route in routes:
-            upstream = known.get(route) or Upstream(route)
+            upstream = known.get(route) or Upstream(route, probed=not route.hosted)
             by_llm[route.llm] = (*by_llm.get(route.llm, ()), upstream)
         self._by_llm = by_llm
 

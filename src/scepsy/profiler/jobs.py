@@ -46,7 +46,7 @@ def jobs(
     cluster: Cluster,
     shares: Sequence[float] = DEFAULT_SHARES,
 ) -> tuple[Job, ...]:
-    """All jobs, the largest first so that they pack.
+    """All jobs, the largest first so that they pack; none for LLMs at endpoints.
 
     Raises:
         BadInput: there is nothing to profile, or the traces call an LLM that `llms` does not
@@ -63,6 +63,8 @@ def jobs(
                 f"the traces call LLM {name!r}, which the LLM file does not describe "
                 f"(it has {', '.join(sorted(known)) or 'none'}); add a [[llms]] entry for it"
             )
+        if known[name].hosted:
+            continue
         sizes = _sizes(known[name], cluster, shares)
         if not sizes:
             raise BadInput(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -72,6 +73,7 @@ def read_llms(path: Path) -> tuple[LlmSpec, ...]:
             _positive(path, f"llms[{index}].{field}", getattr(llm, field))
         known = math.isfinite(llm.parameters) and llm.parameters >= 0
         _require(known, path, f"llms[{index}].parameters", f"{llm.parameters:g} is not a count")
+        _check_endpoint(path, f"llms[{index}]", llm)
     return llms
 
 
@@ -118,6 +120,19 @@ def read_plan(path: Path) -> Plan:
             _share(path, f"{where}.slices.gpu_share", part.gpu_share)
             _share(path, f"{where}.slices.memory_share", part.memory_share)
     return plan
+
+
+def _check_endpoint(path: Path, where: str, llm: LlmSpec) -> None:
+    if not llm.hosted:
+        for field in ("url", "api_key_env", "rate_limit"):
+            only = f'only an LLM with engine = "endpoint" has one; {llm.name!r} has {llm.engine!r}'
+            _require(getattr(llm, field) is None, path, f"{where}.{field}", only)
+        return
+    address = urlsplit(llm.url or "")
+    good = address.scheme in ("http", "https") and bool(address.hostname)
+    _require(good, path, f"{where}.url", f"{llm.url!r} is not an http:// or https:// URL")
+    if llm.rate_limit is not None:
+        _positive(path, f"{where}.rate_limit", llm.rate_limit)
 
 
 def _check_curve(path: Path, where: str, curve: Curve) -> None:

@@ -20,6 +20,7 @@ _CAPABILITIES = Capabilities(
     json_schema=True,
     model_check=True,
     strict=True,
+    context_check=True,
     embeddings=True,
     rerank=True,
     score=True,

@@ -1,0 +1,39 @@
+"""The routes of a plan: to its replicas, and to the endpoints that somebody else runs (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scepsy.core.plan import Plan
+from scepsy.deploy.state import RunningReplica
+from scepsy.gateway.config import Route
+
+
+def routes_of(plan: Plan, replicas: Sequence[RunningReplica]) -> tuple[Route, ...]:
+    """One for each replica, then one for each endpoint."""
+    llms = {llm.name: llm for llm in plan.llms}
+    ours = tuple(
+        Route(
+            llm=one.replica.llm,
+            replica=one.replica.replica,
+            url=one.url,
+            engine=llms[one.replica.llm].engine,
+            max_context=llms[one.replica.llm].max_context,
+        )
+        for one in replicas
+    )
+    return ours + hosted_routes(plan)
+
+
+def hosted_routes(plan: Plan) -> tuple[Route, ...]:
+    return tuple(
+        Route(
+            llm=llm.name,
+            replica=f"{llm.name}-endpoint",
+            url=llm.url or "",
+            engine=llm.engine,
+            api_key_env=llm.api_key_env,
+        )
+        for llm in plan.llms
+        if llm.hosted
+    )
