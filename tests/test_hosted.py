@@ -22,6 +22,8 @@ GPT = LlmSpec(name="hosted", engine="endpoint", url="https://there/v1", rate_lim
 
 def limited(rate: float | None) -> LlmSpec:
     return msgspec.structs.replace(GPT, rate_limit=rate)
+
+
 CALLED = [
     trace(call("ours", 0, 2, run=f"r{i}"), call("hosted", 2, 5, run=f"r{i}"), run=f"r{i}")
     for i in range(3)
