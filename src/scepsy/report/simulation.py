@@ -105,8 +105,9 @@ def _distribution(flow: WorkflowResult) -> Chart:
             for at, value, name in marks
         ),
         labels=tuple(
-            Label(x.at(value) - 8, y.at(at) + 4, f"{name} {wording.seconds(value)}", "", "end")
+            Label(x.at(value) + 2, y.at(at) + 17, text, anchor="start" if at < 99 else "end")
             for at, value, name in marks
+            for text in [f"{name} {wording.seconds(value)}"]
         ),
     )
 

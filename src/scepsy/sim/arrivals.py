@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 
 def arrivals(rate: float, runs: int, rng: random.Random, *, cv: float = 1.0) -> list[float]:
@@ -29,10 +29,8 @@ def recorded(rate: float, runs: int, rng: random.Random, *, times: Sequence[floa
     count = min(runs, len(times))
     span = times[-1] - times[0]
     mean_gap = span / max(1, len(times) - 1)
+    gaps = [mean_gap, *(after - before for before, after in pairwise(times))]
     first = rng.randrange(len(times))
-    gaps = [
-        times[index % len(times)] - times[index - 1] if index % len(times) else mean_gap
-        for index in range(first, first + count)
-    ]
+    gaps = (gaps[first:] + gaps[:first])[:count]
     scale = count / rate / (sum(gaps) or 1.0)
     return [time * scale for time in accumulate(gaps)]

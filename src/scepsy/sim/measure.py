@@ -29,7 +29,7 @@ SUSTAINED = 0.97
 PARTS = 120
 """Of the window, in which utilisation is shown."""
 
-SLOWEST = 3
+SLOWEST = 2
 """Runs of each workflow that are kept whole."""
 
 

@@ -1,0 +1,99 @@
+"""`scepsy simulate`: files out, and clear words where a plan cannot do what is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from scepsy.cli.simulate import command
+from scepsy.core.plan import Plan
+from scepsy.errors import BadInput, ScepsyError, Unmeetable
+from scepsy.report.simulation import render
+from scepsy.sim.arrivals import arrivals
+from scepsy.sim.result import SimulationResult
+from scepsy.sim.study import study
+from scepsy.store import read_plan, read_record, read_traces
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets" / "v1"
+PLAN, TRACES = str(ASSETS / "plan.json"), str(ASSETS / "traces")
+
+
+def simulate(out: Path, *options: str) -> tuple[str, BaseException | None]:
+    done = CliRunner().invoke(
+        command, [PLAN, "--traces", TRACES, "--out", str(out), *options], prog_name="simulate"
+    )
+    return done.output, done.exception
+
+
+def test_it_writes_its_findings(tmp_path: Path) -> None:
+    output, wrong = simulate(tmp_path, "--rate", "rag=0.6", "--duration", "60")
+    assert wrong is None
+    assert "rag" in output
+    found = read_record(tmp_path / "simulation.json", SimulationResult)
+    assert found.workflows[0].offered_rate == pytest.approx(0.6, rel=0.15)
+    page = (tmp_path / "report.html").read_text()
+    assert "The plan carries this load" in page
+    assert page.count("<svg") >= 6
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_json_is_the_file(tmp_path: Path) -> None:
+    output, wrong = simulate(tmp_path, "--rate", "rag=0.6", "--duration", "30", "--json")
+    assert wrong is None
+    assert msgspec.json.decode(output) == msgspec.json.decode(
+        (tmp_path / "simulation.json").read_bytes()
+    )
+
+
+def test_a_load_beyond_capacity_ends_in_a_statement(tmp_path: Path) -> None:
+    _, wrong = simulate(tmp_path, "--rate", "rag=60", "--duration", "4")
+    assert isinstance(wrong, Unmeetable)
+    assert "the plan cannot carry this load; rag gains" in str(wrong)
+    assert "latency of rag keeps growing" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--rate", "other=1"), "no successful run of 'other' in the traces; there: rag"),
+        (("--rate", "rag=1", "--arrivals", "gamma:x"), "write gamma:CV"),
+        (("--rate", "rag=1", "--arrivals", "no-such-file"), "no-such-file: no such file"),
+        (("--rate", "rag"), "write WORKFLOW=RATE"),
+    ],
+)
+def test_bad_input_is_named(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    _, wrong = simulate(tmp_path, *options)
+    assert isinstance(wrong, ScepsyError)
+    assert words in str(wrong)
+
+
+def test_names_are_escaped() -> None:
+    plan = read_plan(Path(PLAN))
+    traces = read_traces(Path(TRACES)).traces
+    evil = "<b>rag</b>"
+    renamed = [
+        msgspec.structs.replace(
+            one,
+            workflow=evil,
+            calls=tuple(msgspec.structs.replace(call, workflow=evil) for call in one.calls),
+        )
+        for one in traces
+    ]
+    found = study(plan, renamed, {evil: (1.0, 20)}, arrivals)
+    assert isinstance(found, SimulationResult)
+    assert evil not in render(plan, found)
+    assert isinstance(plan, Plan)
+
+
+def test_recorded_arrivals(tmp_path: Path) -> None:
+    times = tmp_path / "times"
+    times.write_text("\n".join(str(i * i % 97) for i in range(60)))
+    _, wrong = simulate(tmp_path, "--rate", "rag=1", "--duration", "50", "--arrivals", str(times))
+    assert wrong is None
+    times.write_text("soon")
+    _, wrong = simulate(tmp_path, "--rate", "rag=1", "--arrivals", str(times))
+    assert isinstance(wrong, BadInput)
