@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from contextlib import aclosing, closing, contextmanager
 from typing import Any, cast
 
-from scepsy.marking.entries import FRAMEWORKS, SERVERS
+from scepsy.marking.entries import ASGI, FRAMEWORKS, SERVERS
 from scepsy.marking.importing import patch_modules
 from scepsy.marking.mark import Mark, current, gateway_origins, new_run
 from scepsy.marking.workflow import carry_marks
@@ -23,7 +23,7 @@ def open_runs_automatically(workflow: str) -> None:
         module: functools.partial(_patch, classes, workflow)
         for module, classes in {**FRAMEWORKS, **SERVERS}.items()
     }
-    patch_modules(patches)
+    patch_modules({**patches, ASGI: functools.partial(_patch_asgi, workflow)})
 
 
 def _patch(classes: Mapping[str, Iterable[str]], workflow: str, module: Any) -> None:
@@ -40,19 +40,33 @@ def _patch(classes: Mapping[str, Iterable[str]], workflow: str, module: Any) -> 
                 setattr(owner, method, _entering(function, workflow))
 
 
+def _patch_asgi(workflow: str, module: Any) -> None:
+    call = module.Starlette.__call__
+
+    # Servers tell an application from a factory of one by the arguments that it can do without.
+    @functools.wraps(call)
+    async def entered(app: Any, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        # What begins in the application's own start and end outlives every request.
+        begins = scope.get("type") != "lifespan"
+        with _marked(_mark(workflow) if begins else None):
+            await call(app, scope, receive, send)
+
+    module.Starlette.__call__ = entered
+
+
 def _entering(function: Callable[..., Any], workflow: str) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def entered_async(*args: Any, **options: Any) -> Any:
-            with _marked(_mark(workflow, args)):
+            with _marked(_mark(workflow)):
                 return await function(*args, **options)
 
         return entered_async
 
     @functools.wraps(function)
     def entered(*args: Any, **options: Any) -> Any:
-        mark = _mark(workflow, args)
+        mark = _mark(workflow)
         with _marked(mark):
             result = function(*args, **options)
         if mark is None:
@@ -66,17 +80,11 @@ def _entering(function: Callable[..., Any], workflow: str) -> Callable[..., Any]
     return entered
 
 
-def _mark(workflow: str, args: tuple[Any, ...]) -> Mark | None:
-    """A new run's; None where this call begins none."""
-    scope = args[1] if len(args) > 1 else None
-    if current.get() is not None or _is_lifespan(scope):
+def _mark(workflow: str) -> Mark | None:
+    """A new run's; None within a run."""
+    if current.get() is not None:
         return None
     return Mark(workflow, new_run(), gateway_origins(), automatic=True)
-
-
-def _is_lifespan(scope: object) -> bool:
-    """An ASGI server's start and end: what begins there outlives every request."""
-    return isinstance(scope, dict) and cast(dict[str, object], scope).get("type") == "lifespan"
 
 
 @contextmanager

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 Entries = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 SERVERS: Entries = {
-    "starlette.applications": {"Starlette": ("__call__",)},
     "aiohttp.web_app": {"Application": ("_handle",)},
     "flask.app": {"Flask": ("wsgi_app",)},
 }
-"""FastAPI is a Starlette."""
+
+ASGI = "starlette.applications"
+"""Has `Starlette`, which FastAPI's class is a subclass of."""
 
 FRAMEWORKS: Entries = {
     "langgraph.pregel.main": {"Pregel": ("invoke", "ainvoke", "stream", "astream")},

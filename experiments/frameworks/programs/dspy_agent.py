@@ -1,0 +1,81 @@
+"""DSPy: a module that calls tools, reviews in parallel and writes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import dspy
+
+writer = dspy.LM(f"openai/{os.environ.get('WRITER', 'writer')}", cache=False)
+critic = dspy.LM(f"openai/{os.environ.get('CRITIC', 'critic')}", cache=False)
+dspy.configure(lm=writer, adapter=dspy.JSONAdapter(use_native_function_calling=True))
+
+
+def look_up(topic: str) -> str:
+    """What is known about a topic."""
+    return f"{topic} is a well-known matter"
+
+
+def add(a: int, b: int) -> int:
+    """The sum of two numbers."""
+    return a + b
+
+
+class Choose(dspy.Signature):
+    """Call tools to find out, or none."""
+
+    question: str = dspy.InputField()
+    found: list[str] = dspy.InputField()
+    tools: list[dspy.Tool] = dspy.InputField()
+    calls: dspy.ToolCalls = dspy.OutputField()
+
+
+TOOLS = {tool.name: tool for tool in (dspy.Tool(look_up), dspy.Tool(add))}
+
+
+class Research(dspy.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.choose = dspy.Predict(Choose)
+        self.review = dspy.Predict("remark_on -> answer: str")
+        self.write = dspy.Predict("question, remarks: list[str] -> answer: str")
+        self.review.set_lm(critic)
+
+    def forward(self, word: str) -> str:
+        question, found = f"What about {word}?", []
+        for _ in range(3):
+            said = self.choose(question=question, found=found, tools=list(TOOLS.values()))
+            found += [str(TOOLS[call.name](**call.args)) for call in called(said)]
+        points = [dspy.Example(remark_on=f"point {i} about {word}: {found}") for i in range(3)]
+        parallel = dspy.Parallel(num_threads=3, disable_progress_bar=True)
+        pairs = [(self.review, point.with_inputs("remark_on")) for point in points]
+        remarks = [said.answer for said in parallel(pairs)]
+        for _ in range(2):
+            remarks = [self.write(question=question, remarks=remarks).answer]
+        return remarks[0]
+
+    async def aforward(self, word: str) -> str:
+        question, found = f"What about {word}?", []
+        for _ in range(3):
+            tools = list(TOOLS.values())
+            said = await self.choose.acall(question=question, found=found, tools=tools)
+            found += [str(TOOLS[call.name](**call.args)) for call in called(said)]
+        points = [f"point {i} about {word}: {found}" for i in range(3)]
+        said = await asyncio.gather(*(self.review.acall(remark_on=point) for point in points))
+        remarks = [one.answer for one in said]
+        for _ in range(2):
+            remarks = [(await self.write.acall(question=question, remarks=remarks)).answer]
+        return remarks[0]
+
+
+def called(said: dspy.Prediction) -> list:
+    return said.calls.tool_calls if said.calls else []
+
+
+def answer(word: str) -> str:
+    return Research()(word=word)
+
+
+async def aanswer(word: str) -> str:
+    return await Research().acall(word=word)
