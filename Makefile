@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: demo test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
+.PHONY: frameworks demo test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
@@ -30,6 +30,9 @@ bench: setup
 # Real vLLM on CPUs: on two cores an engine takes a minute to start, the whole about fifteen.
 test-vllm: setup setup-vllm
 	$(BIN)/pytest -m vllm tests/vllm
+
+frameworks: setup  # each in an environment of its own, removed after its runs unless KEEP=1
+	$(BIN)/python experiments/frameworks/run.py
 
 setup: $(STAMP)
 

@@ -1,4 +1,4 @@
-"""Runs a framework's program in the ways in which people run theirs; `python host.py NAME MODE ...`.
+"""Runs a framework's program in the ways in which people run theirs: `host.py NAME MODE ...`
 
     one WORD            one run in this process                          (layer L0)
     serve PORT          a server: each POST is a run                     (layer L1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,13 +37,15 @@ def write(rows: Sequence[Row], folder: Path, *, real: bool) -> None:
     (folder / f"{name}.json").write_bytes(encoded + b"\n")
     page = folder / "frameworks.md"
     if page.is_file():
-        text = page.read_text()
-        for mark, lines in (("measured", sure_lines(rows)), ("nothing", bare_lines(rows))):
-            between = f"<!-- {mark} -->\n" + "\n".join(lines) + f"\n<!-- /{mark} -->"
-            text = re.sub(
-                rf"<!-- {mark} -->.*?<!-- /{mark} -->", lambda _: between, text, flags=re.S
-            )
-        page.write_text(text)
+        text = between(page.read_text(), "measured", sure_lines(rows))
+        page.write_text(between(text, "nothing", bare_lines(rows)))
+
+
+def between(text: str, mark: str, lines: Sequence[str]) -> str:
+    """The text with what stands between two marks replaced."""
+    head, _, rest = text.partition(f"<!-- {mark} -->\n")
+    _, _, tail = rest.partition(f"<!-- /{mark} -->")
+    return head + f"<!-- {mark} -->\n" + "\n".join(lines) + f"\n<!-- /{mark} -->" + tail
 
 
 def sure_lines(rows: Sequence[Row]) -> list[str]:

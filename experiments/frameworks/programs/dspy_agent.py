@@ -1,4 +1,7 @@
-"""DSPy: a module that calls tools, reviews in parallel and writes twice."""
+"""DSPy: a module that chooses what to look up, reviews in parallel and writes twice.
+
+litellm knows of no LLM of ours that it calls functions, so DSPy asks for JSON instead of tools.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import dspy
 
 writer = dspy.LM(f"openai/{os.environ.get('WRITER', 'writer')}", cache=False)
 critic = dspy.LM(f"openai/{os.environ.get('CRITIC', 'critic')}", cache=False)
-dspy.configure(lm=writer, adapter=dspy.JSONAdapter(use_native_function_calling=True))
+dspy.configure(lm=writer, adapter=dspy.JSONAdapter())
 
 
 def look_up(topic: str) -> str:
@@ -17,27 +20,13 @@ def look_up(topic: str) -> str:
     return f"{topic} is a well-known matter"
 
 
-def add(a: int, b: int) -> int:
-    """The sum of two numbers."""
-    return a + b
-
-
-class Choose(dspy.Signature):
-    """Call tools to find out, or none."""
-
-    question: str = dspy.InputField()
-    found: list[str] = dspy.InputField()
-    tools: list[dspy.Tool] = dspy.InputField()
-    calls: dspy.ToolCalls = dspy.OutputField()
-
-
-TOOLS = {tool.name: tool for tool in (dspy.Tool(look_up), dspy.Tool(add))}
+TOOL = dspy.Tool(look_up)
 
 
 class Research(dspy.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.choose = dspy.Predict(Choose)
+        self.choose = dspy.Predict("question, found: list[str] -> answer: str")
         self.review = dspy.Predict("remark_on -> answer: str")
         self.write = dspy.Predict("question, remarks: list[str] -> answer: str")
         self.review.set_lm(critic)
@@ -45,8 +34,7 @@ class Research(dspy.Module):
     def forward(self, word: str) -> str:
         question, found = f"What about {word}?", []
         for _ in range(3):
-            said = self.choose(question=question, found=found, tools=list(TOOLS.values()))
-            found += [str(TOOLS[call.name](**call.args)) for call in called(said)]
+            found.append(TOOL(topic=self.choose(question=question, found=found).answer))
         points = [dspy.Example(remark_on=f"point {i} about {word}: {found}") for i in range(3)]
         parallel = dspy.Parallel(num_threads=3, disable_progress_bar=True)
         pairs = [(self.review, point.with_inputs("remark_on")) for point in points]
@@ -58,19 +46,14 @@ class Research(dspy.Module):
     async def aforward(self, word: str) -> str:
         question, found = f"What about {word}?", []
         for _ in range(3):
-            tools = list(TOOLS.values())
-            said = await self.choose.acall(question=question, found=found, tools=tools)
-            found += [str(TOOLS[call.name](**call.args)) for call in called(said)]
+            said = await self.choose.acall(question=question, found=found)
+            found.append(await TOOL.acall(topic=said.answer))
         points = [f"point {i} about {word}: {found}" for i in range(3)]
         said = await asyncio.gather(*(self.review.acall(remark_on=point) for point in points))
         remarks = [one.answer for one in said]
         for _ in range(2):
             remarks = [(await self.write.acall(question=question, remarks=remarks)).answer]
         return remarks[0]
-
-
-def called(said: dspy.Prediction) -> list:
-    return said.calls.tool_calls if said.calls else []
 
 
 def answer(word: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 
-from agents import Agent, ModelSettings, Runner, function_tool
+from agents import Agent, Runner, function_tool
 
+THREADS = False  # run_sync in several threads: its client is bound to the first one's event loop
 WRITER, CRITIC = os.environ.get("WRITER", "writer"), os.environ.get("CRITIC", "critic")
 
 
@@ -22,10 +23,9 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-short = ModelSettings(max_tokens=60)
 researcher = Agent(name="researcher", instructions="Research.", model=WRITER, tools=[look_up, add])
-reviewer = Agent(name="reviewer", instructions="Review.", model=CRITIC, model_settings=short)
-author = Agent(name="author", instructions="Write.", model=WRITER, model_settings=short)
+reviewer = Agent(name="reviewer", instructions="Review.", model=CRITIC)
+author = Agent(name="author", instructions="Write.", model=WRITER)
 
 
 async def aanswer(word: str) -> str:

@@ -1,4 +1,4 @@
-"""pydantic-ai: an agent with tools that delegates, glued by plain Python. It calls /v1/responses."""
+"""pydantic-ai: agents, one with tools, glued by plain Python. It calls /v1/responses and chat."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 
 from pydantic_ai import Agent, ModelSettings
 
+THREADS = False  # run_sync in several threads: its client is bound to the first one's event loop
 WRITER, CRITIC = os.environ.get("WRITER", "writer"), os.environ.get("CRITIC", "critic")
 
 short = ModelSettings(max_tokens=60)
