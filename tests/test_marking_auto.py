@@ -85,6 +85,8 @@ def runs(server: OpenAiLike) -> list[str | None]:
 async def test_the_outermost_entry_is_a_run(tmp_path: Path) -> None:
     package = tmp_path / "langgraph" / "pregel"
     package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()  # or the real one would be found first
     (package / "main.py").write_text(PREGEL)
     (tmp_path / "sitecustomize.py").write_text("import os; os.environ['TOO'] = 'yes'")
     base = {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
