@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 import math
 import os
 from collections import defaultdict
@@ -13,17 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-import msgspec
-
 from scepsy.core.trace import Call, RunMark, Trace
 from scepsy.errors import BadInput, NotFound
-from scepsy.store.files import read_bytes
+from scepsy.store.lines import open_lines, read_lines, write_line
 
 CALLS = "calls.jsonl"
 RUNS = "runs.jsonl"
 CALLER_LEFT = 499
 
-_log = logging.getLogger(__name__)
 _R = TypeVar("_R", Call, RunMark)
 
 
@@ -54,16 +49,16 @@ class TraceWriter:
     def __init__(self, directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._calls = _open(directory / CALLS)
-            self._runs = _open(directory / RUNS)
+            self._calls = open_lines(directory / CALLS)
+            self._runs = open_lines(directory / RUNS)
         except OSError as error:
             raise BadInput(f"{directory}: cannot be written: {error.strerror}") from error
 
     def append(self, call: Call) -> None:
-        _write_line(self._calls, call)
+        write_line(self._calls, call)
 
     def mark(self, mark: RunMark) -> None:
-        _write_line(self._runs, mark)
+        write_line(self._runs, mark)
 
     def close(self) -> None:
         os.close(self._calls)
@@ -133,18 +128,7 @@ def _trace(calls: Sequence[Call], mark: RunMark | None) -> Trace:
 
 
 def _read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterator[_R]:
-    decoder = msgspec.json.Decoder(record_type)
-    lines = read_bytes(path).split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if number == len(lines):
-                warnings.append(f"{path}:{number}: the last line is torn and was left out")
-                return
-            raise BadInput(f"{path}:{number}: {error}") from None
+    for number, record in read_lines(path, record_type, warnings):
         _check_times(path, number, record)
         yield record
 
@@ -152,34 +136,3 @@ def _read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Itera
 def _check_times(path: Path, number: int, record: Call | RunMark) -> None:
     if not (math.isfinite(record.start) and record.start <= record.end < math.inf):
         raise BadInput(f"{path}:{number}: $.end: {record.end} is before $.start, {record.start}")
-
-
-def _open(path: Path) -> int:
-    """Opens for appending after the last whole line."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    size = os.fstat(handle).st_size
-    whole = _whole_lines(handle, size)
-    if whole < size:
-        _log.warning("%s: cut off a torn last line of %d bytes", path, size - whole)
-        os.ftruncate(handle, whole)
-    return handle
-
-
-def _whole_lines(handle: int, size: int, step: int = 65536) -> int:
-    """Bytes up to and including the last newline."""
-    end = size
-    while end > 0:
-        start = max(0, end - step)
-        found = os.pread(handle, end - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0
-
-
-def _write_line(handle: int, record: Call | RunMark) -> None:
-    line = msgspec.json.encode(record) + b"\n"
-    written = os.write(handle, line)
-    if written < len(line):
-        os.ftruncate(handle, os.fstat(handle).st_size - written)
-        raise OSError(errno.ENOSPC, "no room for another line")

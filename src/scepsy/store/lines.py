@@ -1,0 +1,71 @@
+"""Files of one JSON record a line, to append to: a crash tears at most the last line."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from scepsy.errors import BadInput
+from scepsy.store.files import read_bytes
+
+_log = logging.getLogger(__name__)
+_R = TypeVar("_R", bound=msgspec.Struct)
+
+
+def read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterator[tuple[int, _R]]:
+    """Records with the numbers of their lines, from 1.
+
+    A torn last line is left out and told of in `warnings`. Raises NotFound; BadInput for any other
+    malformed line.
+    """
+    decoder = msgspec.json.Decoder(record_type)
+    lines = read_bytes(path).split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if number == len(lines):
+                warnings.append(f"{path}:{number}: the last line is torn and was left out")
+                return
+            raise BadInput(f"{path}:{number}: {error}") from None
+        yield number, record
+
+
+def open_lines(path: Path) -> int:
+    """A descriptor that appends after the last whole line. Raises OSError."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    size = os.fstat(handle).st_size
+    whole = _whole_lines(handle, size)
+    if whole < size:
+        _log.warning("%s: cut off a torn last line of %d bytes", path, size - whole)
+        os.ftruncate(handle, whole)
+    return handle
+
+
+def write_line(handle: int, record: msgspec.Struct) -> None:
+    """One write(2). Raises OSError where there is no room, and leaves no part of the line."""
+    line = msgspec.json.encode(record) + b"\n"
+    written = os.write(handle, line)
+    if written < len(line):
+        os.ftruncate(handle, os.fstat(handle).st_size - written)
+        raise OSError(errno.ENOSPC, "no room for another line")
+
+
+def _whole_lines(handle: int, size: int, step: int = 65536) -> int:
+    """Bytes up to and including the last newline."""
+    end = size
+    while end > 0:
+        start = max(0, end - step)
+        found = os.pread(handle, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
