@@ -108,13 +108,13 @@ def test_an_imported_call_is_replayed_at_its_length() -> None:
         status=200,
         prompt_tokens=1000,
     )
-    _, body = request_for(known, pass_number=0, templates=frozenset())
+    _, body = request_for(known, salt="0", templates=frozenset())
     text = json.loads(body)["messages"][0]["content"]
     assert len(text) == 1000 * TOKEN_CHARS
-    _, other = request_for(known, pass_number=1, templates=frozenset())
+    _, other = request_for(known, salt="1", templates=frozenset())
     assert other != body  # a second pass must find nothing in the prefix cache
     unknown = msgspec.structs.replace(known, prompt_tokens=None)
-    assert json.loads(request_for(unknown, pass_number=0, templates=frozenset())[1])
+    assert json.loads(request_for(unknown, salt="0", templates=frozenset())[1])
 
 
 def test_nothing_to_export(tmp_path: Path) -> None:

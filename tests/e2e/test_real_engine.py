@@ -83,7 +83,7 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
         assert {llm["llm"] for llm in demand["llms"]} == set(names)
         assert all(llm["output_tokens"] >= 1 for llm in demand["llms"])
         step("profile", tmp_path / "traces", "--cluster", cluster, "--llms", llms, "--shares", "1",
-             "--seconds", "2", "--parallel", "1", "--max-rate", "20",
+             "--budget", "8", "--parallel", "1", "--max-rate", "20",
              "--out", tmp_path / "profile.json")  # fmt: skip
         step("plan", "--traces", tmp_path / "traces", "--profile", tmp_path / "profile.json",
              "--cluster", cluster, "--llms", llms, "--target", "short_beam=0.05",

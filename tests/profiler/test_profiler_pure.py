@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from builders import call, trace
 from scepsy.core.trace import BLOCK_CHARS, Call
 from scepsy.profiler.bursts import Stream, bursts_of, endless
-from scepsy.profiler.sweep import (
-    Sample,
-    SweepSettings,
-    Typical,
-    own_throughputs,
-    point,
-    typical,
-)
+from scepsy.profiler.curves import own_throughputs, point
+from scepsy.profiler.rounds import Sample, Typical, typical
+from scepsy.profiler.sweep import SweepSettings
 from scepsy.profiler.synthesis import request_for
 
 
@@ -73,7 +68,7 @@ def test_templates_are_what_several_runs_share_and_the_rest_is_new_each_pass() -
 
 
 def _text(made: Call, number: int, templates: frozenset[str]) -> str:
-    _, body = request_for(made, pass_number=number, templates=templates)
+    _, body = request_for(made, salt=str(number), templates=templates)
     return msgspec.json.decode(body)["messages"][0]["content"]
 
 
@@ -81,7 +76,7 @@ def _text(made: Call, number: int, templates: frozenset[str]) -> str:
 def test_synthetic_requests_keep_length_and_items(chars: int, items: int, endpoint: str) -> None:
     blocks = tuple(str(i) for i in range(-(-chars // BLOCK_CHARS)))
     made = call("a", 0, 1, endpoint=endpoint, items=items, prompt_blocks=blocks, prompt_chars=chars)
-    path, body = request_for(made, pass_number=0, templates=frozenset())
+    path, body = request_for(made, salt="0", templates=frozenset())
     decoded = msgspec.json.decode(body)
     parts = decoded.get("input") or decoded.get("documents") or decoded["text_2"]
     whole = "".join(parts) + decoded.get("query", "") + decoded.get("text_1", "")
@@ -91,21 +86,22 @@ def test_synthetic_requests_keep_length_and_items(chars: int, items: int, endpoi
 
 
 def test_generation_is_forced_to_the_traced_length() -> None:
-    _, body = request_for(call("a", 0, 1, output_tokens=37), pass_number=0, templates=frozenset())
+    _, body = request_for(call("a", 0, 1, output_tokens=37), salt="0", templates=frozenset())
     decoded = msgspec.json.decode(body)
     assert decoded["max_tokens"] == 37
     assert decoded["ignore_eos"] is True
 
 
 def test_a_point_is_read_off_at_the_typical_length() -> None:
-    samples = [Sample("w", 0.0, 0.1 + 0.01 * tokens, tokens, 0) for tokens in range(50, 150)]
-    found = point(5.0, samples, Typical(output_tokens=120, prompt_tokens=0))
+    samples = [Sample("w", t, t, 0.1 + 0.01 * t, t, 0, ttft=0.1) for t in range(50, 150)]
+    found = point(5.0, [samples], Typical(output_tokens=120, prompt_tokens=0))
     assert found.latency == pytest.approx(1.3)
-    assert found.tpot == pytest.approx(0.01)
     assert found.ttft == pytest.approx(0.1)
+    assert found.tpot == pytest.approx(0.01, rel=0.05)
+    assert found.ttft_quantiles is not None
     assert found.noise == pytest.approx(0, abs=1e-9)
     # Never below what was seen: a typical call shorter than all samples is not extrapolated to.
-    assert point(5.0, samples, Typical(output_tokens=2, prompt_tokens=0)).latency == 0.6
+    assert point(5.0, [samples], Typical(2, 0)).latency == pytest.approx(0.6)
 
 
 def test_the_typical_call_is_the_traced_mean() -> None:
@@ -128,6 +124,5 @@ def test_loads_of_the_mixture_add_up_to_one(
     assert sum(total * calls[name] / tops[name] for name in calls) == pytest.approx(1)
 
 
-def test_effort_stretches_what_is_measured_below_saturation() -> None:
-    settings = SweepSettings(seconds=4, idle_seconds=2, saturation_seconds=5).times(1.5)
-    assert (settings.seconds, settings.idle_seconds, settings.saturation_seconds) == (6, 3, 5)
+def test_effort_stretches_the_budget() -> None:
+    assert SweepSettings(budget=4).times(1.5).budget == 6

@@ -22,8 +22,7 @@ from scepsy.demo import run
 from scepsy.demo.run import Listener
 from scepsy.demo.settings import quick_settings, settings_for
 from scepsy.errors import NotFound
-from scepsy.profiler import Job
-from scepsy.profiler.run import DONE
+from scepsy.profiler import DONE, Job
 from scepsy.report.data import Measurement, Summary
 from scepsy.summarize import summarize
 
@@ -111,9 +110,10 @@ class Narrator:
         self._screen.print(f"[bold]{time.monotonic() - self._begun:6.1f} s[/bold]  {text}")
         self._status.update(text)
 
-    def _profiling(self, job: Job, what: str) -> None:
+    def _profiling(self, job: Job, what: str, left: float) -> None:
         self._done += what == DONE
-        self._status.update(f"profiling: {self._done} engines done; {job}, {what}")
+        now = f"{job}, {what}, at most {left:.0f} s left"
+        self._status.update(f"profiling: {self._done} engines done; {now}")
 
     def _traced(self, traces: Sequence[Trace]) -> None:
         print_demands(summarize(traces), self._screen)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from scepsy.cli.inputs import cluster_option, llms_option, parse_mix
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.cli.profiling import progress
 from scepsy.core.plan import size_name
 from scepsy.core.profile import Profile
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
-from scepsy.profiler import Job, SweepSettings, jobs, profile
+from scepsy.profiler import Bench, Journal, SweepSettings, jobs, profile
 from scepsy.profiler.jobs import DEFAULT_SHARES
-from scepsy.profiler.run import DONE, Bench
+from scepsy.profiler.rounds import Replay
+from scepsy.profiler.schedule import Gaps
 from scepsy.store import read_cluster, read_llms, read_traces, write_record
 
 
@@ -38,12 +37,25 @@ from scepsy.store import read_cluster, read_llms, read_traces, write_record
     help="GPU shares to measure at TP1; between them is interpolated.",
 )
 @click.option(
-    "--seconds",
-    "duration",
-    type=click.FloatRange(1),
-    default=6.0,
+    "--budget",
+    type=click.FloatRange(5),
+    default=60.0,
     show_default=True,
-    help="Per rate.",
+    help="Seconds to measure each engine; twice that where most of the latency is decided.",
+)
+@click.option(
+    "--gaps",
+    type=click.Choice(["poisson", "recorded"]),
+    default="poisson",
+    show_default=True,
+    help="Time between arrivals: random, or as in TRACES, scaled to the rate.",
+)
+@click.option(
+    "--replay",
+    type=click.Choice(["runs", "bursts"]),
+    default="bursts",
+    show_default=True,
+    help="What arrives: runs, each waiting for its own calls, or single bursts of calls.",
 )
 @click.option(
     "--max-rate",
@@ -80,7 +92,9 @@ def command(
     llms_path: Path,
     out: Path,
     shares: str,
-    duration: float,
+    budget: float,
+    gaps: Gaps,
+    replay: Replay,
     max_rate: float,
     mix_texts: tuple[str, ...],
     parallel: int | None,
@@ -88,24 +102,27 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Replay the calls in TRACES against each LLM's engine, open-loop at rising rates, for every TP
-    degree and GPU share that a plan could use.
+    """Replay the calls in TRACES against each LLM's engine, open-loop, for every TP degree and GPU
+    share that a plan could use.
+
+    Rates are chosen as it goes: saturation first, then where the curve is least sure. What is
+    measured is kept in OUT.partial.jsonl until all is; the same command goes on from there.
     """
     traces = read_traces(traces_path).traces
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster = read_cluster(cluster_path)
     todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
-    settings = SweepSettings(
-        seconds=duration, saturation_seconds=max(5.0, duration), max_rate=max_rate
-    )
+    settings = SweepSettings(budget=budget, max_rate=max_rate, gaps=gaps, replay=replay)
     with (
         tempfile.TemporaryDirectory(prefix="scepsy-profile-") as logs,
+        Journal(out.with_name(out.name + ".partial.jsonl")) as journal,
         progress(todo, quiet=as_json) as report,
     ):
         options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)
         bench = Bench(traces, cluster, settings, options, Path(logs), report, mix)
-        measured = asyncio.run(profile(todo, bench, parallel=parallel))
-    write_record(out, measured)
+        measured = asyncio.run(profile(todo, bench, journal, parallel=parallel))
+        write_record(out, measured)
+        journal.remove()
     if as_json:
         emit_json(measured)
     else:
@@ -122,27 +139,6 @@ def parse_shares(text: str) -> tuple[float, ...]:
     if not shares or shares[0] <= 0 or shares[-1] > 1:
         raise BadInput(f"--shares {text!r}: each must be above 0 and at most 1")
     return shares
-
-
-@contextmanager
-def progress(todo: Sequence[Job], *, quiet: bool) -> Generator[Callable[[Job, str], None]]:
-    """A bar over the jobs, with what runs now. Gives the callback that the profiler wants."""
-    bar = Progress(
-        TextColumn("profiling"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[now]}"),
-        console=Console(stderr=True),
-        disable=quiet,
-    )
-    task = bar.add_task("", total=len(todo), now="")
-
-    def report(job: Job, what: str) -> None:
-        bar.update(task, advance=what == DONE, now=f"{job} {what}")
-
-    with bar:
-        yield report
 
 
 def print_profile(measured: Profile, screen: Console) -> None:

@@ -31,9 +31,7 @@ from scepsy.engines import EngineOptions, engine_for
 from scepsy.errors import NotFound, RunsFailed, ScepsyError, Unmeetable, first_of
 from scepsy.planner import plan
 from scepsy.predict import Pipeline, responses
-from scepsy.profiler import jobs, profile
-from scepsy.profiler.jobs import Job
-from scepsy.profiler.run import Bench
+from scepsy.profiler import Bench, Job, Journal, jobs, profile
 from scepsy.report import render
 from scepsy.report.data import Report, Summary
 from scepsy.store import read_cluster, read_llms, read_traces, write_atomic, write_record
@@ -48,7 +46,7 @@ class Listener:
     """Told of what goes on: phases, profiling progress, and results as they are there."""
 
     phase: OnPhase
-    profiling: Callable[[Job, str], None]
+    profiling: Callable[[Job, str, float], None]
     traced: Callable[[Sequence[Trace]], None]
     planned: Callable[[Plan], None]
 
@@ -169,16 +167,19 @@ class Stage:
         self.listener.phase(
             f"profile: {len(todo)} engine configurations, by replay of the traced calls"
         )
+        state = self.settings.out / "state" / "profile"
         bench = Bench(
             traces,
             cluster,
             self.settings.sweep,
             self.backend.options,
-            self.settings.out / "state" / "profile",
+            state,
             self.listener.profiling,
             {program.workflow: program.rate for program in self.settings.programs},
         )
-        measured = await profile(todo, bench, parallel=self.settings.profile_parallel)
+        with Journal(state / "rounds.jsonl") as journal:
+            parallel = self.settings.profile_parallel
+            measured = await profile(todo, bench, journal, parallel=parallel)
         write_record(self.settings.out / "profile.json", measured)
         return measured
 

@@ -56,11 +56,7 @@ class DemoSettings:
     traced_runs: int = TRACED_RUNS
     trace_jobs: int = 2
     shares: tuple[float, ...] = (0.1, 0.4, 1.0)
-    sweep: SweepSettings = field(
-        default_factory=lambda: SweepSettings(
-            seconds=6.0, saturation_seconds=5.0, idle_seconds=4.0, max_rate=40.0
-        )
-    )
+    sweep: SweepSettings = field(default_factory=lambda: SweepSettings(budget=26.0, max_rate=40.0))
     profile_parallel: int = 6
     duration: float = TRACED_RUNS / BEAM_RATE
     beyond: float = 1.3
@@ -107,7 +103,7 @@ def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
         traced_runs=CPU_RUNS,
         trace_jobs=1,
         shares=(1.0,),
-        sweep=SweepSettings(seconds=4.0, saturation_seconds=6.0, idle_seconds=2.0, max_rate=100.0),
+        sweep=SweepSettings(budget=25.0, max_rate=100.0),
         profile_parallel=1,
         duration=CPU_RUNS / CPU_BEAM_RATE,
         beyond_duration=CPU_RUNS / (1.3 * CPU_RAG_RATE),
@@ -128,15 +124,9 @@ def quick_settings(full: DemoSettings) -> DemoSettings:
 
     Only the emulated GPUs can be sped up.
     """
-    sweep = SweepSettings(
-        utilisations=(0.5, 0.9),
-        seconds=1.5,
-        saturation_seconds=1.5,
-        idle_seconds=1.0,
-        max_rate=40.0,
-    )
+    sweep = SweepSettings(budget=5.0, max_rate=40.0)
     small = replace(full, traced_runs=3, sweep=sweep, warmup=1.0)
     if full.engine != "emulated":
-        slower = replace(sweep, seconds=3.0, saturation_seconds=6.0, idle_seconds=2.0)
+        slower = replace(sweep, budget=12.0)
         return replace(small, traced_runs=2, sweep=slower, duration=10.0, beyond_duration=8.0)
     return replace(small, time_scale=8.0, shares=(0.4, 1.0), duration=6.0, beyond_duration=4.0)

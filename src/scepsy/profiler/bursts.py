@@ -1,9 +1,9 @@
 """Traced runs -> bursts of calls, the unit that a replay sends.
 
 A run's calls of one LLM come in bursts: a fan-out sends several at once, then the run waits for all
-of them. Replaying call by call would lose that, and with it the queueing that a fan-out causes;
-replaying whole runs would bind the replay to the latencies of the trace. So a burst (calls of one
-run that overlap) is sent as it was recorded, and the bursts arrive open-loop.
+of them. Replaying call by call would lose that, and with it the queueing that a fan-out causes. So
+a burst (calls of one run that overlap) is sent as it was recorded. What arrives open-loop are
+chains: whole runs, whose bursts wait for one another, or single bursts.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
 
 from scepsy.core.trace import Call, Trace
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,19 @@ class Burst:
     calls: tuple[Call, ...]
     offsets: tuple[float, ...]
 
+    @property
+    def start(self) -> float:
+        return self.calls[0].start
 
-Runs = tuple[tuple[Burst, ...], ...]
+    @property
+    def end(self) -> float:
+        return max(call.end for call in self.calls)
+
+
+Chain = tuple[Burst, ...]
+"""Bursts of one run, each of which waits for the one before it."""
+
+Runs = tuple[Chain, ...]
 """The bursts of each run, in order of time."""
 
 
@@ -91,13 +106,33 @@ class Stream:
         Which workflow comes next is not drawn but kept in proportion (the one that is furthest
         behind), so that a short replay has the mixture and not a sample of it.
         """
-        rates = self._burst_rates()
         sources = {name: endless(self.runs[name], rng) for name in sorted(self.runs)}
-        sent = {name: rng.random() for name in sources}
-        while True:
-            name = min(sent, key=lambda name: sent[name] / rates[name])
-            sent[name] += 1
-            yield next(sources[name])
+        yield from _in_proportion(sources, self._burst_rates(), rng)
+
+    def chains(self, rng: random.Random, *, whole: bool) -> Iterator[tuple[Chain, int]]:
+        """Without end: whole runs, or single bursts as chains of one, with the number of the pass
+        over their workflow's runs; workflows in proportion.
+        """
+        if whole:
+            sources = {name: _shuffled(self.runs[name], rng) for name in sorted(self.runs)}
+            yield from _in_proportion(sources, self.rates, rng)
+        else:
+            yield from (((burst,), number) for burst, number in self.bursts(rng))
+
+    def chain_calls(self, *, whole: bool) -> float:
+        """Mean calls per chain."""
+        if not whole:
+            return self.burst_size
+        calls = sum(self.rates[name] * _mean_calls(runs) for name, runs in self.runs.items())
+        return calls / sum(self.rates[name] for name in self.runs)
+
+    def gaps(self, *, whole: bool) -> tuple[float, ...]:
+        """Seconds between one recorded chain and the next, workflows together, in their order."""
+        chains = (run for runs in self.runs.values() for run in runs)
+        starts = sorted(
+            start for run in chains for start in ([b.start for b in run][: 1 if whole else None])
+        )
+        return tuple(later - earlier for earlier, later in pairwise(starts))
 
     def templates(self) -> frozenset[str]:
         """Prompt blocks that more than one run sent: instructions, equal from run to run.
@@ -135,6 +170,23 @@ def endless(runs: Runs, rng: random.Random) -> Iterator[tuple[Burst, int]]:
         for _, index, step in sorted(keyed):
             yield runs[index][step], number
         number += 1
+
+
+def _shuffled(runs: Runs, rng: random.Random) -> Iterator[tuple[Chain, int]]:
+    number = 0
+    while True:
+        yield from ((run, number) for run in rng.sample(runs, len(runs)))
+        number += 1
+
+
+def _in_proportion(
+    sources: Mapping[str, Iterator[_T]], rates: Mapping[str, float], rng: random.Random
+) -> Iterator[_T]:
+    sent = {name: rng.random() for name in sources}
+    while True:
+        name = min(sent, key=lambda name: sent[name] / rates[name])
+        sent[name] += 1
+        yield next(sources[name])
 
 
 def _mean_calls(runs: Runs) -> float:

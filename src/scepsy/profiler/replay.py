@@ -1,137 +1,162 @@
-"""Sends bursts to one engine, open-loop at a rate or closed-loop at saturation, and times the
-calls.
-"""
+"""Sends traced calls to one engine, in one of the ways of a `Step`, and times them."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import aiohttp
-import msgspec
 
 from scepsy.core.trace import Call
 from scepsy.errors import EngineFailed, Unreachable
-from scepsy.profiler.bursts import Burst
-from scepsy.profiler.sweep import Sample
+from scepsy.profiler.answers import read_answer
+from scepsy.profiler.bursts import Burst, Stream
+from scepsy.profiler.rounds import Sample, Step
+from scepsy.profiler.schedule import Arrival, Gaps, schedule
 from scepsy.profiler.synthesis import request_for
 
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Answer(msgspec.Struct):
-    usage: _Usage | None = None
-
-
-_decoder = msgspec.json.Decoder(_Answer)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Replayer:
-    """Replays an endless stream of bursts against the engine at `url`.
+    """Replays a stream against the engine at `url`.
 
-    `burst_size` is the mean number of calls in a burst.
+    `outstanding` calls keep it full, `max_rate` bounds what is then begun per second. What a step
+    sends follows from `seed` and the step alone, so that no step depends on those before it.
     """
 
     session: aiohttp.ClientSession
     url: str
-    bursts: Iterator[tuple[Burst, int]]
-    burst_size: float
-    templates: frozenset[str]
+    stream: Stream
+    outstanding: int
+    max_rate: float
+    gaps: Gaps
+    seed: str
 
-    async def idle(self, seconds: float) -> list[Sample]:
-        """One burst at a time, for `seconds`: what the engine does without load."""
-        clock = asyncio.get_running_loop().time
-        begin = clock()
-        samples: list[Sample] = []
-        while clock() - begin < seconds:
-            burst, number = next(self.bursts)
-            async with asyncio.TaskGroup() as tasks:
-                for call, offset in zip(burst.calls, burst.offsets, strict=True):
-                    tasks.create_task(self._send(call, number, begin, offset, samples))
-        return samples
+    async def play(self, step: Step) -> list[Sample]:
+        """All calls of one step, when the last of them is answered.
 
-    async def open_loop(self, rate: float, seconds: float, rng: random.Random) -> list[Sample]:
-        """Offers about `rate` calls per second for `seconds`; waits for every answer.
-
-        Bursts arrive as a Poisson process given its count, whatever their sizes: a free count would
-        stray by a tenth, and near the knee of the curve a tenth of load is half of the latency.
+        Raises:
+            EngineFailed: the engine refused a call, or gave no answer that we know.
+            Unreachable: it went away.
         """
-        clock = asyncio.get_running_loop().time
-        begin = clock()
-        samples: list[Sample] = []
-        count = max(1, round(rate / self.burst_size * seconds))
-        async with asyncio.TaskGroup() as tasks:
-            for due in sorted(rng.uniform(0.0, seconds) for _ in range(count)):
-                await asyncio.sleep(max(0.0, begin + due - clock()))
-                burst, number = next(self.bursts)
-                for call, offset in zip(burst.calls, burst.offsets, strict=True):
-                    tasks.create_task(self._send(call, number, begin, offset, samples))
-        return samples
+        seed = f"{self.seed}/{step.kind}/{step.rate!r}/{step.number}"
+        rng = random.Random(seed)
+        sender = _Sender(self, seed)
+        match step.kind:
+            case "idle":
+                await sender.one_by_one(step.seconds, rng)
+            case "full":
+                await sender.closed_loop(step.seconds, rng)
+            case "bursts" | "runs":
+                arrivals = schedule(
+                    self.stream,
+                    step.rate,
+                    step.seconds,
+                    whole=step.kind == "runs",
+                    gaps=self.gaps,
+                    rng=rng,
+                )
+                await sender.open_loop(arrivals, step.seconds)
+        return sorted(sender.samples, key=lambda sample: sample.sent)
 
-    async def closed_loop(self, outstanding: int, seconds: float, max_rate: float) -> list[Sample]:
-        """Keeps `outstanding` calls open for `seconds`, starting at most `max_rate` per second."""
-        clock = asyncio.get_running_loop().time
-        begin = clock()
-        samples: list[Sample] = []
-        calls = ((call, number) for burst, number in self.bursts for call in burst.calls)
+
+@dataclass(slots=True)
+class _Sender:
+    """One step on its way."""
+
+    to: Replayer
+    salt: str
+    begin: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    samples: list[Sample] = field(default_factory=list[Sample])
+    _templates: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._templates = self.to.stream.templates()
+
+    async def one_by_one(self, seconds: float, rng: random.Random) -> None:
+        """One burst at a time: what the engine does without load."""
+        for unit, (burst, number) in enumerate(self.to.stream.bursts(rng)):
+            await self._burst(burst, unit, number)
+            if self._now() > seconds:
+                return
+
+    async def open_loop(self, arrivals: Sequence[Arrival], seconds: float) -> None:
+        """Starts each chain when it is due; what is begun within `seconds` is finished."""
+        async with asyncio.TaskGroup() as tasks:
+            for unit, arrival in enumerate(arrivals):
+                await asyncio.sleep(max(0.0, arrival.at - self._now()))
+                tasks.create_task(self._chain(arrival, unit, seconds))
+
+    async def closed_loop(self, seconds: float, rng: random.Random) -> None:
+        """Keeps the engine full, starting at most `max_rate` calls per second."""
+        bursts = self.to.stream.bursts(rng)
+        calls = ((call, number) for burst, number in bursts for call in burst.calls)
         started = 0
 
         async def worker() -> None:
             nonlocal started
             while True:
-                slot = begin + started / max_rate
+                slot = started / self.to.max_rate
                 started += 1
-                await asyncio.sleep(max(0.0, slot - clock()))
-                if clock() - begin > seconds:
+                await asyncio.sleep(max(0.0, slot - self._now()))
+                if self._now() > seconds:
                     return
                 call, number = next(calls)
-                await self._send(call, number, begin, 0.0, samples)
+                await self._send(call, started, number)
 
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(outstanding):
+            for _ in range(self.to.outstanding):
                 tasks.create_task(worker())
-        return samples
 
-    async def _send(
-        self, call: Call, number: int, begin: float, offset: float, samples: list[Sample]
-    ) -> None:
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() - self.begin
+
+    async def _chain(self, arrival: Arrival, unit: int, seconds: float) -> None:
+        """A run's bursts, each sent when the one before has ended and the recorded gap is over."""
+        for index, burst in enumerate(arrival.chain):
+            if index:
+                await asyncio.sleep(burst.start - arrival.chain[index - 1].end)
+                if self._now() >= seconds:
+                    return
+            await self._burst(burst, unit, arrival.number)
+
+    async def _burst(self, burst: Burst, unit: int, number: int) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for call, offset in zip(burst.calls, burst.offsets, strict=True):
+                tasks.create_task(self._send(call, unit, number, offset))
+
+    async def _send(self, call: Call, unit: int, number: int, offset: float = 0.0) -> None:
         if offset > 0:
             await asyncio.sleep(offset)
-        path, body = request_for(call, pass_number=number, templates=self.templates)
-        clock = asyncio.get_running_loop().time
-        sent = clock()
+        path, body = request_for(call, salt=f"{self.salt}/{number}", templates=self._templates)
+        sent = self._now()
         try:
-            async with self.session.post(
-                self.url + path, data=body, headers={"content-type": "application/json"}
+            async with self.to.session.post(
+                self.to.url + path, data=body, headers={"content-type": "application/json"}
             ) as response:
-                answer = await response.read()
+                if response.status != 200:
+                    said = (await response.read())[:300].decode(errors="replace")
+                    raise EngineFailed(
+                        f"the engine at {self.to.url} refused a replayed call of {call.llm!r} on "
+                        f"{path} with {response.status}: {said}"
+                    )
+                answer = await read_answer(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(
-                f"the engine at {self.url} went away during the replay: {error}"
+                f"the engine at {self.to.url} went away during the replay: {error}"
             ) from error
-        if response.status != 200:
-            raise EngineFailed(
-                f"the engine at {self.url} refused a replayed call of {call.llm!r} on {path} "
-                f"with {response.status}: {answer[:300].decode(errors='replace')}"
-            )
-        try:
-            usage = _decoder.decode(answer).usage or _Usage()
-        except msgspec.MsgspecError as error:
-            raise EngineFailed(
-                f"the engine at {self.url} gave no OpenAI answer: {error}"
-            ) from error
-        samples.append(
+        first = None if answer.first_byte is None else answer.first_byte - self.begin - sent
+        self.samples.append(
             Sample(
                 workflow=call.workflow,
-                sent=sent - begin,
-                latency=clock() - sent,
-                output_tokens=usage.completion_tokens,
-                prompt_tokens=usage.prompt_tokens,
+                unit=unit,
+                sent=sent,
+                latency=self._now() - sent,
+                output_tokens=answer.output_tokens,
+                prompt_tokens=answer.prompt_tokens,
+                ttft=first,
+                cached_tokens=answer.cached_tokens,
             )
         )

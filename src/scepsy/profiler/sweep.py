@@ -1,133 +1,133 @@
-"""Which rates to offer, and what samples say (pure)."""
+"""What to measure next, from what was measured so far (pure).
+
+The idle engine; the engine kept full, for a first guess at saturation; bisection around the guess;
+then the rates where another round makes the curve surest, until it is sure enough or the budget is
+spent. Nothing but the rounds decides, so that a sweep that was cut short goes on as if it had not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, pstdev
+from statistics import fmean
 
-import numpy as np
+from scepsy.errors import EngineFailed
+from scepsy.profiler.noise import estimate
+from scepsy.profiler.refine import Load, next_rate
+from scepsy.profiler.rounds import Kind, Replay, Round, Step, Usual
+from scepsy.profiler.saturation import Saturation, closed_throughput, saturation
+from scepsy.profiler.schedule import Gaps
 
-from scepsy.core.profile import ProfilePoint
-from scepsy.core.trace import Call
-from scepsy.profiler.bursts import Runs
-from scepsy.summarize import quantile
+HIGHEST = 0.9
+"""The highest rate of a curve, as a part of saturation. Closer to it latency has no mean that a
+measurement of seconds could find.
+"""
+
+_ROUNDS = 10
+"""A round takes this part of the budget, unless calls are long."""
+
+_SEARCH = 0.5
+"""The part of the budget by whose end saturation is found well enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings:
-    """How thoroughly to measure one engine. Seconds; rates in calls per second.
+    """How thoroughly to measure one engine.
 
-    `utilisations` are parts of saturation; before them comes the idle engine, one burst at a time.
-    `max_rate` bounds what is offered: beyond what any target could ask, or what this machine can
-    send, saturation is not looked for and the curve's throughput is a lower bound.
+    Attributes:
+        budget: seconds to spend; what must be measured at least may take longer.
+        precision: half the width of the 95% interval, relative to the mean, that is narrow enough.
+        max_rate: most calls per second to offer: beyond what any target could ask, or what this
+            machine can send, saturation is not looked for and the curve's is a lower bound.
+        warmup: first part of each round, which is sent but not counted.
+        replay: what arrives open-loop: single bursts, or whole runs.
+        gaps: how they arrive.
     """
 
-    utilisations: tuple[float, ...] = (0.4, 0.65, 0.9)
-    seconds: float = 7.0
-    saturation_seconds: float = 6.0
-    idle_seconds: float = 5.0
-    warmup: float = 0.25
+    budget: float = 60.0
+    precision: float = 0.05
     max_rate: float = 200.0
+    warmup: float = 0.25
+    replay: Replay = "bursts"
+    gaps: Gaps = "poisson"
 
     def times(self, effort: float) -> SweepSettings:
-        """The same with longer or shorter measurements below saturation."""
-        seconds, idle = effort * self.seconds, effort * self.idle_seconds
-        return replace(self, seconds=seconds, idle_seconds=idle)
+        """The same with a larger or smaller budget."""
+        return replace(self, budget=effort * self.budget)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One replayed call: when it was sent, in seconds from the start, and how long it took."""
+def next_step(rounds: Sequence[Round], usual: Usual, settings: SweepSettings) -> Step | None:
+    """None where it is done.
 
-    workflow: str
-    sent: float
-    latency: float
-    output_tokens: int
-    prompt_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Typical:
-    """A call of a workflow's mean length in tokens, and its mean duration while tracing.
-
-    None is a length that no traced call told.
+    Raises EngineFailed where the engine, kept full, finished no call.
     """
-
-    output_tokens: float | None
-    prompt_tokens: float | None
-    duration: float = 1.0
-
-    @property
-    def generates(self) -> bool:
-        return self.output_tokens is not None and self.output_tokens > 1
-
-    def length(self, sample: Sample) -> float:
-        """What of a sample's length its latency depends on."""
-        return sample.output_tokens if self.generates else sample.prompt_tokens
-
-    @property
-    def own_length(self) -> float | None:
-        return self.output_tokens if self.generates else self.prompt_tokens
-
-
-def typical(runs: Runs) -> Typical:
-    """The mean of all calls in `runs`."""
-    calls: list[Call] = [call for run in runs for burst in run for call in burst.calls]
-    return Typical(
-        output_tokens=_known_mean([call.output_tokens for call in calls]),
-        prompt_tokens=_known_mean([call.prompt_tokens for call in calls]),
-        duration=fmean(call.duration for call in calls),
-    )
+    idle, full = _of(rounds, "idle"), _of(rounds, "full")
+    if not idle:
+        return Step("idle", 0.0, 0, settings.budget / _ROUNDS)
+    seconds = _round_seconds(idle, settings)
+    if not full:
+        return Step("full", 0.0, 0, seconds)
+    found = saturated(rounds, usual, settings)
+    left = left_of(rounds, settings)
+    searching = left > (1 - _SEARCH) * settings.budget or not _of(rounds, "bursts")
+    if searching and (rate := found.next) is not None:
+        return _step(rounds, "bursts", rate, seconds)
+    loads = _loads(rounds, found.rate, usual, settings)
+    if left < seconds / 2 and len(loads) > 2:
+        return None
+    rate = next_rate(loads, HIGHEST * found.rate, settings.precision)
+    if rate is None:
+        return None
+    return _step(rounds, settings.replay if rate else "idle", rate, seconds)
 
 
-def point(rate: float, samples: Sequence[Sample], usual: Typical) -> ProfilePoint:
-    """What the samples of one workflow at one rate say of a call of its usual length.
-
-    A short measurement draws long and short calls unevenly: noise of the draw, not of the engine.
-    So latency is regressed on length within the point and read off at the traced mean length (a
-    control variate).
-    """
-    latencies = sorted(sample.latency for sample in samples)
-    lengths = [usual.length(sample) for sample in samples]
-    slope = _slope(lengths, [sample.latency for sample in samples])
-    shift = 0.0 if usual.own_length is None else slope * (usual.own_length - fmean(lengths))
-    mean = max(fmean(latencies) + shift, latencies[0])
-    residuals = [s.latency - slope * length for s, length in zip(samples, lengths, strict=True)]
-    return ProfilePoint(
-        rate=rate,
-        latency=mean,
-        p50=quantile(latencies, 0.5),
-        p90=quantile(latencies, 0.9),
-        p99=quantile(latencies, 0.99),
-        ttft=max(0.0, mean - slope * (usual.output_tokens or 0)) if usual.generates else mean,
-        tpot=slope if usual.generates else 0.0,
-        samples=len(samples),
-        noise=pstdev(residuals) / len(samples) ** 0.5,
-    )
+def left_of(rounds: Sequence[Round], settings: SweepSettings) -> float:
+    """Seconds of the budget that are not spent."""
+    return max(0.0, settings.budget - sum(one.wall for one in rounds))
 
 
-def own_throughputs(
-    total: float, calls: Mapping[str, float], cost: Mapping[str, float]
-) -> dict[str, float]:
-    """Calls per second at which each workflow alone would saturate an engine that saturates at
-    `total` with the workflows' calls mixed in parts `calls`.
-
-    `cost` is what a call of each workflow costs, relative to the others; the loads that the
-    workflows make in the mixture then add up to one.
-    """
-    least = 1e-9  # a call that took no time at all would cost nothing
-    mean_cost = sum(calls[name] * max(cost[name], least) for name in calls)
-    return {name: total * mean_cost / max(cost[name], least) for name in calls}
+def saturated(rounds: Sequence[Round], usual: Usual, settings: SweepSettings) -> Saturation:
+    """Raises EngineFailed where the engine, kept full, finished no call."""
+    guess = fmean(closed_throughput(one, settings.warmup) for one in _of(rounds, "full"))
+    if not guess:
+        raise EngineFailed("no call finished while the engine was kept full; allow a larger budget")
+    bursts = _of(rounds, "bursts")
+    return saturation(guess, settings.max_rate, bursts, usual, settings.warmup)
 
 
-def _slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Least squares, never negative: a longer call is not a faster one."""
-    if len(x) < 8 or pstdev(x) == 0:
-        return 0.0
-    return max(0.0, float(np.polyfit(np.asarray(x), np.asarray(y), 1)[0]))
+def curve_rounds(
+    rounds: Sequence[Round], below: float, settings: SweepSettings
+) -> dict[float, list[Round]]:
+    """By rate meant, rising: the idle engine at 0, and what was offered below saturation."""
+    found: dict[float, list[Round]] = {}
+    for one in sorted(rounds, key=lambda one: (one.rate, one.number)):
+        if one.kind == "idle" or (one.kind == settings.replay and one.rate < below):
+            found.setdefault(one.rate, []).append(one)
+    return found
 
 
-def _known_mean(values: Sequence[int | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+def _loads(
+    rounds: Sequence[Round], below: float, usual: Usual, settings: SweepSettings
+) -> list[Load]:
+    loads: list[Load] = []
+    for rate, found in curve_rounds(rounds, below, settings).items():
+        samples = [one.after(settings.warmup) for one in found]
+        if any(samples):
+            known = estimate(samples, usual)
+            loads.append(Load(rate, known.mean, known.half_width, len(found)))
+    return loads
+
+
+def _round_seconds(idle: Sequence[Round], settings: SweepSettings) -> float:
+    """Twice as long as an idle engine's call, so that a queue has time to show itself."""
+    call = fmean(sample.latency for one in idle for sample in one.samples)
+    return min(max(settings.budget / _ROUNDS, 2 * call), settings.budget / 4)
+
+
+def _step(rounds: Sequence[Round], kind: Kind, rate: float, seconds: float) -> Step:
+    before = sum(one.kind == kind and one.rate == rate for one in rounds)
+    return Step(kind, rate, before, seconds)
+
+
+def _of(rounds: Sequence[Round], kind: Kind) -> list[Round]:
+    return [one for one in rounds if one.kind == kind]

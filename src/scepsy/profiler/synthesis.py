@@ -30,9 +30,12 @@ where much your way well down should because each just those
 """.split()  # noqa: SIM905 - a list of a hundred quoted words reads worse
 
 
-def request_for(call: Call, *, pass_number: int, templates: frozenset[str]) -> tuple[str, bytes]:
-    """Path and JSON body that ask an engine for the same work as `call` did."""
-    text = _prompt(call, pass_number, templates)
+def request_for(call: Call, *, salt: str, templates: frozenset[str]) -> tuple[str, bytes]:
+    """Path and JSON body that ask an engine for the same work as `call` did.
+
+    What is generated is streamed. Content that is not of `templates` differs from salt to salt.
+    """
+    text = _prompt(call, salt, templates)
     return PATHS[call.endpoint], msgspec.json.encode({"model": call.llm, **_body(call, text)})
 
 
@@ -40,6 +43,8 @@ def _body(call: Call, text: str) -> dict[str, object]:
     generation: dict[str, object] = {
         "max_tokens": max(1, call.output_tokens or call.max_tokens or 1),
         "ignore_eos": True,
+        "stream": True,
+        "stream_options": {"include_usage": True},
         "temperature": 0,
     }
     match call.endpoint:
@@ -70,14 +75,14 @@ def _pieces(text: str, items: int) -> list[str]:
     return [text[start : start + size] or "a" for start in range(0, size * max(1, items), size)]
 
 
-def _prompt(call: Call, pass_number: int, templates: frozenset[str]) -> str:
+def _prompt(call: Call, salt: str, templates: frozenset[str]) -> str:
     keys, length = call.prompt_blocks, call.prompt_chars
     if not keys and call.prompt_tokens is not None:
         # An imported call tells how long its prompt was, not what it shared with others.
         length = TOKEN_CHARS * call.prompt_tokens
         whole = f"{call.workflow}/{call.run}/{call.call}"
         keys = tuple(f"{whole}/{start}" for start in range(0, length, BLOCK_CHARS))
-    blocks = [_block(key if key in templates else f"{key}/{pass_number}") for key in keys]
+    blocks = [_block(key if key in templates else f"{key}/{salt}") for key in keys]
     return "".join(blocks)[: max(1, length)] or "a"
 
 

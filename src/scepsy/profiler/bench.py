@@ -1,0 +1,91 @@
+"""What every job of a profile has in common, and what one job's outcome depends on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.profile import Curve
+from scepsy.core.trace import Trace
+from scepsy.engines import Engine, EngineOptions, Seat
+from scepsy.profiler.bursts import Stream, bursts_of
+from scepsy.profiler.jobs import Job
+from scepsy.profiler.machine import machine
+from scepsy.profiler.sweep import SweepSettings
+
+OnProgress = Callable[[Job, str, float], None]
+"""Told of a job, what it does now, and how many seconds of its budget are left."""
+
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every job needs.
+
+    `mix`: runs per second of each workflow, relative; 1 where not named.
+    """
+
+    traces: Sequence[Trace]
+    cluster: Cluster
+    settings: SweepSettings
+    options: EngineOptions
+    logs: Path
+    on_progress: OnProgress
+    mix: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def seat(self, job: Job) -> Seat:
+        return Seat(
+            tp=job.tp,
+            gpu_share=job.gpu_share,
+            memory_share=job.memory_share,
+            gpu_type=self.cluster.nodes[0].gpu_type,
+            gpu_memory=self.cluster.gpu_memory,
+        )
+
+    def stream(self, job: Job) -> Stream:
+        return Stream(
+            runs={
+                name: bursts_of([t for t in self.traces if t.workflow == name], job.llm.name)
+                for name in job.workflows
+            },
+            rates={name: self.mix.get(name, 1.0) for name in job.workflows},
+        )
+
+    def blank(self, job: Job, engine: Engine) -> Curve:
+        """A curve of this job without what is measured."""
+        return Curve(
+            llm=job.llm.name,
+            workflow="",
+            tp=job.tp,
+            gpu_share=job.gpu_share,
+            points=(),
+            max_throughput=0.0,
+            engine=f"{engine.kind} {engine.version()}",
+            gpu_type=self.cluster.nodes[0].gpu_type,
+            time_scale=self.options.time_scale,
+            mix={name: self.mix.get(name, 1.0) for name in job.workflows},
+            machine=machine(),
+            flags=job.llm.flags,
+        )
+
+    def key(self, job: Job, blank: Curve) -> str:
+        """Digest of all that a round's outcome depends on, but for noise."""
+        stream = self.stream(job)
+        parts = (
+            job.llm,
+            blank,
+            asdict(self.seat(job)),
+            asdict(self.settings.times(job.effort)),
+            self.options.seed,
+            {
+                name: [[burst.calls for burst in run] for run in runs]
+                for name, runs in stream.runs.items()
+            },
+        )
+        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]

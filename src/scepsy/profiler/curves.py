@@ -1,0 +1,107 @@
+"""Rounds -> the curves of a profile (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import msgspec
+
+from scepsy.core.profile import Curve, ProfilePoint, Quantiles
+from scepsy.errors import EngineFailed
+from scepsy.profiler.bursts import Stream
+from scepsy.profiler.noise import estimate
+from scepsy.profiler.rounds import Round, Sample, Typical, usual_calls
+from scepsy.profiler.steptime import step_time
+from scepsy.profiler.sweep import SweepSettings, curve_rounds, saturated
+from scepsy.summarize import quantile
+
+
+def curves(
+    blank: Curve, stream: Stream, rounds: Sequence[Round], settings: SweepSettings
+) -> list[Curve]:
+    """One for each workflow; `blank` has what is the same for all of them.
+
+    Raises EngineFailed where no call of some workflow was measured.
+    """
+    usual = usual_calls(stream)
+    total = saturated(rounds, usual, settings).rate
+    kept = curve_rounds(rounds, total, settings)
+    top = own_throughputs(total, stream.calls, {name: one.duration for name, one in usual.items()})
+    steps = step_time([one for found in kept.values() for one in found])
+    made: list[Curve] = []
+    for name in sorted(stream.runs):
+        points = _points(name, kept, usual[name], top[name] / total, settings.warmup)
+        if not points:
+            raise EngineFailed(
+                f"no call of {name!r} to {blank.llm!r} was measured; allow a larger budget"
+            )
+        made.append(
+            msgspec.structs.replace(
+                blank, workflow=name, points=points, max_throughput=top[name], steps=steps
+            )
+        )
+    return made
+
+
+def _points(
+    workflow: str,
+    kept: Mapping[float, Sequence[Round]],
+    usual: Typical,
+    scale: float,
+    warmup: float,
+) -> tuple[ProfilePoint, ...]:
+    """Each stands at the rate that was really offered, over the whole of its rounds."""
+    found: dict[float, ProfilePoint] = {}
+    for meant, rounds in kept.items():
+        seconds = sum(one.seconds for one in rounds)
+        rate = sum(len(one.samples) for one in rounds) / seconds * scale if meant else 0.0
+        samples = [[s for s in one.after(warmup) if s.workflow == workflow] for one in rounds]
+        if any(samples):
+            found[rate] = point(rate, [each for each in samples if each], usual)
+    return tuple(found[rate] for rate in sorted(found))
+
+
+def point(rate: float, rounds: Sequence[Sequence[Sample]], usual: Typical) -> ProfilePoint:
+    """What the samples of one workflow at one rate say of a call of its usual length."""
+    samples = [sample for each in rounds for sample in each]
+    known = estimate(rounds, {samples[0].workflow: usual})
+    latencies = sorted(sample.latency for sample in samples)
+    ttfts = [sample.ttft for sample in samples if sample.ttft is not None]
+    tpots = [tpot for sample in samples if (tpot := sample.tpot) is not None]
+    return ProfilePoint(
+        rate=rate,
+        latency=known.mean,
+        p50=quantile(latencies, 0.5),
+        p90=quantile(latencies, 0.9),
+        p99=quantile(latencies, 0.99),
+        ttft=fmean(ttfts) if ttfts else known.mean,
+        tpot=fmean(tpots) if tpots else 0.0,
+        samples=len(samples),
+        noise=known.noise,
+        ttft_quantiles=_quantiles(ttfts),
+        tpot_quantiles=_quantiles(tpots),
+    )
+
+
+def own_throughputs(
+    total: float, calls: Mapping[str, float], cost: Mapping[str, float]
+) -> dict[str, float]:
+    """Calls per second at which each workflow alone would saturate an engine that saturates at
+    `total` with the workflows' calls mixed in parts `calls`.
+
+    `cost` is what a call of each workflow costs, relative to the others; the loads that the
+    workflows make in the mixture then add up to one.
+    """
+    least = 1e-9  # a call that took no time at all would cost nothing
+    mean_cost = sum(calls[name] * max(cost[name], least) for name in calls)
+    return {name: total * mean_cost / max(cost[name], least) for name in calls}
+
+
+def _quantiles(values: Sequence[float]) -> Quantiles | None:
+    if not values:
+        return None
+    ranked = sorted(values)
+    return Quantiles(
+        p50=quantile(ranked, 0.5), p90=quantile(ranked, 0.9), p99=quantile(ranked, 0.99)
+    )
