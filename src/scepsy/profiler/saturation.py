@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from scepsy.drive.statistics import growth
 from scepsy.profiler.noise import BATCHES, batches, levelled
@@ -14,6 +15,12 @@ FIRST, APART, CLOSE = 0.9, 1.15, 1.1
 """The first rate tried, as a part of the closed loop's; the step while only one side is known; the
 ratio of the two sides that is close enough.
 """
+
+MATERIAL = 0.05
+"""A backlog that takes less than this part of what comes in is none that bisection could tell."""
+
+_LEAST_BATCHES = 6
+"""Fewer lie on a rising line too often by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +61,26 @@ class Saturation:
 def saturation(
     guess: float, most: float, rounds: Sequence[Round], usual: Usual, warmup: float
 ) -> Saturation:
-    """What rounds of bursts say. A rate that grew in any of its rounds is not steady, nor is any
-    above it.
+    """What rounds of bursts say. A rate at which most rounds grew is not steady, nor is any above
+    it.
     """
-    grew: dict[float, bool] = {}
+    grew: dict[float, list[bool]] = {}
     for one in rounds:
-        grew[one.rate] = grew.get(one.rate, False) or grows(one, usual, warmup)
-    growing = min((rate for rate, found in grew.items() if found), default=None)
+        grew.setdefault(one.rate, []).append(grows(one, usual, warmup))
+    growing = min((rate for rate, found in grew.items() if fmean(found) > 0.5), default=None)
     steady = [rate for rate in grew if growing is None or rate < growing]
     return Saturation(guess, most, max(steady, default=None), growing)
 
 
 def grows(one: Round, usual: Usual, warmup: float) -> bool:
-    """Whether latency rises from batch to batch: what comes in does not all come out."""
+    """Whether the backlog does: latency that rises by g seconds per second means that calls leave
+    at 1 / (1 + g) of the rate at which they come (`drive/statistics.py`).
+    """
     samples = one.after(warmup)
     found = batches(samples, levelled(samples, usual), BATCHES)
-    return growth([(batch.sent, batch.latency) for batch in found]) > 0
+    if len(found) < _LEAST_BATCHES:
+        return False
+    return growth([(batch.sent, batch.latency) for batch in found]) > MATERIAL
 
 
 def closed_throughput(one: Round, warmup: float) -> float:

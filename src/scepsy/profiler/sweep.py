@@ -26,6 +26,9 @@ measurement of seconds could find.
 _ROUNDS = 10
 """A round takes this part of the budget, unless calls are long."""
 
+_CALLS = 40
+"""Fewer in a round, in bursts at that, say little."""
+
 _SEARCH = 0.5
 """The part of the budget by whose end saturation is found well enough."""
 
@@ -71,14 +74,14 @@ def next_step(rounds: Sequence[Round], usual: Usual, settings: SweepSettings) ->
     left = left_of(rounds, settings)
     searching = left > (1 - _SEARCH) * settings.budget or not _of(rounds, "bursts")
     if searching and (rate := found.next) is not None:
-        return _step(rounds, "bursts", rate, seconds)
+        return _step(rounds, "bursts", rate, settings, seconds)
     loads = _loads(rounds, found.rate, usual, settings)
     if left < seconds / 2 and len(loads) > 2:
         return None
     rate = next_rate(loads, HIGHEST * found.rate, settings.precision)
     if rate is None:
         return None
-    return _step(rounds, settings.replay if rate else "idle", rate, seconds)
+    return _step(rounds, settings.replay if rate else "idle", rate, settings, seconds)
 
 
 def left_of(rounds: Sequence[Round], settings: SweepSettings) -> float:
@@ -124,8 +127,13 @@ def _round_seconds(idle: Sequence[Round], settings: SweepSettings) -> float:
     return min(max(settings.budget / _ROUNDS, 2 * call), settings.budget / 4)
 
 
-def _step(rounds: Sequence[Round], kind: Kind, rate: float, seconds: float) -> Step:
+def _step(
+    rounds: Sequence[Round], kind: Kind, rate: float, settings: SweepSettings, seconds: float
+) -> Step:
+    """Long enough for some calls, where they are rare."""
     before = sum(one.kind == kind and one.rate == rate for one in rounds)
+    if rate:
+        seconds = min(max(seconds, _CALLS / rate), settings.budget / 4)
     return Step(kind, rate, before, seconds)
 
 
