@@ -76,7 +76,7 @@ def test_runs_are_under_way_when_a_round_begins() -> None:
 @given(
     st.integers(1, 50),
     st.floats(0.1, 1000),
-    st.lists(st.floats(0, 100), max_size=20),
+    st.lists(st.integers(0, 1000).map(float), max_size=20),
     st.integers(0, 99),
 )
 def test_arrivals_fill_the_span_in_order(

@@ -22,7 +22,7 @@ of a queue.
 class Batch:
     """Calls that were sent one after another: mean time of sending, mean latency, how many."""
 
-    sent: float
+    arrival: float
     latency: float
     calls: int
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scepsy.drive.statistics import growth
+from scepsy.growth import latency_growth
 from scepsy.profiler.noise import BATCHES, batches, levelled
 from scepsy.profiler.rounds import Round, Usual
 
@@ -41,7 +41,9 @@ class Saturation:
         if steady is not None and growing is not None:
             return math.sqrt(steady * growing) if growing > CLOSE * steady else None
         if steady is not None:
-            return None if steady >= self.most else min(self.most, APART * steady)
+            # Nothing comes back faster than from an engine that is kept full.
+            enough = min(self.most, self.guess)
+            return None if steady >= enough else min(self.most, APART * steady)
         if growing is not None:
             return growing / APART**2
         # A closed loop that reached all that may be offered found no bound.
@@ -53,7 +55,7 @@ class Saturation:
         steady, growing = self.steady, self.growing
         if steady is not None and steady >= self.most:
             return self.most
-        high = growing or max(self.guess, APART * (steady or 0.0))
+        high = growing or max(self.guess, steady or 0.0)
         low = steady or min(self.guess, high / APART**2)
         return min(self.most, math.sqrt(low * high))
 
@@ -80,7 +82,7 @@ def grows(one: Round, usual: Usual, warmup: float) -> bool:
     found = batches(samples, levelled(samples, usual), BATCHES)
     if len(found) < _LEAST_BATCHES:
         return False
-    return growth([(batch.sent, batch.latency) for batch in found]) > MATERIAL
+    return latency_growth(found) > MATERIAL
 
 
 def closed_throughput(one: Round, warmup: float) -> float:
