@@ -67,7 +67,7 @@ def test_calls_are_legal(seed: int, rounds: int, forced: bool, parallel: bool) -
 def test_what_tool_choice_says() -> None:
     bodies = [ToolBody(name="search", parameters=SEARCH), ToolBody(name="clock")]
     rest: Any = {"parallel": None, "rounds": 0}
-    assert tools_of(bodies, "none", **rest) is tools_of(None, "auto", **rest) is None
+    assert tools_of(bodies, "none", **rest) is tools_of(None, "none", **rest) is None
     named = tools_of(bodies, {"type": "function", "function": {"name": "clock"}}, **rest)
     assert named is not None
     assert list(named.functions) == ["clock"]

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from scepsy.core.llm import LlmKind, LlmSpec
-from scepsy.engines import EngineOptions, Launch, Seat, engine_for
+from scepsy.engines import (
+    EngineOptions,
+    EngineProcess,
+    Launch,
+    Seat,
+    engine_for,
+    free_port,
+    start,
+    stop,
+)
 from scepsy.engines.tiny import write_tiny_folder
+from scepsy.engines.vllm import control
+from scepsy.testing.bad_requests import BAD_REQUESTS, refusal
 from scepsy.testing.engine_contract import EngineContract
 
 pytestmark = [pytest.mark.vllm, pytest.mark.e2e]
@@ -16,13 +29,14 @@ pytestmark = [pytest.mark.vllm, pytest.mark.e2e]
 
 class TestVllm(EngineContract):
     kind = "vllm"
-    last_words = "config.json|does not exist|Invalid repository"
+    last_words = "missing"
 
     @classmethod
     def llm(cls, kind: LlmKind, folder: Path) -> LlmSpec:
         write_tiny_folder(folder / kind, kind=kind)
         # Random LLMs choose blanks for ever where JSON allows them.
         compact = '{"backend": "xgrammar", "disable_any_whitespace": true}'
+        flags = ("--structured-outputs-config", compact, "--enable-sleep-mode")
         return LlmSpec(
             name=kind,
             engine="vllm",
@@ -33,8 +47,58 @@ class TestVllm(EngineContract):
             max_context=4096,
             max_sequences=16,
             model_path=str(folder / kind),
-            flags=("--structured-outputs-config", compact) if kind == "generate" else (),
+            flags=flags if kind == "generate" else (),
         )
+
+    async def test_the_emulated_engine_refuses_alike(
+        self, generator: EngineProcess, http: aiohttp.ClientSession, tmp_path: Path
+    ) -> None:
+        emulated = LlmSpec(name="generate", parameters=3e6, max_context=4096, max_sequences=16)
+        launch = engine_for("emulated").launch(
+            emulated,
+            Seat(gpu_type="h100", gpu_memory=80e9),
+            port=free_port(),
+            options=EngineOptions(exit_with_parent=True),
+        )
+        ours = await start(launch, log_path=tmp_path / "log", name="emulated")
+        try:
+            differ = {}
+            for name, case in BAD_REQUESTS.items():
+                real = await refusal(http, generator.url, case)
+                assert real["status"] >= 400, f"vLLM accepts {name}"
+                other = await refusal(http, ours.url, case)
+                if real != other:
+                    differ[name] = (real, other)
+        finally:
+            await stop(ours)
+        assert not differ
+
+    async def test_its_load_is_told(
+        self, generator: EngineProcess, http: aiohttp.ClientSession
+    ) -> None:
+        idle = await control.load(http, generator.url)
+        assert (idle.running, idle.waiting, idle.kv_usage) == (0, 0, 0)
+        body = {"model": "generate", "prompt": "a", "max_tokens": 2000, "ignore_eos": True}
+        url = f"{generator.url}/v1/completions"
+        calls = [asyncio.create_task(http.post(url, json=body)) for _ in range(20)]
+        async with asyncio.timeout(30):
+            while (busy := await control.load(http, generator.url)).waiting == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert busy.running == 16
+        assert busy.waiting == 4
+        assert busy.kv_usage > 0
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert (await control.load(http, generator.url)).prefix_queries > idle.prefix_queries
+
+    async def test_it_sleeps_and_wakes(
+        self, generator: EngineProcess, http: aiohttp.ClientSession
+    ) -> None:
+        await control.sleep(http, generator.url)
+        assert await control.is_sleeping(http, generator.url)
+        await control.wake(http, generator.url)
+        assert not await control.is_sleeping(http, generator.url)
 
     @classmethod
     def broken(cls, folder: Path) -> LlmSpec:

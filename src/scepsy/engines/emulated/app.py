@@ -8,13 +8,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
+from scepsy.core.llm import LlmKind
 from scepsy.engines.emulated import info, pooling
 from scepsy.engines.emulated.chat import chat
 from scepsy.engines.emulated.completions import completions
 from scepsy.engines.emulated.refusal import Refusal
 from scepsy.engines.emulated.responses import responses
 from scepsy.engines.emulated.served import ServedLlm
+from scepsy.engines.emulated.wire import MALFORMED
 
 _log = logging.getLogger(__name__)
 
@@ -22,21 +25,26 @@ _MAX_BODY = 64 << 20
 
 Route = Callable[[web.Request, ServedLlm], Awaitable[web.StreamResponse]]
 
-_POST: dict[str, Route] = {
-    "/v1/chat/completions": chat,
-    "/v1/completions": completions,
-    "/v1/responses": responses,
-    "/v1/embeddings": pooling.embeddings,
-    "/v1/rerank": pooling.rerank,
-    "/rerank": pooling.rerank,
-    "/v1/score": pooling.score,
-    "/score": pooling.score,
-    "/tokenize": info.tokenize,
+_POST: dict[LlmKind, dict[str, Route]] = {
+    "generate": {
+        "/v1/chat/completions": chat,
+        "/v1/completions": completions,
+        "/v1/responses": responses,
+    },
+    "embed": {"/v1/embeddings": pooling.embeddings},
+    "rerank": {
+        "/v1/rerank": pooling.rerank,
+        "/rerank": pooling.rerank,
+        "/v1/score": pooling.score,
+        "/score": pooling.score,
+    },
 }
+"""What an LLM cannot do has no route, as in vLLM."""
 
 _GET: dict[str, Route] = {
     "/v1/models": info.models,
     "/health": info.health,
+    "/ping": info.health,
     "/version": info.version,
     "/metrics": info.metrics,
 }
@@ -44,8 +52,8 @@ _GET: dict[str, Route] = {
 
 def make_app(llm: ServedLlm) -> web.Application:
     """The server. Its engine runs while the application does."""
-    app = web.Application(client_max_size=_MAX_BODY)
-    for path, route in _POST.items():
+    app = web.Application(client_max_size=_MAX_BODY, middlewares=[_detail])
+    for path, route in (_POST[llm.spec.kind] | {"/tokenize": info.tokenize}).items():
         app.router.add_post(path, _handler(route, llm))
     for path, route in _GET.items():
         app.router.add_get(path, _handler(route, llm))
@@ -67,6 +75,8 @@ def _handler(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
+            if request.method == "POST" and request.content_type != "application/json":
+                raise Refusal("Only 'application/json' is allowed", kind=MALFORMED)
             return await route(request, llm)
         except Refusal as refusal:
             return _error(refusal)
@@ -77,6 +87,15 @@ def _handler(
             return _error(Refusal(f"internal error: {error!r}", status=500))
 
     return handle
+
+
+@web.middleware
+async def _detail(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Unknown paths and wrong methods are told as vLLM's web framework tells them."""
+    try:
+        return await handler(request)
+    except web.HTTPClientError as error:
+        return web.json_response({"detail": error.reason}, status=error.status)
 
 
 def _error(refusal: Refusal) -> web.Response:

@@ -42,7 +42,6 @@ _decoder = msgspec.json.Decoder(ChatBody)
 async def chat(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     body = read_json(await request.read(), _decoder)
     llm.check_name(body.model)
-    llm.check_kind("generate")
     tools = tools_of(
         body.tools,
         body.tool_choice,
@@ -70,7 +69,7 @@ def chat_prompt(messages: Sequence[Message], tools: Sequence[ToolBody] | None = 
     prefixes.
     """
     if not messages:
-        raise Refusal("messages must not be empty", param="messages")
+        raise Refusal("Cannot apply chat template to an empty conversation.")
     head = f"<|tools|>\n{msgspec.json.encode(tools).decode()}\n" if tools else ""
     turns = [f"<|{m.role}|>\n{_content(m)}\n" for m in messages]
     return text_prompt(head + "".join(turns) + "<|assistant|>\n")
@@ -79,8 +78,8 @@ def chat_prompt(messages: Sequence[Message], tools: Sequence[ToolBody] | None = 
 def _content(message: Message) -> str:
     if isinstance(message.content, list):
         for part in message.content:
-            if part.text is None:
-                raise Refusal(f"content of type {part.type!r} is not emulated", param="messages")
+            if part.type not in ("text", "input_text") or part.text is None:
+                raise Refusal(f"content of type {part.type!r} is not emulated")
         return "\n".join(part.text or "" for part in message.content)
     return (message.content or "") + bytes(message.tool_calls).decode()
 

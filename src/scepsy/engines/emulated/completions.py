@@ -14,14 +14,15 @@ from scepsy.engines.emulated.sampling import SamplingBody, sampling_of
 from scepsy.engines.emulated.served import Increment, ServedLlm
 from scepsy.engines.emulated.streaming import stream_choices
 from scepsy.engines.emulated.text import VOCABULARY, Prompt, text_prompt, token_prompt
-from scepsy.engines.emulated.wire import new_id, read_json, reply
+from scepsy.engines.emulated.wire import MALFORMED, new_id, read_json, reply
 
 DEFAULT_MAX_TOKENS = 16
 """OpenAI's and vLLM's for this endpoint."""
 
 
 class CompletionBody(SamplingBody, kw_only=True):
-    prompt: str | list[object]
+    prompt: str | list[object] | None = None
+    suffix: str | None = None
 
 
 _decoder = msgspec.json.Decoder(CompletionBody)
@@ -30,8 +31,11 @@ _decoder = msgspec.json.Decoder(CompletionBody)
 async def completions(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     body = read_json(await request.read(), _decoder)
     llm.check_name(body.model)
-    llm.check_kind("generate")
     sampling = sampling_of(body, default_max_tokens=DEFAULT_MAX_TOKENS)
+    if body.prompt is None or body.prompt == "":
+        raise Refusal("Either prompt or prompt_embeds must be provided", param="prompt")
+    if body.suffix:
+        raise Refusal("suffix is not supported by this LLM", param="suffix")
     choices = llm.choices(prompts_of(body.prompt, "prompt"), sampling, body.n or 1)
     head: dict[str, object] = {
         "id": new_id("cmpl", request),
@@ -52,7 +56,7 @@ def prompts_of(value: str | list[object], param: str) -> list[Prompt]:
     if isinstance(value, str):
         return [text_prompt(value)]
     if not value:
-        raise Refusal(f"{param} must not be empty", param=param)
+        raise Refusal("You must pass at least one prompt")
     if all(isinstance(one, int) for one in value):
         return [token_prompt(_ids(value, param))]
     prompts: list[Prompt] = []
@@ -62,14 +66,21 @@ def prompts_of(value: str | list[object], param: str) -> list[Prompt]:
         elif isinstance(one, list):
             prompts.append(token_prompt(_ids(cast(list[object], one), param)))
         else:
-            raise Refusal(f"{param} must be strings or lists of token ids", param=param)
+            raise Refusal(
+                f"{param} must be strings or lists of token ids",
+                param=f"body.{param}.0",
+                kind=MALFORMED,
+            )
     return prompts
 
 
 def _ids(value: list[object], param: str) -> list[int]:
-    for id_ in value:
-        if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ < VOCABULARY:
-            raise Refusal(f"Token id {id_!r} is out of vocabulary", param=param)
+    for place, id_ in enumerate(value):
+        if not isinstance(id_, int) or isinstance(id_, bool) or id_ < 0:
+            message = f"{id_!r} is no token id"
+            raise Refusal(message, param=f"body.{param}.{place}", kind=MALFORMED)
+        if id_ >= VOCABULARY:
+            raise Refusal(f"Token id {id_} is out of vocabulary")
     return cast(list[int], value)
 
 

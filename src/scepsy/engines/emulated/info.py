@@ -10,7 +10,7 @@ from scepsy.engines.emulated.refusal import Refusal
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.emulated.text import count_tokens, token_ids
 from scepsy.engines.emulated.version import VERSION
-from scepsy.engines.emulated.wire import read_json, reply
+from scepsy.engines.emulated.wire import MALFORMED, read_json, reply
 
 
 class TokenizeBody(msgspec.Struct):
@@ -50,7 +50,7 @@ async def tokenize(request: web.Request, llm: ServedLlm) -> web.Response:
         count = chat_prompt(body.messages).tokens
         return reply({"count": count, "max_model_len": llm.context, "tokens": None})
     if body.prompt is None:
-        raise Refusal("give a prompt or messages", param="prompt")
+        raise Refusal("give a prompt or messages", param="body.prompt", kind=MALFORMED)
     ids = token_ids(body.prompt)
     count = count_tokens(body.prompt)
     return reply({"count": count, "max_model_len": llm.context, "tokens": ids})

@@ -48,7 +48,6 @@ _score_decoder = msgspec.json.Decoder(ScoreBody)
 async def embeddings(request: web.Request, llm: ServedLlm) -> web.Response:
     body = read_json(await request.read(), _embedding_decoder)
     llm.check_name(body.model)
-    llm.check_kind("embed")
     if body.encoding_format not in ("float", "base64"):
         raise Refusal(f"unknown encoding_format {body.encoding_format!r}", param="encoding_format")
     prompts = prompts_of(body.input, "input")
@@ -98,7 +97,6 @@ async def _scores(
     llm: ServedLlm, pairs: list[tuple[str, str]]
 ) -> tuple[list[float], dict[str, object]]:
     """A cross-encoder reads every pair as one prompt."""
-    llm.check_kind("rerank")
     if not pairs:
         raise Refusal("there are no documents to score", param="documents")
     usage = await llm.prefill([text_prompt(f"{one}\n{other}") for one, other in pairs])

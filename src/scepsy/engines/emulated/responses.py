@@ -10,6 +10,7 @@ from aiohttp import web
 
 from scepsy.engines.emulated.chat import chat_prompt
 from scepsy.engines.emulated.items import Fields, output_items, token_events
+from scepsy.engines.emulated.refusal import Refusal
 from scepsy.engines.emulated.sampling import (
     JsonSchema,
     ResponseFormat,
@@ -46,6 +47,7 @@ class ResponsesBody(msgspec.Struct, kw_only=True):
     tools: list[ToolBody] | None = None
     tool_choice: ToolChoice = None
     parallel_tool_calls: bool | None = None
+    previous_response_id: str | None = None
 
 
 _decoder = msgspec.json.Decoder(ResponsesBody)
@@ -54,7 +56,13 @@ _decoder = msgspec.json.Decoder(ResponsesBody)
 async def responses(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     body = read_json(await request.read(), _decoder)
     llm.check_name(body.model)
-    llm.check_kind("generate")
+    if body.previous_response_id is not None:  # vLLM keeps none either, unless told to
+        raise Refusal(
+            f"Response with id {body.previous_response_id!r} not found.",
+            status=404,
+            param="response_id",
+            kind="invalid_request_error",
+        )
     turns = turns_of(body.input, body.instructions)
     tools = tools_of(
         body.tools,

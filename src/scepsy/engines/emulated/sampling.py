@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from scepsy.engines.emulated.limits import check_limits, check_regex
 from scepsy.engines.emulated.refusal import Refusal
 from scepsy.engines.emulated.schema import BadSchema, Schema, check_schema
 from scepsy.engines.emulated.tools import Tools
+from scepsy.engines.emulated.wire import MALFORMED
 
 
 class JsonSchema(msgspec.Struct):
@@ -23,6 +25,7 @@ class ResponseFormat(msgspec.Struct):
 class StructuredOutputs(msgspec.Struct):
     choice: list[str] | None = None
     json: dict[str, object] | None = None
+    regex: str | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -40,6 +43,12 @@ class SamplingBody(msgspec.Struct, kw_only=True):
     n: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    priority: int = 0
     seed: int | None = None
     stop: str | list[str] | None = None
     stream: bool | None = None
@@ -49,6 +58,7 @@ class SamplingBody(msgspec.Struct, kw_only=True):
     guided_choice: list[str] | None = None
     guided_json: dict[str, object] | None = None
     logprobs: bool | int | None = None
+    top_logprobs: int | None = None
 
     @property
     def include_usage(self) -> bool:
@@ -96,32 +106,27 @@ def sampling_of(
 
 
 def _check(body: SamplingBody) -> None:
-    for param in ("max_tokens", "max_completion_tokens", "n"):
-        value: int | None = getattr(body, param)
-        if value is not None and value < 1:
-            raise Refusal(f"{param} must be at least 1, got {value}.", param=param)
-    if body.temperature is not None and body.temperature < 0:
-        raise Refusal(
-            f"temperature must be non-negative, got {body.temperature}.", param="temperature"
-        )
-    if body.top_p is not None and not 0 < body.top_p <= 1:
-        raise Refusal(f"top_p must be in (0, 1], got {body.top_p}.", param="top_p")
-    if body.min_tokens < 0:
-        raise Refusal(
-            f"min_tokens must be non-negative, got {body.min_tokens}.", param="min_tokens"
-        )
+    check_limits(body)
+    if body.top_logprobs and not body.logprobs:
+        message = "when using `top_logprobs`, `logprobs` must be set to true."
+        raise Refusal(message, param="top_logprobs")
     if body.logprobs not in (None, False):
         raise Refusal("logprobs are not emulated", param="logprobs")
     if body.stream_options is not None and not body.stream:
-        raise Refusal("Stream options can only be defined when `stream=True`.")
+        message = "Stream options can only be defined when `stream=True`."
+        raise Refusal(message, param="stream_options")
 
 
 def _bound(body: SamplingBody) -> tuple[str, ...] | Schema | None:
     outputs = body.structured_outputs or StructuredOutputs()
+    given = [one for one in (outputs.choice, outputs.json, outputs.regex) if one is not None]
+    if len(given) > 1:
+        raise Refusal("You can only use one kind of constraints for structured outputs.")
+    check_regex(outputs.regex)
     choice = outputs.choice if outputs.choice is not None else body.guided_choice
     if choice is not None:
         if not choice:
-            raise Refusal("choice must not be empty", param="structured_outputs")
+            raise Refusal("choice cannot be an empty list")
         return tuple(choice)
     schema = outputs.json if outputs.json is not None else body.guided_json
     if body.response_format is not None:
@@ -129,7 +134,7 @@ def _bound(body: SamplingBody) -> tuple[str, ...] | Schema | None:
     try:
         return None if schema is None else check_schema(schema)
     except BadSchema as error:
-        raise Refusal(str(error), param="response_format") from error
+        raise Refusal(str(error)) from error
 
 
 def _schema_of(wanted: ResponseFormat) -> Schema | None:
@@ -146,4 +151,8 @@ def _schema_of(wanted: ResponseFormat) -> Schema | None:
                 )
             return wanted.json_schema.schema
         case other:
-            raise Refusal(f"unknown response_format type {other!r}", param="response_format")
+            raise Refusal(
+                f"unknown response_format type {other!r}",
+                param="body.response_format.type",
+                kind=MALFORMED,
+            )

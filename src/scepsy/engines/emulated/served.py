@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 
-from scepsy.core.llm import LlmKind, LlmSpec
+from scepsy.core.llm import LlmSpec
 from scepsy.engines.emulated.author import Answer, Author
 from scepsy.engines.emulated.pacer import Pacer
 from scepsy.engines.emulated.refusal import Refusal
@@ -65,10 +65,6 @@ class ServedLlm:
         """Refuses another LLM's name; none at all means this one."""
         if name is not None and name != self.spec.name:
             raise Refusal(f"The model `{name}` does not exist.", status=404, param="model")
-
-    def check_kind(self, kind: LlmKind) -> None:
-        if self.spec.kind != kind:
-            raise Refusal(f"The model `{self.spec.name}` does not support this API ({kind}).")
 
     def choices(self, prompts: Sequence[Prompt], sampling: Sampling, n: int) -> list[Choice]:
         """`n` answers to each prompt. Raises Refusal for a prompt that leaves no room."""
@@ -132,6 +128,9 @@ class ServedLlm:
     def _room(self, prompt: Prompt, output: int) -> int:
         if prompt.tokens == 0:
             raise Refusal("The prompt cannot be empty.", param="prompt")
+        if output > self.context:
+            message = f"max_tokens={output} cannot be greater than max_model_len={self.context}."
+            raise Refusal(message, param="max_tokens")
         if prompt.tokens + output > self.context:
             raise Refusal(
                 f"This model's maximum context length is {self.context} tokens. However, you "

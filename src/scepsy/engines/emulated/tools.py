@@ -72,8 +72,8 @@ def tools_of(
     bodies: Sequence[ToolBody] | None, choice: ToolChoice, *, parallel: bool | None, rounds: int
 ) -> Tools | None:
     """None where no tool may be called. Raises Refusal for what vLLM refuses, too."""
-    if choice is not None and not bodies and choice not in ("none", "auto"):
-        raise Refusal("tool_choice needs tools", param="tools")
+    if choice not in (None, "none") and not bodies:
+        raise Refusal("When using `tool_choice`, `tools` must be set.", param="tool_choice")
     if not bodies or choice == "none":
         return None
     functions = dict(_function(body) for body in bodies)

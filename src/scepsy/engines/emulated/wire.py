@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from typing import TypeVar
 
@@ -12,6 +14,9 @@ from scepsy.engines.emulated.refusal import Refusal
 
 T = TypeVar("T")
 
+MALFORMED = "Bad Request"
+"""The type of vLLM's errors about what does not fit a request's schema."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -20,9 +25,10 @@ def read_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
     except msgspec.DecodeError as error:
-        raise Refusal(f"Invalid request: {error}", param=_param(str(error))) from error
+        message = f"1 validation error: {error}"
+        raise Refusal(message, param=_param(body, str(error)), kind=MALFORMED) from error
     except UnicodeDecodeError as error:
-        raise Refusal(f"The body is not UTF-8: {error}") from error
+        raise Refusal(f"The body is not UTF-8: {error}", kind=MALFORMED) from error
 
 
 def reply(body: object) -> web.Response:
@@ -50,7 +56,19 @@ def new_id(prefix: str, request: web.Request) -> str:
     return f"{prefix}-{request.headers.get('X-Request-Id') or uuid.uuid4().hex}"
 
 
-def _param(message: str) -> str | None:
-    """The field that msgspec complains of: its messages end in "- at `$.field`"."""
-    _, found, path = message.rpartition("`$.")
-    return path.rstrip("`") if found else None
+def _param(body: bytes, message: str) -> str:
+    """The path of the field that msgspec complains of, from "body", as vLLM gives it; of what is
+    not JSON, the place.
+
+    Its messages end in "- at `$.field[0].inner`", and name a missing field before that.
+    """
+    try:
+        json.loads(body or b"{}")
+    except json.JSONDecodeError as error:
+        return f"body.{error.pos}"
+    except UnicodeDecodeError:
+        return "body"
+    _, _, path = message.rpartition("`$")
+    parts = re.findall(r"\w+", path.rstrip("`") if "`$" in message else "")
+    missing = re.search(r"required field `(\w+)`", message)
+    return ".".join(("body", *parts, *(missing.groups() if missing and body else ())))

@@ -55,7 +55,7 @@ def write_tiny_folder(
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content, indent=1))
     if weights:
-        drawn = dict(random_weights(kind, shape, len(tokens), seed))
+        drawn = dict(random_weights(kind, shape, tokens, seed))
         write_safetensors(folder / "model.safetensors", drawn)
 
 

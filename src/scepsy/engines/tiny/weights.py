@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,20 @@ import numpy.typing as npt
 from scepsy.core.llm import LlmKind
 from scepsy.engines.tiny.shape import Shape
 
+_FOCUS = 4.0
+"""Scale of the queries: attention then picks out few tokens, so that answers depend on what the
+prompt says.
+"""
+_WORD, _LETTER = 4.0, 1.0
+"""Standard deviation of the logits of words and of single letters and digits. Other bytes have 0,
+so that answers are text; letters have some, so that a choice bound to a schema varies.
+"""
+
 Tensor = npt.NDArray[np.float16]
 
 
 def random_weights(
-    kind: LlmKind, shape: Shape, vocabulary: int, seed: int
+    kind: LlmKind, shape: Shape, tokens: Sequence[str], seed: int
 ) -> Iterable[tuple[str, Tensor]]:
     """The tensors of a Llama, by the names that transformers gives them.
 
@@ -31,11 +40,11 @@ def random_weights(
     ones = np.ones(shape.hidden, np.float16)
     hidden, kv, wide = shape.hidden, shape.kv_heads * shape.head_dim, shape.feed_forward
     stem = "" if kind == "embed" else "model."
-    yield f"{stem}embed_tokens.weight", random(vocabulary, hidden)
+    yield f"{stem}embed_tokens.weight", random(len(tokens), hidden)
     for layer in range(shape.layers):
         block = f"{stem}layers.{layer}."
         yield f"{block}input_layernorm.weight", ones
-        yield f"{block}self_attn.q_proj.weight", random(hidden, hidden)
+        yield f"{block}self_attn.q_proj.weight", random(hidden, hidden) * np.float16(_FOCUS)
         yield f"{block}self_attn.k_proj.weight", random(kv, hidden)
         yield f"{block}self_attn.v_proj.weight", random(kv, hidden)
         yield f"{block}self_attn.o_proj.weight", random(hidden, hidden)
@@ -45,9 +54,16 @@ def random_weights(
         yield f"{block}mlp.down_proj.weight", random(hidden, wide)
     yield f"{stem}norm.weight", ones
     if kind == "generate":
-        yield "lm_head.weight", random(vocabulary, hidden)
+        likely = np.array([[_likelihood(token)] for token in tokens], np.float16)
+        yield "lm_head.weight", random(len(tokens), hidden) * likely
     elif kind == "rerank":
         yield "score.weight", random(1, hidden)
+
+
+def _likelihood(token: str) -> float:
+    if len(token) > 1:
+        return _WORD
+    return _LETTER if token.isascii() and token.isalnum() else 0.0
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -47,7 +47,8 @@ class VllmEngine:
     time, which needs a cgroup that can be written.
 
     Flags of the LLM come last and win. `--enable-sleep-mode` among them opens vLLM's
-    administrative endpoints too (`sleep` and `wake` in `engines/vllm/control.py` use them).
+    administrative endpoints too (`sleep` and `wake` in `engines/vllm/control.py` use them). On a
+    CPU vLLM does not take that flag, and sleeping only stops its scheduler.
     """
 
     @property
@@ -91,7 +92,7 @@ class VllmEngine:
             *(str(vllm_python()), "-m", "vllm.entrypoints.cli.main", "serve", llm.model_path),
             *(text for pair in arguments.items() for text in map(str, pair)),
             *switches,
-            *llm.flags,
+            *(flag for flag in llm.flags if not (flag == SLEEP_MODE and seat.gpu_type == CPU)),
         )
         return Launch(
             confine(argv, seat if seat.gpu_type == CPU else None, options),
