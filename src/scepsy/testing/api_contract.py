@@ -205,6 +205,12 @@ class ApiContract(Served):
         long = msgspec.json.encode(chat_body(content="every word counts " * 8000))
         await refused(http, generator, long)
 
+    async def test_more_tokens_than_the_context_has_are_refused(
+        self, generator: EngineProcess, http: aiohttp.ClientSession
+    ) -> None:
+        self.needs("context_check")
+        await refused(http, generator, msgspec.json.encode(chat_body(max_tokens=1_000_000)))
+
     async def test_another_llm_is_not_found(
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
