@@ -8,8 +8,8 @@ from scepsy.engines.endpoint import EndpointEngine
 from scepsy.engines.llamacpp.adapter import LlamaCppEngine
 from scepsy.engines.process import EngineProcess, free_port, start, stop
 from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, Launch, Seat
+from scepsy.engines.sglang.adapter import SglangEngine
 from scepsy.engines.vllm.adapter import VllmEngine
-from scepsy.errors import NotFound
 
 __all__ = [
     "Capabilities",
@@ -37,4 +37,4 @@ def engine_for(kind: EngineKind) -> Engine:
         case "vllm":
             return VllmEngine()
         case "sglang":
-            raise NotFound(f"the {kind} engine is not in this version")
+            return SglangEngine()
