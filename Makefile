@@ -6,10 +6,13 @@ STAMP := $(VENV)/.installed
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: frameworks demo test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
+.PHONY: frameworks demo demo-real test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
+
+demo-real: setup
+	@$(BIN)/scepsy demo --engine llamacpp --out out/demo-real
 
 test: setup check
 	$(BIN)/pytest
