@@ -53,16 +53,14 @@ def choose(
     rendezvous hashing, so few move when a replica comes or goes; calls without go round by `turn`.
     `tried` names replicas that have failed this call.
     """
-    least, equals = math.inf, list[int]()
-    for index, one in enumerate(replicas):
-        if one.healthy and one.replica not in tried:
-            load = (one.in_flight + 1) / one.capacity
-            if load < least:
-                least, equals = load, [index]
-            elif load == least:
-                equals.append(index)
-    if not equals:
+    loads = [
+        (one.in_flight + 1) / one.capacity if one.healthy and one.replica not in tried else math.inf
+        for one in replicas
+    ]
+    least = min(loads, default=math.inf)
+    if least == math.inf:
         return None
+    equals = [index for index, load in enumerate(loads) if load == least]
     if affinity is None or len(equals) == 1:
         return equals[turn % len(equals)]
     return max(equals, key=lambda index: _weight(affinity, replicas[index].replica))

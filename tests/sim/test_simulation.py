@@ -7,6 +7,7 @@ from collections.abc import Generator
 from itertools import pairwise
 from statistics import fmean
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -199,6 +200,13 @@ def test_engines_on_one_gpu_contend_for_its_bandwidth() -> None:
 
 def test_on_gpus_of_their_own_they_do_not() -> None:
     assert latencies(SPREAD, ["big", "small"])[0] == latencies(SPREAD, ["big"])[0]
+
+
+def test_a_faster_clock_shortens_all() -> None:
+    """Plans profiled on emulated engines at several times real speed promise their wall time."""
+    twice = msgspec.structs.replace(TIGHT, time_scale=2.0)
+    pair = zip(latencies(TIGHT, ["big", "big"]), latencies(twice, ["big", "big"]), strict=True)
+    assert all(fast == pytest.approx(slow / 2) for slow, fast in pair)
 
 
 def test_the_urgent_go_first() -> None:
