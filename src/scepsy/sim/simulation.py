@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from scepsy.errors import BadInput
 from scepsy.routing import choose
@@ -79,15 +79,28 @@ class LlmReplicas:
     turn: int = 0
 
 
+class Policy(Protocol):
+    """Somebody else's way to route: `choose` gives the index of a replica and a priority in its
+    queue, `ended` is told of every call.
+    """
+
+    def choose(
+        self, workflow: str, run: int, ask: Ask, replicas: Sequence[SimulatedReplica], now: float
+    ) -> tuple[int, int]: ...
+    def ended(self, call: ServedCall) -> None: ...
+
+
 @dataclass(slots=True)
 class Simulation:
-    """Routes calls as the gateway does, with the same function and the same affinity (the run).
+    """Routes calls as the gateway does, with the same function and the same affinity (the run),
+    unless there is another `policy`.
 
     `runs` and `calls` hold all that came, in the order of their start.
     """
 
     agenda: Agenda
     llms: Mapping[str, LlmReplicas]
+    policy: Policy | None = None
     runs: list[ServedRun] = field(default_factory=list[ServedRun])
     calls: list[ServedCall] = field(default_factory=list[ServedCall])
     _sequences: int = 0
@@ -107,10 +120,16 @@ class Simulation:
         """
         group = self._group(ask)
         replicas = group.replicas
-        index = choose(replicas, affinity=str(run), turn=group.turn) or 0
-        group.turn += 1
+        workflow = self.runs[run].workflow
+        if self.policy is None:
+            index = choose(replicas, affinity=str(run), turn=group.turn) or 0
+            group.turn += 1
+        else:
+            index, priority = self.policy.choose(workflow, run, ask, replicas, self.agenda.now)
+            ask = ask._replace(priority=priority)
+            then = _both(self.policy.ended, then)
         replica = replicas[index]
-        call = ServedCall(self.runs[run].workflow, run, ask, replica.replica, self.agenda.now, then)
+        call = ServedCall(workflow, run, ask, replica.replica, self.agenda.now, then)
         self.calls.append(call)
         if ask.items == 1:
             self._submit(replica, call, ask.prompt_tokens, ask.blocks)
@@ -140,3 +159,13 @@ class Simulation:
                 f"not fit {ask.llm!r}, which takes 1 to {group.context} tokens"
             )
         return group
+
+
+def _both(
+    one: Callable[[ServedCall], None], other: Callable[[ServedCall], None]
+) -> Callable[[ServedCall], None]:
+    def ended(call: ServedCall) -> None:
+        one(call)
+        other(call)
+
+    return ended

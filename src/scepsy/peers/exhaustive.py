@@ -1,0 +1,61 @@
+"""The bound: every GPU share x TP x replicas of every LLM, one after another (small problems)."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import isfinite, prod
+
+import numpy as np
+
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement
+from scepsy.place import place
+from scepsy.problem import Problem
+from scepsy.search.space import grain_of, room, shapes
+
+MOST = 2_000_000
+"""Allocations that are looked at."""
+
+
+def exhaustive(problem: Problem) -> Placement | Infeasible:
+    """The placeable allocation of least predicted latency. Infeasible("size") where there are more
+    than `MOST`.
+    """
+    options = [_options(problem, llm) for llm in problem.needed_llms]
+    count = prod(len(of) for of in options)
+    if count > MOST:
+        return Infeasible("size", f"{count} allocations; {MOST} are looked at")
+    gpus = problem.cluster.gpus + 1e-9
+    fitting = [
+        (sum(cost for cost, _ in chosen), tuple(part for _, part in chosen))
+        for chosen in product(*options)
+        if sum(part.gpus for _, part in chosen) <= gpus
+    ]
+    for _, parts in sorted(fitting, key=lambda one: one[0]):
+        placement = place(Allocation(llms=parts), problem.cluster)
+        if not isinstance(placement, Infeasible):
+            return placement
+    return Infeasible("gpus", f"none of {count} allocations can be placed")
+
+
+def _options(problem: Problem, llm: LlmSpec) -> list[tuple[float, LlmAllocation]]:
+    grain = grain_of(problem.share_step)
+    found: list[tuple[float, LlmAllocation]] = []
+    for shape in shapes(llm, problem.cluster, grain)[0]:
+        counts = np.arange(1, room(problem.cluster, shape) + 1, dtype=np.int64)
+        costs = problem.pipeline.stage_costs(llm, shape.tp, shape.gpu_share, counts)
+        found += [
+            (
+                float(cost),
+                LlmAllocation(
+                    llm=llm.name,
+                    tp=shape.tp,
+                    gpu_share=shape.gpu_share,
+                    memory_share=shape.memory_share,
+                    replicas=int(count),
+                ),
+            )
+            for count, cost in zip(counts, costs, strict=True)
+            if isfinite(cost)
+        ]
+    return found
