@@ -6,13 +6,18 @@ STAMP := $(VENV)/.installed
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: frameworks demo demo-real test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
+.PHONY: frameworks demo demo-real demo-vllm test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
 
 demo-real: setup
 	@$(BIN)/scepsy demo --engine llamacpp --out out/demo-real
+
+# Beam search on two real vLLM engines, a core each.
+demo-vllm: setup setup-vllm
+	@$(BIN)/python -m scepsy.engines.tiny out/tiny-llm
+	@$(BIN)/scepsy demo --engine vllm --out out/demo-vllm
 
 test: setup check
 	$(BIN)/pytest

@@ -30,10 +30,10 @@ from scepsy.summarize import summarize
 @click.command("demo")
 @click.option(
     "--engine",
-    type=click.Choice(["emulated", "llamacpp"]),
+    type=click.Choice(["emulated", "llamacpp", "vllm"]),
     default="emulated",
     show_default=True,
-    help="llamacpp: real engines on this machine's cores, with tiny LLMs of random weights.",
+    help="llamacpp, vllm: real engines on this machine's cores, with tiny LLMs of random weights.",
 )
 @click.option(
     "--llms",

@@ -119,7 +119,7 @@ class Stage:
     async def trace(self, first: Plan) -> tuple[Trace, ...]:
         """Runs the unmodified programs as child processes, one process a run."""
         directory = self.settings.out / "traces"
-        self.listener.phase("trace: the two programs as child processes, through the gateway")
+        self.listener.phase("trace: the programs as child processes, through the gateway")
         deployed = await self.backend.apply(first, name=DEPLOYMENT, traces=directory)
         assert deployed.gateway is not None
         url = deployed.gateway.url

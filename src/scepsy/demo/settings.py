@@ -16,6 +16,11 @@ CPU_BEAM_RATE, CPU_RAG_RATE = 0.15, 0.15
 """The same for real engines on the cores of a laptop."""
 CPU_RUNS = 6
 
+VLLM_BEAM_RATE = 0.12
+VLLM_RUNS = 5
+"""An engine takes most of a minute to start, and is started four times: little else may take long.
+"""
+
 TRACED_RUNS = 14
 """Inputs of each program: traced once, then driven equally often in the measured window."""
 
@@ -74,6 +79,8 @@ def settings_for(engine: EngineKind, root: Path, out: Path, seed: int) -> DemoSe
             return _emulated(root, out, seed)
         case "llamacpp":
             return _llamacpp(root, out, seed)
+        case "vllm":
+            return _vllm(root, out, seed)
         case _:
             raise BadInput(f"there is no demo on the {engine} engine")
 
@@ -107,6 +114,28 @@ def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
         profile_parallel=1,
         duration=CPU_RUNS / CPU_BEAM_RATE,
         beyond_duration=CPU_RUNS / (1.3 * CPU_RAG_RATE),
+    )
+
+
+def _vllm(root: Path, out: Path, seed: int) -> DemoSettings:
+    """Beam search only: its two LLMs have a core each. The four of both programs would share two
+    cores, at 1.5 GB and 70 s of processor time for every start.
+    """
+    beam_search, _ = _programs(root, VLLM_BEAM_RATE, CPU_RAG_RATE)
+    return DemoSettings(
+        programs=(beam_search,),
+        engine="vllm",
+        cluster=root / "examples" / "cluster.vllm.toml",
+        llms=root / "examples" / "llms.vllm.toml",
+        out=out,
+        seed=seed,
+        traced_runs=VLLM_RUNS,
+        trace_jobs=1,
+        shares=(1.0,),
+        sweep=SweepSettings(budget=30.0, max_rate=60.0),
+        profile_parallel=1,
+        duration=VLLM_RUNS / VLLM_BEAM_RATE,
+        beyond_duration=VLLM_RUNS / (1.3 * VLLM_BEAM_RATE),
     )
 
 

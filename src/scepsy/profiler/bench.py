@@ -39,13 +39,14 @@ class Bench:
     on_progress: OnProgress
     mix: Mapping[str, float] = field(default_factory=dict[str, float])
 
-    def seat(self, job: Job) -> Seat:
+    def seat(self, job: Job, gpus: tuple[int, ...] = ()) -> Seat:
         return Seat(
             tp=job.tp,
             gpu_share=job.gpu_share,
             memory_share=job.memory_share,
             gpu_type=self.cluster.nodes[0].gpu_type,
             gpu_memory=self.cluster.gpu_memory,
+            gpus=gpus,
         )
 
     def stream(self, job: Job) -> Stream:

@@ -26,39 +26,44 @@ _ANSWER_TIMEOUT = 120.0
 
 @dataclass(slots=True)
 class GpuPool:
-    """Counts free GPUs; a job waits until there are enough for it."""
+    """Lends GPUs, by their indices; a job waits until there are enough for it."""
 
-    free: int
+    free: set[int]
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @asynccontextmanager
-    async def take(self, gpus: int) -> AsyncGenerator[None]:
+    async def take(self, gpus: int) -> AsyncGenerator[tuple[int, ...]]:
         async with self.changed:
-            await self.changed.wait_for(lambda: self.free >= gpus)
-            self.free -= gpus
+            await self.changed.wait_for(lambda: len(self.free) >= gpus)
+            taken = tuple(sorted(self.free)[:gpus])
+            self.free.difference_update(taken)
         try:
-            yield
+            yield taken
         finally:
             async with self.changed:
-                self.free += gpus
+                self.free.update(taken)
                 self.changed.notify_all()
 
 
 async def profile(
     jobs: Sequence[Job], bench: Bench, journal: Journal, *, parallel: int | None = None
 ) -> Profile:
-    """Measures every job's curves; at most `parallel` engines at once, and never more GPUs than the
-    cluster has. Rounds that are in the journal are not measured again.
+    """Measures every job's curves; at most `parallel` engines at once, and never more GPUs than
+    there are: emulated ones in the whole cluster, real ones in one node, which this machine is
+    taken to be. Rounds that are in the journal are not measured again.
 
     Raises:
         EngineFailed, Unreachable, PortInUse: an engine did not start, refused the replay or died.
     """
-    pool = GpuPool(bench.cluster.gpus)
+    cluster = bench.cluster
+    emulated = all(job.llm.engine == "emulated" for job in jobs)
+    here = cluster.gpus if emulated else max(node.gpus for node in cluster.nodes)
+    pool = GpuPool(set(range(here)))
     seats = asyncio.Semaphore(parallel or len(jobs) or 1)
 
     async def one(job: Job) -> list[Curve]:
-        async with seats, pool.take(job.tp):
-            return await _Sweep(job, bench, journal).curves()
+        async with seats, pool.take(job.tp) as gpus:
+            return await _Sweep(job, bench, journal, gpus).curves()
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -71,7 +76,8 @@ async def profile(
 class _Sweep:
     """One job, round by round."""
 
-    def __init__(self, job: Job, bench: Bench, journal: Journal) -> None:
+    def __init__(self, job: Job, bench: Bench, journal: Journal, gpus: tuple[int, ...]) -> None:
+        self._gpus = gpus
         self._job, self._bench, self._journal = job, bench, journal
         self._settings = bench.settings.times(job.effort)
         self._stream = bench.stream(job)
@@ -97,7 +103,7 @@ class _Sweep:
     async def _measure(self) -> None:
         job, bench = self._job, self._bench
         launch = self._engine.launch(
-            job.llm, bench.seat(job), port=free_port(), options=bench.options
+            job.llm, bench.seat(job, self._gpus), port=free_port(), options=bench.options
         )
         name = f"{job.llm.name}-tp{job.tp}-{job.gpu_share:g}"
         bench.on_progress(job, "starting", left_of(self._rounds, self._settings))
