@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from scepsy.core.plan import Target
+from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 
 cluster_option = click.option(
@@ -27,6 +28,13 @@ state_option = click.option(
     default=None,
     help="Where deployments are remembered  [default: $SCEPSY_STATE or ~/.local/state/scepsy]",
 )
+workflow_option = click.option(
+    "--workflow",
+    "workflows",
+    multiple=True,
+    metavar="NAME",
+    help="Only the calls of this workflow; repeatable  [default: all]",
+)
 name_option = click.option("--name", default="default", show_default=True, help="Deployment.")
 
 
@@ -38,6 +46,18 @@ def state_directory(given: Path | None) -> Path:
         return Path(named)
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "scepsy"
+
+
+def only(traces: Sequence[Trace], workflows: Collection[str]) -> tuple[Trace, ...]:
+    """The traces of these workflows; all where none is named. Raises BadInput for one that was not
+    traced.
+    """
+    traced = {trace.workflow for trace in traces}
+    for name in workflows:
+        if name not in traced:
+            known = ", ".join(sorted(traced)) or "none"
+            raise BadInput(f"--workflow: there is no run of {name!r}; traced: {known}")
+    return tuple(trace for trace in traces if not workflows or trace.workflow in workflows)
 
 
 def parse_target(text: str) -> Target:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from scepsy.cli.inputs import cluster_option, llms_option, parse_mix
+from scepsy.cli.inputs import cluster_option, llms_option, only, parse_mix, workflow_option
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.profiling import progress
 from scepsy.core.plan import size_name
@@ -30,6 +30,7 @@ from scepsy.store import read_cluster, read_llms, read_traces, write_record
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("profile.json"), show_default=True
 )
+@workflow_option
 @click.option(
     "--shares",
     default=",".join(map(str, DEFAULT_SHARES)),
@@ -91,6 +92,7 @@ def command(
     cluster_path: Path,
     llms_path: Path,
     out: Path,
+    workflows: tuple[str, ...],
     shares: str,
     budget: float,
     gaps: Gaps,
@@ -108,7 +110,7 @@ def command(
     Rates are chosen as it goes: saturation first, then where the curve is least sure. What is
     measured is kept in OUT.partial.jsonl until all is; the same command goes on from there.
     """
-    traces = read_traces(traces_path).traces
+    traces = only(read_traces(traces_path).traces, workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster = read_cluster(cluster_path)
     todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
