@@ -60,6 +60,13 @@ def test_a_cluster_that_makes_no_sense_is_refused(tmp_path: Path, content: str, 
         ("[[llms]]\nname='a'\nlayers=0", r"llms\[0\]\.layers: 0 must be positive"),
         ("[[llms]]\nname='a'\nparameters=-1.0", r"llms\[0\]\.parameters: -1 is not a count"),
         ("[[llms]]\nname='a'\nengine='magic'", r"'magic'.*\$\.llms\[0\]\.engine"),
+        ("[[llms]]\nname='a'\nengine='endpoint'", r"llms\[0\]\.url: None is not"),
+        ("[[llms]]\nname='a'\nengine='endpoint'\nurl='ftp://x'", r"llms\[0\]\.url: 'ftp://x'"),
+        ("[[llms]]\nname='a'\nurl='https://x'", r"llms\[0\]\.url: only an LLM with engine"),
+        (
+            "[[llms]]\nname='a'\nengine='endpoint'\nurl='https://x'\nrate_limit=0.0",
+            r"llms\[0\]\.rate_limit: 0 must be positive",
+        ),
     ],
 )
 def test_llms_that_make_no_sense_are_refused(tmp_path: Path, content: str, message: str):
