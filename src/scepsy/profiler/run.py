@@ -109,7 +109,8 @@ class _Sweep:
         bench.on_progress(job, "starting", left_of(self._rounds, self._settings))
         process = await start(launch, log_path=bench.logs / f"{name}.log", name=name)
         try:
-            connector = aiohttp.TCPConnector(limit=0)
+            # A server may close a kept connection just as it is used (llama.cpp does).
+            connector = aiohttp.TCPConnector(limit=0, force_close=True)
             timeout = aiohttp.ClientTimeout(total=_ANSWER_TIMEOUT)
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
                 await self._play_all(session, process.url)
