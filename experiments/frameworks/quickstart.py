@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import envs
+from scenarios import Failed
 
 from scepsy.store import read_traces
 
@@ -22,11 +23,11 @@ def blocks(page: str) -> dict[str, tuple[str, str]]:
 
 
 async def tried(name: str, place: Path, upstream: str) -> str:
-    """One sentence on how it went. Raises SystemExit where it did not."""
+    """One sentence on how it went. Raises Failed where it did not."""
     language, program = blocks((envs.ROOT / "docs" / "frameworks.md").read_text())[name]
     lines = len(program.strip().splitlines())
     if lines > MOST_LINES:
-        raise SystemExit(f"{name}: its quickstart has {lines} lines")
+        raise Failed(f"{name}: its quickstart has {lines} lines")
     folder = envs.OUT / "quickstarts" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -40,6 +41,6 @@ async def tried(name: str, place: Path, upstream: str) -> str:
     )  # fmt: skip
     _, err = await child.communicate()
     if child.returncode:
-        raise SystemExit(f"{name}: its quickstart failed:\n{err.decode()[-2000:]}")
+        raise Failed(f"{name}: its quickstart failed:\n{err.decode()[-2000:]}")
     [run] = read_traces(folder / "traces").traces
     return f"{lines} lines, {len(run.calls)} calls in one run"

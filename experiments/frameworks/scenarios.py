@@ -26,6 +26,10 @@ PATIENCE = 180.0
 SYLLABLES = ("bra", "cel", "dor", "fim", "gul", "hov", "jat", "kes", "lup", "mor")
 
 
+class Failed(Exception):
+    """A program did not end well, or its calls prove nothing; says what it said."""
+
+
 async def in_mode(name: str, mode: str, host: list[str], bench: Bench) -> Row:
     traces = envs.OUT / "traces" / name / mode.replace(" ", "-")
     shutil.rmtree(traces, ignore_errors=True)
@@ -55,13 +59,13 @@ async def in_mode(name: str, mode: str, host: list[str], bench: Bench) -> Row:
                 env |= {"OPENAI_CUSTOM_HEADERS": "", "PYTHONPATH": ""}
             failed = await ended_badly([*host, mode.removesuffix(" auto"), *given], env, traces)
     if failed:
-        raise SystemExit(f"{name} {mode} failed:\n{failed[0]}")
+        raise Failed(f"{name} {mode} failed:\n{failed[0]}")
     found = read_traces(traces)
     calls = [*found.unassigned, *(call for trace in found.traces for call in trace.calls)]
     try:
         return judge(name, envs.version(name), mode, given, calls)
     except Untold as error:
-        raise SystemExit(f"{name} {mode}: {error}") from None
+        raise Failed(f"{name} {mode}: {error}") from None
 
 
 async def ended_badly(argv: Sequence[str], env: dict[str, str], folder: Path) -> list[str]:
@@ -116,7 +120,7 @@ async def listening(port: int, child: asyncio.subprocess.Process) -> None:
         else:
             writer.close()
             return
-    raise SystemExit("the server did not start; see its output")
+    raise Failed("the server did not start; see its output")
 
 
 def words(count: int) -> list[str]:

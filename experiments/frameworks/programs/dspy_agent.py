@@ -36,7 +36,7 @@ class Research(dspy.Module):
         for _ in range(3):
             found.append(TOOL(topic=self.choose(question=question, found=found).answer))
         points = [dspy.Example(remark_on=f"point {i} about {word}: {found}") for i in range(3)]
-        parallel = dspy.Parallel(num_threads=3, disable_progress_bar=True)
+        parallel = dspy.Parallel(num_threads=3)
         pairs = [(self.review, point.with_inputs("remark_on")) for point in points]
         remarks = [said.answer for said in parallel(pairs)]
         for _ in range(2):
