@@ -55,6 +55,7 @@ def wheel() -> Path:
 def _python(folder: Path, pins: Path) -> None:
     _call([sys.executable, "-m", "venv", str(folder)])
     install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+    install.append("--no-compile")  # most of what comes along is never imported
     # What marks calls needs the standard library only: a framework's own pins stay as they are.
     [built] = (OUT / "wheel").glob("*.whl")
     _call([*install, "--requirement", str(pins), str(built)])

@@ -1,6 +1,6 @@
 """`make frameworks`: real frameworks, unmodified, several runs at once, through the gateway; then
-compares what the gateway recorded with what is true, and writes docs/frameworks.json and the table
-of docs/frameworks.md.
+compares what the gateway recorded with what is true, and writes docs/frameworks.json (on engines
+that run already, docs/frameworks-real.json) and the tables of docs/frameworks.md.
 
     python experiments/frameworks/run.py [NAME...] [--keep] [--url URL --writer LLM --critic LLM]
 """
@@ -47,7 +47,7 @@ async def main() -> None:
             if not options.keep:
                 envs.remove(name)
             print(f"  took {time.monotonic() - began:.0f} s", flush=True)
-    whole = not options.names and not real and not failed
+    whole = (real or not options.names) and not failed
     table.write(rows, envs.ROOT / "docs" if whole else envs.OUT, real=real)
     wrong = table.wrong(rows)
     if wrong or failed:

@@ -31,14 +31,15 @@ def wrong(rows: Sequence[Row]) -> str:
 
 
 def write(rows: Sequence[Row], folder: Path, *, real: bool) -> None:
-    """frameworks.json (or frameworks-real.json), and where there is a page, its tables."""
+    """frameworks.json (frameworks-real.json), and where there is a page, its tables."""
     name = "frameworks-real" if real else "frameworks"
     encoded = msgspec.json.format(msgspec.json.encode(rows), indent=1)
     (folder / f"{name}.json").write_bytes(encoded + b"\n")
     page = folder / "frameworks.md"
-    if page.is_file():
-        text = between(page.read_text(), "measured", sure_lines(rows))
-        page.write_text(between(text, "nothing", bare_lines(rows)))
+    if not page.is_file():
+        return
+    text = between(page.read_text(), "real" if real else "measured", sure_lines(rows))
+    page.write_text(text if real else between(text, "nothing", bare_lines(rows)))
 
 
 def between(text: str, mark: str, lines: Sequence[str]) -> str:
