@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: frameworks demo demo-real demo-vllm test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
+.PHONY: frameworks examples demo demo-real demo-vllm test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
@@ -41,6 +41,15 @@ test-vllm: setup setup-vllm
 
 frameworks: setup  # each in an environment of its own, removed after its runs unless KEEP=1
 	$(BIN)/python experiments/frameworks/run.py
+
+EXAMPLES := out/examples/venv
+examples: $(EXAMPLES)/.installed  # each program ten times on emulated engines; writes docs/examples.md
+	$(EXAMPLES)/bin/python experiments/examples.py
+
+$(EXAMPLES)/.installed: pyproject.toml constraints.txt
+	test -x $(EXAMPLES)/bin/python || $(PYTHON) -m venv $(EXAMPLES)
+	$(EXAMPLES)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[examples,examples-frameworks]'
+	@touch $@
 
 setup: $(STAMP)
 

@@ -1,6 +1,7 @@
 """A small server that speaks the OpenAI API, for tests of what calls it.
 
 Its answers are a pure function of the request's body; scores and verdicts are uniform over those.
+Where more than a choice is asked for, an object or a tool's call, it answers words: nonsense.
 """
 
 from __future__ import annotations
@@ -39,13 +40,28 @@ class OpenAiLike:
 
 
 def chat(body: Any, rng: random.Random) -> dict[str, Any]:
-    if bound := body.get("response_format"):
-        text = json.dumps(rng.choice(bound["json_schema"]["schema"]["enum"]))
-    else:
-        text = " ".join(rng.choices(WORDS, k=20))
+    bound = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+    text = json.dumps(rng.choice(bound["enum"])) if "enum" in bound else words(rng)
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return {"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+
+
+def responses(body: Any, rng: random.Random) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": words(rng), "annotations": []}]
+    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed"}
+    return {
+        "id": "r",
+        "object": "response",
+        "created_at": 0,
+        "status": "completed",
+        "model": "m",
+        "output": [{**message, "content": content}],
+    }
+
+
+def words(rng: random.Random) -> str:
+    return " ".join(rng.choices(WORDS, k=20))
 
 
 def embeddings(body: Any, rng: random.Random) -> dict[str, Any]:
@@ -60,7 +76,7 @@ def rerank(body: Any, rng: random.Random) -> dict[str, Any]:
     return {"results": [{"index": index, "relevance_score": score} for score, index in ranked]}
 
 
-ANSWERS = {"completions": chat, "embeddings": embeddings, "rerank": rerank}
+ANSWERS = {"completions": chat, "responses": responses, "embeddings": embeddings, "rerank": rerank}
 
 
 @asynccontextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from statistics import fmean, pstdev
 from types import ModuleType
@@ -16,8 +20,10 @@ import pytest
 
 from openai_like import OpenAiLike, openai_like
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 RUNS = 16
+INSTALLED = ROOT / "out" / "examples" / "venv" / "bin" / "python"  # by `make examples`
 
 
 @asynccontextmanager
@@ -104,3 +110,59 @@ def test_inputs_and_corpus_are_many_and_differ() -> None:
     for name, least in (("problems.txt", 64), ("questions.txt", 64), ("corpus.jsonl", 150)):
         assert len(set(lines(name))) == len(lines(name)) >= least
     assert all(set(json.loads(line)) == {"title", "text"} for line in lines("corpus.jsonl"))
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_is_short_and_can_be_driven(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 150
+    [run] = [one for one in ast.parse(text).body if getattr(one, "name", None) == "run"]
+    assert isinstance(run, ast.AsyncFunctionDef)
+    assert len(run.args.args) == 1
+
+
+@cache
+def interpreter(package: str) -> str:
+    """Of an environment that has the package; skips the test where there is none."""
+    if importlib.util.find_spec(package) is not None:
+        return sys.executable
+    asked = [str(INSTALLED), "-c", f"import {package}"]
+    if not INSTALLED.exists() or subprocess.run(asked, check=False).returncode != 0:
+        pytest.skip(f"{package} is not installed; `make examples` installs it")
+    return str(INSTALLED)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("name", "package", "asked", "llms", "calls"),
+    [
+        # One for the tables, then three attempts of four tries each, and the answer.
+        ("text_to_sql", "langgraph", "Who buys tea?", {"fast", "coder", "generator"}, 14),
+        # Five rounds of three debaters and the judge.
+        ("debate", "autogen_agentchat", "2 + 2?", {"generator", "coder", "fast", "verifier"}, 20),
+        # No plan is one subquestion, no verdict is enough.
+        ("deep_research", "agents", "What is heapq?", {"generator", "coder", "verifier"}, 4),
+        # 982 and 1,824 characters: two pieces, one reduction, one check.
+        ("map_reduce", "langgraph", "heapq queue", {"fast", "generator", "verifier"}, 4),
+    ],
+)
+async def test_an_example_ends_on_nonsense(
+    name: str, package: str, asked: str, llms: set[str], calls: int
+) -> None:
+    python = interpreter(package)
+    async with openai_like() as server:
+        url = f"{server.url}/v1"
+        environment = {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
+        ended = await asyncio.create_subprocess_exec(
+            python,
+            str(EXAMPLES / f"{name}.py"),
+            asked,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complained = await ended.communicate()
+    assert ended.returncode == 0, complained.decode()
+    assert said.strip()
+    assert set(server.llms) == llms
+    assert len(server.requests) == calls

@@ -1,4 +1,4 @@
-"""Makes problems.txt and questions.txt: inputs for the two programs, one per line.
+"""Makes the inputs of the example programs, one per line.
 
     python examples/data/make_inputs.py
 
@@ -59,6 +59,31 @@ QUESTION_FORMS = (
     "Is there anything in {it} that could go wrong with empty or very large input?",
 )
 
+MODULES = (
+    "argparse asyncio base64 collections configparser dataclasses difflib email fractions heapq "
+    "http inspect io itertools json lzma mimetypes os pickle queue random selectors shutil socket "
+    "ssl statistics tempfile threading time timeit tokenize typing urllib zipfile"
+)
+RESEARCH_FORMS = (
+    "How do {a} and {b} differ in the errors that they raise, and why?",
+    "What must a program that uses {a} together with {b} watch out for?",
+    "Which parts of {a} and {b} are safe to use from several threads?",
+    "What do {a}, {b} and {c} have in common, and where do they overlap?",
+    "Could {a} be written with the help of {b} alone? What would be lost?",
+    "Compare how {a} and {b} treat missing, empty and very large input.",
+)
+CITIES = "Bergen Cork Delft Faro Graz"
+SHOP_FORMS = (
+    "Which {what} has sold best in {city}?",
+    "How much did customers from {city} spend on {category}?",
+    "Who bought {product} more than once, and how often?",
+    "On which days was more than one {product} sold?",
+    "What is the mean price of what {name} bought?",
+    "How many orders from {city} contained {category}?",
+    "Which customers have never bought any {category}?",
+    "What was the most expensive {what} that {name} ordered?",
+)
+
 
 def main() -> None:
     folder = Path(__file__).parent
@@ -73,6 +98,10 @@ def main() -> None:
     ]
     write(folder / "problems.txt", problems, rng)
     write(folder / "questions.txt", questions, rng)
+    write(folder / "research.txt", [research(form, rng) for form in RESEARCH_FORMS * 12], rng)
+    write(folder / "shop_questions.txt", [shop(form, rng) for form in SHOP_FORMS * 12], rng)
+    modules = [" ".join(rng.sample(MODULES.split(), rng.randint(2, 6))) for _ in range(72)]
+    write(folder / "modules.txt", modules, rng)
 
 
 def problem(form: str, rng: random.Random) -> str:
@@ -84,6 +113,21 @@ def problem(form: str, rng: random.Random) -> str:
         e=rng.randint(13, 17),
         name=rng.choice(NAMES.split()),
         place=rng.choice(PLACES),
+    )
+
+
+def research(form: str, rng: random.Random) -> str:
+    return form.format_map(dict(zip("abc", rng.sample(MODULES.split(), 3), strict=True)))
+
+
+def shop(form: str, rng: random.Random) -> str:
+    """Of what `shop.sql` has."""
+    return form.format(
+        what=rng.choice(("product", "category")),
+        city=rng.choice(CITIES.split()),
+        category=rng.choice(("tea", "coffee", "ware", "food")),
+        product=rng.choice(("green tea", "mint tea", "espresso", "mug", "teapot", "honey")),
+        name=rng.choice(NAMES.split()[:10]),
     )
 
 
