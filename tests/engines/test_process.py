@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -115,6 +116,33 @@ async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     await stop(process, grace=0.2)
     assert not process.alive
     await stop(process)
+
+
+def killed_with_a_child() -> tuple[int, int, int]:
+    """Pid and birth of a leader that was killed, and the pid of what it had started."""
+    code = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True); input()"
+    argv = (sys.executable, "-c", code)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        child = int(leader.stdout.readline())
+        born = identity(leader.pid)
+        leader.kill()
+    assert born is not None
+    return leader.pid, born, child
+
+
+async def test_what_outlives_a_killed_engine_is_ended() -> None:
+    pid, born, child = killed_with_a_child()
+    child_born = identity(child)
+    assert child_born is not None
+    assert identity(pid) is None
+    assert not end_group(pid, child_born + 1, signal.SIGKILL)
+    assert is_alive(child, child_born)
+    await stop_pid(pid, born)
+    async with asyncio.timeout(10):
+        while is_alive(child, child_born):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_a_stranger_with_the_same_pid_is_left_alone() -> None:

@@ -70,6 +70,8 @@ class LocalBackend:
         self._check_gateway(current, port, traces)
         check_routes(hosted_routes(plan))
         alive = [one for one in current.replicas if is_alive(one.pid, one.born)]
+        # What a dead one started may live on, with its GPU.
+        await _stop_all(one for one in current.replicas if one not in alive)
         recipes = {llm.name: recipe(llm, plan.cluster, self.options) for llm in plan.llms}
         changes = diff(
             [one.replica for one in alive], plan.placement.replicas, _outdated(alive, recipes)

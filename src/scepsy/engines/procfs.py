@@ -27,12 +27,30 @@ def is_alive(pid: int, born: int) -> bool:
 
 
 def end_group(pid: int, born: int, sign: signal.Signals) -> bool:
-    """Send `sign` to the process group of that very process. False where it is gone."""
-    if identity(pid) != born:
+    """Send `sign` to the process group of that very process, which leads a session of its own.
+    False where nobody of it is left.
+
+    What it started may outlive it: vLLM's engine core does when its server is killed, and keeps the
+    GPU. While there are such, no other process gets that pid.
+    """
+    found = identity(pid)
+    if found is None and not _left_behind(pid, born):
+        return False
+    if found not in (None, born):
         return False
     with suppress(ProcessLookupError):
         os.killpg(pid, sign)
     return True
+
+
+def _left_behind(pid: int, born: int) -> bool:
+    """Whether the session of a process that is gone has others, all younger than it was."""
+    births: list[int] = []
+    for path in Path("/proc").iterdir():
+        fields = _stat(int(path.name)) if path.name.isdigit() else None
+        if fields is not None and int(fields[2]) == int(fields[3]) == pid:
+            births.append(int(fields[19]))
+    return bool(births) and min(births) >= born
 
 
 def end_with_parent(parent: int) -> None:
