@@ -132,7 +132,7 @@ def _vllm(root: Path, out: Path, seed: int) -> DemoSettings:
         traced_runs=VLLM_RUNS,
         trace_jobs=1,
         shares=(1.0,),
-        sweep=SweepSettings(budget=30.0, max_rate=60.0),
+        sweep=SweepSettings(budget=45.0, max_rate=60.0),
         profile_parallel=1,
         duration=VLLM_RUNS / VLLM_BEAM_RATE,
         beyond_duration=VLLM_RUNS / (1.3 * VLLM_BEAM_RATE),
@@ -156,6 +156,7 @@ def quick_settings(full: DemoSettings) -> DemoSettings:
     sweep = SweepSettings(budget=5.0, max_rate=40.0)
     small = replace(full, traced_runs=3, sweep=sweep, warmup=1.0)
     if full.engine != "emulated":
-        slower = replace(sweep, budget=12.0)
+        # vLLM's starts take most of the time, and its calls more than a second each.
+        slower = full.sweep if full.engine == "vllm" else replace(sweep, budget=12.0)
         return replace(small, traced_runs=2, sweep=slower, duration=10.0, beyond_duration=8.0)
     return replace(small, time_scale=8.0, shares=(0.4, 1.0), duration=6.0, beyond_duration=4.0)
