@@ -35,6 +35,17 @@ bench: setup
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/simulator.py $(if $(PEER),--peer)
 
+# What docs/evaluation shows, beside our implementations of others' policies. Small: for CI, into out/.
+.PHONY: evaluation evaluation-small
+evaluation: setup
+	$(BIN)/python experiments/e1_throughput_latency.py
+	$(BIN)/python experiments/e3_planning_time.py
+	$(BIN)/python experiments/e6_sensitivity.py
+
+evaluation-small: setup
+	$(BIN)/python experiments/e1_throughput_latency.py --small --out out/evaluation
+	$(BIN)/python experiments/e3_planning_time.py --most-gpus 16 --out out/evaluation
+
 # Real vLLM on CPUs: on two cores an engine takes a minute to start, the whole about fifteen.
 test-vllm: setup setup-vllm
 	$(BIN)/pytest -m vllm tests/vllm

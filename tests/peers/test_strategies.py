@@ -12,7 +12,7 @@ from scepsy.peers.alpaserve import alpaserve
 from scepsy.peers.exhaustive import exhaustive
 from scepsy.peers.hpa import hpa
 from scepsy.peers.independent_slo import independent_slo
-from scepsy.peers.muxserve import muxserve
+from scepsy.peers.muxserve import muxserve, without_parts_of_groups
 from scepsy.peers.sizing import Strategy, load
 from scepsy.peers.user_specified import best, median, splits
 from scepsy.problem import Problem
@@ -24,6 +24,7 @@ STRATEGIES = {
     "user-specified, median": median,
     "independent sizing": independent_slo,
     "MuxServe": muxserve,
+    "MuxServe, whole groups": without_parts_of_groups,
     "AlpaServe": alpaserve,
 }
 

@@ -47,10 +47,21 @@ class _Mesh:
 
 def muxserve(problem: Problem) -> Placement | Infeasible:
     """Of all groups of equal meshes per domain, the one that carries the most."""
+    return _best(problem, mixed=True)
+
+
+def without_parts_of_groups(problem: Problem) -> Placement | Infeasible:
+    """The same where a mesh of several GPUs is one LLM's alone, as in our own search: engines that
+    share each GPU of a TP group have been shown to work in MuxServe's engine only.
+    """
+    return _best(problem, mixed=False)
+
+
+def _best(problem: Problem, *, mixed: bool) -> Placement | Infeasible:
     best: tuple[float, float, list[_Mesh]] | None = None
     for sizes in _groups(problem.cluster.largest_domain):
         meshes = list(_meshes(problem.cluster, sizes))
-        carried = _fill(problem, meshes)
+        carried = _fill(problem, meshes, mixed)
         if carried is None:
             continue
         key = (carried, -max(_fullness(mesh) for mesh in meshes))
@@ -87,7 +98,7 @@ def _meshes(cluster: Cluster, sizes: tuple[int, ...]) -> Iterator[_Mesh]:
                     first += size
 
 
-def _fill(problem: Problem, meshes: list[_Mesh]) -> float | None:
+def _fill(problem: Problem, meshes: list[_Mesh], mixed: bool) -> float | None:
     """Puts replicas of all LLMs onto meshes; the least part of its rate that any LLM gets carried,
     None where one has no room.
     """
@@ -96,7 +107,8 @@ def _fill(problem: Problem, meshes: list[_Mesh]) -> float | None:
     for number in range(len(meshes)):
         for llm in llms:
             if carried[llm.name] < 1.0:
-                gain = _put(problem, llm, meshes, 1.0 - carried[llm.name])
+                room = [mesh for mesh in meshes if mixed or len(mesh.gpus) == 1 or not mesh.parts]
+                gain = _put(problem, llm, room, 1.0 - carried[llm.name])
                 if not number and not gain:
                     return None
                 carried[llm.name] += gain

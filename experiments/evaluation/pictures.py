@@ -1,0 +1,66 @@
+"""Rows of E1 -> one picture per case and cluster, drawn by the report's template."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from evaluation.tables import VARIANTS
+from scepsy.report.axes import fit
+from scepsy.report.chart import Chart, Label, Line, Mark, apart, path
+from scepsy.report.html import environment
+
+WIDTH, HEIGHT = 640, 360
+LEFT, TOP, RIGHT, BOTTOM = 58, 26, 170, 48
+COLOURS = ("#000", "#d55e00", "#0072b2", "#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#8a7a00")
+STYLE = """svg{background:#fff;font:12px sans-serif}.grid{stroke:#ddd}.axis{stroke:#666}
+.line{fill:none;stroke-width:1.6}.name{fill:#333}.tick{fill:#555}""" + "".join(
+    f".s{i}{{stroke:{c};fill:{c}}}.line.s{i}{{fill:none}}.label.s{i}{{stroke:none}}"
+    for i, c in enumerate(COLOURS)
+)
+
+
+def draw(rows: list[dict[str, Any]], out: Path) -> None:
+    """`e1-CASE-GPUTYPE-GPUS-WORKFLOW.svg`: throughput against mean latency, a line per system."""
+    rows = [row for row in rows if not row["system"].startswith(VARIANTS)]
+
+    def key(row: dict[str, Any]) -> tuple[str, str, int, str]:
+        return row["case"], row["gpu_type"], row["gpus"], row["workflow"]
+
+    template = environment().from_string("{% from 'charts.html' import chart %}{{ chart(c) }}")
+    for (case, gpu_type, gpus, workflow), own in groupby(sorted(rows, key=key), key=key):
+        title = f"{case}: {workflow} on {gpus} {gpu_type.upper()}"
+        svg = template.render(c=_chart(title, list(own)))
+        svg = svg.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" ', 1)
+        svg = svg.replace(">", f"><style>{STYLE}</style>", 1)
+        (out / f"e1-{case}-{gpu_type}-{gpus}-{workflow}.svg").write_text(svg.strip() + "\n")
+
+
+def _chart(title: str, rows: list[dict[str, Any]]) -> Chart:
+    seen = [row for row in rows if row["latency_mean"] is not None]
+    x = fit([row["throughput"] for row in seen], LEFT, WIDTH - RIGHT, linear=True)
+    y = fit([row["latency_mean"] for row in seen], HEIGHT - BOTTOM, TOP)
+    lines: list[Line] = []
+    marks: list[Mark] = []
+    labels: list[Label] = []
+    for index, system in enumerate(dict.fromkeys(row["system"] for row in seen)):
+        css = f"s{index % len(COLOURS)}"
+        points = [
+            (row["throughput"], row["latency_mean"]) for row in seen if row["system"] == system
+        ]
+        lines.append(Line(path(points, x, y), css, system))
+        marks += [Mark(x.at(a), y.at(b), "ring", css, f"{system}: {b:.3g} s") for a, b in points]
+        labels.append(Label(WIDTH - RIGHT + 10, y.at(points[-1][1]) + 4, system, css))
+    return Chart(
+        title=title,
+        width=WIDTH,
+        height=HEIGHT,
+        x=x,
+        y=y,
+        x_label=f"{title}: runs/s",
+        y_label="mean latency (s)" + (", logarithmic" if y.log else ""),
+        lines=tuple(lines),
+        marks=tuple(marks),
+        labels=apart(labels, 14, 100),
+    )

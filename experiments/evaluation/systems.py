@@ -1,0 +1,95 @@
+"""The systems that are compared: a strategy, and how calls are routed on what it places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from scepsy.core.plan import Infeasible, Placement
+from scepsy.gpus import gpu_constants
+from scepsy.peers import ayo, user_specified
+from scepsy.peers.alpaserve import alpaserve
+from scepsy.peers.compass import Compass
+from scepsy.peers.hexgen_flow import HexgenFlow
+from scepsy.peers.hpa import hpa
+from scepsy.peers.independent_slo import independent_slo
+from scepsy.peers.muxserve import muxserve, without_parts_of_groups
+from scepsy.peers.sizing import Strategy, tp_degrees
+from scepsy.peers.work import Costs, costs_of
+from scepsy.problem import Problem
+from scepsy.sim.simulation import Policy
+from scepsy.sim.timing import StepTimer
+
+BACKING_OFF = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+"""Who finds no plan for a rate gets the one for the next lower rate that has one."""
+SLACK = 3.0
+"""HexGen-Flow's deadline: so many times a run's traced latency."""
+
+
+def ours(problem: Problem) -> Placement | Infeasible:
+    chosen = problem.settled()[1]
+    return chosen if isinstance(chosen, Infeasible) else chosen.placement
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    name: str
+    strategy: Strategy
+    policy: Callable[[Problem], Policy | None] = lambda _: None
+
+
+def _costs(problem: Problem) -> Mapping[str, Costs]:
+    gpu = gpu_constants(problem.cluster.nodes[0].gpu_type)
+    return {
+        llm.name: costs_of(StepTimer(llm, gpu, tp=tp_degrees(llm, problem.cluster)[0]))
+        for llm in problem.needed_llms
+    }
+
+
+def _hexgen(problem: Problem) -> HexgenFlow:
+    costs = _costs(problem)
+    work = {
+        demand.workflow: sum(
+            llm.calls
+            * (
+                costs[llm.llm].prompt_token * (llm.prompt_tokens or 0.0)
+                + costs[llm.llm].output_token * (llm.output_tokens or 0.0)
+            )
+            for llm in demand.llms
+        )
+        for demand in problem.demands
+    }
+    deadline = {demand.workflow: SLACK * demand.latency.mean for demand in problem.demands}
+    return HexgenFlow(costs, work, deadline)
+
+
+def _compass(problem: Problem) -> Compass:
+    return Compass(_costs(problem))
+
+
+OURS = System("Scepsy", ours)
+SYSTEMS = (
+    OURS,
+    System("HPA", hpa),
+    System("user-specified, best", user_specified.best),
+    System("user-specified, median", user_specified.median),
+    System("Ayo", ayo.ayo, lambda _: ayo.TopologyAware()),
+    System("independent sizing", independent_slo),
+    System("MuxServe", muxserve),
+    System("MuxServe, whole groups", without_parts_of_groups),
+    System("AlpaServe", alpaserve),
+    System("HexGen-Flow on HPA", hpa, _hexgen),
+    System("Compass on HPA", hpa, _compass),
+    System("Scepsy + HexGen-Flow", ours, _hexgen),
+    System("Scepsy + Compass", ours, _compass),
+)
+
+
+def placement_at(system: System, problem: Problem, scale: float) -> Placement | Infeasible:
+    """What the system would run at that scale of the rates."""
+    answer: Placement | Infeasible = Infeasible("none", "")
+    for less in BACKING_OFF:
+        answer = system.strategy(problem.scaled(scale * less))
+        if isinstance(answer, Placement):
+            return answer
+    return answer
