@@ -23,7 +23,7 @@ HIGHEST = 0.9
 measurement of seconds could find.
 """
 
-_ROUNDS = 10
+_ROUNDS = 7
 """A round takes this part of the budget, unless calls are long."""
 
 _CALLS = 40
