@@ -72,12 +72,14 @@ def test_who_wants_less_precision_measures_no_more(
 
 @given(st.floats(0.1, 10), st.floats(0, 0.1))
 def test_a_straight_sure_curve_is_done(level: float, slope: float) -> None:
-    known = [Load(rate, level + slope * rate, 0.0) for rate in (0.0, 40.0, 90.0)]
+    known = [Load(rate, level + slope * rate, 0.0, 2) for rate in (0.0, 40.0, 90.0)]
     assert next_rate(known, 90.0, 0.05) is None
+    once = [*known[:1], Load(40.0, known[1].latency, 0.0, 1), *known[2:]]
+    assert next_rate(once, 90.0, 0.05) == 40
 
 
 def test_a_bend_is_looked_into() -> None:
-    known = [Load(rate, 1.0, 0.0) for rate in (0, 25, 50, 75)] + [Load(100, 3.0, 0.0)]
+    known = [Load(rate, 1.0, 0.0, 2) for rate in (0, 25, 50, 75)] + [Load(100, 3.0, 0.0, 2)]
     assert next_rate(known, 100, 0.05) in (62.5, 87.5)
 
 

@@ -27,8 +27,11 @@ class Journal:
             self._handle = open_lines(path)
         except OSError as error:
             raise BadInput(f"{path}: cannot be written: {error.strerror}") from error
-        for _, one in read_lines(path, Round, []):
-            self._rounds[one.key].append(one)
+        try:
+            for _, one in read_lines(path, Round, []):
+                self._rounds[one.key].append(one)
+        except BadInput as error:
+            raise BadInput(f"{error}; remove the file to measure anew") from error
 
     def rounds(self, key: str) -> list[Round]:
         """What was measured under `key`, in its order."""

@@ -34,7 +34,8 @@ class _Doubt:
 
 def next_rate(known: Sequence[Load], top: float, precision: float) -> float | None:
     """Where another round helps most: at a point whose interval is wide, or between two where the
-    curve bends; None where nothing is off by more than `precision`.
+    curve bends; None where nothing is off by more than `precision`, and every point was measured
+    twice.
 
     `known` has rising rates, the first of them the idle engine's, 0. The highest to measure is
     `top`; it comes first.
@@ -57,8 +58,12 @@ def _doubts(known: Sequence[Load], top: float) -> list[_Doubt]:
 
 
 def _noise(load: Load) -> _Doubt:
+    """One round alone cannot tell what another minute of the machine would have said: it is never
+    sure.
+    """
     size = load.half_width / load.latency
-    return _Doubt(load.rate, size, size * (1 - math.sqrt(load.rounds / (load.rounds + 1))))
+    gain = size * (1 - math.sqrt(load.rounds / (load.rounds + 1)))
+    return _Doubt(load.rate, size if load.rounds > 1 else math.inf, gain)
 
 
 def _bend(known: Sequence[Load], index: int) -> float:
