@@ -1,137 +1,117 @@
-"""Which replay predicts better: whole runs whose bursts wait for one another, or single bursts?
+"""Which replay gives the latency that calls have in the workflow: whole runs whose bursts wait for
+one another, or single bursts? In simulated time, where there is no noise but that of the queue.
 
-    scepsy demo --out out/demo && python experiments/replay_modes.py out/demo
+    scepsy demo --out out/demo && .venv/bin/python experiments/replay_modes.py out/demo
 
-Deploys the demo's plan, drives both programs at several loads, and profiles the generator both
-ways, all in one go; then puts the two predictions beside what was measured. About seven minutes.
+Simulates the demo's plan under both programs at several loads: as they are; with the calls of one
+LLM only, in whole runs; and burst by burst. Prints the mean latency of a call. About a minute.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import subprocess
+import random
 import sys
-import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import msgspec
 
-from scepsy.core.plan import Plan
-from scepsy.core.profile import Profile
+from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.trace import Trace
-from scepsy.demo.settings import settings_for
-from scepsy.engines import EngineOptions
-from scepsy.predict import Pipeline, responses
-from scepsy.profiler import Bench, Journal, jobs, profile
-from scepsy.profiler.rounds import Replay
-from scepsy.store import read_plan, read_profile, read_traces
+from scepsy.profiler.bursts import bursts_of
+from scepsy.sim.arrivals import arrivals
+from scepsy.sim.deployment import deployment
+from scepsy.sim.load import Load, simulate
+from scepsy.sim.recorded import replays
+from scepsy.store import read_plan, read_traces
 
-LOADS = (1.0, 1.6, 2.2)
-SECONDS = 60.0
+LOADS = (0.5, 1.0, 1.4, 1.8, 2.2)
+RUNS = 1000
 LLM = "generator"
 
 
-def main(out: Path) -> None:
-    traces = read_traces(out / "traces").traces
-    plan, measured = read_plan(out / "plan.json"), read_profile(out / "profile.json")
-    with tempfile.TemporaryDirectory(prefix="scepsy-replay-") as folder:
-        driven = drive(out / "plan.json", Path(folder))
-        for replay in ("bursts", "runs"):
-            curves = asyncio.run(generator(traces, plan, replay, Path(folder)))
-            others = [curve for curve in measured.curves if curve.llm != LLM]
-            pipeline = Pipeline(plan.demands, plan.targets, responses((*others, *curves.curves)))
-            for load, results in driven.items():
-                report(replay, load, results, pipeline, plan)
+def main() -> None:
+    where = Path(sys.argv[1] if len(sys.argv) > 1 else "out/demo")
+    plan, traces = read_plan(where / "plan.json"), read_traces(where / "traces").traces
+    traces = tuple(t for t in traces if t.workflow in {target.workflow for target in plan.targets})
+    print(f"mean latency of a call of {LLM!r}, seconds; error of each replay")
+    for load in LOADS:
+        true = latencies(plan, traces, {target.workflow: 1.0 for target in plan.targets}, load)
+        line = [f"load {load:.1f}"]
+        for name, (replayed, scale) in {"runs": runs(traces), "bursts": bursts(traces)}.items():
+            found = latencies(plan, replayed, scale, load)
+            line += [f"{name} {w}: {found[w] / true[w] - 1:+.1%}" for w in sorted(true)]
+        print("  ".join((*line, *(f"{w} {true[w]:.3f} s" for w in sorted(true)))), flush=True)
 
 
-def report(
-    replay: str, load: float, results: dict[str, float], pipeline: Pipeline, plan: Plan
-) -> None:
-    targets = tuple(
-        msgspec.structs.replace(target, rate=target.rate * load) for target in plan.targets
-    )
-    predicted = replace(pipeline, targets=targets).predict(plan.allocation)
-    for flow in predicted.workflows:
-        found = results[flow.workflow]
-        print(
-            f"{replay:6} load {load:.1f} ({LLM} {predicted.utilisation[LLM]:.0%}) "
-            f"{flow.workflow:12} predicted {flow.latency_mean:.2f} s measured {found:.2f} s "
-            f"error {flow.latency_mean / found - 1:+.1%}",
-            flush=True,
-        )
-
-
-async def generator(traces: tuple[Trace, ...], plan: Plan, replay: Replay, folder: Path) -> Profile:
-    demo = settings_for("emulated", Path(), folder, 0)
-    size = next(part for part in plan.allocation.llms if part.llm == LLM)
-    todo = [
-        replace(job, time_share=0.5)
-        for job in jobs(traces, plan.llms, plan.cluster)
-        if job.llm.name == LLM and job.tp == size.tp
+def runs(traces: Sequence[Trace]) -> tuple[list[Trace], dict[str, float]]:
+    """The LLM's calls alone, in whole runs; as many arrive."""
+    kept = [
+        msgspec.structs.replace(trace, calls=calls)
+        for trace in traces
+        if (calls := tuple(call for call in trace.calls if call.llm == LLM))
     ]
-    bench = Bench(
-        traces,
-        plan.cluster,
-        replace(demo.sweep, budget=90.0, replay=replay),
-        EngineOptions(exit_with_parent=True),
-        folder / "logs",
-        lambda job, what, left: None,
-        {target.workflow: target.rate for target in plan.targets},
-    )
-    with Journal(folder / f"{replay}.jsonl") as journal:
-        found = await profile(todo, bench, journal)
-    for curve in found.curves:
-        points = " ".join(
-            f"{p.rate / curve.max_throughput:.2f}:{p.latency:.3f}±{p.noise:.3f}"
-            for p in curve.points
+    return kept, _scale(kept, traces)
+
+
+def bursts(traces: Sequence[Trace]) -> tuple[list[Trace], dict[str, float]]:
+    """Each burst as a run of its own; as many more arrive."""
+    made = [
+        Trace(
+            run=f"{burst.run}/{number}",
+            workflow=burst.workflow,
+            start=burst.start,
+            end=burst.end,
+            calls=burst.calls,
         )
-        print(f"{replay:6} {curve.workflow} {curve.max_throughput:.3g}/s  {points}", flush=True)
-    return found
+        for run in bursts_of(traces, LLM)
+        for number, burst in enumerate(run)
+    ]
+    return made, _scale(made, traces)
 
 
-def drive(plan: Path, folder: Path) -> dict[float, dict[str, float]]:
-    """Mean latency by workflow, at each load."""
-    demo = settings_for("emulated", Path(), folder, 0)
-    state = ("--state", str(folder / "state"))
-    up = json.loads(scepsy("deploy", str(plan), "--on", "local", *state, "--json"))
-    url = up["gateway"]["url"]
-    os.environ["RAG_INDEX"] = str(folder / "index")
-    try:
-        for program in demo.programs:
-            if program.prepare:
-                env = {**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "none"}
-                subprocess.run(
-                    [sys.executable, str(program.script), *program.prepare], env=env, check=True
-                )
-        return {load: drive_once(url, load) for load in LOADS}
-    finally:
-        scepsy("down", *state)
+def _scale(made: Sequence[Trace], traces: Sequence[Trace]) -> dict[str, float]:
+    names = {trace.workflow for trace in traces}
+    return {
+        name: sum(t.workflow == name for t in made) / sum(t.workflow == name for t in traces)
+        for name in names
+    }
 
 
-def drive_once(url: str, load: float) -> dict[str, float]:
-    demo = settings_for("emulated", Path(), Path(), 0)
-    arguments = [program.function for program in demo.programs]
-    for program in demo.programs:
-        with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as inputs:
-            inputs.writelines(program.inputs.open(encoding="utf-8").readlines()[:14])
-        arguments += ["--rate", str(program.rate * load), "--inputs", inputs.name]
-    told = scepsy(
-        "drive", *arguments, "--gateway", url, "--duration", str(SECONDS), "--warmup", "8", "--json"
-    )
-    return {one["workflow"]: one["latency_mean"] for one in json.loads(told)["workflows"]}
-
-
-def scepsy(*arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "scepsy", *arguments],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
+def latencies(
+    plan: Plan, traces: Sequence[Trace], scale: dict[str, float], load: float
+) -> dict[str, float]:
+    """By workflow; the first and last tenth of the time left out."""
+    simulation = deployment(plan)
+    if isinstance(simulation, Infeasible):
+        raise SystemExit(simulation.reason)
+    flows = replays(traces, random.Random(0))
+    slowest = min(target.rate for target in plan.targets)
+    seconds = RUNS / slowest / load
+    loads = [
+        Load(
+            flows[target.workflow],
+            arrivals(
+                target.rate * load * scale[target.workflow],
+                round(seconds * target.rate * load * scale[target.workflow]),
+                random.Random(f"{target.workflow}/{load}"),
+            ),
+        )
+        for target in plan.targets
+    ]
+    simulate(simulation, loads)
+    return {
+        target.workflow: fmean(
+            call.latency
+            for call in simulation.calls
+            if call.workflow == target.workflow
+            and call.ask.llm == LLM
+            and 0.1 * seconds <= call.start < 0.9 * seconds
+        )
+        for target in plan.targets
+    }
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

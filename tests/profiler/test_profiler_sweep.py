@@ -188,7 +188,7 @@ def test_a_sweep_ends_within_its_budget_and_knows_saturation(
     assert sum(one.wall for one in rounds) < 1.3 * budget
     assert left_of(rounds, wanted) < budget
     assert saturated(rounds, USUAL, wanted).rate == pytest.approx(edge, rel=0.2)
-    assert {one.kind for one in rounds} == {"idle", "full", "bursts"}
+    assert {one.kind for one in rounds} == {"idle", "full", "bursts", "runs"}
 
 
 def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not() -> None:

@@ -54,7 +54,7 @@ from scepsy.store import read_cluster, read_llms, read_traces, write_record
 @click.option(
     "--replay",
     type=click.Choice(["runs", "bursts"]),
-    default="bursts",
+    default="runs",
     show_default=True,
     help="What arrives: runs, each waiting for its own calls, or single bursts of calls.",
 )

@@ -23,13 +23,16 @@ HIGHEST = 0.9
 measurement of seconds could find.
 """
 
-_ROUNDS = 7
-"""A round takes this part of the budget, unless calls are long."""
+_PARTS: dict[Kind, float] = {"idle": 1 / 12, "full": 1 / 12, "bursts": 1 / 10, "runs": 1 / 5}
+"""The part of the budget that a round takes, unless calls are long. What tells of queues must be
+long: a round has as many arrivals as its rate says, and the waves that are longer than it, which
+make the longest queues, are not in it.
+"""
 
 _CALLS = 40
 """Fewer in a round, in bursts at that, say little."""
 
-_SEARCH = 0.5
+_SEARCH = 0.35
 """The part of the budget by whose end saturation is found well enough."""
 
 
@@ -43,7 +46,8 @@ class SweepSettings:
         max_rate: most calls per second to offer: beyond what any target could ask, or what this
             machine can send, saturation is not looked for and the curve's is a lower bound.
         warmup: first part of each round, which is sent but not counted.
-        replay: what arrives open-loop: single bursts, or whole runs.
+        replay: what arrives open-loop: whole runs, or single bursts. Saturation is sought with
+            bursts, whose backlog shows sooner.
         gaps: how they arrive.
     """
 
@@ -51,7 +55,7 @@ class SweepSettings:
     precision: float = 0.05
     max_rate: float = 200.0
     warmup: float = 0.25
-    replay: Replay = "bursts"
+    replay: Replay = "runs"
     gaps: Gaps = "poisson"
 
     def times(self, effort: float) -> SweepSettings:
@@ -66,22 +70,21 @@ def next_step(rounds: Sequence[Round], usual: Usual, settings: SweepSettings) ->
     """
     idle, full = _of(rounds, "idle"), _of(rounds, "full")
     if not idle:
-        return Step("idle", 0.0, 0, settings.budget / _ROUNDS)
-    seconds = _round_seconds(idle, settings)
+        return Step("idle", 0.0, 0, settings.budget * _PARTS["idle"])
     if not full:
-        return Step("full", 0.0, 0, seconds)
+        return _step(rounds, "full", 0.0, settings)
     found = saturated(rounds, usual, settings)
     left = left_of(rounds, settings)
     searching = left > (1 - _SEARCH) * settings.budget or not _of(rounds, "bursts")
     if searching and (rate := found.next) is not None:
-        return _step(rounds, "bursts", rate, settings, seconds)
+        return _step(rounds, "bursts", rate, settings)
     loads = _loads(rounds, found.rate, usual, settings)
-    if left < seconds / 2 and len(loads) > 2:
+    if left < settings.budget * _PARTS["runs"] / 2 and len(loads) > 2:
         return None
     rate = next_rate(loads, HIGHEST * found.rate, settings.precision)
     if rate is None:
         return None
-    return _step(rounds, settings.replay if rate else "idle", rate, settings, seconds)
+    return _step(rounds, settings.replay if rate else "idle", rate, settings)
 
 
 def left_of(rounds: Sequence[Round], settings: SweepSettings) -> float:
@@ -121,19 +124,14 @@ def _loads(
     return loads
 
 
-def _round_seconds(idle: Sequence[Round], settings: SweepSettings) -> float:
-    """Twice as long as an idle engine's call, so that a queue has time to show itself."""
-    call = fmean(sample.latency for one in idle for sample in one.samples)
-    return min(max(settings.budget / _ROUNDS, 2 * call), settings.budget / 4)
-
-
-def _step(
-    rounds: Sequence[Round], kind: Kind, rate: float, settings: SweepSettings, seconds: float
-) -> Step:
-    """Long enough for some calls, where they are rare."""
+def _step(rounds: Sequence[Round], kind: Kind, rate: float, settings: SweepSettings) -> Step:
+    """Twice as long as an idle engine's call, so that a queue has time to show itself; and long
+    enough for some calls, where they are rare.
+    """
     before = sum(one.kind == kind and one.rate == rate for one in rounds)
-    if rate:
-        seconds = min(max(seconds, _CALLS / rate), settings.budget / 4)
+    call = fmean(sample.latency for one in _of(rounds, "idle") for sample in one.samples)
+    least = max(2 * call, _CALLS / rate if rate else 0.0)
+    seconds = max(settings.budget * _PARTS[kind], min(least, settings.budget / 4))
     return Step(kind, rate, before, seconds)
 
 
