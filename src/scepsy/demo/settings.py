@@ -61,7 +61,7 @@ class DemoSettings:
     traced_runs: int = TRACED_RUNS
     trace_jobs: int = 2
     shares: tuple[float, ...] = (0.1, 0.4, 1.0)
-    sweep: SweepSettings = field(default_factory=lambda: SweepSettings(budget=30.0, max_rate=40.0))
+    sweep: SweepSettings = field(default_factory=lambda: SweepSettings(budget=36.0, max_rate=40.0))
     profile_parallel: int = 6
     duration: float = TRACED_RUNS / BEAM_RATE
     beyond: float = 1.3
