@@ -32,5 +32,5 @@ def recorded(rate: float, runs: int, rng: random.Random, *, times: Sequence[floa
     gaps = [mean_gap, *(after - before for before, after in pairwise(times))]
     first = rng.randrange(len(times))
     gaps = (gaps[first:] + gaps[:first])[:count]
-    scale = count / rate / (sum(gaps) or 1.0)
-    return [time * scale for time in accumulate(gaps)]
+    total = sum(gaps) or 1.0
+    return [count / rate * (time / total) for time in accumulate(gaps)]
