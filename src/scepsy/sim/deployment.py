@@ -14,9 +14,9 @@ from scepsy.sim.engine import SimulatedEngine
 from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
 from scepsy.sim.replica import SimulatedReplica
 from scepsy.sim.simulation import LlmReplicas, Simulation
-from scepsy.sim.timing import StepTimer
+from scepsy.sim.timing import StepTimer, Timer
 
-TimerOf = Callable[[LlmSpec, str, int, float], StepTimer]
+TimerOf = Callable[[LlmSpec, str, int, float], Timer]
 """(LLM, GPU type, tp, GPU share) -> step times."""
 
 Gpu = tuple[str, int]

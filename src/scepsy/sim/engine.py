@@ -9,7 +9,7 @@ import heapq
 from scepsy.sim.batch import Counters, Finished, Sequence, Step, StepResult
 from scepsy.sim.decoders import Decoders, Entry
 from scepsy.sim.kv import BLOCK_TOKENS, KvCache, blocks_for
-from scepsy.sim.timing import StepLoad, StepTimer
+from scepsy.sim.timing import StepLoad, Timer
 
 
 class SimulatedEngine:
@@ -26,7 +26,7 @@ class SimulatedEngine:
     """
 
     def __init__(
-        self, timer: StepTimer, *, kv_tokens: int, max_sequences: int, step_tokens: int = 2048
+        self, timer: Timer, *, kv_tokens: int, max_sequences: int, step_tokens: int = 2048
     ) -> None:
         self.counters = Counters()
         self.kv = KvCache(kv_tokens // BLOCK_TOKENS)

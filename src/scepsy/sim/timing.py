@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from scepsy.core.llm import LlmSpec
 from scepsy.gpus import GpuConstants, bandwidth_kept, compute_stretch
@@ -25,6 +25,20 @@ class StepLoad(NamedTuple):
     attended: float = 0.0
     decodes: int = 0
     decode_kv: int = 0
+
+
+class Timer(Protocol):
+    """How long steps take: what an engine in simulated time asks.
+
+    Between two changes of the batch it reckons with `per_kv_token` more seconds for each token of
+    KV that is read.
+    """
+
+    @property
+    def per_kv_token(self) -> float: ...
+    def cost(self, load: StepLoad) -> tuple[float, float]:
+        """Seconds of a step, and the part of them, from 0 to 1, in which it reads memory."""
+        ...
 
 
 class StepTimer:

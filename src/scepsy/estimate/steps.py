@@ -1,0 +1,69 @@
+"""Where step times come from: a table, the oracle tabulated once, or the roofline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scepsy.core.llm import LlmSpec
+from scepsy.core.profile import Source
+from scepsy.estimate.overheads import overheads
+from scepsy.estimate.table import Table
+from scepsy.gpus import gpu_constants, known_gpu
+from scepsy.sim.timing import StepLoad, StepTimer, Timer
+
+TableOf = Callable[[LlmSpec, int], Table | None]
+"""(LLM, tp) -> its table on whole GPUs, None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableTimer:
+    """Steps of a table, `host` seconds longer each.
+
+    On a share of a GPU they stretch as those of the roofline do (`share` over `whole`).
+    """
+
+    table: Table
+    host: float
+    per_kv_token: float
+    whole: StepTimer | None = None
+    share: StepTimer | None = None
+
+    def cost(self, load: StepLoad) -> tuple[float, float]:
+        """Seconds of a step, and the part of them, from 0 to 1, in which it reads memory."""
+        seconds = self.table.at(load)
+        if self.whole is None or self.share is None:
+            return seconds + self.host, 1.0
+        modelled, memory = self.share.cost(load)
+        return seconds * modelled / self.whole.cost(load)[0] + self.host, memory
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Step times on GPUs of one type, by the same interface whichever their source.
+
+    `error` is how far a mean latency made of them may be off, relative.
+    """
+
+    gpu_type: str
+    source: Source
+    error: float
+    table_of: TableOf | None = None
+
+    def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
+        """None where the table lacks this LLM at this degree, or where a part of a GPU is asked of
+        a GPU type whose parts nobody knows.
+        """
+        host = overheads(llm.engine).step
+        if self.table_of is None:
+            gpu = gpu_constants(self.gpu_type)
+            return StepTimer(llm, gpu, tp=tp, gpu_share=gpu_share, host_overhead=host)
+        table, gpu = self.table_of(llm, tp), known_gpu(self.gpu_type)
+        if table is None or (gpu is None and gpu_share < 1):
+            return None
+        if gpu is None:
+            return TableTimer(table, host, table.per_kv_token)
+        whole = StepTimer(llm, gpu, tp=tp, host_overhead=0.0)
+        share = StepTimer(llm, gpu, tp=tp, gpu_share=gpu_share, host_overhead=0.0)
+        slope = table.per_kv_token * share.per_kv_token / whole.per_kv_token
+        return TableTimer(table, host, slope, whole, share)
