@@ -24,8 +24,11 @@ from scepsy.search import Choice
 ADDED_NODE = "one-more"
 
 
-def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanation:
-    """The bottleneck, what a GPU more or fewer would do, the best other plans, what was skipped.
+def plan(
+    chosen: Choice, prediction: Prediction, problem: Problem, notes: Iterable[str] = ()
+) -> Explanation:
+    """The bottleneck, what a GPU more or fewer would do, the best other plans, what was skipped;
+    `notes` are said after what binds.
 
     Runners-up are the next best plan, and the best with one LLM's replicas of another kind (TP
     degree, part of a GPU).
@@ -38,7 +41,7 @@ def plan(chosen: Choice, prediction: Prediction, problem: Problem) -> Explanatio
     others = {part.llm: problem.without(ours, part.llm) for part in ours.llms}
     summary = [_bottleneck(flow) for flow in prediction.workflows]
     summary += sentences(problem.hosted, problem.targets)
-    summary += _company(problem.shared(chosen))
+    summary += [*_company(problem.shared(chosen)), *notes]
     summary.append(_what_if("One more GPU", one_more, objective, base))
     summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
     summary += [

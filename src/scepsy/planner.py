@@ -13,6 +13,7 @@ from scepsy.core.trace import Trace
 from scepsy.hosted import set_apart
 from scepsy.predict import responses
 from scepsy.problem import Problem
+from scepsy.provenance import notes
 from scepsy.summarize import summarize
 from scepsy.validity import check
 
@@ -56,6 +57,6 @@ def plan(
         allocation=allocation,
         placement=chosen.placement,
         prediction=prediction,
-        explanation=explain.plan(chosen, prediction, problem),
+        explanation=explain.plan(chosen, prediction, problem, notes(profile, allocation)),
         time_scale=profile.curves[0].time_scale,
     )

@@ -19,6 +19,7 @@ COMMANDS = {
     "import": "make a trace directory of other tools' traces",
     "export": "write traces as OTLP, or to be drawn by Perfetto",
     "profile": "measure the LLMs' engines by replaying traced calls",
+    "estimate": "profiles of GPUs that are not at hand",
     "plan": "decide GPU share, TP, replicas and place of every LLM",
     "simulate": "what a plan does under load, in simulated time",
     "deploy": "start the engines of a plan, and a gateway to them",

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import platform
+from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.console import Console
 
 from scepsy.cli.inputs import cluster_option, llms_option, parse_targets
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Infeasible, Plan
-from scepsy.errors import Unmeetable
+from scepsy.core.profile import Profile
+from scepsy.engines import engine_for
+from scepsy.errors import ScepsyError, Unmeetable
 from scepsy.explain import describe
 from scepsy.planner import plan
+from scepsy.provenance import elsewhere, merge
 from scepsy.store import read_cluster, read_llms, read_profile, read_traces, write_record
 
 
@@ -26,10 +33,11 @@ from scepsy.store import read_cluster, read_llms, read_profile, read_traces, wri
 )
 @click.option(
     "--profile",
-    "profile_path",
+    "profile_paths",
     type=click.Path(path_type=Path),
     required=True,
-    help="Profile, JSON.",
+    multiple=True,
+    help="Profile, JSON; give several, and measured curves replace estimated ones.",
 )
 @cluster_option
 @llms_option
@@ -54,7 +62,7 @@ from scepsy.store import read_cluster, read_llms, read_profile, read_traces, wri
 @json_option
 def command(
     traces_path: Path,
-    profile_path: Path,
+    profile_paths: tuple[Path, ...],
     cluster_path: Path,
     llms_path: Path,
     target_texts: tuple[str, ...],
@@ -65,9 +73,12 @@ def command(
     """Decide GPU share, tensor-parallel degree, replicas and place of every LLM, for least mean
     workflow latency at the target rates.
     """
+    profile = merge(read_profile(path) for path in profile_paths)
+    for warning in elsewhere(profile, platform.platform(terse=True), versions(profile)):
+        click.echo(f"warning: {warning}", err=True)
     decided = plan(
         read_traces(traces_path).traces,
-        read_profile(profile_path),
+        profile,
         read_llms(llms_path),
         read_cluster(cluster_path),
         parse_targets(target_texts),
@@ -81,6 +92,19 @@ def command(
     else:
         print_plan(decided, console())
         click.echo(f"\nwritten to {out}; start it with: scepsy deploy {out} --on local")
+
+
+def versions(profile: Profile) -> dict[str, str]:
+    """Name and version of the engines at hand, by kind, of those that the profile was measured
+    on.
+    """
+    kinds = {curve.engine.split(" ")[0] for curve in profile.curves}
+    found: dict[str, str] = {}
+    for kind in get_args(EngineKind):
+        with suppress(ScepsyError):  # an engine that is not installed has no version
+            if kind in kinds:
+                found[kind] = f"{kind} {engine_for(kind).version()}"
+    return found
 
 
 def print_plan(decided: Plan, screen: Console) -> None:

@@ -11,7 +11,7 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve, ProfilePoint, Quantiles
 from scepsy.core.trace import Call, Trace
 from scepsy.errors import BadInput
-from scepsy.estimate.overheads import overheads
+from scepsy.estimate.overheads import error_of, overheads
 from scepsy.estimate.replay import APART, EngineModel, longest
 from scepsy.estimate.steps import Steps
 from scepsy.profiler.bursts import Burst, Stream, bursts_of, endless
@@ -32,16 +32,18 @@ def estimate(
     job: Job,
     traces: Sequence[Trace],
     cluster: Cluster,
-    steps: Steps,
+    sources: Sequence[Steps],
     mix: Mapping[str, float] | None = None,
 ) -> list[Curve] | str:
-    """A curve for each workflow of the job, or why there is none.
+    """A curve for each workflow of the job from the first source that has step times for it, or why
+    there is none.
 
     Raises BadInput for a traced call that is longer than the LLM's `max_context`.
     """
-    timer = steps.timer(job.llm, job.tp, job.gpu_share)
-    if timer is None:
-        return f"{job}: no step times at TP{job.tp} and {job.gpu_share:g} of a GPU"
+    had = ((steps, steps.timer(job.llm, job.tp, job.gpu_share)) for steps in sources)
+    steps, timer = next((one for one in had if one[1] is not None), (None, None))
+    if steps is None or timer is None:
+        return f"{job}: no step times are known"
     by_workflow = {name: [t for t in traces if t.workflow == name] for name in job.workflows}
     runs = {name: bursts_of(of, job.llm.name) for name, of in by_workflow.items()}
     rates = {name: (mix or {}).get(name, 1.0) for name in job.workflows}
@@ -73,7 +75,7 @@ def estimate(
             engine=f"{job.llm.engine} (estimated)",
             gpu_type=steps.gpu_type,
             source=steps.source,
-            error=steps.error,
+            error=error_of(job.llm),
         )
         for name, top in swept.throughputs(total, served[0.0]).items()
     ]

@@ -40,14 +40,10 @@ class TableTimer:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Step times on GPUs of one type, by the same interface whichever their source.
-
-    `error` is how far a mean latency made of them may be off, relative.
-    """
+    """Step times on GPUs of one type, by the same interface whichever their source."""
 
     gpu_type: str
     source: Source
-    error: float
     table_of: TableOf | None = None
 
     def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:

@@ -1,0 +1,128 @@
+"""`scepsy estimate`: profiles of GPUs that are not at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from scepsy.cli.inputs import cluster_option, llms_option, parse_mix
+from scepsy.cli.output import console, emit_json, json_option
+from scepsy.cli.profile import parse_shares, print_profile
+from scepsy.core.cluster import Cluster
+from scepsy.core.profile import Curve, Profile
+from scepsy.core.trace import Trace
+from scepsy.errors import BadInput
+from scepsy.estimate.choose import SOURCES, StepSource, steps_from
+from scepsy.estimate.correct import correct
+from scepsy.estimate.curves import estimate
+from scepsy.estimate.steps import Steps
+from scepsy.profiler import Job, jobs
+from scepsy.profiler.jobs import DEFAULT_SHARES
+from scepsy.provenance import key_of
+from scepsy.store import read_cluster, read_llms, read_profile, read_traces, write_record
+
+
+@click.command("estimate")
+@click.argument("traces_path", metavar="TRACES", type=click.Path(path_type=Path))
+@cluster_option
+@llms_option
+@click.option(
+    "--source",
+    type=click.Choice(SOURCES),
+    default="auto",
+    show_default=True,
+    help="Of step times: a measured table, aiconfigurator's oracle, the shipped roofline, or the "
+    "first of them that is there.",
+)
+@click.option(
+    "--table",
+    "table_path",
+    type=click.Path(path_type=Path),
+    help="Measured steps, CSV (docs/estimates.md).",
+)
+@click.option(
+    "--measured",
+    "measured_path",
+    type=click.Path(path_type=Path),
+    help="A profile whose points correct the estimates of the same LLM, workflow and size.",
+)
+@click.option(
+    "--shares",
+    default=",".join(map(str, DEFAULT_SHARES)),
+    show_default=True,
+    help="GPU shares to estimate at TP1; between them is interpolated.",
+)
+@click.option(
+    "--mix",
+    "mix_texts",
+    multiple=True,
+    metavar="WORKFLOW=RATE",
+    help="How often runs of each workflow come, for LLMs that several call  [default: alike]",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("profile.json"), show_default=True
+)
+@json_option
+def command(
+    traces_path: Path,
+    cluster_path: Path,
+    llms_path: Path,
+    source: StepSource,
+    table_path: Path | None,
+    measured_path: Path | None,
+    shares: str,
+    mix_texts: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Serve the calls in TRACES in simulated time, for every TP degree and GPU share that a plan
+    could use: a profile before there is a GPU.
+    """
+    traces = read_traces(traces_path).traces
+    mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
+    cluster = read_cluster(cluster_path)
+    todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
+    steps = steps_from(source, cluster.nodes[0].gpu_type, table_path)
+    measured = read_profile(measured_path) if measured_path else Profile(curves=())
+    screen = Console(stderr=True, quiet=as_json)
+    curves = _estimate(todo, traces, cluster, steps, mix, screen)
+    estimated = Profile(curves=tuple(_corrected(curve, measured) for curve in curves))
+    write_record(out, estimated)
+    if as_json:
+        emit_json(estimated)
+    else:
+        print_profile(estimated, console())
+        click.echo(f"estimated, not measured; written to {out}")
+
+
+def _estimate(
+    todo: Sequence[Job],
+    traces: Sequence[Trace],
+    cluster: Cluster,
+    steps: Sequence[Steps],
+    mix: dict[str, float],
+    screen: Console,
+) -> list[Curve]:
+    """Raises BadInput where not one curve can be had."""
+    curves: list[Curve] = []
+    reasons: list[str] = []
+    for job in track(todo, "estimating", console=screen, transient=True):
+        found = estimate(job, traces, cluster, steps, mix)
+        if isinstance(found, str):
+            reasons.append(found)
+        else:
+            curves += found
+    if not curves:
+        raise BadInput(f"nothing can be estimated: {'; '.join(reasons)}")
+    for reason in reasons:
+        screen.print(f"left out: {reason}")
+    return curves
+
+
+def _corrected(curve: Curve, measured: Profile) -> Curve:
+    same = (other for other in measured.curves if key_of(other) == key_of(curve))
+    return correct(curve, [point for other in same for point in other.points])
