@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
@@ -19,6 +18,7 @@ from scepsy.engines import engine_for
 from scepsy.errors import ScepsyError, Unmeetable
 from scepsy.explain import describe
 from scepsy.planner import plan
+from scepsy.profiler.machine import machine
 from scepsy.provenance import elsewhere, merge
 from scepsy.store import read_cluster, read_llms, read_profile, read_traces, write_record
 
@@ -74,7 +74,7 @@ def command(
     workflow latency at the target rates.
     """
     profile = merge(read_profile(path) for path in profile_paths)
-    for warning in elsewhere(profile, platform.platform(terse=True), versions(profile)):
+    for warning in elsewhere(profile, machine(), versions(profile)):
         click.echo(f"warning: {warning}", err=True)
     decided = plan(
         read_traces(traces_path).traces,
