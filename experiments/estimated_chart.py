@@ -15,8 +15,8 @@ COLOURS = {"TP1": "#0072b2", "TP2": "#e69f00", "TP4": "#009e73", "TP8": "#cc79a7
 
 @dataclass(frozen=True)
 class Panel:
-    """Points are (calls per second, seconds of a call). Lines are named "provider TPn", marks "TPn";
-    `engine` is the one that the marks were measured on.
+    """Points are (calls per second, seconds of a call). Lines are named "provider TPn", marks
+    "TPn"; `engine` is the one that the marks were measured on.
     """
 
     title: str
@@ -51,14 +51,10 @@ def _panel(panel: Panel) -> str:
     parts = [f'<text class="t" x="{LEFT}" y="20">{escape(panel.title)}</text>']
     for tick in x.ticks:
         parts.append(f'<path class="grid" d="M{tick.at:g},{TOP}V{HEIGHT - BOTTOM}"/>')
-        parts.append(
-            f'<text x="{tick.at:g}" y="{HEIGHT - 28}" text-anchor="middle">{tick.label}</text>'
-        )
+        parts.append(_text(tick.at, HEIGHT - 28, "middle", tick.label))
     for tick in y.ticks:
         parts.append(f'<path class="grid" d="M{LEFT},{tick.at:g}H{WIDTH - RIGHT}"/>')
-        parts.append(
-            f'<text x="{LEFT - 5}" y="{tick.at + 4:g}" text-anchor="end">{tick.label}</text>'
-        )
+        parts.append(_text(LEFT - 5, tick.at + 4, "end", tick.label))
     for name, line in panel.lines.items():
         provider, tp = name.split(" ")
         css = "" if provider == "roofline" else ' class="oracle"'
@@ -73,3 +69,7 @@ def _panel(panel: Panel) -> str:
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 10}">calls/s · {legend} · {shown}</text>')
     parts.append(f'<text x="4" y="{TOP - 2}">s/call</text>')
     return "".join(parts)
+
+
+def _text(x: float, y: float, anchor: str, text: str) -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{text}</text>'

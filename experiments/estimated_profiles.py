@@ -5,8 +5,8 @@
 
 Measured: `experiments/data/serving_points.csv`, from aiconfigurator-core 0.12.0 (Apache-2.0), file
 `silicon_sample.csv`: aggregated, without pipeline or attention-data parallelism. How their load was
-made is not documented there; assumed: a closed loop, 10 calls per client, and lengths uniform in 0.8
-to 1.0 of the nominal ones in the public dumps (Llama-3.1-70B, gpt-oss), nominal in the others.
+made is not documented there; assumed: a closed loop, 10 calls per client, and lengths uniform in
+0.8 to 1.0 of the nominal ones in the public dumps (Llama-3.1-70B, gpt-oss), nominal in the others.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main() -> None:
         note = EXCLUDED.get((one["llm"], one["gpu"], one["backend"]), "")
         one["excluded"] = note
         print(
-            f"{one['provider']:15s}{one['llm']:18s}{one['gpu']:5s}{one['backend']:7s}{one['n']:4d}  "
+            f"{one['provider']:15s}{one['llm']:18s}{one['gpu']:5s}{one['backend']:7s}{one['n']:4d} "
             + "  ".join(f"{what} {one[what]:5.1%} ({one[what + '_bias']:+5.1%})" for what in WHAT)
             + (f"  excluded: {note}" if note else "")
         )

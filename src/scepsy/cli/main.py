@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "write traces as OTLP, or to be drawn by Perfetto",
     "profile": "measure the LLMs' engines by replaying traced calls",
     "estimate": "profiles of GPUs that are not at hand",
+    "profiles": "list, compare and draw profiles",
     "plan": "decide GPU share, TP, replicas and place of every LLM",
     "simulate": "what a plan does under load, in simulated time",
     "deploy": "start the engines of a plan, and a gateway to them",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from rich.console import Console
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.compare import Difference, differences, per_gpu
 from scepsy.core.plan import size_name
-from scepsy.core.profile import Profile
+from scepsy.core.profile import Profile, ProfilePoint
 from scepsy.provenance import key_of, merge
 from scepsy.store import read_profile
 from scepsy.store.files import write_atomic
@@ -20,9 +21,7 @@ from scepsy.store.files import write_atomic
 @click.argument(
     "paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option(
-    "--html", "html_path", type=click.Path(path_type=Path), help="Draw them, to this file."
-)
+@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Draw them, into this.")
 @json_option
 def command(paths: tuple[Path, ...], html_path: Path | None, as_json: bool) -> None:
     """List the curves of each FILE, and compare those of the same LLM, workflow and size: measured
@@ -88,5 +87,5 @@ def print_differences(apart: tuple[Difference, ...], screen: Console) -> None:
     screen.print(table("The same, twice", columns, rows))
 
 
-def _noise(points: tuple) -> str:
+def _noise(points: Sequence[ProfilePoint]) -> str:
     return f"±{max(point.noise / point.latency for point in points):.1%}"

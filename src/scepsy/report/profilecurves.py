@@ -15,22 +15,26 @@ WIDTH, HEIGHT = 340, 216
 LEFT, TOP, RIGHT, BOTTOM = 48, 12, 50, 40
 
 
-def charts(profile: Profile, plan: Plan, colours: Mapping[str, str]) -> tuple[Chart, ...]:
-    """One chart per LLM and workflow; the curve that the plan uses is the heavy one."""
+def charts(profile: Profile, plan: Plan | None, colours: Mapping[str, str]) -> tuple[Chart, ...]:
+    """One chart per LLM and workflow; estimated curves are dashed, the one that the plan uses is
+    heavy.
+    """
     grouped: dict[tuple[str, str], list[Curve]] = defaultdict(list)
     for curve in profile.curves:
         grouped[curve.llm, curve.workflow].append(curve)
-    used = {part.llm: part for part in plan.allocation.llms}
+    used = {part.llm: part for part in plan.allocation.llms} if plan else {}
     return tuple(
         _chart(curves, used.get(llm), plan, colours.get(llm, ""))
         for (llm, _), curves in sorted(grouped.items())
     )
 
 
-def _chart(curves: Sequence[Curve], used: LlmAllocation | None, plan: Plan, css: str) -> Chart:
+def _chart(
+    curves: Sequence[Curve], used: LlmAllocation | None, plan: Plan | None, css: str
+) -> Chart:
     ordered = sorted(curves, key=lambda curve: curve.tp * curve.gpu_share)
     llm, workflow = ordered[0].llm, ordered[0].workflow
-    operating = None if used is None else _operating_point(plan, used, workflow)
+    operating = _operating_point(plan, used, workflow) if plan and used else None
     points = [(point.rate, point.latency) for curve in ordered for point in curve.points]
     points += [operating] if operating else []
     x = fit([rate for rate, _ in points], LEFT, WIDTH - RIGHT)
@@ -57,8 +61,8 @@ def _line(curve: Curve, used: LlmAllocation | None, depth: float, x: Axis, y: Ax
     heavy = used is not None and (curve.tp, curve.gpu_share) == (used.tp, used.gpu_share)
     return Line(
         path=path([(point.rate, point.latency) for point in curve.points], x, y),
-        css="used" if heavy else "",
-        title=f"{curve.llm} at {size(curve.tp, curve.gpu_share)}: at most "
+        css=" ".join(["used"] * heavy + ["estimated"] * (curve.source != "measured")),
+        title=f"{curve.llm} at {size(curve.tp, curve.gpu_share)}, {curve.source}: at most "
         f"{wording.rate(curve.max_throughput, 'calls/s')}" + (", as the plan has it" * heavy),
         opacity=1.0 if heavy else round(0.3 + 0.5 * depth, 2),
     )
