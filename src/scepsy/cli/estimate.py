@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from scepsy.cli.inputs import cluster_option, llms_option, parse_mix
+from scepsy.cli.inputs import cluster_option, llms_option, only, parse_mix, workflow_option
 from scepsy.cli.output import console, emit_json, json_option
 from scepsy.cli.profile import parse_shares, print_profile
 from scepsy.core.cluster import Cluster
@@ -19,7 +19,8 @@ from scepsy.errors import BadInput
 from scepsy.estimate.choose import SOURCES, StepSource, steps_from
 from scepsy.estimate.correct import correct
 from scepsy.estimate.curves import estimate
-from scepsy.estimate.steps import Steps
+from scepsy.estimate.fitted import FittedSteps, fitted
+from scepsy.estimate.steps import StepTimes
 from scepsy.profiler import Job, jobs
 from scepsy.profiler.jobs import DEFAULT_SHARES
 from scepsy.provenance import key_of
@@ -51,6 +52,13 @@ from scepsy.store import read_cluster, read_llms, read_profile, read_traces, wri
     help="A profile whose points correct the estimates of the same LLM, workflow and size.",
 )
 @click.option(
+    "--steps",
+    "steps_path",
+    type=click.Path(path_type=Path),
+    help="A profile made with other workflows: the step times that it showed are used.",
+)
+@workflow_option
+@click.option(
     "--shares",
     default=",".join(map(str, DEFAULT_SHARES)),
     show_default=True,
@@ -74,6 +82,8 @@ def command(
     source: StepSource,
     table_path: Path | None,
     measured_path: Path | None,
+    steps_path: Path | None,
+    workflows: tuple[str, ...],
     shares: str,
     mix_texts: tuple[str, ...],
     out: Path,
@@ -82,11 +92,15 @@ def command(
     """Serve the calls in TRACES in simulated time, for every TP degree and GPU share that a plan
     could use: a profile before there is a GPU.
     """
-    traces = read_traces(traces_path).traces
+    traces = only(read_traces(traces_path).traces, workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster = read_cluster(cluster_path)
     todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
-    steps = steps_from(source, cluster.nodes[0].gpu_type, table_path)
+    gpu_type = cluster.nodes[0].gpu_type
+    if steps_path is None:
+        steps = steps_from(source, gpu_type, table_path)
+    else:
+        steps = (FittedSteps(gpu_type, fitted(read_profile(steps_path).curves)),)
     measured = read_profile(measured_path) if measured_path else Profile(curves=())
     screen = Console(stderr=True, quiet=as_json)
     curves = _estimate(todo, traces, cluster, steps, mix, screen)
@@ -103,7 +117,7 @@ def _estimate(
     todo: Sequence[Job],
     traces: Sequence[Trace],
     cluster: Cluster,
-    steps: Sequence[Steps],
+    steps: Sequence[StepTimes],
     mix: dict[str, float],
     screen: Console,
 ) -> list[Curve]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from scepsy.errors import BadInput, NotFound
-from scepsy.estimate.steps import Steps
+from scepsy.estimate.steps import Steps, StepTimes
 from scepsy.estimate.tables import cache_directory, oracle_table, read_tables
 from scepsy.gpus import gpu_constants, known_gpu
 
@@ -15,7 +15,7 @@ StepSource = Literal["auto", "table", "aiconfigurator", "roofline"]
 SOURCES: tuple[StepSource, ...] = get_args(StepSource)
 
 
-def steps_from(source: StepSource, gpu_type: str, table_path: Path | None) -> tuple[Steps, ...]:
+def steps_from(source: StepSource, gpu_type: str, table_path: Path | None) -> tuple[StepTimes, ...]:
     """The sources to try for each replica, in order.
 
     Raises:
@@ -24,7 +24,7 @@ def steps_from(source: StepSource, gpu_type: str, table_path: Path | None) -> tu
     """
     if source == "table" and table_path is None:
         raise BadInput("--source table needs --table FILE")
-    found: list[Steps] = []
+    found: list[StepTimes] = []
     if table_path is not None and source in ("auto", "table"):
         tables = read_tables(table_path)
         found.append(Steps(gpu_type, "tabulated", lambda llm, tp: tables.get((llm.name, tp))))

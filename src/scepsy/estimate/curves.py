@@ -11,9 +11,9 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve, ProfilePoint, Quantiles
 from scepsy.core.trace import Call, Trace
 from scepsy.errors import BadInput
-from scepsy.estimate.overheads import error_of, overheads
+from scepsy.estimate.overheads import overheads
 from scepsy.estimate.replay import APART, EngineModel, longest
-from scepsy.estimate.steps import Steps
+from scepsy.estimate.steps import StepTimes
 from scepsy.profiler.bursts import Burst, Stream, bursts_of, endless
 from scepsy.profiler.jobs import Job
 from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
@@ -32,7 +32,7 @@ def estimate(
     job: Job,
     traces: Sequence[Trace],
     cluster: Cluster,
-    sources: Sequence[Steps],
+    sources: Sequence[StepTimes],
     mix: Mapping[str, float] | None = None,
 ) -> list[Curve] | str:
     """A curve for each workflow of the job from the first source that has step times for it, or why
@@ -54,8 +54,7 @@ def estimate(
     )
     if reason := _too_long(job, calls, kv_tokens):
         return reason
-    adds = overheads(job.llm.engine)
-    engine = EngineModel(job.llm, timer, kv_tokens, adds.step_tokens)
+    engine = EngineModel(job.llm, timer, kv_tokens, overheads(job.llm.engine).step_tokens)
     swept = _Sweep(engine, stream, prompt_blocks(calls), str(job))
     total = swept.saturation()
     served = {0.0: swept.idle()} | {u: swept.open_loop(u * total) for u in UTILISATIONS}
@@ -66,7 +65,7 @@ def estimate(
             tp=job.tp,
             gpu_share=job.gpu_share,
             points=tuple(
-                _point(u * top, own, adds.request)
+                _point(u * top, own, steps.request(job.llm))
                 for u, of in served.items()
                 if (own := [call for call in of if call.workflow == name])
             ),
@@ -75,7 +74,7 @@ def estimate(
             engine=f"{job.llm.engine} (estimated)",
             gpu_type=steps.gpu_type,
             source=steps.source,
-            error=error_of(job.llm),
+            error=steps.error(job.llm),
         )
         for name, top in swept.throughputs(total, served[0.0]).items()
     ]

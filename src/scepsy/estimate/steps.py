@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.profile import Source
-from scepsy.estimate.overheads import overheads
+from scepsy.estimate.overheads import error_of, overheads
 from scepsy.estimate.table import Table
 from scepsy.gpus import gpu_constants, known_gpu
 from scepsy.sim.timing import StepLoad, StepTimer, Timer
 
 TableOf = Callable[[LlmSpec, int], Table | None]
 """(LLM, tp) -> its table on whole GPUs, None where there is none."""
+
+
+class StepTimes(Protocol):
+    """What is known of engines on GPUs of one type, whichever its source."""
+
+    @property
+    def gpu_type(self) -> str: ...
+    @property
+    def source(self) -> Source: ...
+    def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
+        """None where nothing is known of this LLM at this size."""
+        ...
+
+    def request(self, llm: LlmSpec) -> float:
+        """Seconds of a call outside of its steps."""
+        ...
+
+    def error(self, llm: LlmSpec) -> float:
+        """How far a mean latency may be off, relative to itself."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +61,17 @@ class TableTimer:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Step times on GPUs of one type, by the same interface whichever their source."""
+    """Of a table, or of the roofline where there is none."""
 
     gpu_type: str
     source: Source
     table_of: TableOf | None = None
+
+    def request(self, llm: LlmSpec) -> float:
+        return overheads(llm.engine).request
+
+    def error(self, llm: LlmSpec) -> float:
+        return error_of(llm)
 
     def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
         """None where the table lacks this LLM at this degree, or where a part of a GPU is asked of

@@ -1,0 +1,214 @@
+"""Profiles two real engines with one workflow, serves another, and compares with the prediction.
+
+    python experiments/transfer/run.py --engine vllm --out out/transfer
+
+Deploys one replica of each LLM on a core of its own; traces both workflows; replays the calls of
+`best_of_three` alone; makes of that profile's step times one for `revise`; plans `revise` at three
+parts of the rate at which it is predicted to saturate, and drives each plan. Writes
+`transfer.json`: rows `{load, rate, latency_predicted, latency_observed, latency_error, throughput,
+throughput_error}`, errors relative to what was observed, latency's with the standard error of the
+observation beside it; and prints them as a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.plan import Target
+from scepsy.demo.by_hand import even_split
+from scepsy.engines import engine_for
+from scepsy.engines.llamacpp.tiny import write_tiny_llm
+from scepsy.engines.tiny.folder import write_tiny_folder
+from scepsy.store import read_cluster, read_llms, write_atomic, write_record
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+QUESTIONS = ROOT / "examples" / "data" / "problems.txt"
+PROFILED, SERVED = "best_of_three", "revise"
+LLMS = ("generator", "verifier")
+LOADS = (0.25, 0.5, 0.7)
+TRACING_RATE = 0.2
+"""Runs per second: few are open at once, as in tracing by hand."""
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Which engine, where the files are, and how long to measure: seconds driven at each rate,
+    seconds to profile an engine (`budget`), runs traced of each workflow.
+    """
+
+    engine: str
+    out: Path
+    seconds: float
+    budget: float
+    runs: int
+
+    def path(self, name: str) -> Path:
+        return self.out / name
+
+    def scepsy(self, *arguments: object) -> Any:
+        """What a command says as JSON."""
+        command = [sys.executable, "-m", "scepsy", *map(str, arguments), "--json"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
+        return json.loads(done.stdout)
+
+    def drive(self, workflow: str, rate: float, seconds: float, gateway: str) -> Any:
+        function = f"{HERE / workflow}.py:run"
+        self.path("questions.txt").write_text("\n".join(questions(self.runs)))
+        driven = self.scepsy(
+            *("drive", function, "--rate", rate, "--duration", seconds, "--warmup", 5),
+            *("--inputs", self.path("questions.txt"), "--gateway", gateway),
+        )
+        return driven["workflows"][0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", default="vllm", choices=("emulated", "llamacpp", "vllm"))
+    parser.add_argument("--out", type=Path, default=Path("out/transfer"))
+    parser.add_argument("--seconds", type=float, default=75.0, help="driven at each rate")
+    parser.add_argument("--budget", type=float, default=150.0, help="seconds to profile an engine")
+    parser.add_argument("--runs", type=int, default=20, help="traced, of each workflow")
+    experiment = Experiment(**vars(parser.parse_args()))
+    rows = compare(experiment)
+    found = {"engine": version(experiment.engine), "machine": machine(), "rows": rows}
+    write_atomic(experiment.path("transfer.json"), json.dumps(found, indent=2).encode() + b"\n")
+    sys.stdout.write(table(rows))
+
+
+def compare(experiment: Experiment) -> list[Row]:
+    """One row per load. Whatever happens, no engine is left."""
+    experiment.out.mkdir(parents=True, exist_ok=True)
+    cluster = describe(experiment)
+    state = ("--state", experiment.path("state"))
+    up = experiment.scepsy(
+        *("deploy", experiment.path("first.json"), "--on", "local", *state),
+        *("--traces", experiment.path("traces")),
+    )
+    try:
+        gateway = up["gateway"]["url"]
+        for workflow in (PROFILED, SERVED):
+            experiment.drive(workflow, TRACING_RATE, experiment.runs / TRACING_RATE, gateway)
+        profile(experiment, cluster)
+        most = predict(experiment, 1e-3)["throughput"]
+        return [measure(experiment, load, load * most, gateway) for load in LOADS]
+    finally:
+        experiment.scepsy("down", *state)
+
+
+def describe(experiment: Experiment) -> Cluster:
+    """The files that a user would write: two LLMs, and two cores (or emulated GPUs) for them."""
+    gpu_type = "h100" if experiment.engine == "emulated" else "cpu"
+    experiment.path("cluster.toml").write_text(
+        f'gpu_memory = 4e9\n[[nodes]]\nname = "here"\ngpus = 2\ngpu_type = "{gpu_type}"\n'
+    )
+    entries = [entry(experiment, name) for name in LLMS]
+    experiment.path("llms.toml").write_text("".join(entries))
+    cluster = read_cluster(experiment.path("cluster.toml"))
+    llms = read_llms(experiment.path("llms.toml"))
+    first = even_split(llms, cluster, [Target(workflow=SERVED, rate=TRACING_RATE)])
+    write_record(experiment.path("first.json"), first)
+    return cluster
+
+
+def entry(experiment: Experiment, name: str) -> str:
+    """One LLM of the LLM file: 3 million random parameters, or, emulated, the numbers of 1.5
+    billion.
+    """
+    path = experiment.path(f"model-{name}")
+    size = "parameters = 3.3e6\nlayers = 4\nhidden = 256\nkv_heads = 2\nhead_dim = 64\n"
+    match experiment.engine:
+        case "vllm":
+            write_tiny_folder(path, kind="generate", size="tiny", weights=True, seed=0)
+        case "llamacpp":
+            write_tiny_llm(path)
+        case _:
+            size = "parameters = 1.2e9\nlayers = 28\nhidden = 1536\nkv_heads = 2\nhead_dim = 128\n"
+    return (
+        f'[[llms]]\nname = "{name}"\nengine = "{experiment.engine}"\nmodel_path = "{path}"\n'
+        f"{size}max_context = 2048\nmax_sequences = 16\nmax_tp = 1\n"
+    )
+
+
+def profile(experiment: Experiment, cluster: Cluster) -> None:
+    """Measures with one workflow's calls, and reckons what the step times make of the other's."""
+    common = ("--cluster", experiment.path("cluster.toml"), "--llms", experiment.path("llms.toml"))
+    experiment.scepsy(
+        *("profile", experiment.path("traces"), *common, "--shares", 1),
+        *("--workflow", PROFILED, "--budget", experiment.budget, "--max-rate", 60),
+        *("--parallel", cluster.gpus, "--out", experiment.path("profile.json")),
+    )
+    experiment.scepsy(
+        *("estimate", experiment.path("traces"), *common, "--shares", 1, "--workflow", SERVED),
+        *("--steps", experiment.path("profile.json"), "--out", experiment.path("estimate.json")),
+    )
+
+
+def predict(experiment: Experiment, rate: float) -> Any:
+    """What the plan for so many runs per second promises."""
+    plan = experiment.scepsy(
+        *("plan", "--traces", experiment.path("traces"), "--target", f"{SERVED}={rate}"),
+        *("--profile", experiment.path("estimate.json")),
+        *("--cluster", experiment.path("cluster.toml"), "--llms", experiment.path("llms.toml")),
+        *("--out", experiment.path("plan.json")),
+    )
+    return plan["prediction"]["workflows"][0]
+
+
+def measure(experiment: Experiment, load: float, rate: float, gateway: str) -> Row:
+    promised = predict(experiment, rate)["latency_mean"]
+    seen = experiment.drive(SERVED, rate, experiment.seconds, gateway)
+    return {
+        "load": load,
+        "rate": seen["offered_rate"],
+        "latency_predicted": promised,
+        "latency_observed": seen["latency_mean"],
+        "standard_error": seen["standard_error"],
+        "latency_error": promised / seen["latency_mean"] - 1,
+        "throughput": seen["throughput"],
+        "throughput_error": seen["offered_rate"] / seen["throughput"] - 1,
+        "runs": seen["completed"],
+        "failed": seen["failed"],
+    }
+
+
+def questions(count: int) -> list[str]:
+    return QUESTIONS.read_text().splitlines()[:count]
+
+
+def version(engine: str) -> str:
+    return f"{engine} {engine_for(engine).version()}"  # pyright: ignore[reportArgumentType]
+
+
+def machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def table(rows: list[Row]) -> str:
+    lines = [
+        "| load | runs/s | predicted s | observed s | error | throughput error | runs |",
+        "|-" * 7 + "|",
+    ]
+    lines += [
+        f"| {row['load']:.0%} | {row['rate']:.2f} | {row['latency_predicted']:.2f} "
+        f"| {row['latency_observed']:.2f} +- {row['standard_error']:.2f} "
+        f"| {row['latency_error']:+.1%} | "
+        f"{row['throughput_error']:+.1%} | {row['runs']:.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
