@@ -110,7 +110,7 @@ def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
         traced_runs=CPU_RUNS,
         trace_jobs=1,
         shares=(1.0,),
-        sweep=SweepSettings(budget=25.0, max_rate=100.0),
+        sweep=SweepSettings(budget=20.0, max_rate=100.0),
         profile_parallel=1,
         duration=CPU_RUNS / CPU_BEAM_RATE,
         beyond_duration=CPU_RUNS / (1.3 * CPU_RAG_RATE),
