@@ -1,8 +1,13 @@
-"""The evaluation's tables say what the rows say."""
+"""The evaluation's tables are what their committed rows give, and say what the rows say."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from experiments.evaluation.tables import report
+
+EVALUATION = Path(__file__).parent.parent / "docs" / "evaluation"
 
 
 def row(system: str, part: float, mean: float | None, *, sustained: bool = True) -> dict:
@@ -21,6 +26,11 @@ def row(system: str, part: float, mean: float | None, *, sustained: bool = True)
         "placement": "",
         "why": "",
     }
+
+
+def test_e1_tables_are_those_of_the_rows() -> None:
+    rows = json.loads((EVALUATION / "e1.json").read_text())
+    assert (EVALUATION / "e1.md").read_text() == report(rows)
 
 
 def test_ours_is_held_against_the_best_that_carries_the_load() -> None:
