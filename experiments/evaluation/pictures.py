@@ -13,7 +13,10 @@ from scepsy.report.html import environment
 
 WIDTH, HEIGHT = 640, 360
 LEFT, TOP, RIGHT, BOTTOM = 58, 26, 170, 48
-COLOURS = ("#000", "#d55e00", "#0072b2", "#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#8a7a00")
+COLOURS = (
+    *("#000", "#d55e00", "#0072b2", "#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#8a7a00"),
+    *("#999", "#7f3c8d", "#5b3a1a"),
+)
 STYLE = """svg{background:#fff;font:12px sans-serif}.grid{stroke:#ddd}.axis{stroke:#666}
 .line{fill:none;stroke-width:1.6}.name{fill:#333}.tick{fill:#555}""" + "".join(
     f".s{i}{{stroke:{c};fill:{c}}}.line.s{i}{{fill:none}}.label.s{i}{{stroke:none}}"
