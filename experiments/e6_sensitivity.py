@@ -25,10 +25,10 @@ from scepsy.problem import Problem
 
 ROOT = Path(__file__).parent.parent
 GPUS, GPU_TYPE = 8, "h100"
-CASES = {"beam_search": 0.6, "both": 0.6}
+CASES = {"both": 0.6}
 """By case: the part of the highest rate for which we find a plan."""
 CVS = (1.0, 2.0, 4.0)
-SECONDS = 40.0
+SECONDS = 30.0
 Responses = Mapping[tuple[str, str], Response]
 
 
