@@ -78,7 +78,7 @@ def test_every_framework_has_pins_a_program_and_a_quickstart_of_ten_lines() -> N
     programs = {path.stem.removesuffix("_agent") for path in (envs.HERE / "programs").iterdir()}
     assert set(envs.names()) == set(quickstarts) == programs - {"__pycache__"}
     for name, (_, program) in quickstarts.items():
-        assert len(program.strip().splitlines()) <= quickstart.MOST_LINES, name
+        assert quickstart.length(program) <= quickstart.MOST_LINES, name
         assert envs.version(name)[0].isdigit()
 
 

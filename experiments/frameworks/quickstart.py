@@ -22,10 +22,15 @@ def blocks(page: str) -> dict[str, tuple[str, str]]:
     return {name: (language, program) for name, language, program in found}
 
 
+def length(program: str) -> int:
+    """Lines of it, without blank ones."""
+    return sum(bool(line.strip()) for line in program.splitlines())
+
+
 async def tried(name: str, place: Path, upstream: str) -> str:
     """One sentence on how it went. Raises Failed where it did not."""
     language, program = blocks((envs.ROOT / "docs" / "frameworks.md").read_text())[name]
-    lines = len(program.strip().splitlines())
+    lines = length(program)
     if lines > MOST_LINES:
         raise Failed(f"{name}: its quickstart has {lines} lines")
     folder = envs.OUT / "quickstarts" / name
