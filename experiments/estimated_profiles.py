@@ -1,7 +1,7 @@
 """Estimated serving points beside measured ones: errors by group, and a chart.
 
-    python experiments/estimated_profiles.py            # roofline
-    out/venv-aic/bin/python experiments/estimated_profiles.py   # and the oracle, which it tabulates
+    python -m experiments.estimated_profiles                    # the roofline
+    out/venv-aic/bin/python -m experiments.estimated_profiles   # and the oracle, which it tabulates
 
 Measured: `experiments/data/serving_points.csv`, from aiconfigurator-core 0.12.0 (Apache-2.0), file
 `silicon_sample.csv`: aggregated, without pipeline or attention-data parallelism. How their load was
