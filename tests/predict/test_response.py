@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from builders import curve, point
 from scepsy.predict.response import never_falling, responses
@@ -53,3 +54,15 @@ def test_pooling_never_falls_and_keeps_the_weighted_mean(found: list[tuple[float
     assert (fitted * weights).sum() == pytest.approx((raw * weights).sum())
     if (np.diff(raw) >= 0).all():
         assert fitted == pytest.approx(raw)
+
+
+def test_an_interval_is_that_of_the_noise_and_of_an_estimates_error() -> None:
+    noisy = [replace(point(rate, 1.0 + rate), noise=0.1) for rate in (0.0, 5.0)]
+    measured = replace(curve("a", {0: 1.0}), points=tuple(noisy), max_throughput=10.0)
+    blend = responses([measured])["a", "w"].at(1, 1.0)
+    assert blend is not None
+    assert blend.spread_at(0.5) == pytest.approx(0.1, rel=0.15)
+    assert blend.spread_at(0.25) == pytest.approx(0.1 / 2**0.5, rel=0.15)  # two points say it
+    estimated = responses([replace(measured, error=0.2)])["a", "w"].at(1, 1.0)
+    assert estimated is not None
+    assert estimated.spread_at(0.5) > 0.2 * 6.0

@@ -12,7 +12,7 @@ from rich.console import Console
 from scepsy.cli.inputs import cluster_option, llms_option, parse_targets
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.llm import EngineKind
-from scepsy.core.plan import Infeasible, Plan
+from scepsy.core.plan import Infeasible, Plan, WorkflowPrediction
 from scepsy.core.profile import Profile
 from scepsy.engines import engine_for
 from scepsy.errors import ScepsyError, Unmeetable
@@ -134,6 +134,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
             f"{flow.target_rate:.3g}/s",
             f"{flow.throughput:.3g}/s",
             seconds(flow.latency_mean),
+            interval(flow),
             flow.bottleneck,
         )
         for flow in decided.prediction.workflows
@@ -141,11 +142,18 @@ def print_plan(decided: Plan, screen: Console) -> None:
     screen.print(
         table(
             "Prediction",
-            ("workflow", "target", "saturates at", "mean latency", "bottleneck"),
+            ("workflow", "target", "saturates at", "mean latency", "90%", "bottleneck"),
             promises,
         )
     )
     print_explanation(decided, screen)
+
+
+def interval(flow: WorkflowPrediction) -> str:
+    """What holds the mean with 90% confidence, as far as the profile's noise goes."""
+    if flow.latency_low is None or flow.latency_high is None:
+        return ""
+    return f"{seconds(flow.latency_low)} to {seconds(flow.latency_high)}"
 
 
 def print_explanation(decided: Plan, screen: Console) -> None:

@@ -108,7 +108,8 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
     """What the plan promises a workflow.
 
     `throughput` is the rate at which its tightest LLM saturates, with every other workflow at its
-    target; `bottleneck` names that LLM.
+    target; `bottleneck` names that LLM. `latency_low` to `latency_high` holds the mean with 90%
+    confidence as far as the curves' noise and errors go; how the runs vary is not in it.
     """
 
     workflow: str
@@ -116,6 +117,8 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
     throughput: float
     latency_mean: float
     bottleneck: str
+    latency_low: float | None = None
+    latency_high: float | None = None
     stages: tuple[StagePrediction, ...]
 
 

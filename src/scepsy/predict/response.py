@@ -13,6 +13,10 @@ from scepsy.core.profile import Curve, ProfilePoint
 
 Floats = NDArray[np.float64]
 
+RESAMPLES = 200
+MEAN_TO_DEVIATION = (np.pi / 2) ** 0.5
+"""Standard deviation over mean absolute error, of a normal error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -20,18 +24,34 @@ class Measured:
     in (0, 1].
 
     `step` is how often the idle engine reads its weights: once per output token, or once per call
-    where there is none. Seconds.
+    where there is none. Seconds. `points` are what was measured; `error` is that of an estimate,
+    relative (`Curve.error`).
     """
 
     utilisation: Floats
     latency: Floats
     max_throughput: float
     step: float = 0.0
+    points: tuple[ProfilePoint, ...] = ()
+    error: float = 0.0
 
     def latency_at(self, utilisation: Floats) -> Floats:
         """Seconds, linear between points, level below the lowest; inf beyond the highest."""
         latency = np.interp(utilisation, self.utilisation, self.latency)
         return np.where(utilisation <= self.utilisation[-1] + 1e-9, latency, np.inf)
+
+    def spread_at(self, utilisation: float) -> float:
+        """Standard deviation of that latency, seconds: of the points' noise, drawn anew for the
+        whole curve (a parametric bootstrap), and of an estimate's error.
+        """
+        noise = 0.0
+        if self.points:
+            latency, noises = np.array([(point.latency, point.noise) for point in self.points]).T
+            normal = np.random.default_rng(0).standard_normal((RESAMPLES, len(self.points)))
+            drawn = _isotonic(self.points, latency + noises * normal)
+            noise = float(np.std([np.interp(utilisation, self.utilisation, row) for row in drawn]))
+        level = float(np.interp(utilisation, self.utilisation, self.latency))
+        return float(np.hypot(noise, MEAN_TO_DEVIATION * self.error * level))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +115,11 @@ class Blend:
         below, above = self.below.latency_at(utilisation), self.above.latency_at(utilisation)
         return self.stretch * ((1 - self.weight) * below + self.weight * above)
 
+    def spread_at(self, utilisation: float) -> float:
+        """Standard deviation of that mean, seconds; as if both curves were wrong alike."""
+        below, above = self.below.spread_at(utilisation), self.above.spread_at(utilisation)
+        return self.stretch * ((1 - self.weight) * below + self.weight * above)
+
 
 def responses(curves: Iterable[Curve]) -> dict[tuple[str, str], Response]:
     """Responses by (llm, workflow)."""
@@ -121,22 +146,30 @@ def _measured(curve: Curve) -> Measured:
         utilisation=np.minimum(rates / curve.max_throughput, 1.0),
         latency=never_falling(curve.points),
         max_throughput=curve.max_throughput,
+        points=curve.points,
+        error=curve.error,
         step=(curve.points[0].tpot or curve.points[0].latency) * curve.time_scale,
     )
 
 
 def never_falling(points: Sequence[ProfilePoint]) -> Floats:
-    """Least-squares never-falling latencies, each point weighted by its samples (pool adjacent
-    violators).
+    """Least-squares never-falling latencies, each point weighted by its samples.
 
     More load never makes a call faster, so a dip is noise; pooling spreads it over its neighbours.
     """
-    pools: list[tuple[float, float, int]] = []
-    for point in points:
-        value, weight, size = point.latency, float(max(point.samples, 1)), 1
-        while pools and pools[-1][0] > value:
-            before, before_weight, before_size = pools.pop()
-            value = (before * before_weight + value * weight) / (before_weight + weight)
-            weight, size = weight + before_weight, size + before_size
-        pools.append((value, weight, size))
-    return np.concatenate([np.full(size, value) for value, _, size in pools])
+    return _isotonic(points, np.array([[point.latency for point in points]]))[0]
+
+
+def _isotonic(points: Sequence[ProfilePoint], latencies: Floats) -> Floats:
+    """Isotonic regression of each row of `latencies` (rows x points) by its min-max formula: the
+    greatest over beginnings of the least over ends of the weighted means (Robertson, Wright and
+    Dykstra, Order Restricted Statistical Inference, 1988).
+    """
+    weights = np.array([float(max(point.samples, 1)) for point in points])
+    sums = np.cumsum(np.pad(latencies * weights, ((0, 0), (1, 0))), axis=1)
+    totals = np.cumsum(np.pad(weights, (1, 0)))
+    lengths = totals[None, 1:] - totals[:-1, None]  # from a (row) to b (column), inclusive
+    upper = np.triu(np.ones_like(lengths, dtype=bool))
+    spans = (sums[:, None, 1:] - sums[:, :-1, None]) / np.where(upper, lengths, 1.0)
+    least = np.minimum.accumulate(np.where(upper, spans, np.inf)[..., ::-1], axis=-1)[..., ::-1]
+    return np.where(upper, least, -np.inf).max(axis=1)
