@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +36,22 @@ from scepsy.store import read_cluster, read_llms, write_atomic, write_record
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-QUESTIONS = ROOT / "examples" / "data" / "problems.txt"
+QUESTIONS = [ROOT / "examples" / "data" / name for name in ("problems.txt", "questions.txt")]
 PROFILED, SERVED = "best_of_three", "revise"
 LLMS = ("generator", "verifier")
 LOADS = (0.25, 0.5, 0.7)
-TRACING_RATE = 0.2
+TRACING_RATE = 0.25
 """Runs per second: few are open at once, as in tracing by hand."""
 
+WARMUP = 5.0
+
 Row = dict[str, float]
+
+
+def questions() -> Iterator[str]:
+    """Each once: what is asked again is in the engine's prefix cache, answer and all."""
+    for path in QUESTIONS:
+        yield from path.read_text().splitlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,7 @@ class Experiment:
     seconds: float
     budget: float
     runs: int
+    questions: Iterator[str] = field(default_factory=questions)
 
     def path(self, name: str) -> Path:
         return self.out / name
@@ -63,12 +76,15 @@ class Experiment:
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
         return json.loads(done.stdout)
 
-    def drive(self, workflow: str, rate: float, seconds: float, gateway: str) -> Any:
-        function = f"{HERE / workflow}.py:run"
-        self.path("questions.txt").write_text("\n".join(questions(self.runs)))
+    def drive(self, workflows: Sequence[str], rate: float, seconds: float, gateway: str) -> Any:
+        """What was measured of the first of the workflows, each at that rate."""
+        inputs = self.path("questions.txt")
+        count = math.ceil(1.2 * rate * (seconds + WARMUP)) + 5
+        inputs.write_text("\n".join(islice(self.questions, count)))
         driven = self.scepsy(
-            *("drive", function, "--rate", rate, "--duration", seconds, "--warmup", 5),
-            *("--inputs", self.path("questions.txt"), "--gateway", gateway),
+            *("drive", *(f"{HERE / workflow}.py:run" for workflow in workflows)),
+            *(text for _ in workflows for text in ("--rate", rate, "--inputs", inputs)),
+            *("--duration", seconds, "--warmup", WARMUP, "--gateway", gateway),
         )
         return driven["workflows"][0]
 
@@ -77,9 +93,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", default="vllm", choices=("emulated", "llamacpp", "vllm"))
     parser.add_argument("--out", type=Path, default=Path("out/transfer"))
-    parser.add_argument("--seconds", type=float, default=75.0, help="driven at each rate")
-    parser.add_argument("--budget", type=float, default=150.0, help="seconds to profile an engine")
-    parser.add_argument("--runs", type=int, default=20, help="traced, of each workflow")
+    parser.add_argument("--seconds", type=float, default=60.0, help="driven at each rate")
+    parser.add_argument("--budget", type=float, default=70.0, help="seconds to profile an engine")
+    parser.add_argument("--runs", type=int, default=16, help="traced, of each workflow")
     experiment = Experiment(**vars(parser.parse_args()))
     rows = compare(experiment)
     found = {"engine": version(experiment.engine), "machine": machine(), "rows": rows}
@@ -98,8 +114,10 @@ def compare(experiment: Experiment) -> list[Row]:
     )
     try:
         gateway = up["gateway"]["url"]
-        for workflow in (PROFILED, SERVED):
-            experiment.drive(workflow, TRACING_RATE, experiment.runs / TRACING_RATE, gateway)
+        traced = experiment.runs / TRACING_RATE
+        experiment.drive((PROFILED, SERVED), TRACING_RATE, traced, gateway)
+        # The gateway goes on recording; a prediction must not know what it is compared with.
+        shutil.copytree(experiment.path("traces"), experiment.path("traced"), dirs_exist_ok=True)
         profile(experiment, cluster)
         most = predict(experiment, 1e-3)["throughput"]
         return [measure(experiment, load, load * most, gateway) for load in LOADS]
@@ -145,12 +163,12 @@ def profile(experiment: Experiment, cluster: Cluster) -> None:
     """Measures with one workflow's calls, and reckons what the step times make of the other's."""
     common = ("--cluster", experiment.path("cluster.toml"), "--llms", experiment.path("llms.toml"))
     experiment.scepsy(
-        *("profile", experiment.path("traces"), *common, "--shares", 1),
+        *("profile", experiment.path("traced"), *common, "--shares", 1),
         *("--workflow", PROFILED, "--budget", experiment.budget, "--max-rate", 60),
         *("--parallel", cluster.gpus, "--out", experiment.path("profile.json")),
     )
     experiment.scepsy(
-        *("estimate", experiment.path("traces"), *common, "--shares", 1, "--workflow", SERVED),
+        *("estimate", experiment.path("traced"), *common, "--shares", 1, "--workflow", SERVED),
         *("--steps", experiment.path("profile.json"), "--out", experiment.path("estimate.json")),
     )
 
@@ -158,7 +176,7 @@ def profile(experiment: Experiment, cluster: Cluster) -> None:
 def predict(experiment: Experiment, rate: float) -> Any:
     """What the plan for so many runs per second promises."""
     plan = experiment.scepsy(
-        *("plan", "--traces", experiment.path("traces"), "--target", f"{SERVED}={rate}"),
+        *("plan", "--traces", experiment.path("traced"), "--target", f"{SERVED}={rate}"),
         *("--profile", experiment.path("estimate.json")),
         *("--cluster", experiment.path("cluster.toml"), "--llms", experiment.path("llms.toml")),
         *("--out", experiment.path("plan.json")),
@@ -168,7 +186,7 @@ def predict(experiment: Experiment, rate: float) -> Any:
 
 def measure(experiment: Experiment, load: float, rate: float, gateway: str) -> Row:
     promised = predict(experiment, rate)["latency_mean"]
-    seen = experiment.drive(SERVED, rate, experiment.seconds, gateway)
+    seen = experiment.drive((SERVED,), rate, experiment.seconds, gateway)
     return {
         "load": load,
         "rate": seen["offered_rate"],
@@ -181,10 +199,6 @@ def measure(experiment: Experiment, load: float, rate: float, gateway: str) -> R
         "runs": seen["completed"],
         "failed": seen["failed"],
     }
-
-
-def questions(count: int) -> list[str]:
-    return QUESTIONS.read_text().splitlines()[:count]
 
 
 def version(engine: str) -> str:
