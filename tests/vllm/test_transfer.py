@@ -13,7 +13,9 @@ pytestmark = pytest.mark.vllm
 
 ROOT = Path(__file__).resolve().parents[2]
 LATENCY, THROUGHPUT = 0.15, 0.10
-"""How far a prediction may be off, relative to what is observed."""
+"""How far a prediction may be off, relative to what is observed; latency's beyond two standard
+errors of the observation itself.
+"""
 
 
 def test_what_is_predicted_for_another_workflow_is_observed(tmp_path: Path) -> None:
@@ -30,5 +32,6 @@ def test_what_is_predicted_for_another_workflow_is_observed(tmp_path: Path) -> N
     assert len(rows) == 3
     for row in rows:
         assert row["failed"] == 0, row
-        assert abs(row["latency_error"]) <= LATENCY, done.stdout
+        noise = 2 * row["standard_error"] / row["latency_observed"]
+        assert abs(row["latency_error"]) <= LATENCY + noise, done.stdout
         assert abs(row["throughput_error"]) <= THROUGHPUT, done.stdout
