@@ -39,6 +39,9 @@ def test_a_plan_says_which_curves_are_guesses() -> None:
     assert "g at TP1 rests on modelled curves" in note
     assert "11% off" in note
     assert notes(made_profile("measured"), Allocation(llms=(part,))) == ()
+    small = msgspec.structs.replace(part, gpu_share=0.2)
+    guess = Profile(curves=(made("modelled", 1.0, gpu_share=0.2),))
+    assert "extrapolated" in notes(guess, Allocation(llms=(small,)))[1]
 
 
 def test_what_was_measured_elsewhere() -> None:

@@ -96,6 +96,7 @@ def gpu_constants(gpu_type: str) -> GpuConstants:
         ) from None
 
 
+LEAST_MEASURED_SHARE = 0.3
 _BANDWIDTH_KEPT = ((0.0, 0.0), (0.3, 0.73), (0.4, 0.83), (0.5, 0.92), (0.7, 0.97), (1.0, 1.0))
 
 

@@ -7,6 +7,7 @@ from itertools import chain
 
 from scepsy.core.plan import Allocation, size_name
 from scepsy.core.profile import Curve, Profile, Source
+from scepsy.gpus import LEAST_MEASURED_SHARE
 
 _BELIEF: tuple[Source, ...] = ("modelled", "tabulated", "corrected", "measured")
 
@@ -43,6 +44,11 @@ def notes(profile: Profile, allocation: Allocation) -> tuple[str, ...]:
                 f"{llm} at {size_name(tp, share)} rests on {worst.source} curves: its mean latency "
                 f"may be {worst.error:.0%} off; a measurement (`scepsy profile`) would replace them"
             )
+            if share < LEAST_MEASURED_SHARE:
+                found.append(
+                    f"{llm} at {size_name(tp, share)}: what is known of parts of a GPU ends at "
+                    f"{LEAST_MEASURED_SHARE:g}; below, it is extrapolated"
+                )
     return tuple(found)
 
 

@@ -49,7 +49,8 @@ class Measured:
             latency, noises = np.array([(point.latency, point.noise) for point in self.points]).T
             normal = np.random.default_rng(0).standard_normal((RESAMPLES, len(self.points)))
             drawn = _isotonic(self.points, latency + noises * normal)
-            noise = float(np.std([np.interp(utilisation, self.utilisation, row) for row in drawn]))
+            levels = [float(np.interp(utilisation, self.utilisation, row)) for row in drawn]
+            noise = float(np.std(np.array(levels)))
         level = float(np.interp(utilisation, self.utilisation, self.latency))
         return float(np.hypot(noise, MEAN_TO_DEVIATION * self.error * level))
 
