@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,10 @@ class Measured:
             latency, noises = np.array([(point.latency, point.noise) for point in self.points]).T
             normal = np.random.default_rng(0).standard_normal((RESAMPLES, len(self.points)))
             drawn = _isotonic(self.points, latency + noises * normal)
-            levels = [float(np.interp(utilisation, self.utilisation, row)) for row in drawn]
-            noise = float(np.std(np.array(levels)))
+            place = float(np.interp(utilisation, self.utilisation, np.arange(len(self.points))))
+            low, high = int(place), math.ceil(place)
+            part = place - low
+            noise = float(np.std((1.0 - part) * drawn[:, low] + part * drawn[:, high]))
         level = float(np.interp(utilisation, self.utilisation, self.latency))
         return float(np.hypot(noise, MEAN_TO_DEVIATION * self.error * level))
 
