@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from builders import call, curve
 from e2e.processes import ROOT, Marked
 from scepsy.core.profile import Profile
 from scepsy.core.trace import RunMark
+from scepsy.engines import engine_for
 from scepsy.store import TraceWriter, write_record
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +36,9 @@ def files(tmp_path: Path) -> Path:
         for run in range(3):
             writer.append(call("a", run * 10.0, run * 10.0 + 1, run=f"r{run}", layer="header"))
             writer.mark(RunMark(run=f"r{run}", workflow="w", start=run * 10.0, end=run * 10.0 + 1))
-    write_record(tmp_path / "profile.json", Profile(curves=(curve("a", {1: 1.0, 9: 2.0}),)))
+    engine = f"emulated {engine_for('emulated').version()}"
+    measured = replace(curve("a", {1: 1.0, 9: 2.0}), engine=engine)
+    write_record(tmp_path / "profile.json", Profile(curves=(measured,)))
     (tmp_path / "cluster.toml").write_text('[[nodes]]\nname = "n"\ngpus = 2\n')
     (tmp_path / "llms.toml").write_text(LLMS)
     return tmp_path

@@ -74,16 +74,11 @@ def command(
     workflow latency at the target rates.
     """
     profile = merge(read_profile(path) for path in profile_paths)
+    traces, llms = read_traces(traces_path).traces, read_llms(llms_path)
+    cluster, targets = read_cluster(cluster_path), parse_targets(target_texts)
     for warning in elsewhere(profile, machine(), versions(profile)):
         click.echo(f"warning: {warning}", err=True)
-    decided = plan(
-        read_traces(traces_path).traces,
-        profile,
-        read_llms(llms_path),
-        read_cluster(cluster_path),
-        parse_targets(target_texts),
-        share_step=share_step,
-    )
+    decided = plan(traces, profile, llms, cluster, targets, share_step=share_step)
     if isinstance(decided, Infeasible):
         raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
     write_record(out, decided)
