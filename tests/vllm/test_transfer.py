@@ -16,22 +16,36 @@ LATENCY, THROUGHPUT = 0.15, 0.10
 """How far a prediction may be off, relative to what is observed; latency's beyond two standard
 errors of the observation itself.
 """
+TRIES = 2
+"""The whole takes seven minutes of two cores; whoever else computes there for a while counts as an
+error of ours. So it may be repeated once, aloud.
+"""
 
 
 def test_what_is_predicted_for_another_workflow_is_observed(tmp_path: Path) -> None:
+    for number in range(1, TRIES + 1):
+        rows = compared(tmp_path / str(number))
+        wrong = [row for row in rows if not holds(row)]
+        if not wrong:
+            return
+        sys.stderr.write(f"try {number} of {TRIES}: off at {len(wrong)} of {len(rows)} rates\n")
+    pytest.fail(f"predictions are off: {wrong}")
+
+
+def compared(out: Path) -> list[dict[str, float]]:
+    """One row per rate; the table goes to our own output."""
     script = ROOT / "experiments" / "transfer" / "run.py"
-    done = subprocess.run(
-        [sys.executable, script, "--engine", "vllm", "--out", tmp_path],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    sys.stdout.write(done.stdout)  # the table, with pytest -s or where the test fails
-    rows = json.loads((tmp_path / "transfer.json").read_text())["rows"]
+    command = [sys.executable, str(script), "--engine", "vllm", "--out", str(out)]
+    subprocess.run(command, check=True, cwd=ROOT)
+    rows = json.loads((out / "transfer.json").read_text())["rows"]
     assert len(rows) == 3
-    for row in rows:
-        assert row["failed"] == 0, row
-        noise = 2 * row["standard_error"] / row["latency_observed"]
-        assert abs(row["latency_error"]) <= LATENCY + noise, done.stdout
-        assert abs(row["throughput_error"]) <= THROUGHPUT, done.stdout
+    return rows
+
+
+def holds(row: dict[str, float]) -> bool:
+    noise = 2 * row["standard_error"] / row["latency_observed"]
+    return (
+        row["failed"] == 0
+        and abs(row["latency_error"]) <= LATENCY + noise
+        and abs(row["throughput_error"]) <= THROUGHPUT
+    )
