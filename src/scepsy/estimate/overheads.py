@@ -19,7 +19,7 @@ class Overheads:
     step_tokens: int
 
 
-# The step on 105 serving points of Llama-3.1-70B FP8 on vLLM, the request on all (docs/estimates.md).
+# The step from 105 serving points of one LLM on vLLM, the request from all (docs/estimates.md).
 _VLLM = Overheads(step=1e-3, request=0.015, step_tokens=8192)
 _EMULATED = Overheads(step=STEP_OVERHEAD, request=0.0, step_tokens=2048)
 
