@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scepsy.core.profile import Profile
+from scepsy.report.chart import Chart
 from scepsy.report.html import environment
 from scepsy.report.palette import colours
 from scepsy.report.profilecurves import charts
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the template fills in."""
+
+    headline: str
+    charts: tuple[Chart, ...]
+    facts: tuple[str, ...] = (
+        "mean latency of a call against rate, per replica",
+        "dashed: estimated",
+    )
+    notes: tuple[str, ...] = ()
 
 
 def render(profiles: Sequence[tuple[str, Profile]]) -> str:
     """The page, as text. Raises NotFound where jinja2 is not installed (the extra `report`)."""
     every = tuple(curve for _, profile in profiles for curve in profile.curves)
     drawn = charts(Profile(curves=every), None, colours(curve.llm for curve in every))
-    names = ", ".join(name for name, _ in profiles)
-    return environment().get_template("profiles.html").render(charts=drawn, names=names)
+    page = Page(", ".join(name for name, _ in profiles), tuple(drawn))
+    return environment().get_template("profiles.html").render(page=page)

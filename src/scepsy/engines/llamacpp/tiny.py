@@ -15,7 +15,7 @@ import gguf
 import numpy as np
 
 from scepsy.core.llm import LlmKind
-from scepsy.engines.tiny.vocabulary import CHAT_TEMPLATE, SPECIAL, vocabulary
+from scepsy.engines.tiny.vocabulary import CHAT_TEMPLATE, SPECIAL, likelihood, vocabulary
 
 HEADS, KV_HEADS = 4, 2
 CONTEXT = 8192
@@ -26,10 +26,6 @@ _SIZES: dict[LlmKind, tuple[int, int]] = {
 }
 """Layers, and width of each."""
 
-_WORD, _LETTER = 4.0, 1.0
-"""Standard deviation of the logits of words and of single letters. Other bytes have 0, so that
-answers are text; letters and digits have some, so that a choice bound to a schema varies.
-"""
 _FOCUS = 2.0
 """Scale of queries and keys: attention then picks out few tokens, so that answers depend on what
 the prompt says.
@@ -90,7 +86,7 @@ def _tensors(
     ones = np.ones(hidden, np.float32)
     head_norm = np.full(hidden // HEADS, _FOCUS, np.float32)
     kv = hidden // HEADS * KV_HEADS
-    likely = np.array([_likelihood(token) for token in tokens], np.float32)[:, None]
+    likely = np.array([likelihood(token) for token in tokens], np.float32)[:, None]
     tensors = {
         "token_embd.weight": _random(rng, len(tokens), hidden),
         "output_norm.weight": ones,
@@ -112,12 +108,6 @@ def _tensors(
         }
         tensors |= {f"blk.{layer}.{name}.weight": part for name, part in parts.items()}
     return tensors
-
-
-def _likelihood(token: str) -> float:
-    if len(token) > 1:
-        return _WORD
-    return _LETTER if token.isascii() and token.isalnum() else 0.0
 
 
 def _random(rng: np.random.Generator, *shape: int) -> np.ndarray:

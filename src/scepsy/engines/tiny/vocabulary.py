@@ -43,6 +43,19 @@ pair of neighbours in the passages of the example programs; _ is a blank.
 """
 
 
+WORD, LETTER = 4.0, 1.0
+"""Standard deviation of the logits of words and of single letters and digits. Other bytes have 0,
+so that answers are text; letters have some, so that a choice bound to a schema varies.
+"""
+
+
+def likelihood(token: str) -> float:
+    """What the row of a token in a head of random weights is multiplied by."""
+    if len(token) > 1:
+        return WORD
+    return LETTER if token.isascii() and token.isalnum() else 0.0
+
+
 def vocabulary() -> tuple[list[str], list[str]]:
     """Every byte, the pieces with the merge that makes each of them, and the special tokens."""
     tokens = [_printable(byte) for byte in range(256)]

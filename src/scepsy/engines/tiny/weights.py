@@ -11,14 +11,11 @@ import numpy.typing as npt
 
 from scepsy.core.llm import LlmKind
 from scepsy.engines.tiny.shape import Shape
+from scepsy.engines.tiny.vocabulary import likelihood
 
 _FOCUS = 4.0
 """Scale of the queries: attention then picks out few tokens, so that answers depend on what the
 prompt says.
-"""
-_WORD, _LETTER = 4.0, 1.0
-"""Standard deviation of the logits of words and of single letters and digits. Other bytes have 0,
-so that answers are text; letters have some, so that a choice bound to a schema varies.
 """
 
 Tensor = npt.NDArray[np.float16]
@@ -54,16 +51,10 @@ def random_weights(
         yield f"{block}mlp.down_proj.weight", random(hidden, wide)
     yield f"{stem}norm.weight", ones
     if kind == "generate":
-        likely = np.array([[_likelihood(token)] for token in tokens], np.float16)
+        likely = np.array([[likelihood(token)] for token in tokens], np.float16)
         yield "lm_head.weight", random(len(tokens), hidden) * likely
     elif kind == "rerank":
         yield "score.weight", random(1, hidden)
-
-
-def _likelihood(token: str) -> float:
-    if len(token) > 1:
-        return _WORD
-    return _LETTER if token.isascii() and token.isalnum() else 0.0
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
