@@ -23,6 +23,7 @@ from scepsy.demo.run import Listener
 from scepsy.demo.settings import quick_settings, settings_for
 from scepsy.errors import NotFound
 from scepsy.profiler import DONE, Job
+from scepsy.report import wording
 from scepsy.report.data import Measurement, Summary
 from scepsy.summarize import summarize
 
@@ -135,7 +136,7 @@ def print_summary(summary: Summary, screen: Console) -> None:
                 f"{flow.measured.throughput:.3g}/s",
                 seconds(flow.predicted.latency_mean),
                 *_latencies(flow.measured),
-                f"{flow.latency_error:+.1%}",
+                wording.error(flow.latency_error, flow.chance),
             ),
             (
                 "  even split",

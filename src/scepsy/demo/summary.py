@@ -10,7 +10,7 @@ from scepsy.core.plan import Allocation, Plan
 from scepsy.drive.result import DriveResult, WorkflowMeasurement
 from scepsy.errors import RunsFailed
 from scepsy.explain import describe
-from scepsy.predict import Pipeline
+from scepsy.predict import NINETY_PERCENT, Pipeline
 from scepsy.report.data import (
     CurvePoint,
     LlmSummary,
@@ -100,6 +100,7 @@ def measurement(result: DriveResult, workflow: str) -> Measurement:
         failed=found.failed,
         completions_per_second=found.completions_per_second,
         latency_growth=found.latency_growth,
+        standard_error=found.standard_error,
     )
 
 
@@ -117,7 +118,15 @@ def _workflow(outcome: Outcome, workflow: str) -> WorkflowSummary:
         measured=measured,
         even_split=measurement(outcome.even_full, workflow),
         latency_error=flow.latency_mean / measured.latency_mean - 1,
+        chance=_chance(flow.latency_mean, measured),
     )
+
+
+def _chance(predicted: float, measured: Measurement) -> float | None:
+    """How far the error may be off because the measured mean is one of few runs."""
+    if measured.standard_error is None:
+        return None
+    return NINETY_PERCENT * measured.standard_error * predicted / measured.latency_mean**2
 
 
 def _measured_utilisation(outcome: Outcome) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Predictors: what an allocation would do to the workflows' latency and throughput."""
 
-from scepsy.predict.pipeline import Pipeline
+from scepsy.predict.pipeline import NINETY_PERCENT, Pipeline
 from scepsy.predict.response import Response, responses
 from scepsy.predict.sharing import sharing
 
-__all__ = ["Pipeline", "Response", "responses", "sharing"]
+__all__ = ["NINETY_PERCENT", "Pipeline", "Response", "responses", "sharing"]

@@ -23,6 +23,7 @@ class Measurement(Record, frozen=True, kw_only=True):
 
     `throughput` is the offered rate over (1 + `latency_growth`), the seconds of latency gained per
     second, times the part that succeeded; `completions_per_second` is the raw count in the window.
+    `standard_error` is that of the mean latency, from batch means; None for too few runs.
     """
 
     offered_rate: float
@@ -34,13 +35,16 @@ class Measurement(Record, frozen=True, kw_only=True):
     failed: int
     completions_per_second: float = 0.0
     latency_growth: float = 0.0
+    standard_error: float | None = None
 
 
 class WorkflowSummary(Record, frozen=True, kw_only=True):
     """One workflow: target, promise, measurement under the plan and under an even split of the
     GPUs.
 
-    `latency_error` is predicted over measured mean latency, less one.
+    `latency_error` is predicted over measured mean latency, less one; `chance` is how far off that
+    may be, to either side, with 90% confidence, because so few runs were measured; None for too
+    few.
     """
 
     workflow: str
@@ -49,6 +53,7 @@ class WorkflowSummary(Record, frozen=True, kw_only=True):
     measured: Measurement
     even_split: Measurement
     latency_error: float
+    chance: float | None = None
 
 
 class LlmSummary(Record, frozen=True, kw_only=True):

@@ -77,7 +77,8 @@ def _card(flow: WorkflowSummary) -> Card:
         f"(target {wording.rate(flow.target_rate)}) at a mean latency of "
         f"{wording.seconds(measured.latency_mean)}, predicted "
         f"{wording.seconds(flow.predicted.latency_mean)} "
-        f"({wording.signed_percent(flow.latency_error)}); {gain(flow)} than under the even split."
+        f"({wording.error(flow.latency_error, flow.chance)}); {gain(flow)} than under the even "
+        "split."
     )
     return Card(flow.workflow, met, sentence, _figures(flow))
 
@@ -96,7 +97,7 @@ def _figures(flow: WorkflowSummary) -> tuple[Figure, ...]:
             "mean latency",
             wording.seconds(measured.latency_mean),
             f"predicted {wording.seconds(predicted.latency_mean)}, "
-            f"error {wording.signed_percent(flow.latency_error)}",
+            f"error {wording.error(flow.latency_error, flow.chance)}",
         ),
         _figure(
             "p99 latency",

@@ -33,6 +33,11 @@ def signed_percent(value: float) -> str:
     return f"{value:+.1%}".replace("-", MINUS) if math.isfinite(value) else _not_finite(value)
 
 
+def error(value: float, chance: float | None) -> str:
+    """A relative error, and how much of it may be chance."""
+    return signed_percent(value) + (f" ± {chance:.0%}" if chance is not None else "")
+
+
 def times(value: float) -> str:
     """A ratio."""
     return digits(value) + TIMES
