@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -20,6 +21,7 @@ _MIXTURES = frozenset({"gpt_oss", "mixtral", "qwen3_moe"})
 _ENCODERS = frozenset({"bert", "xlm-roberta"})
 _KNOWN = ", ".join(sorted(_GATED | _MIXTURES | _ENCODERS))
 _DEFAULT_CONTEXT = 8192
+_SAME_SIZE = re.compile(r"-(instruct|chat|it|base|thinking|v\d+(\.\d+)?|\d{4})(?=-|$)")
 
 
 class _Config(msgspec.Struct):
@@ -46,11 +48,29 @@ class _Config(msgspec.Struct):
 
 
 @cache
+def _configs() -> Mapping[str, dict[str, Any]]:
+    content = files("scepsy").joinpath("architectures.json").read_bytes()
+    return msgspec.json.decode(content, type=dict[str, dict[str, Any]])
+
+
+@cache
 def shipped() -> Mapping[str, Shape]:
     """The shapes that ship with Scepsy, by name. Facts from the LLMs' published configurations."""
-    content = files("scepsy").joinpath("architectures.json").read_bytes()
-    configs: dict[str, dict[str, Any]] = msgspec.json.decode(content)
-    return {name: shape_of(config) for name, config in configs.items()}
+    return {name: shape_of(config) for name, config in _configs().items()}
+
+
+def most_context(name: str) -> int:
+    """The most tokens that a shipped architecture can hold, prompt and output together."""
+    return _configs()[name]["max_position_embeddings"]
+
+
+def shape_like(name: str) -> str | None:
+    """The shipped architecture that an LLM's name stands for: `Qwen/Qwen3-8B` is `qwen3-8b`. What
+    follows the size and does not change it (`-Instruct`, a date) is left aside; None for others.
+    """
+    plain = name.rpartition("/")[2].lower().removeprefix("meta-").replace("_", "-")
+    plain = _SAME_SIZE.sub("", plain)
+    return plain if plain in _configs() else None
 
 
 def shape_called(name: str) -> Shape:

@@ -9,7 +9,15 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from scepsy.cli.inputs import cluster_option, llms_option, only, parse_mix, workflow_option
+from scepsy.cli.described import cluster_of, llms_of
+from scepsy.cli.inputs import (
+    cluster_option,
+    known_llms_option,
+    only,
+    parse_mix,
+    stand_in_option,
+    workflow_option,
+)
 from scepsy.cli.output import console, emit_json, json_option
 from scepsy.cli.profile import parse_shares, print_profile
 from scepsy.core.cluster import Cluster
@@ -20,17 +28,19 @@ from scepsy.estimate.choose import SOURCES, StepSource, steps_from
 from scepsy.estimate.correct import correct
 from scepsy.estimate.curves import estimate
 from scepsy.estimate.fitted import FittedSteps, fitted
+from scepsy.estimate.lengths import with_lengths
 from scepsy.estimate.steps import StepTimes
 from scepsy.profiler import Job, jobs
 from scepsy.profiler.jobs import DEFAULT_SHARES
 from scepsy.provenance import key_of
-from scepsy.store import read_cluster, read_llms, read_profile, read_traces, write_record
+from scepsy.store import read_profile, read_traces, write_record
 
 
 @click.command("estimate")
 @click.argument("traces_path", metavar="TRACES", type=click.Path(path_type=Path))
 @cluster_option
-@llms_option
+@known_llms_option
+@stand_in_option
 @click.option(
     "--source",
     type=click.Choice(SOURCES),
@@ -78,7 +88,8 @@ from scepsy.store import read_cluster, read_llms, read_profile, read_traces, wri
 def command(
     traces_path: Path,
     cluster_path: Path,
-    llms_path: Path,
+    llms_path: Path | None,
+    stand_ins: tuple[str, ...],
     source: StepSource,
     table_path: Path | None,
     measured_path: Path | None,
@@ -94,8 +105,9 @@ def command(
     """
     traces = only(read_traces(traces_path).traces, workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
-    cluster = read_cluster(cluster_path)
-    todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
+    cluster, llms = cluster_of(cluster_path), llms_of(llms_path, stand_ins, traces)
+    traces, notes = with_lengths(traces, llms)
+    todo = jobs(traces, llms, cluster, parse_shares(shares))
     gpu_type = cluster.nodes[0].gpu_type
     if steps_path is None:
         steps = steps_from(source, gpu_type, table_path)
@@ -103,6 +115,8 @@ def command(
         steps = (FittedSteps(gpu_type, fitted(read_profile(steps_path).curves)),)
     measured = read_profile(measured_path) if measured_path else Profile(curves=())
     screen = Console(stderr=True, quiet=as_json)
+    for note in notes:
+        click.echo(f"warning: {note}", err=True)
     curves = _estimate(todo, traces, cluster, steps, mix, screen)
     estimated = Profile(curves=tuple(_corrected(curve, measured) for curve in curves))
     write_record(out, estimated)

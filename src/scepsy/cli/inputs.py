@@ -17,10 +17,23 @@ cluster_option = click.option(
     "cluster_path",
     type=click.Path(path_type=Path),
     required=True,
-    help="Cluster, TOML.",
+    help="Cluster: a TOML file, or a word like 8xh100 or 2x8xh100 (nodes x GPUs x type).",
 )
 llms_option = click.option(
     "--llms", "llms_path", type=click.Path(path_type=Path), required=True, help="LLMs, TOML."
+)
+known_llms_option = click.option(
+    "--llms",
+    "llms_path",
+    type=click.Path(path_type=Path),
+    help="LLMs, TOML  [default: those that the traces call, by the names of known architectures]",
+)
+stand_in_option = click.option(
+    "--llm",
+    "stand_ins",
+    multiple=True,
+    metavar="NAME=ARCHITECTURE",
+    help="What stands for an LLM that the traces call; repeatable.",
 )
 state_option = click.option(
     "--state",

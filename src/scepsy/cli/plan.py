@@ -9,7 +9,8 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from scepsy.cli.inputs import cluster_option, llms_option, parse_targets
+from scepsy.cli.described import cluster_of, llms_of
+from scepsy.cli.inputs import cluster_option, known_llms_option, parse_targets, stand_in_option
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Infeasible, Plan, WorkflowPrediction
@@ -20,7 +21,7 @@ from scepsy.explain import describe
 from scepsy.planner import plan
 from scepsy.profiler.machine import machine
 from scepsy.provenance import elsewhere, merge
-from scepsy.store import read_cluster, read_llms, read_profile, read_traces, write_record
+from scepsy.store import read_profile, read_traces, write_record
 
 
 @click.command("plan")
@@ -40,7 +41,8 @@ from scepsy.store import read_cluster, read_llms, read_profile, read_traces, wri
     help="Profile, JSON; give several, and measured curves replace estimated ones.",
 )
 @cluster_option
-@llms_option
+@known_llms_option
+@stand_in_option
 @click.option(
     "--target",
     "target_texts",
@@ -64,7 +66,8 @@ def command(
     traces_path: Path,
     profile_paths: tuple[Path, ...],
     cluster_path: Path,
-    llms_path: Path,
+    llms_path: Path | None,
+    stand_ins: tuple[str, ...],
     target_texts: tuple[str, ...],
     share_step: float,
     out: Path,
@@ -74,8 +77,9 @@ def command(
     workflow latency at the target rates.
     """
     profile = merge(read_profile(path) for path in profile_paths)
-    traces, llms = read_traces(traces_path).traces, read_llms(llms_path)
-    cluster, targets = read_cluster(cluster_path), parse_targets(target_texts)
+    cluster, targets = cluster_of(cluster_path), parse_targets(target_texts)
+    traces, wanted = read_traces(traces_path).traces, {target.workflow for target in targets}
+    llms = llms_of(llms_path, stand_ins, [one for one in traces if one.workflow in wanted])
     for warning in elsewhere(profile, machine(), versions(profile)):
         click.echo(f"warning: {warning}", err=True)
     decided = plan(traces, profile, llms, cluster, targets, share_step=share_step)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from scepsy.cli.described import cluster_of
 from scepsy.cli.inputs import cluster_option, llms_option, only, parse_mix, workflow_option
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.profiling import progress
@@ -20,7 +21,7 @@ from scepsy.profiler import Bench, Journal, SweepSettings, jobs, profile
 from scepsy.profiler.jobs import DEFAULT_SHARES
 from scepsy.profiler.rounds import Replay
 from scepsy.profiler.schedule import Gaps
-from scepsy.store import read_cluster, read_llms, read_traces, write_record
+from scepsy.store import read_llms, read_traces, write_record
 
 
 @click.command("profile")
@@ -112,7 +113,7 @@ def command(
     """
     traces = only(read_traces(traces_path).traces, workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
-    cluster = read_cluster(cluster_path)
+    cluster = cluster_of(cluster_path)
     todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
     settings = SweepSettings(budget=budget, max_rate=max_rate, gaps=gaps, replay=replay)
     with (

@@ -15,8 +15,6 @@ from scepsy.sim.replica import SimulatedReplica
 from scepsy.sim.simulation import Ask, LlmReplicas, ServedCall, Simulation
 from scepsy.sim.timing import Timer
 
-CHARS_PER_TOKEN = 4.0
-"""Of a prompt whose tokens nobody counted."""
 APART = 1e4
 """Seconds between bursts that shall not meet."""
 
@@ -73,11 +71,9 @@ def _nothing(_call: ServedCall) -> None: ...
 
 
 def ask_of(call: Call, llm: LlmSpec) -> Ask:
-    """What a traced call asks of an engine; lengths that nobody counted are guessed from its text
-    and its limit.
-    """
-    prompt = call.prompt_tokens or max(1, round(call.prompt_chars / CHARS_PER_TOKEN))
-    output = max(1, call.output_tokens or call.max_tokens or 1) if llm.kind == "generate" else 0
+    """What a traced call asks of an engine; its lengths are known (`lengths.with_lengths`)."""
+    prompt = max(1, call.prompt_tokens or 0)
+    output = max(1, call.output_tokens or 0) if llm.kind == "generate" else 0
     items = min(max(1, call.items), prompt) if llm.kind != "generate" else 1
     return Ask(llm.name, prompt, output, items=items)
 
