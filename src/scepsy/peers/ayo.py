@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 from scepsy.peers.user_specified import best as ayo
 from scepsy.routing import choose
-from scepsy.sim.replica import SimulatedReplica
-from scepsy.sim.simulation import Ask, ServedCall
+from scepsy.sim.simulation import Ask, ServedCall, Server
 
 __all__ = ["DEEPEST", "TopologyAware", "ayo"]
 
@@ -34,7 +33,7 @@ class TopologyAware:
     turn: int = 0
 
     def choose(
-        self, workflow: str, run: int, ask: Ask, replicas: Sequence[SimulatedReplica], now: float
+        self, workflow: str, run: int, ask: Ask, replicas: Sequence[Server], now: float
     ) -> tuple[int, int]:
         index = choose(replicas, affinity=str(run), turn=self.turn) or 0
         self.turn += 1

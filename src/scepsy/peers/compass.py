@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 
 from scepsy.peers.work import CostsOf
 from scepsy.sim.kv import BLOCK_TOKENS
-from scepsy.sim.replica import SimulatedReplica
-from scepsy.sim.simulation import Ask, ServedCall
+from scepsy.sim.simulation import Ask, ServedCall, Server
 
 
 @dataclass(slots=True)
@@ -32,7 +31,7 @@ class Compass:
     _home: dict[tuple[int, str], str] = field(default_factory=dict[tuple[int, str], str])
 
     def choose(
-        self, workflow: str, run: int, ask: Ask, replicas: Sequence[SimulatedReplica], now: float
+        self, workflow: str, run: int, ask: Ask, replicas: Sequence[Server], now: float
     ) -> tuple[int, int]:
         costs = self.costs[ask.llm]
         home = self._home.get((run, ask.llm))

@@ -17,8 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scepsy.peers.work import CostsOf
-from scepsy.sim.replica import SimulatedReplica
-from scepsy.sim.simulation import Ask, ServedCall
+from scepsy.sim.simulation import Ask, ServedCall, Server
 
 TICKS = 1000.0
 """Priorities per second."""
@@ -39,7 +38,7 @@ class HexgenFlow:
     _done: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
 
     def choose(
-        self, workflow: str, run: int, ask: Ask, replicas: Sequence[SimulatedReplica], now: float
+        self, workflow: str, run: int, ask: Ask, replicas: Sequence[Server], now: float
     ) -> tuple[int, int]:
         work = self.costs[ask.llm].of(ask)
         queued = [self._queued[one.replica] for one in replicas]

@@ -41,7 +41,8 @@ def deployment(
     gpu_types = {node.name: node.gpu_type for node in plan.cluster.nodes}
     agenda = Agenda()
     shared = _shared(plan.placement.replicas) if contention else {}
-    groups: dict[str, LlmReplicas] = {}
+    replicas: defaultdict[str, list[SimulatedReplica]] = defaultdict(list)
+    contexts: dict[str, int] = {}
     for replica in plan.placement.replicas:
         spec = specs[replica.llm]
         capacity = kv_capacity(
@@ -68,10 +69,9 @@ def deployment(
             speed=plan.time_scale,
         )
         context = min(spec.max_context, capacity)
-        group = groups.setdefault(replica.llm, LlmReplicas([], context))
-        group.replicas.append(made)
-        group.context = min(group.context, context)
-    return Simulation(agenda, groups)
+        replicas[replica.llm].append(made)
+        contexts[replica.llm] = min(context, contexts.get(replica.llm, context))
+    return Simulation(agenda, {llm: LlmReplicas(replicas[llm], contexts[llm]) for llm in replicas})
 
 
 def _gpus(replica: Replica) -> tuple[Gpu, ...]:

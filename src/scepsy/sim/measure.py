@@ -78,9 +78,7 @@ def llm_results(simulation: Simulation) -> tuple[LlmResult, ...]:
             first_token=quantiles([call.first_token - call.start for call in those]),
             cached=sum(call.cached_tokens for call in those)
             / sum(call.ask.prompt_tokens for call in those),
-            preemptions=sum(
-                one.engine.counters.preemptions for one in simulation.llms[llm].replicas
-            ),
+            preemptions=sum(one.preemptions for one in simulation.llms[llm].replicas),
         )
         for llm, those in sorted(calls.items())
     )

@@ -62,6 +62,10 @@ class SimulatedReplica:
         for gpu in gpus:
             gpu.join(self)
 
+    @property
+    def preemptions(self) -> int:
+        return self.engine.counters.preemptions
+
     def submit(self, sequence: Sequence, listener: Listener) -> None:
         """Raises ValueError for a sequence whose KV exceeds the whole cache."""
         self.engine.add(sequence)

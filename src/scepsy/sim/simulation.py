@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from scepsy.errors import BadInput
-from scepsy.routing import choose
+from scepsy.routing import Loaded, choose
 from scepsy.sim import batch
 from scepsy.sim.agenda import Agenda
-from scepsy.sim.replica import SimulatedReplica
+from scepsy.sim.replica import Listener
 
 
 class Ask(NamedTuple):
@@ -70,11 +70,23 @@ class ServedRun:
         return self.end - self.arrival
 
 
+class Server(Loaded, Protocol):
+    """What takes calls of one LLM: a `SimulatedReplica`, or somebody else's system. `busy` are the
+    times at which it had any, `preemptions` counts those that lost their KV and started over.
+    """
+
+    busy: list[tuple[float, float]]
+
+    @property
+    def preemptions(self) -> int: ...
+    def submit(self, sequence: batch.Sequence, listener: Listener) -> None: ...
+
+
 @dataclass(slots=True)
 class LlmReplicas:
     """The replicas of one LLM. No prompt with its answer may exceed `context` tokens."""
 
-    replicas: list[SimulatedReplica]
+    replicas: Sequence[Server]
     context: int
     turn: int = 0
 
@@ -85,7 +97,7 @@ class Policy(Protocol):
     """
 
     def choose(
-        self, workflow: str, run: int, ask: Ask, replicas: Sequence[SimulatedReplica], now: float
+        self, workflow: str, run: int, ask: Ask, replicas: Sequence[Server], now: float
     ) -> tuple[int, int]: ...
     def ended(self, call: ServedCall) -> None: ...
 
@@ -140,7 +152,7 @@ class Simulation:
             self._submit(replica, call, max(1, tokens), ())
 
     def _submit(
-        self, replica: SimulatedReplica, call: ServedCall, tokens: int, blocks: tuple[int, ...]
+        self, replica: Server, call: ServedCall, tokens: int, blocks: tuple[int, ...]
     ) -> None:
         ask = call.ask
         self._sequences += 1

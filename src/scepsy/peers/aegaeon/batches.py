@@ -1,0 +1,103 @@
+"""Calls of one LLM that decode together on a pool member."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scepsy.core.llm import LlmSpec
+from scepsy.peers.aegaeon.prefill import Served
+from scepsy.peers.aegaeon.weights import kv_bytes
+from scepsy.sim.decoders import Decoders, Entry
+
+
+@dataclass(slots=True, eq=False)
+class Decoding:
+    """A call that decodes. `here`: whether its KV is on the GPUs, or in the host's memory."""
+
+    call: Served
+    entry: Entry
+    here: bool = False
+
+    @property
+    def reserved(self) -> float:
+        """Bytes of KV that it will have in the end."""
+        sequence = self.call.sequence
+        return kv_bytes(self.call.llm, sequence.prompt_tokens + sequence.output_tokens)
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """`room` bytes of KV and the LLM's `max_sequences` are its limits; `quota` its next turn's
+    seconds. Who is added decodes from the next `settle` on.
+    """
+
+    llm: LlmSpec
+    room: float
+    quota: float = 0.0
+    decoders: Decoders = field(default_factory=Decoders)
+    calls: dict[int, Decoding] = field(default_factory=dict[int, Decoding])
+    reserved: float = 0.0
+    _joining: list[Decoding] = field(default_factory=list[Decoding])
+
+    def fits(self, one: Decoding) -> bool:
+        return (
+            one.call.llm is self.llm
+            and len(self.calls) < self.llm.max_sequences
+            and self.reserved + one.reserved <= self.room
+        )
+
+    def add(self, one: Decoding) -> None:
+        self.calls[one.entry.sequence.id] = one
+        self.reserved += one.reserved
+        self._joining.append(one)
+
+    def settle(self) -> None:
+        for one in self._joining:
+            self.decoders.join(one.entry)
+        self._joining.clear()
+
+    def finished(self) -> list[Decoding]:
+        """Those that are through; they leave."""
+        done = [self.calls[entry.sequence.id] for entry in self.decoders.finished()]
+        for one in done:
+            self._remove(one)
+        return done
+
+    def dissolve(self) -> list[Decoding]:
+        """All that are in it; none is afterwards."""
+        self.settle()
+        left = list(self.calls.values())
+        for one in left:
+            self._remove(one)
+        return left
+
+    def move_in(self) -> float:
+        """Bytes of KV that come from the host, now that its turn is here."""
+        self.settle()
+        absent = [one for one in self.calls.values() if not one.here]
+        for one in absent:
+            one.here = True
+        return sum(kv_bytes(self.llm, one.entry.known + self.decoders.clock) for one in absent)
+
+    def move_out(self) -> None:
+        for one in self.calls.values():
+            one.here = False
+
+    def _remove(self, one: Decoding) -> None:
+        del self.calls[one.entry.sequence.id]
+        self.reserved -= one.reserved
+        self.decoders.leave(one.entry)
+
+
+def batched(calls: list[Decoding], memory: float) -> list[Batch]:
+    """Each in the first batch of its LLM with room, first come, first served; LLM by LLM."""
+    found: list[Batch] = []
+    for one in sorted(calls, key=lambda one: one.entry.order):
+        batch = next((batch for batch in found if batch.fits(one)), None)
+        if batch is None:
+            batch = Batch(one.call.llm, memory - one.call.llm.weight_bytes)
+            found.append(batch)
+        batch.add(one)
+    for batch in found:
+        batch.settle()
+    return sorted(found, key=lambda batch: batch.llm.name)

@@ -1,0 +1,105 @@
+"""A pool member that computes prompts: groups of one LLM, first come, first served."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from scepsy.core.llm import LlmSpec
+from scepsy.peers.aegaeon.weights import Weights, kv_bytes
+from scepsy.sim.agenda import Agenda
+from scepsy.sim.batch import Sequence
+from scepsy.sim.replica import Listener
+from scepsy.sim.timing import StepLoad, Timer
+
+GROUP = 8
+"""Calls of one LLM that go one after another before another LLM's turn comes."""
+STEP_TOKENS = 2048
+"""Prompt tokens that are computed together: what our own engines take in a step."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A call of an LLM on its way through the pool."""
+
+    llm: LlmSpec
+    sequence: Sequence
+    listener: Listener
+
+
+@dataclass(slots=True, eq=False)
+class PrefillMember:
+    """`done` is told of every call whose prompt is computed, at the moment when it is."""
+
+    weights: Weights
+    timers: Mapping[str, Timer]
+    agenda: Agenda
+    done: Callable[[Served], None]
+    groups: deque[deque[Served]] = field(default_factory=deque[deque[Served]])
+    _busy: bool = False
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(group) for group in self.groups)
+
+    def group_of(self, llm: LlmSpec) -> deque[Served] | None:
+        """The first group of that LLM that may grow."""
+        for group in self.groups:
+            if group[0].llm is llm and len(group) < GROUP:
+                return group
+        return None
+
+    def add(self, call: Served) -> None:
+        group = self.group_of(call.llm)
+        if group is None:
+            group = deque[Served]()
+            self.groups.append(group)
+        group.append(call)
+        if not self._busy:
+            self._busy = True
+            self._next()
+
+    def _next(self) -> None:
+        """Make the first group's LLM the resident one."""
+        seconds = self.weights.switch(self.groups[0][0].llm, self.agenda.now)
+        self.agenda.at(self.agenda.now + seconds, self._compute, None)
+
+    def _compute(self, _: None) -> None:
+        calls = self._batch()
+        llm = calls[0].llm
+        self.weights.hold(_kv(calls))
+        after = next((group[0].llm for group in self.groups if group[0].llm is not llm), None)
+        self.weights.prefetch(after, self.agenda.now)
+        prompts = [call.sequence.prompt_tokens for call in calls]
+        load = StepLoad(sum(prompts), sum(tokens * tokens / 2 for tokens in prompts))
+        seconds = self.timers[llm.name].cost(load)[0]
+        self.agenda.at(self.agenda.now + seconds, self._computed, calls)
+
+    def _batch(self) -> list[Served]:
+        """From the first group, what fits a step and the memory; at least one call."""
+        group = self.groups[0]
+        calls = [group.popleft()]
+        room = self.weights.memory - calls[0].llm.weight_bytes
+        while group:
+            more = [*calls, group[0]]
+            tokens = sum(call.sequence.prompt_tokens for call in more)
+            if tokens > STEP_TOKENS or _kv(more) > room:
+                break
+            calls.append(group.popleft())
+        if not group:
+            self.groups.popleft()
+        return calls
+
+    def _computed(self, calls: list[Served]) -> None:
+        self.weights.hold(0.0)
+        for call in calls:
+            self.done(call)
+        if self.groups:
+            self._next()
+        else:
+            self._busy = False
+
+
+def _kv(calls: list[Served]) -> float:
+    return sum(kv_bytes(call.llm, call.sequence.prompt_tokens) for call in calls)
