@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 
+from evaluation.deployed import described
 from evaluation.measure import Offered, measured
 from evaluation.pictures import draw
 from evaluation.problems import highest, problem
 from evaluation.systems import OURS, SYSTEMS, System, placement_at
-from evaluation.tables import described, report
+from evaluation.tables import report
 
 from scepsy.core.plan import Infeasible
 from scepsy.problem import Problem
@@ -107,12 +108,12 @@ def _rows(
         "system": system.name,
         "part": part,
     }
-    placement = placement_at(system, one, scale)
-    if isinstance(placement, Infeasible):
+    deployed = placement_at(system, one, scale)
+    if isinstance(deployed, Infeasible):
         for name, rate in rates.items():
-            yield Row(workflow=name, rate=rate, why=placement.reason, **known)
+            yield Row(workflow=name, rate=rate, why=deployed.reason, **known)
         return
-    results = measured(one, scale, placement, system.policy(one), Offered(seconds))
+    results = measured(one, scale, deployed, system.policy(one), Offered(seconds))
     predicted = _predicted(one, scale) if system == OURS else {}
     for name, rate in rates.items():
         result = results[name]
@@ -125,7 +126,7 @@ def _rows(
             runs=result.runs,
             sustained=result.throughput >= SUSTAINED * result.offered_rate,
             predicted=predicted.get(name),
-            placement=described(placement.replicas),
+            placement=described(deployed),
             **known,
         )
 

@@ -1,4 +1,4 @@
-"""A placement under load -> what it did."""
+"""A deployment under load -> what it did."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evaluation.tracing import plan_of
+from evaluation.deployed import Deployed, simulation_of
 from evaluation.workflows import programs
-from scepsy.core.plan import Placement
 from scepsy.problem import Problem
 from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment
 from scepsy.sim.load import Load, simulate
 from scepsy.sim.measure import workflow_results
 from scepsy.sim.result import WorkflowResult
-from scepsy.sim.simulation import Policy, Simulation
+from scepsy.sim.simulation import Policy
 
 SEED = 2
 """Of the runs that are measured; others are traced."""
@@ -33,15 +31,14 @@ class Offered:
 def measured(
     problem: Problem,
     scale: float,
-    placement: Placement,
+    deployed: Deployed,
     policy: Policy | None,
     offered: Offered,
 ) -> Mapping[str, WorkflowResult]:
-    """By workflow: what `placement` did with `scale` times the rates. All systems get the same
+    """By workflow: what `deployed` did with `scale` times the rates. All systems get the same
     runs at the same times.
     """
-    simulation = deployment(plan_of(placement, problem.llms, problem.cluster))
-    assert isinstance(simulation, Simulation), simulation
+    simulation = simulation_of(deployed, problem)
     simulation.policy = policy
     simulate(simulation, _loads(problem, scale, offered))
     return {one.workflow: one for one in workflow_results(simulation)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from evaluation.deployed import Deployed
+from evaluation.pooled import best_pool
 from scepsy.core.plan import Infeasible, Placement
 from scepsy.gpus import gpu_constants
 from scepsy.peers import ayo, user_specified
@@ -14,7 +16,7 @@ from scepsy.peers.hexgen_flow import HexgenFlow
 from scepsy.peers.hpa import hpa
 from scepsy.peers.independent_slo import independent_slo
 from scepsy.peers.muxserve import muxserve, without_parts_of_groups
-from scepsy.peers.sizing import Strategy, tp_degrees
+from scepsy.peers.sizing import tp_degrees
 from scepsy.peers.work import Costs, costs_of
 from scepsy.problem import Problem
 from scepsy.sim.simulation import Policy
@@ -34,7 +36,7 @@ def ours(problem: Problem) -> Placement | Infeasible:
 @dataclass(frozen=True, slots=True)
 class System:
     name: str
-    strategy: Strategy
+    strategy: Callable[[Problem], Deployed | Infeasible]
     policy: Callable[[Problem], Policy | None] = lambda _: None
 
 
@@ -73,6 +75,7 @@ SYSTEMS = (
     System("HPA", hpa),
     System("user-specified, best", user_specified.best),
     System("user-specified, median", user_specified.median),
+    System("Aegaeon", best_pool),
     System("Ayo", ayo.ayo, lambda _: ayo.TopologyAware()),
     System("independent sizing", independent_slo),
     System("MuxServe", muxserve),
@@ -85,11 +88,11 @@ SYSTEMS = (
 )
 
 
-def placement_at(system: System, problem: Problem, scale: float) -> Placement | Infeasible:
+def placement_at(system: System, problem: Problem, scale: float) -> Deployed | Infeasible:
     """What the system would run at that scale of the rates."""
-    answer: Placement | Infeasible = Infeasible("none", "")
+    answer: Deployed | Infeasible = Infeasible("none", "")
     for less in BACKING_OFF:
         answer = system.strategy(problem.scaled(scale * less))
-        if isinstance(answer, Placement):
+        if not isinstance(answer, Infeasible):
             return answer
     return answer

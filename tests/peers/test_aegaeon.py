@@ -15,7 +15,7 @@ from scepsy.gpus import gpu_constants
 from scepsy.peers.aegaeon import Pool, pools, serving
 from scepsy.peers.aegaeon.prefill import GROUP
 from scepsy.peers.aegaeon.quotas import LEAST_ALPHA, LONGEST, TOKEN_GOAL, quotas
-from scepsy.peers.aegaeon.weights import LINK, PREPARED, Weights, kv_bytes, loading
+from scepsy.peers.aegaeon.weights import LINK, PREPARED, Weights, kv_bytes
 from scepsy.sim.arrivals import arrivals
 from scepsy.sim.batch import Sequence
 from scepsy.sim.engine import SimulatedEngine
@@ -110,7 +110,7 @@ def test_one_call_takes_the_closed_form_and_its_switches(
     kv = kv_bytes(one, prompt) / (tp * LINK) if decodes else 0.0  # to the host
     back = kv_bytes(one, prompt + 1) / (tp * LINK) if decodes else 0.0
     assert warm == pytest.approx(closed + kv + back)
-    assert cold == pytest.approx(warm + loading(one, tp) * (1 + decodes))
+    assert cold == pytest.approx(warm + one.weight_bytes / (tp * LINK) * (1 + decodes))
 
 
 @given(st.lists(st.floats(0.002, 0.05), min_size=1, max_size=8), st.floats(0.1, 20.0))
@@ -128,20 +128,20 @@ def test_quotas_are_those_of_the_artifact(steps: list[float], switching: float) 
 
 def test_a_prefetched_switch_is_short_and_a_prefetch_needs_room() -> None:
     a, b, c = LLMS
-    weights = Weights(memory=80e9, tp=1)
-    assert weights.switch(a, 0.0) == loading(a, 1) == pytest.approx(1.0)
+    weights = Weights(memory=80e9, link=LINK)
+    assert weights.switch(a, 0.0) == weights.loading(a) == pytest.approx(1.0)
     weights.hold(10e9)
     weights.prefetch(c, 5.0)  # 16 + 10 + 64 GB
     assert weights.coming is None
     weights.prefetch(b, 5.0)
     assert weights.coming is b
-    assert weights.switch(b, 5.5) == pytest.approx(loading(b, 1) - 0.5)
+    assert weights.switch(b, 5.5) == pytest.approx(weights.loading(b) - 0.5)
     weights.prefetch(a, 6.0)
     assert weights.switch(a, 60.0) == PREPARED
     weights.prefetch(b, 61.0)
     weights.hold(50e9)  # its room is needed
     assert weights.coming is None
-    assert weights.switch(b, 70.0) == pytest.approx(loading(b, 1))
+    assert weights.switch(b, 70.0) == pytest.approx(weights.loading(b))
 
 
 def test_prompts_go_in_groups_of_eight_of_one_llm() -> None:

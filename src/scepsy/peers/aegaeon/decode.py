@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from scepsy.core.llm import LlmSpec
 from scepsy.peers.aegaeon.batches import Batch, Decoding, batched
 from scepsy.peers.aegaeon.quotas import quotas
-from scepsy.peers.aegaeon.weights import LINK, Weights, loading
+from scepsy.peers.aegaeon.weights import Weights
 from scepsy.sim.agenda import Agenda
 from scepsy.sim.batch import Step
 from scepsy.sim.timing import StepLoad, Timer
@@ -38,6 +38,9 @@ class DecodeMember:
     _since: float = 0.0
     _due: int = 0
 
+    def lacks(self, llm: LlmSpec) -> bool:
+        return self.weights.resident is not llm
+
     def accepts(self, one: Decoding) -> bool:
         """Whether one of its batches takes the call; if so, it has it."""
         batch = next((batch for batch in self.batches if batch.fits(one)), None)
@@ -64,7 +67,7 @@ class DecodeMember:
         if not self.batches:
             return
         llms = {batch.llm.name: batch.llm for batch in self.batches}
-        switching = sum(loading(llm, self.weights.tp) for llm in llms.values())
+        switching = sum(self.weights.loading(llm) for llm in llms.values())
         steps = [self._cost(batch) for batch in self.batches]
         for batch, quota in zip(self.batches, quotas(steps, switching), strict=True):
             batch.quota = quota
@@ -73,7 +76,7 @@ class DecodeMember:
     def _turn(self) -> None:
         batch = self.batches[0]
         seconds = self.weights.switch(batch.llm, self.agenda.now)
-        seconds += batch.move_in() / (self.weights.tp * LINK)
+        seconds += batch.move_in() / self.weights.link
         self.agenda.at(self.agenda.now + seconds, self._start, batch)
 
     def _start(self, batch: Batch) -> None:

@@ -26,11 +26,14 @@ from scepsy.sim.timing import StepTimer
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """TP groups of `tp` GPUs each: so many compute prompts, so many decode."""
+    """TP groups of `tp` GPUs each: so many compute prompts, so many decode. `link` is the bytes per
+    second between host and a GPU.
+    """
 
     tp: int
     prefill: int
     decode: int
+    link: float = LINK
 
     def __str__(self) -> str:
         return f"pool of TP{self.tp}: {self.prefill} prefill, {self.decode} decode"
@@ -90,13 +93,13 @@ class _Dispatch:
     ) -> None:
         gpu = gpu_constants(cluster.nodes[0].gpu_type)
         self._memory = pool.tp * (cluster.gpu_memory - engine_memory(cluster.gpu_memory))
-        self._link = pool.tp * LINK
+        self._link = pool.tp * pool.link
         self._agenda = agenda
 
         timers = {llm.name: StepTimer(llm, gpu, tp=pool.tp) for llm in llms}
 
         def weights() -> Weights:
-            return Weights(self._memory, pool.tp)
+            return Weights(self._memory, self._link)
 
         self.prefill = [
             PrefillMember(weights(), timers, agenda, self._prompt_done) for _ in range(pool.prefill)
@@ -112,7 +115,7 @@ class _Dispatch:
     def prompt(self, call: Served) -> None:
         """To the first group with a place, else to whom the fewest calls wait for."""
         member = next((one for one in self.prefill if one.group_of(call.llm) is not None), None)
-        (member or min(self.prefill, key=lambda one: one.waiting)).add(call)
+        (member or min(self.prefill, key=lambda one: (one.waiting, one.lacks(call.llm)))).add(call)
 
     def _prompt_done(self, call: Served) -> None:
         now, sequence = self._agenda.now, call.sequence
@@ -128,7 +131,8 @@ class _Dispatch:
         known = call.sequence.prompt_tokens + 1
         one = Decoding(call, Entry(call.sequence, call.sequence.id, known))
         if not any(member.accepts(one) for member in self.decode):
-            min(self.decode, key=lambda member: len(member.batches)).open(one)
+            member = min(self.decode, key=lambda one: (len(one.batches), one.lacks(call.llm)))
+            member.open(one)
 
     def _decoded(self, one: Decoding) -> None:
         one.call.listener.ended(self._agenda.now, 0)

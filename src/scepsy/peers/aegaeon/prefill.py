@@ -43,6 +43,9 @@ class PrefillMember:
     def waiting(self) -> int:
         return sum(len(group) for group in self.groups)
 
+    def lacks(self, llm: LlmSpec) -> bool:
+        return self.weights.resident is not llm
+
     def group_of(self, llm: LlmSpec) -> deque[Served] | None:
         """The first group of that LLM that may grow."""
         for group in self.groups:

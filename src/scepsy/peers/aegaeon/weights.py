@@ -15,11 +15,6 @@ PREPARED = 0.010
 """Seconds of a switch to weights that were prefetched: the artifact's simulator, likewise."""
 
 
-def loading(llm: LlmSpec, tp: int) -> float:
-    """Seconds to bring an LLM's weights to `tp` GPUs at once."""
-    return llm.weight_bytes / (tp * LINK)
-
-
 def kv_bytes(llm: LlmSpec, tokens: int) -> float:
     """Of a sequence of so many tokens, in whole blocks."""
     return blocks_for(tokens) * BLOCK_TOKENS * llm.kv_bytes_per_token
@@ -27,12 +22,13 @@ def kv_bytes(llm: LlmSpec, tokens: int) -> float:
 
 @dataclass(slots=True)
 class Weights:
-    """The memory of a TP group of `tp` GPUs, `memory` bytes in all: one LLM's weights, perhaps
-    those of the next on their way, and `kv` bytes of whoever is being served.
+    """The memory of a TP group, `memory` bytes in all: one LLM's weights, perhaps those of the next
+    on their way, and `kv` bytes of whoever is being served. All its GPUs together get `link` bytes
+    per second from the host.
     """
 
     memory: float
-    tp: int
+    link: float
     resident: LlmSpec | None = None
     coming: LlmSpec | None = None
     kv: float = 0.0
@@ -43,11 +39,15 @@ class Weights:
         both = (self.resident, self.coming)
         return self.kv + sum(llm.weight_bytes for llm in both if llm is not None)
 
+    def loading(self, llm: LlmSpec) -> float:
+        """Seconds to bring an LLM's weights."""
+        return llm.weight_bytes / self.link
+
     def switch(self, llm: LlmSpec, now: float) -> float:
         """Make `llm` the resident one; the seconds until it is."""
         if llm is self.resident:
             return 0.0
-        seconds = loading(llm, self.tp)
+        seconds = self.loading(llm)
         if self.coming is llm:
             seconds = max(PREPARED, seconds - (now - self._since))
         self.resident, self.coming = llm, None

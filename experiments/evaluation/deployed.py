@@ -1,0 +1,27 @@
+"""What a system puts on the GPUs: replicas that stay, or a pool; how it is simulated, and told."""
+
+from __future__ import annotations
+
+from evaluation import tables
+from evaluation.tracing import plan_of
+from scepsy.core.plan import Placement
+from scepsy.peers.aegaeon import Pool, serving
+from scepsy.problem import Problem
+from scepsy.sim.deployment import deployment
+from scepsy.sim.simulation import Simulation
+
+Deployed = Placement | Pool
+
+
+def simulation_of(deployed: Deployed, problem: Problem) -> Simulation:
+    """With empty queues at time 0."""
+    if isinstance(deployed, Pool):
+        return serving(deployed, problem.needed_llms, problem.cluster)
+    simulation = deployment(plan_of(deployed, problem.llms, problem.cluster))
+    assert isinstance(simulation, Simulation), simulation
+    return simulation
+
+
+def described(deployed: Deployed) -> str:
+    """In a few words."""
+    return str(deployed) if isinstance(deployed, Pool) else tables.described(deployed.replicas)
