@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from scepsy.errors import BadInput
 from scepsy.profiler.bursts import Stream, bursts_of
 from scepsy.profiler.journal import Journal
 from scepsy.profiler.rounds import Round, Sample
-from scepsy.profiler.schedule import arrival_times, schedule
+from scepsy.profiler.schedule import arrival_times, load_seen, schedule
 from scepsy.profiler.steptime import step_time
 
 
@@ -56,8 +57,49 @@ def test_the_rate_is_offered_in_whole_chains(
         run = runs[arrival.chain[0].run]
         tail = run[len(run) - len(arrival.chain) :]
         assert arrival.chain == tail if whole else len(arrival.chain) == 1
-    due = sum(arrival.due(seconds) for arrival in arrivals)
-    assert due == pytest.approx(rate * seconds, rel=0.25, abs=2 * max(lengths))
+    due = [arrival.due(seconds) for arrival in arrivals]
+    offered = load_seen(due) if whole else sum(due)
+    assert offered == pytest.approx(rate * seconds, rel=0.25, abs=2 * max(lengths))
+
+
+def test_the_load_that_calls_see_is_that_of_an_endless_stream() -> None:
+    """Each call takes a second, and as long again for each call of another run that was sent in the
+    second before it: 1 + rate on average in an endless stream. In rounds that hold some three runs
+    of six calls the mean over calls is that at the load seen, and not at the rate that was offered.
+    """
+    stream, seconds = stream_of(3), 10.0
+    latency: list[float] = []
+    seen: list[float] = []
+    offered: list[float] = []
+    for seed in range(300):
+        drawn = schedule(stream, 2, seconds, whole=True, gaps="poisson", rng=random.Random(seed))
+        sent = [
+            (unit, arrival.at + burst.start - arrival.chain[0].start)
+            for unit, arrival in enumerate(drawn)
+            for burst in arrival.chain
+            for _ in burst.calls
+        ]
+        sent = [(unit, at) for unit, at in sent if at < seconds]
+        samples = tuple(
+            Sample(
+                "w",
+                unit,
+                at,
+                1.0 + sum(other != unit and at - 1 < t <= at for other, t in sent),
+                1,
+                1,
+            )
+            for unit, at in sent
+        )
+        one = Round(
+            key="k", kind="runs", rate=2, number=seed, seconds=seconds, wall=10, samples=samples
+        )
+        counted = [sample for sample in one.after(0.25) if sample.sent >= 1]
+        latency += [sample.latency for sample in counted]
+        seen += [one.load_seen([sample]) for sample in counted]
+        offered += [len(samples) / seconds] * len(counted)
+    assert fmean(latency) == pytest.approx(1 + fmean(seen), rel=0.03)
+    assert fmean(latency) < 0.85 * (1 + fmean(offered))
 
 
 def test_runs_are_under_way_when_a_round_begins() -> None:

@@ -31,7 +31,7 @@ def curves(
     steps = step_time([one for found in kept.values() for one in found])
     made: list[Curve] = []
     for name in sorted(stream.runs):
-        points = _points(name, kept, usual[name], top[name] / total, settings.warmup)
+        points = _points(name, kept, usual[name], top[name], top[name] / total, settings.warmup)
         if not points:
             raise EngineFailed(
                 f"no call of {name!r} to {blank.llm!r} was measured; allow a larger budget"
@@ -48,18 +48,30 @@ def _points(
     workflow: str,
     kept: Mapping[float, Sequence[Round]],
     usual: Typical,
+    top: float,
     scale: float,
     warmup: float,
 ) -> tuple[ProfilePoint, ...]:
-    """Each stands at the rate that was really offered, over the whole of its rounds."""
+    """Each stands at the load that its calls saw. Where they saw none they say no more than the
+    idle engine does; where it was more than the engine sustains, nothing that lasts.
+    """
     found: dict[float, ProfilePoint] = {}
     for meant, rounds in kept.items():
-        seconds = sum(one.seconds for one in rounds)
-        rate = sum(len(one.samples) for one in rounds) / seconds * scale if meant else 0.0
-        samples = [[s for s in one.after(warmup) if s.workflow == workflow] for one in rounds]
-        if any(samples):
-            found[rate] = point(rate, [each for each in samples if each], usual)
+        own = [
+            (one, samples)
+            for one in rounds
+            if (samples := [s for s in one.after(warmup) if s.workflow == workflow])
+        ]
+        rate = scale * _load_seen(own) if meant else 0.0
+        if own and (not meant or 0.0 < rate <= top):
+            found[rate] = point(rate, [samples for _, samples in own], usual)
     return tuple(found[rate] for rate in sorted(found))
+
+
+def _load_seen(rounds: Sequence[tuple[Round, Sequence[Sample]]]) -> float:
+    """Calls per second, the mean over the calls of all rounds."""
+    calls = sum(len(samples) for _, samples in rounds)
+    return sum(one.load_seen(own) * len(own) for one, own in rounds) / calls if calls else 0.0
 
 
 def point(rate: float, rounds: Sequence[Sequence[Sample]], usual: Typical) -> ProfilePoint:

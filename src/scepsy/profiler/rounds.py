@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -87,6 +88,17 @@ class Round(Record, frozen=True, kw_only=True):
         """The calls sent after the warm-up, a part of the round; an idle engine needs none."""
         early = 0.0 if self.kind == "idle" else warmup * self.seconds
         return [sample for sample in self.samples if sample.sent >= early]
+
+    def load_seen(self, samples: Sequence[Sample]) -> float:
+        """Calls per second that the others offer, as the mean of `samples` of this round sees it.
+
+        To a run of a Poisson process the others are the whole process (Slivnyak's theorem); to one
+        of N in a round they are N - 1. With three runs in a round the rate that was offered is half
+        more than what its latency is the answer to.
+        """
+        of_unit = Counter(sample.unit for sample in self.samples)
+        total = len(self.samples)
+        return fmean(total - of_unit[sample.unit] for sample in samples) / self.seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from scepsy.profiler.bursts import Chain, Stream
 Gaps = Literal["poisson", "recorded"]
 
 _DRAWS = 20
-_CLOSE = 0.01
+_CLOSE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,17 @@ class Arrival:
 def schedule(
     stream: Stream, rate: float, seconds: float, *, whole: bool, gaps: Gaps, rng: random.Random
 ) -> list[Arrival]:
-    """Arrivals in [0, seconds) that offer `rate` calls per second.
+    """Arrivals in [0, seconds): bursts that offer `rate` calls per second, or runs whose calls see
+    the others offer that much (`Round.load_seen`), which takes one run more.
 
     Whole runs also arrive before the round begins, early enough that those still running at 0 are
-    as many as ever; what they would have sent before 0 is left out. Of several draws the one whose
-    calls come closest to `rate` is taken: a free count would stray by a tenth, and near the knee of
-    the curve a tenth of load is half of the latency.
+    as many as ever; what they would have sent before 0 is left out. Of several draws the one that
+    comes closest to `rate` is taken: a free count would stray by a tenth, and near the knee of the
+    curve a tenth of load is half of the latency.
     """
     lead = max(_lengths(stream)) if whole else 0.0
     wanted = rate * seconds
-    count = max(1, round(rate / stream.chain_calls(whole=whole) * (seconds + lead)))
+    count = max(1, round(rate / stream.chain_calls(whole=whole) * (seconds + lead))) + whole
     recorded = stream.gaps(whole=whole) if gaps == "recorded" else ()
     best: list[Arrival] = []
     miss = float("inf")
@@ -56,12 +57,19 @@ def schedule(
             for time, (chain, number) in zip(times, chains, strict=True)
             if (arrival := _from(time - lead, chain, number)) is not None
         ]
-        off = abs(sum(arrival.due(seconds) for arrival in drawn) - wanted)
+        due = [arrival.due(seconds) for arrival in drawn]
+        off = abs((load_seen(due) if whole else sum(due)) - wanted)
         if off < miss:
             best, miss = drawn, off
         if miss <= _CLOSE * wanted:
             break
     return sorted(best, key=lambda arrival: arrival.at)
+
+
+def load_seen(calls: Sequence[int]) -> float:
+    """Calls of the other arrivals, the mean over calls, where each arrival makes so many."""
+    total = sum(calls)
+    return sum(own * (total - own) for own in calls) / total if total else 0.0
 
 
 def arrival_times(
