@@ -40,7 +40,7 @@ LLMS = (
 def beam_search(rng: random.Random) -> Steps:
     """Every round each beam is expanded in four ways, and each of these verified; the best stay.
 
-    A priority is minus the number of stages that are still to come.
+    A stage is minus the number of stages that are still to come.
     """
     width, rounds = rng.choice((1, 2, 3, 4, 6)), rng.randint(3, 11)
     fresh = rng.randrange(1 << 60)

@@ -1,12 +1,22 @@
-"""Which replica takes the next call; the gateway and the simulator both ask here."""
+"""Which replica takes the next call, and where in its queue; the gateway and the simulator both ask
+here.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Protocol
+
+NEAR, NEAR_CALLS = 2.0, 2.0
+"""A replica is near enough to the least loaded one while its load is at most so many times that
+one's, and so many calls more.
+"""
+
+_WORD = (1 << 64) - 1
 
 
 class Loaded(Protocol):
@@ -48,10 +58,12 @@ def choose(
 ) -> int | None:
     """Index of the replica that gets the next call; None when none may.
 
-    The least loaded one, counting this call, relative to its capacity. Between equals, calls with
-    the same `affinity` (those of one run, which share prompt prefixes) go to the same replica by
-    rendezvous hashing, so few move when a replica comes or goes; calls without go round by `turn`.
-    `tried` names replicas that have failed this call.
+    Load is calls in flight, this one included, relative to capacity. A call without `affinity`
+    goes to the least loaded replica, in turns where several are. Calls with the same `affinity`
+    (those of one run, which share prompt prefixes) go to the same replica by rendezvous hashing,
+    among those that are near enough to the least loaded: so they find their prefixes cached, no
+    replica gets far ahead of another, and few calls move when a replica comes or goes. `tried`
+    names replicas that have failed this call.
     """
     loads = [
         (one.in_flight + 1) / one.capacity if one.healthy and one.replica not in tried else math.inf
@@ -60,12 +72,33 @@ def choose(
     least = min(loads, default=math.inf)
     if least == math.inf:
         return None
-    equals = [index for index, load in enumerate(loads) if load == least]
-    if affinity is None or len(equals) == 1:
+    if affinity is None:
+        equals = [index for index, load in enumerate(loads) if load == least]
         return equals[turn % len(equals)]
-    return max(equals, key=lambda index: _weight(affinity, replicas[index].replica))
+    most = NEAR * least + NEAR_CALLS
+    near = [index for index, load in enumerate(loads) if load <= most]
+    run = _digest(affinity)
+    return max(near, key=lambda index: _mixed(run ^ _digest(replicas[index].replica)))
 
 
-def _weight(affinity: str, replica: str) -> bytes:
-    """Rendezvous weight: uniform for each pair, and independent between replicas."""
-    return blake2b(f"{affinity}\0{replica}".encode(), digest_size=8).digest()
+def priority(began: float) -> int:
+    """Where a call stands in its replica's queue, the lower first: earlier runs go first.
+
+    `began` is when the call's run was first heard of, in seconds; for a call of no known run, when
+    it came itself. Whoever waits is overtaken only by runs that are older, so nobody starves.
+    """
+    return round(began * 1000)
+
+
+@lru_cache(maxsize=1 << 14)
+def _digest(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+def _mixed(value: int) -> int:
+    """Rendezvous weight of a run's digest with a replica's: 64 bits that all depend on all of them
+    (the finaliser of splitmix64).
+    """
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _WORD
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _WORD
+    return value ^ value >> 31

@@ -58,7 +58,7 @@ def test_a_tensor_parallel_replica() -> None:
     assert flags["--context-length"] == "8192"
     assert flags["--max-running-requests"] == "64"
     assert flags["--served-model-name"] == "generator"
-    assert "--schedule-low-priority-values-first" in flags
+    assert {"--schedule-low-priority-values-first", "--disable-priority-preemption"} <= set(flags)
     assert "--max-total-tokens" not in flags
     assert found.env["CUDA_VISIBLE_DEVICES"] == "0,1,2,3"
     assert "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE" not in found.env

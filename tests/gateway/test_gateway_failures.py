@@ -57,11 +57,11 @@ def peer_process(mode: str) -> Iterator[Process]:
 
 
 def config(traces: Path, *urls: str) -> GatewayConfig:
-    """The first is the one that an idle gateway asks first, for calls without a run."""
-    routes = [Route(llm="m", replica=f"m-{i}", url=url) for i, url in enumerate(urls)]
-    # Without a run, equals take turns; capacity makes the first the preferred one.
-    first = Route(llm="m", replica="m-0", url=urls[0], capacity=1.01)
-    return GatewayConfig(routes=(first, *routes[1:]), traces=str(traces))
+    """The first is the one that an idle gateway asks first: the others are far slower."""
+    routes = tuple(
+        Route(llm="m", replica=f"m-{i}", url=url, capacity=0.1**i) for i, url in enumerate(urls)
+    )
+    return GatewayConfig(routes=routes, traces=str(traces))
 
 
 async def replicas(http: aiohttp.ClientSession, url: str) -> dict[str, dict[str, Any]]:
@@ -91,7 +91,7 @@ async def test_a_killed_replica_loses_no_call_that_another_can_serve(
             async with running(config(tmp_path, process.url, other.url)) as gateway:
                 url = gateway.url + CHAT
                 calls = [asyncio.create_task(send(http, url, {"model": "m"})) for _ in range(40)]
-                await until(lambda: other.calls >= 19)
+                await until(lambda: other.calls >= 3)
                 process.child.kill()
                 await until(lambda: other.calls == 40)
                 seen = await replicas(http, gateway.url)

@@ -152,6 +152,19 @@ def test_only_what_must_change_changes():
     )
 
 
+@pytest.mark.parametrize("spaces", [b"", b" \n"])
+def test_a_priority_is_added_but_never_replaced(spaces: bytes):
+    body = spaces + b'{"model":"m", "f":1.50}'
+    _, request = asked(model="m")
+    ranked = body_for_engine(body, request, ask_usage=False, priority=-7)
+    assert ranked == b'{"priority":-7,"model":"m", "f":1.50}'
+    for own in (3, None, "high"):
+        body, request = asked(priority=own)
+        assert body_for_engine(body, request, ask_usage=False, priority=-7) == body
+    wide = b'{"model":"m"}'.decode().encode("utf-16-le")
+    assert body_for_engine(wide, request, ask_usage=False, priority=-7) == wide
+
+
 def test_headers_of_this_hop_and_ours_stay_here():
     sent = [
         ("Host", "gw"),

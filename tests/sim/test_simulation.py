@@ -43,7 +43,7 @@ LLMS = tuple(
         max_context=4096,
         max_sequences=8,
     )
-    for name, parameters, layers in (("big", 8e9, 32), ("small", 1e9, 16))
+    for name, parameters, layers in (("big", 8e9, 32), ("twin", 8e9, 32), ("small", 1e9, 16))
 )
 
 
@@ -190,10 +190,11 @@ def latencies(which: Plan, llms: list[str], *, contention: bool = True) -> list[
 
 def test_engines_on_one_gpu_contend_for_its_bandwidth() -> None:
     """Two halves of a GPU, each decoding, keep 63 to 88% of their pace (facts of MPS)."""
-    halves = plan(*(replica(f"big-{i}", "big", 0, share=0.5, memory=0.5) for i in range(2)))
+    twins = ["big", "twin"]
+    halves = plan(*(replica(f"{one}-0", one, 0, share=0.5, memory=0.5) for one in twins))
     (alone,) = latencies(halves, ["big"])
-    beside = latencies(halves, ["big", "big"])
-    assert latencies(halves, ["big", "big"], contention=False) == pytest.approx([alone, alone])
+    beside = latencies(halves, twins)
+    assert latencies(halves, twins, contention=False) == pytest.approx([alone, alone])
     assert beside == pytest.approx([beside[0], beside[0]], rel=0.02)
     assert 0.6 < alone / beside[0] < 0.9
 
@@ -219,6 +220,23 @@ def test_the_urgent_go_first() -> None:
     simulate(simulation, [Load(Program("w", steps), [0.0])])
     later = simulation.calls[1:]
     assert [c.ask.priority for c in sorted(later, key=lambda c: c.end)] == list(range(9))
+
+
+def test_earlier_runs_go_first() -> None:
+    """A later run's calls wait for those that the first one makes after them."""
+
+    def steps(rng: random.Random) -> Steps:
+        for _ in range(3):
+            yield [Ask("big", 2048, 10) for _ in range(10)]
+
+    simulation = deployment(plan(replica("b", "big", 0)))
+    assert isinstance(simulation, Simulation)
+    simulate(simulation, [Load(Program("w", steps), [0.0, 0.01, 0.02])])
+    ends = [one.end for one in simulation.runs]
+    assert ends == sorted(ends)
+    last = {run: max(c.start for c in simulation.calls if c.run == run) for run in range(3)}
+    first = {run: min(c.end for c in simulation.calls if c.run == run) for run in range(3)}
+    assert last[0] < first[2]
 
 
 def test_calls_go_where_the_gateway_would_send_them() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan
 from scepsy.deploy.state import RunningReplica
+from scepsy.engines import engine_for
 from scepsy.gateway.config import Route
 
 
@@ -19,10 +21,19 @@ def routes_of(plan: Plan, replicas: Sequence[RunningReplica]) -> tuple[Route, ..
             url=one.url,
             engine=llms[one.replica.llm].engine,
             max_context=llms[one.replica.llm].max_context,
+            ranked=_ranked(llms[one.replica.llm]),
         )
         for one in replicas
     )
     return ours + hosted_routes(plan)
+
+
+def _ranked(llm: LlmSpec) -> bool:
+    """Not where flags of the user's own say how the engine orders its queue: vLLM refuses calls
+    with a priority then.
+    """
+    own = any(flag.startswith("--schedul") for flag in llm.flags)
+    return engine_for(llm.engine).capabilities.priority and not own
 
 
 def hosted_routes(plan: Plan) -> tuple[Route, ...]:

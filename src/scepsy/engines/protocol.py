@@ -23,6 +23,7 @@ class Capabilities:
         strict: refuses the malformed requests that vLLM refuses, max_tokens of 0 or -1 included.
         context_check: refuses a prompt that with max_tokens is longer than the context.
         embeddings, rerank, score, responses: serves these endpoints (with an LLM of that kind).
+        priority: waiting calls go by the request's `priority`, the lower first.
         gpu_share: a share of a GPU's compute below one slows it down accordingly.
     """
 
@@ -38,6 +39,7 @@ class Capabilities:
     rerank: bool = False
     score: bool = False
     responses: bool = False
+    priority: bool = False
     gpu_share: bool = False
 
 

@@ -71,11 +71,13 @@ def _nothing(_call: ServedCall) -> None: ...
 
 
 def ask_of(call: Call, llm: LlmSpec) -> Ask:
-    """What a traced call asks of an engine; its lengths are known (`lengths.with_lengths`)."""
+    """What a traced call asks of an engine, which the profiler does not rank; its lengths are known
+    (`lengths.with_lengths`).
+    """
     prompt = max(1, call.prompt_tokens or 0)
     output = max(1, call.output_tokens or 0) if llm.kind == "generate" else 0
     items = min(max(1, call.items), prompt) if llm.kind != "generate" else 1
-    return Ask(llm.name, prompt, output, items=items)
+    return Ask(llm.name, prompt, output, items=items, priority=0)
 
 
 def longest(calls: Sequence[Call], llm: LlmSpec) -> int:

@@ -26,6 +26,8 @@ class Route(Record, frozen=True, kw_only=True):
         engine: what answers there, so that the gateway can make up for what it lacks; None is
             unknown, and everything passes.
         max_context: tokens of prompt and output together.
+        ranked: whether the engine orders its queue by a request's `priority`, the lower first, so
+            that the gateway may set that field. Others may refuse a call for it.
         api_key_env: the variable of the gateway's environment that holds the key to send instead
             of the caller's credentials.
     """
@@ -36,6 +38,7 @@ class Route(Record, frozen=True, kw_only=True):
     capacity: Positive = 1.0
     engine: EngineKind | None = None
     max_context: int | None = None
+    ranked: bool = False
     api_key_env: str | None = None
 
     @property

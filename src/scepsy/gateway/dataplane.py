@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -11,6 +11,7 @@ from scepsy.gateway.delivery import refuse, stream, whole
 from scepsy.gateway.exchange import Exchange
 from scepsy.gateway.identity import Address, locate
 from scepsy.gateway.making_up import Stand
+from scepsy.gateway.precedence import Precedence
 from scepsy.gateway.recording import Recorder
 from scepsy.gateway.refusal import Refusal, overloaded, unknown_llm, unknown_path
 from scepsy.gateway.relay import Outgoing, Relay
@@ -29,6 +30,7 @@ class DataPlane:
     stand: Stand
     most_in_flight: int
     in_flight: int = 0
+    precedence: Precedence = field(default_factory=Precedence)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         address = locate(request.rel_url.raw_path)
@@ -68,12 +70,18 @@ class DataPlane:
         refusal = await self.stand.refusal(exchange.asked, group[0].route)
         if refusal is not None:
             return refuse(refusal, exchange)
+        rank = self.precedence.of(exchange.identity.run, exchange.start)
         ask_usage = self.recorder.writes and usage_is_hidden(exchange.asked)
         query = request.rel_url.raw_query_string
         outgoing = Outgoing(
             path=f"{address.path}?{query}" if query else address.path,
             headers=headers_for_engine(request.headers.items()),
-            body=body_for_engine(exchange.body, exchange.asked, ask_usage=ask_usage),
+            body=body_for_engine(
+                exchange.body,
+                exchange.asked,
+                ask_usage=ask_usage,
+                priority=rank if group[0].route.ranked else None,
+            ),
         )
         reply = await self.relay.open(outgoing, exchange)
         if isinstance(reply, Refusal):

@@ -5,20 +5,16 @@ Keeps no clock: every method is told the time. Bounded: what was seen longest ag
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from scepsy.gateway.identity import Identity
 from scepsy.gateway.quotes import Quotes
+from scepsy.gateway.recent import Recent
 
 MOST_IDS = 65_536
 MOST_CLIENTS = 4_096
 UNKNOWN = ""
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +48,6 @@ class _Activity:
     last_end: float = 0.0
 
 
-class _Recent(Generic[K, V]):
-    """A mapping of the entries last written or read."""
-
-    def __init__(self, most: int) -> None:
-        self._entries: OrderedDict[K, V] = OrderedDict()
-        self._most = most
-
-    def get(self, key: K) -> V | None:
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key]
-
-    def put(self, key: K, value: V) -> None:
-        self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._most:
-            self._entries.popitem(last=False)
-
-
 @dataclass(slots=True)
 class Lineage:
     """Remembers the runs that were seen.
@@ -83,12 +59,12 @@ class Lineage:
 
     quiet_gap: float
     workflow: str
-    _issued: _Recent[str, set[Run]] = field(default_factory=lambda: _Recent(MOST_IDS))
-    _traces: _Recent[str, Run] = field(default_factory=lambda: _Recent(MOST_IDS))
-    _clients: _Recent[tuple[str, str], dict[Run, _Activity]] = field(
-        default_factory=lambda: _Recent(MOST_CLIENTS)
+    _issued: Recent[str, set[Run]] = field(default_factory=lambda: Recent(MOST_IDS))
+    _traces: Recent[str, Run] = field(default_factory=lambda: Recent(MOST_IDS))
+    _clients: Recent[tuple[str, str], dict[Run, _Activity]] = field(
+        default_factory=lambda: Recent(MOST_CLIENTS)
     )
-    _openings: _Recent[Run, str] = field(default_factory=lambda: _Recent(MOST_CLIENTS))
+    _openings: Recent[Run, str] = field(default_factory=lambda: Recent(MOST_CLIENTS))
     _quotes: Quotes[Run] = field(default_factory=Quotes[Run])
     _inferred: int = 0
 

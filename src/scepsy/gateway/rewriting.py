@@ -39,11 +39,23 @@ def usage_is_hidden(asked: Asked) -> bool:
     return asked.stream and speaks and options.get("include_usage") is not True
 
 
-def body_for_engine(body: bytes, asked: Asked, *, ask_usage: bool) -> bytes:
+def body_for_engine(
+    body: bytes, asked: Asked, *, ask_usage: bool, priority: int | None = None
+) -> bytes:
     """The caller's own bytes, unless usage is to be asked for or our metadata is to be removed;
     then every other field keeps its bytes. A body that only a lenient reader can read stays as it
-    is.
+    is. `priority` goes before all of it, unless the caller has set that field.
     """
+    kept = _rewritten(body, asked, ask_usage=ask_usage)
+    start = kept.lstrip()
+    if priority is None or "priority" in asked.fields or not start.startswith(b"{"):
+        return kept
+    if start[1:2] == b"\0":  # UTF-16
+        return kept
+    return b'{"priority":%d,' % priority + start[1:]
+
+
+def _rewritten(body: bytes, asked: Asked, *, ask_usage: bool) -> bytes:
     own_metadata = any(map(_is_own, members(asked.fields.get("metadata"))))
     if not (ask_usage or own_metadata):
         return body

@@ -28,7 +28,7 @@ DEEPEST = 1000
 
 @dataclass(slots=True)
 class TopologyAware:
-    """An `Ask`'s priority is minus its depth, as the workflow tells it."""
+    """An `Ask`'s stage is minus its depth, as the workflow tells it."""
 
     turn: int = 0
 
@@ -37,6 +37,6 @@ class TopologyAware:
     ) -> tuple[int, int]:
         index = choose(replicas, affinity=str(run), turn=self.turn) or 0
         self.turn += 1
-        return index, run * DEEPEST + ask.priority
+        return index, run * DEEPEST + ask.stage
 
     def ended(self, call: ServedCall) -> None: ...

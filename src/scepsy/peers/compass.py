@@ -43,7 +43,7 @@ class Compass:
         index = min(range(len(replicas)), key=lambda one: finish[one])
         self._queued[replicas[index].replica] += costs.of(ask)
         self._home[run, ask.llm] = replicas[index].replica
-        return index, ask.priority
+        return index, 0
 
     def ended(self, call: ServedCall) -> None:
         self._queued[call.replica] -= self.costs[call.ask.llm].of(call.ask)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from scepsy.errors import BadInput
-from scepsy.routing import Loaded, choose
+from scepsy.routing import Loaded, choose, priority
 from scepsy.sim import batch
 from scepsy.sim.agenda import Agenda
 from scepsy.sim.replica import Listener
@@ -15,15 +15,19 @@ from scepsy.sim.replica import Listener
 
 class Ask(NamedTuple):
     """A call that a workflow makes: `items` prompts of `prompt_tokens` tokens together, each
-    answered with `output_tokens`. `blocks` and `priority` are those of the engine's `Sequence`.
+    answered with `output_tokens`. `blocks` are those of the engine's `Sequence`.
+
+    `stage` is minus the number of calls that follow one after another, where the workflow knows
+    (some policies want to). `priority` is the program's own; without one the router sets it.
     """
 
     llm: str
     prompt_tokens: int
     output_tokens: int
     blocks: tuple[int, ...] = ()
-    priority: int = 0
+    stage: int = 0
     items: int = 1
+    priority: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -104,8 +108,8 @@ class Policy(Protocol):
 
 @dataclass(slots=True)
 class Simulation:
-    """Routes calls as the gateway does, with the same function and the same affinity (the run),
-    unless there is another `policy`.
+    """Routes and ranks calls as the gateway does, with the same functions and the same affinity
+    (the run), unless there is another `policy`.
 
     `runs` and `calls` hold all that came, in the order of their start.
     """
@@ -136,28 +140,27 @@ class Simulation:
         if self.policy is None:
             index = choose(replicas, affinity=str(run), turn=group.turn) or 0
             group.turn += 1
+            rank = priority(self.runs[run].arrival) if ask.priority is None else ask.priority
         else:
-            index, priority = self.policy.choose(workflow, run, ask, replicas, self.agenda.now)
-            ask = ask._replace(priority=priority)
+            index, rank = self.policy.choose(workflow, run, ask, replicas, self.agenda.now)
             then = _both(self.policy.ended, then)
         replica = replicas[index]
         call = ServedCall(workflow, run, ask, replica.replica, self.agenda.now, then)
         self.calls.append(call)
         if ask.items == 1:
-            self._submit(replica, call, ask.prompt_tokens, ask.blocks)
+            self._submit(replica, call, rank, ask.prompt_tokens, ask.blocks)
             return
         call.left = ask.items
         for item in range(ask.items):
             tokens = (ask.prompt_tokens + item) // ask.items
-            self._submit(replica, call, max(1, tokens), ())
+            self._submit(replica, call, rank, max(1, tokens), ())
 
     def _submit(
-        self, replica: Server, call: ServedCall, tokens: int, blocks: tuple[int, ...]
+        self, replica: Server, call: ServedCall, rank: int, tokens: int, blocks: tuple[int, ...]
     ) -> None:
-        ask = call.ask
         self._sequences += 1
-        sequence = batch.Sequence(self._sequences, tokens, ask.output_tokens, blocks, ask.priority)
-        replica.submit(sequence, call)
+        output = call.ask.output_tokens
+        replica.submit(batch.Sequence(self._sequences, tokens, output, blocks, rank), call)
 
     def _group(self, ask: Ask) -> LlmReplicas:
         group = self.llms.get(ask.llm)

@@ -6,6 +6,7 @@ What an engine does not claim to do is skipped, aloud.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -150,6 +151,26 @@ class ApiContract(Served):
         found = msgspec.json.decode(answer["choices"][0]["message"]["content"])
         assert found["verdict"] in ("yes", "no")
         assert isinstance(found["sure"], bool)
+
+    async def test_the_lower_priority_goes_first(
+        self, generator: EngineProcess, http: aiohttp.ClientSession, tmp_path: Path
+    ) -> None:
+        """Every seat is taken, and given back one by one; who waits comes in by rank."""
+        self.needs("priority")
+        seats = self.llm("generate", tmp_path).max_sequences
+        order: list[int] = []
+
+        async def ask(priority: int, tokens: int) -> None:
+            await chat(http, generator, max_tokens=tokens, ignore_eos=True, priority=priority)
+            order.append(priority)
+
+        async with asyncio.TaskGroup() as tasks:
+            for seat in range(seats):
+                tasks.create_task(ask(0, 200 + 8 * seat))
+            await asyncio.sleep(0.2)
+            for priority in (9, 9, 9, 1, 1, 1):
+                tasks.create_task(ask(priority, 30))
+        assert [one for one in order if one] == [1, 1, 1, 9, 9, 9]
 
     async def test_responses(self, generator: EngineProcess, http: aiohttp.ClientSession) -> None:
         self.needs("responses")

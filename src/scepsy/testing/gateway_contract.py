@@ -35,6 +35,7 @@ class GatewayContract(ApiContract):
             url=engine.url,
             engine=llm.engine,
             max_context=llm.max_context,
+            ranked=cls.capabilities().priority,
         )
 
     @classmethod

@@ -25,6 +25,7 @@ _CAPABILITIES = Capabilities(
     rerank=True,
     score=True,
     responses=True,
+    priority=True,
     gpu_share=True,
 )
 

@@ -61,19 +61,21 @@ class Pacer:
     _next_id: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def finish(self, tokens: int, output: int, blocks: tuple[int, ...]) -> int:
+    async def finish(
+        self, tokens: int, output: int, blocks: tuple[int, ...], priority: int = 0
+    ) -> int:
         """Pass a sequence through the engine; how many tokens of its prompt were cached."""
-        id_, listener = self._add(tokens, output, blocks)
+        id_, listener = self._add(tokens, output, blocks, priority)
         try:
             return await listener.done
         finally:
             self._drop(id_)
 
     async def stream(
-        self, tokens: int, output: int, blocks: tuple[int, ...]
+        self, tokens: int, output: int, blocks: tuple[int, ...], priority: int = 0
     ) -> AsyncGenerator[Progress, None]:
         """The same, telling of every few tokens."""
-        id_, listener = self._add(tokens, output, blocks)
+        id_, listener = self._add(tokens, output, blocks, priority)
         listener.progress = queue = asyncio.Queue[Progress]()
         self._streams += 1
         try:
@@ -124,9 +126,11 @@ class Pacer:
         self.board.post(ours, min(_LOOK, step.duration(step.most) / speed))
         return speed
 
-    def _add(self, tokens: int, output: int, blocks: tuple[int, ...]) -> tuple[int, _Listener]:
+    def _add(
+        self, tokens: int, output: int, blocks: tuple[int, ...], priority: int
+    ) -> tuple[int, _Listener]:
         id_, self._next_id = self._next_id, self._next_id + 1
-        self.engine.add(Sequence(id_, tokens, output, blocks))
+        self.engine.add(Sequence(id_, tokens, output, blocks, priority))
         self._news.set()
         listener = _Listener(asyncio.get_running_loop().create_future(), output)
         self._listeners[id_] = listener

@@ -21,6 +21,7 @@ class EmbeddingBody(msgspec.Struct, kw_only=True):
     input: str | list[object]
     model: str | None = None
     encoding_format: str = "float"
+    priority: int = 0
 
 
 class Document(msgspec.Struct):
@@ -32,12 +33,14 @@ class RerankBody(msgspec.Struct, kw_only=True):
     documents: list[str | Document]
     model: str | None = None
     top_n: int = 0
+    priority: int = 0
 
 
 class ScoreBody(msgspec.Struct, kw_only=True):
     text_1: str | list[str]
     text_2: str | list[str]
     model: str | None = None
+    priority: int = 0
 
 
 _embedding_decoder = msgspec.json.Decoder(EmbeddingBody)
@@ -51,7 +54,7 @@ async def embeddings(request: web.Request, llm: ServedLlm) -> web.Response:
     if body.encoding_format not in ("float", "base64"):
         raise Refusal(f"unknown encoding_format {body.encoding_format!r}", param="encoding_format")
     prompts = prompts_of(body.input, "input")
-    usage = await llm.prefill(prompts)
+    usage = await llm.prefill(prompts, body.priority)
     vectors = [embed(tokens) for tokens in _tokens(body.input, len(prompts))]
     data = [
         {"object": "embedding", "index": index, "embedding": _encode(vector, body.encoding_format)}
@@ -65,7 +68,7 @@ async def rerank(request: web.Request, llm: ServedLlm) -> web.Response:
     body = read_json(await request.read(), _rerank_decoder)
     llm.check_name(body.model)
     texts = [one if isinstance(one, str) else one.text for one in body.documents]
-    scores, usage = await _scores(llm, [(body.query, text) for text in texts])
+    scores, usage = await _scores(llm, [(body.query, text) for text in texts], body.priority)
     ranked = sorted(range(len(texts)), key=lambda i: (-scores[i], i))
     results = [
         {"index": i, "document": {"text": texts[i]}, "relevance_score": scores[i]}
@@ -87,19 +90,20 @@ async def score(request: web.Request, llm: ServedLlm) -> web.Response:
             f"text_1 has {len(left)} texts and text_2 has {len(right)}; give one or as many",
             param="text_1",
         )
-    scores, usage = await _scores(llm, list(zip(left, right, strict=True)))
+    scores, usage = await _scores(llm, list(zip(left, right, strict=True)), body.priority)
     data = [{"index": i, "object": "score", "score": value} for i, value in enumerate(scores)]
     head = {"id": new_id("score", request), "object": "list", "created": int(time.time())}
     return reply({**head, "model": llm.spec.name, "data": data, "usage": usage})
 
 
 async def _scores(
-    llm: ServedLlm, pairs: list[tuple[str, str]]
+    llm: ServedLlm, pairs: list[tuple[str, str]], priority: int
 ) -> tuple[list[float], dict[str, object]]:
     """A cross-encoder reads every pair as one prompt."""
     if not pairs:
         raise Refusal("there are no documents to score", param="documents")
-    usage = await llm.prefill([text_prompt(f"{one}\n{other}") for one, other in pairs])
+    prompts = [text_prompt(f"{one}\n{other}") for one, other in pairs]
+    usage = await llm.prefill(prompts, priority)
     rngs = (llm.author.rng(one.encode(), other.encode()) for one, other in pairs)
     found = [relevance(one, other, rng) for (one, other), rng in zip(pairs, rngs, strict=True)]
     return found, usage.wire()

@@ -48,6 +48,7 @@ class ResponsesBody(msgspec.Struct, kw_only=True):
     tool_choice: ToolChoice = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
+    priority: int = 0
 
 
 _decoder = msgspec.json.Decoder(ResponsesBody)
@@ -96,6 +97,7 @@ def _sampling_body(body: ResponsesBody) -> SamplingBody:
         temperature=body.temperature,
         top_p=body.top_p,
         ignore_eos=body.ignore_eos,
+        priority=body.priority,
         structured_outputs=body.structured_outputs,
         response_format=wanted and ResponseFormat(wanted.type, JsonSchema(wanted.schema)),
     )

@@ -80,6 +80,7 @@ class Sampling:
     bound: tuple[str, ...] | Schema | None = None
     tools: Tools | None = None
     digest: bytes = b""
+    priority: int = 0
 
 
 def sampling_of(
@@ -102,6 +103,7 @@ def sampling_of(
         bound=bound,
         tools=tools,
         digest=msgspec.json.encode(varied),
+        priority=body.priority,
     )
 
 

@@ -22,6 +22,7 @@ class Choice:
     prompt_number: int
     prompt: Prompt
     answer: Answer
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,14 @@ class ServedLlm:
             room = self._room(prompt, sampling.max_tokens or 1)
             for index in range(n):
                 answer = self.author.answer(prompt, sampling, index=index, room=room)
-                made.append(Choice(number * n + index, number, prompt, answer))
+                made.append(Choice(number * n + index, number, prompt, answer, sampling.priority))
         return made
 
     async def finish(self, choices: Sequence[Choice]) -> Usage:
         """Let all of them be computed."""
         cached = await self._all(
-            self.pacer.finish(choice.prompt.tokens, choice.answer.tokens, choice.prompt.blocks)
-            for choice in choices
+            self.pacer.finish(one.prompt.tokens, one.answer.tokens, one.prompt.blocks, one.priority)
+            for one in choices
         )
         return usage_of(choices, cached)
 
@@ -90,7 +91,7 @@ class ServedLlm:
 
         async def follow(choice: Choice) -> None:
             answer, prompt, start = choice.answer, choice.prompt, 0
-            parts = self.pacer.stream(prompt.tokens, answer.tokens, prompt.blocks)
+            parts = self.pacer.stream(prompt.tokens, answer.tokens, prompt.blocks, choice.priority)
             async for part in parts:
                 stop = start + part.tokens
                 queue.put_nowait(Increment(choice, start, stop, part.cached_tokens))
@@ -108,12 +109,12 @@ class ServedLlm:
                 follower.cancel()
             await asyncio.gather(*followers, return_exceptions=True)
 
-    async def prefill(self, prompts: Sequence[Prompt]) -> Usage:
+    async def prefill(self, prompts: Sequence[Prompt], priority: int = 0) -> Usage:
         """Pass prompts through without an answer (embedding, reranking)."""
         for prompt in prompts:
             self._room(prompt, 0)
         cached = await self._all(
-            self.pacer.finish(prompt.tokens, 0, prompt.blocks) for prompt in prompts
+            self.pacer.finish(prompt.tokens, 0, prompt.blocks, priority) for prompt in prompts
         )
         return Usage(sum(prompt.tokens for prompt in prompts), 0, sum(cached))
 

@@ -36,6 +36,7 @@ _CAPABILITIES = Capabilities(
     context_check=True,
     embeddings=True,
     responses=True,
+    priority=True,
     gpu_share=True,
 )
 
@@ -84,9 +85,10 @@ class SglangEngine:
             **_memory(llm, seat),
         }
         switches = ["--enable-metrics", "--enable-cache-report"]
-        # As vLLM: the lower value first, 0 where a call names none.
+        # As vLLM: the lower value first, 0 where a call names none, and who runs goes on.
         arguments["--default-priority-value"] = 0
         switches += ["--enable-priority-scheduling", "--schedule-low-priority-values-first"]
+        switches.append("--disable-priority-preemption")
         if llm.kind == "embed":
             switches.append("--is-embedding")
         argv = (
