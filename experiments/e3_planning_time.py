@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import msgspec
-from evaluation.problems import problem
+from evaluation.problems import Spot, problem
 from evaluation.systems import SYSTEMS
 from evaluation.tracing import cluster
 
@@ -45,7 +45,7 @@ class Row:
 
 def of_size(llms: int, gpus: int, share_step: float) -> Problem:
     """So many LLMs in one workflow, on a cluster that the load uses about half of."""
-    base = problem("both", 8, "h100")
+    base = problem(Spot("both", "h100", 8))
     parts = [(demand.workflow, llm) for demand in base.demands for llm in demand.llms]
     specs = {llm.name: llm for llm in base.llms}
     demands, known, responses = [], [], {}

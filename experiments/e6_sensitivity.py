@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from evaluation.measure import Offered, measured
-from evaluation.problems import highest, problem
+from evaluation.problems import Spot, highest, problem
 from evaluation.tables import described
 
 from scepsy.core.plan import Infeasible, Placement
@@ -100,8 +100,9 @@ def distorted(one: Problem) -> Iterator[tuple[str, Problem]]:
 
 def rows() -> Iterator[Row]:
     for case, part in CASES.items():
-        unscaled = problem(case, GPUS, GPU_TYPE)
-        scale = part * highest(unscaled)
+        spot = Spot(case, GPU_TYPE, GPUS)
+        unscaled = problem(spot)
+        scale = part * highest(spot)
         truth = unscaled.scaled(scale)
         plans = [(wrong, believed.settled()[1]) for wrong, believed in distorted(truth)]
         plans.append(("contention ignored", truth.decide()))
@@ -115,7 +116,7 @@ def rows() -> Iterator[Row]:
                 of = known.setdefault(chosen.placement, {})
                 if cv not in of:
                     got = measured(unscaled, scale, chosen.placement, None, Offered(SECONDS, cv))
-                    of[cv] = sum(flow.latency.mean for flow in got.values())
+                    of[cv] = got.total
                 best.setdefault(cv, of[cv])
                 shown = described(chosen.placement.replicas)
                 yield Row(case, wrong, cv, of[cv], of[cv] / best[cv] - 1, shown)

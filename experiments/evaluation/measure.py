@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, stdev
 
 from evaluation.deployed import Deployed, simulation_of
 from evaluation.workflows import programs
 from scepsy.problem import Problem
 from scepsy.sim.arrivals import arrivals
 from scepsy.sim.load import Load, simulate
-from scepsy.sim.measure import workflow_results
+from scepsy.sim.measure import window, workflow_results
 from scepsy.sim.result import WorkflowResult
-from scepsy.sim.simulation import Policy
+from scepsy.sim.simulation import Policy, Simulation
 
 SEED = 2
 """Of the runs that are measured; others are traced."""
+SUSTAINED = 0.95
+"""Of the offered rate."""
+LONGEST = 0.25
+"""Mean latency, as part of the time over which it was measured."""
+BATCHES = 10
+T_95 = 2.262
+"""Two-sided 95% quantile of Student's t with `BATCHES` - 1 degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +38,67 @@ class Offered:
     seed: int = SEED
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`latencies` are those of the measured runs in order of arrival, by workflow: the same runs
+    for every system. `seconds` is how long runs that count arrived.
+    """
+
+    workflows: Mapping[str, WorkflowResult]
+    latencies: Mapping[str, Sequence[float]]
+    seconds: float
+
+    def sustained(self, workflow: str) -> bool:
+        """Whether its load was carried: latency neither grows as the load lasts, nor is so long
+        that the measurement could not tell.
+        """
+        of = self.workflows[workflow]
+        grows = of.throughput < SUSTAINED * of.offered_rate
+        return not grows and of.latency.mean <= LONGEST * self.seconds
+
+    @property
+    def total(self) -> float:
+        """The sum of the workflows' mean latencies: what plans minimise."""
+        return sum(of.latency.mean for of in self.workflows.values())
+
+
 def measured(
     problem: Problem,
     scale: float,
     deployed: Deployed,
     policy: Policy | None,
     offered: Offered,
-) -> Mapping[str, WorkflowResult]:
-    """By workflow: what `deployed` did with `scale` times the rates. All systems get the same
-    runs at the same times.
+) -> Measured:
+    """What `deployed` did with `scale` times the rates. All systems get the same runs at the same
+    times.
     """
     simulation = simulation_of(deployed, problem)
     simulation.policy = policy
     simulate(simulation, _loads(problem, scale, offered))
-    return {one.workflow: one for one in workflow_results(simulation)}
+    return observed(simulation)
+
+
+def observed(simulation: Simulation) -> Measured:
+    begin, end = window(simulation)
+    latencies: dict[str, list[float]] = {}
+    for run in simulation.runs:
+        if begin <= run.arrival <= end:
+            latencies.setdefault(run.workflow, []).append(run.latency)
+    results = {one.workflow: one for one in workflow_results(simulation)}
+    return Measured(results, latencies, end - begin)
+
+
+def over(ours: Measured, theirs: Measured) -> tuple[float, float]:
+    """How much greater our total is, relative to theirs, and the half-width of its 95% interval:
+    of the differences run by run, in batches of runs that follow one another.
+    """
+    error = 0.0
+    for name, mine in ours.latencies.items():
+        differences = [a - b for a, b in zip(mine, theirs.latencies[name], strict=True)]
+        bounds = [index * len(differences) // BATCHES for index in range(BATCHES + 1)]
+        means = [fmean(differences[a:b]) for a, b in pairwise(bounds) if b > a]
+        error = math.hypot(error, stdev(means) / math.sqrt(len(means)) if len(means) > 1 else 0.0)
+    return ours.total / theirs.total - 1, T_95 * error / theirs.total
 
 
 def _loads(problem: Problem, scale: float, offered: Offered) -> list[Load]:

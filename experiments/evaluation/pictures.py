@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from evaluation.tables import VARIANTS
+from evaluation.tables import OURS
 from scepsy.report.axes import fit
 from scepsy.report.chart import Chart, Label, Line, Mark, apart, path
 from scepsy.report.html import environment
@@ -26,7 +26,7 @@ STYLE = """svg{background:#fff;font:12px sans-serif}.grid{stroke:#ddd}.axis{stro
 
 def draw(rows: list[dict[str, Any]], out: Path) -> None:
     """`e1-CASE-GPUTYPE-GPUS-WORKFLOW.svg`: throughput against mean latency, a line per system."""
-    rows = [row for row in rows if not row["system"].startswith(VARIANTS)]
+    rows = [row for row in rows if not row["system"].startswith(f"{OURS} + ")]
 
     def key(row: dict[str, Any]) -> tuple[str, str, int, str]:
         return row["case"], row["gpu_type"], row["gpus"], row["workflow"]

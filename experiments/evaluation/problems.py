@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from functools import cache
+from typing import NamedTuple
 
+from evaluation.stored import stored
 from evaluation.tracing import cluster, traced
 from evaluation.workflows import CASES, LLMS, programs
 from scepsy.core.plan import Infeasible, Target
@@ -18,26 +18,36 @@ from scepsy.problem import Problem
 from scepsy.profiler.jobs import jobs
 from scepsy.summarize import summarize
 
-TRACED, SEED = 40, 1
+TRACED, SEED = 100, 1
 """Runs that are traced, and the series they are of; what is measured is another one."""
 
 
-@cache
-def traces(gpu_type: str) -> tuple[Trace, ...]:
+class Spot(NamedTuple):
+    """A case on so many GPUs."""
+
+    case: str
+    gpu_type: str
+    gpus: int
+
+
+@stored
+def traces(case: str, gpu_type: str) -> tuple[Trace, ...]:
+    known = programs(SEED)
     found: list[Trace] = []
-    for program in programs(SEED).values():
-        found += traced(program, TRACED, LLMS, gpu_type)
+    for name in CASES[case]:
+        found += traced(known[name], TRACED, LLMS, gpu_type)
     return tuple(found)
 
 
-@cache
-def profile(gpu_type: str) -> dict[tuple[str, str], Response]:
+@stored
+def profile(case: str, gpu_type: str) -> dict[tuple[str, str], Response]:
     """Estimated curves of every LLM: the profiler's own sweep, in simulated time."""
     machines = cluster(8, gpu_type)
     source = Steps(gpu_type, "modelled")
+    known = traces(case, gpu_type)
     curves = []
-    for job in jobs(traces(gpu_type), LLMS, machines):
-        found = estimate(job, traces(gpu_type), machines, [source])
+    for job in jobs(known, LLMS, machines):
+        found = estimate(job, known, machines, [source])
         if isinstance(found, str):
             print(f"left out: {found}", file=sys.stderr)
         else:
@@ -45,22 +55,23 @@ def profile(gpu_type: str) -> dict[tuple[str, str], Response]:
     return responses(curves)
 
 
-def problem(case: str, gpus: int, gpu_type: str) -> Problem:
+@stored
+def problem(spot: Spot) -> Problem:
     """At a rate of one: `scaled` gives others."""
-    workflows = CASES[case]
-    demands = tuple(one for one in summarize(list(traces(gpu_type))) if one.workflow in workflows)
     return Problem(
-        demands=demands,
-        targets=tuple(Target(workflow=name, rate=rate) for name, rate in workflows.items()),
-        responses=profile(gpu_type),
+        demands=tuple(summarize(list(traces(spot.case, spot.gpu_type)))),
+        targets=tuple(Target(workflow=name, rate=rate) for name, rate in CASES[spot.case].items()),
+        responses=profile(spot.case, spot.gpu_type),
         llms=LLMS,
-        cluster=cluster(gpus, gpu_type),
+        cluster=cluster(spot.gpus, spot.gpu_type),
         share_step=0.1,
     )
 
 
-def highest(one: Problem) -> float:
+@stored
+def highest(spot: Spot) -> float:
     """The greatest scale of the rates, within 1%, for which our planner has a plan."""
+    one = problem(spot)
     low, high = 0.0, 1.0
     while not isinstance(one.scaled(high).decide(), Infeasible):
         low, high = high, 2 * high
@@ -71,7 +82,3 @@ def highest(one: Problem) -> float:
         else:
             low = middle
     return low
-
-
-def on(one: Problem, gpus: int) -> Problem:
-    return replace(one, cluster=cluster(gpus, one.cluster.nodes[0].gpu_type))

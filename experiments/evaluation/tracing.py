@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
@@ -69,6 +70,11 @@ def traced(workflow: Workflow, runs: int, llms: tuple[LlmSpec, ...], gpu_type: s
     ]
 
 
+@cache
+def _name(block: int) -> str:
+    return str(block)
+
+
 def _call(number: int, call: ServedCall, kind: str) -> Call:
     """A trace hashes characters in blocks, an engine tokens: blocks of 16 tokens have 256 here."""
     ask = call.ask
@@ -84,6 +90,6 @@ def _call(number: int, call: ServedCall, kind: str) -> Call:
         prompt_tokens=ask.prompt_tokens,
         output_tokens=ask.output_tokens,
         items=ask.items,
-        prompt_blocks=tuple(map(str, ask.blocks)),
+        prompt_blocks=tuple(map(_name, ask.blocks)),
         prompt_chars=ask.prompt_tokens * BLOCK_CHARS // 16,
     )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import partial
 
+from evaluation import coding
 from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
 from scepsy.sim.program import Program, Steps
@@ -23,8 +25,14 @@ SEATS = 256
 """Sequences in a batch, vLLM's usual limit."""
 
 
-def llm(name: str, architecture: str, kind: str = "generate") -> LlmSpec:
+LONG = 70_000
+"""Tokens of context of the LLMs of coding agents."""
+
+
+def llm(name: str, architecture: str, kind: str = "generate", context: int = 0) -> LlmSpec:
     shape = {**shape_called(architecture), "kind": kind, "max_sequences": SEATS}
+    if context:
+        shape |= {"max_context": context, "min_kv_tokens": context}
     return LlmSpec(name=name, **shape)
 
 
@@ -34,6 +42,8 @@ LLMS = (
     llm("embedder", "qwen3-embedding-0.6b", "embed"),
     llm("reranker", "qwen3-reranker-0.6b", "rerank"),
     llm("writer", "qwen3-32b"),
+    llm(coding.MAIN, "llama-3.1-70b-fp8", context=LONG),
+    llm(coding.SUB, "llama-3.1-8b", context=LONG),
 )
 
 
@@ -64,7 +74,7 @@ def beam_search(rng: random.Random) -> Steps:
         ]
 
 
-def rag(rng: random.Random) -> Steps:
+def rag(writer: str, rng: random.Random) -> Steps:
     """Search, rerank, write, check; the check fails three times in ten, up to three rounds."""
     for left in (2, 1, 0):
         yield Ask("embedder", rng.randint(12, 60), 0, (), -4 * left - 3)
@@ -74,23 +84,30 @@ def rag(rng: random.Random) -> Steps:
         passages = (*COMMON, *range(fresh, fresh + rng.randint(50, 80)))
         length = max(20, round(rng.gauss(220, 70)))
         prompt = len(passages) * BLOCK
-        yield Ask("writer", prompt + 40, length, passages, -4 * left - 1)
-        yield Ask("writer", prompt + 60 + length, 4, passages, -4 * left)
+        yield Ask(writer, prompt + 40, length, passages, -4 * left - 1)
+        yield Ask(writer, prompt + 60 + length, 4, passages, -4 * left)
         if rng.random() < 0.7:
             return
 
 
 def programs(seed: int) -> Mapping[str, Program]:
-    """By workflow. A seed is one series of runs."""
-    return {
-        "beam_search": Program("beam_search", beam_search, seed),
-        "rag": Program("rag", rag, seed),
+    """By workflow. A seed is one series of runs; odd and even ones share no coding session."""
+    steps = {
+        "beam_search": beam_search,
+        "rag": partial(rag, "writer"),
+        "rag_small": partial(rag, "generator"),
+        "coding": partial(coding.turn, seed % 2),
     }
+    return {name: Program(name, of, seed) for name, of in steps.items()}
 
 
 CASES: Mapping[str, Mapping[str, float]] = {
     "beam_search": {"beam_search": 1.0},
     "rag": {"rag": 1.0},
     "both": {"beam_search": 1.0, "rag": 4.0},
+    "coding": {"coding": 1.0},
+    "shared": {"beam_search": 1.0, "rag_small": 4.0},
 }
-"""By case: the workflows and the proportion of their rates."""
+"""By case: the workflows and the proportion of their rates. In "both" they share no LLM, in
+"shared" the generator.
+"""

@@ -1,0 +1,215 @@
+"""One point of E1: every system on one spot at one rate; and how far a system's rate reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import NamedTuple
+
+from evaluation.deployed import described
+from evaluation.measure import Measured, Offered, measured, over
+from evaluation.problems import Spot, highest, problem, traces
+from evaluation.stored import stored
+from evaluation.systems import SYSTEMS, placement_at
+from scepsy.core.plan import Infeasible
+from scepsy.problem import Problem
+
+OURS = ("Scepsy", "Scepsy, parts of groups")
+LATENCIES, RUNS = 30, 150
+"""The least length of a measurement: so many times a traced run, so many runs of each workflow."""
+BOUND = 2.0
+"""The latency bound: so many times what a run takes alone, with one replica of each LLM at its
+smallest TP degree on whole GPUs (as it was traced).
+"""
+LOWEST, BEYOND, STEPS = 0.02, 1.6, 6
+"""The rates, as parts of the highest one of ours, between which the reach is sought."""
+
+
+class Point(NamedTuple):
+    """`part` of the highest rate, for at most `calls` calls."""
+
+    spot: Spot
+    part: float
+    calls: int
+    systems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{' '.join(map(str, self.spot))} at {self.part:g}"
+
+
+class Reach(NamedTuple):
+    spot: Spot
+    calls: int
+    system: str
+
+    def __str__(self) -> str:
+        return f"{' '.join(map(str, self.spot))} {self.system}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One workflow of a case under one system. Seconds and runs per second; `latency_*` None and
+    `why` given where the system has no placement. `predicted`: our own plan's mean latency.
+    `over`: by system of ours, how much greater the case's total is with it, and +- how much (95%).
+    """
+
+    case: str
+    workflow: str
+    gpu_type: str
+    gpus: int
+    system: str
+    part: float
+    rate: float
+    throughput: float | None = None
+    latency_mean: float | None = None
+    latency_p99: float | None = None
+    runs: int = 0
+    sustained: bool = False
+    predicted: float | None = None
+    over: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    placement: str = ""
+    why: str = ""
+
+
+@stored
+def rows_at(point: Point) -> list[Row]:
+    """A system whose placement and policy another one had before gets that one's measurement."""
+    one = problem(point.spot)
+    scale = point.part * highest(point.spot)
+    offered = Offered(_seconds(point.spot, scale, point.calls))
+    known: dict[object, Measured] = {}
+    ours: dict[str, Measured] = {}
+    found: list[Row] = []
+    for system in SYSTEMS:
+        if system.name not in point.systems:
+            continue
+        placement = placement_at(system, one, scale)
+        if isinstance(placement, Infeasible):
+            found += _without(point, one, scale, system.name, placement.reason)
+            continue
+        policy = system.policy(one)
+        key = placement, type(policy)
+        if key not in known:
+            known[key] = measured(one, scale, placement, policy, offered)
+        result = known[key]
+        if system.name in OURS:
+            ours[system.name] = result
+        text = described(placement)
+        found += _rows(point, one, scale, system.name, result, ours, text)
+    return found
+
+
+def _without(point: Point, one: Problem, scale: float, system: str, why: str) -> list[Row]:
+    case, gpu_type, gpus = point.spot
+    return [
+        Row(case, of.workflow, gpu_type, gpus, system, point.part, of.rate * scale, why=why)
+        for of in one.targets
+    ]
+
+
+def _rows(
+    point: Point,
+    one: Problem,
+    scale: float,
+    system: str,
+    result: Measured,
+    ours: Mapping[str, Measured],
+    placement: str,
+) -> list[Row]:
+    case, gpu_type, gpus = point.spot
+    predicted = _predicted(one, scale) if system == OURS[0] else {}
+    more = {name: over(mine, result) for name, mine in ours.items()}
+    return [
+        Row(
+            case,
+            target.workflow,
+            gpu_type,
+            gpus,
+            system,
+            point.part,
+            target.rate * scale,
+            throughput=of.throughput,
+            latency_mean=of.latency.mean,
+            latency_p99=of.latency.p99,
+            runs=of.runs,
+            sustained=result.sustained(of.workflow),
+            predicted=predicted.get(target.workflow),
+            over=more,
+            placement=placement,
+        )
+        for target in one.targets
+        for of in [result.workflows[target.workflow]]
+    ]
+
+
+def _seconds(spot: Spot, scale: float, calls: int) -> float:
+    """Long enough for a steady state, as far as `calls` allow."""
+    one = problem(spot)
+    wanted = max(
+        *(LATENCIES * alone for alone in _alone(spot).values()),
+        *(RUNS / (scale * target.rate) for target in one.targets),
+    )
+    return min(wanted, calls / (_calls_per_run(one) * scale))
+
+
+def _alone(spot: Spot) -> Mapping[str, float]:
+    """Mean latency by workflow, traced."""
+    known = traces(spot.case, spot.gpu_type)
+    of = {name: [one.latency for one in known if one.workflow == name] for name in _names(spot)}
+    return {name: sum(values) / len(values) for name, values in of.items()}
+
+
+def _names(spot: Spot) -> Sequence[str]:
+    return [target.workflow for target in problem(spot).targets]
+
+
+def _calls_per_run(one: Problem) -> float:
+    """Calls per unit of scale: runs of each workflow times their calls."""
+    rates = {target.workflow: target.rate for target in one.targets}
+    return sum(
+        rates[demand.workflow] * sum(llm.calls for llm in demand.llms) for demand in one.demands
+    )
+
+
+def _predicted(one: Problem, scale: float) -> Mapping[str, float]:
+    settled, chosen = one.scaled(scale).settled()
+    if isinstance(chosen, Infeasible):
+        return {}
+    found = settled.pipeline.predict(chosen.candidate.allocation)
+    return {
+        flow.workflow: flow.latency_mean for flow in found.workflows if isfinite(flow.latency_mean)
+    }
+
+
+@stored
+def reach(asked: Reach) -> float:
+    """The greatest part of the highest rate that the system sustains with the mean latency of every
+    workflow within the bound, to `(BEYOND - LOWEST) / 2**STEPS`; 0 where not even the least.
+    """
+    one = problem(asked.spot)
+    system = next(of for of in SYSTEMS if of.name == asked.system)
+    bounds = {name: BOUND * alone for name, alone in _alone(asked.spot).items()}
+
+    def carried(part: float) -> bool:
+        scale = part * highest(asked.spot)
+        placement = placement_at(system, one, scale)
+        if isinstance(placement, Infeasible):
+            return False
+        offered = Offered(_seconds(asked.spot, scale, asked.calls))
+        result = measured(one, scale, placement, system.policy(one), offered)
+        return all(
+            result.sustained(name) and of.latency.mean <= bounds[name]
+            for name, of in result.workflows.items()
+        )
+
+    if not carried(LOWEST):
+        return 0.0
+    low, high = LOWEST, BEYOND
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        if carried(middle):
+            low = middle
+        else:
+            high = middle
+    return low
