@@ -53,12 +53,15 @@ def wheel() -> Path:
 
 
 def _python(folder: Path, pins: Path) -> None:
-    _call([sys.executable, "-m", "venv", str(folder)])
-    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
-    install.append("--no-compile")  # most of what comes along is never imported
+    """uv links files from one cache, so what several frameworks need is fetched and kept once; and
+    it compiles nothing: most of what comes along is never imported.
+    """
+    uv = [sys.executable, "-m", "uv", "--quiet", "--cache-dir", str(OUT / "cache")]
+    _call([*uv, "venv", "--allow-existing", "--python", sys.executable, str(folder)])
     # What marks calls needs the standard library only: a framework's own pins stay as they are.
     [built] = (OUT / "wheel").glob("*.whl")
-    _call([*install, "--requirement", str(pins), str(built)])
+    install = [*uv, "pip", "install", "--no-deps", "--python", str(folder / "bin" / "python")]
+    _call([*install, "--reinstall-package", "scepsy", "--requirement", str(pins), str(built)])
 
 
 def _node(folder: Path, pins: Path) -> None:

@@ -4,7 +4,8 @@
     serve PORT          a server: each POST is a run                     (layer L1)
     threads WORD...     runs at once in threads, `answer`                (L1 with --auto, L3)
     tasks WORD...       runs at once on one event loop, `aanswer`        (L1 with --auto, L3)
-    threads+ and tasks+ the same, each in `with scepsy.workflow(NAME)`   (layer L2)
+    turns WORD...       runs one after another                           (L3, L4)
+    threads+ and tasks+ at once again, each in `with scepsy.workflow(NAME)`   (layer L2)
 
 The programs know nothing of Scepsy: each has `answer(word)`, `async aanswer(word)`, or both.
 """
@@ -33,6 +34,8 @@ def main() -> None:
             serve(program, int(rest[0]))
         case "tasks" | "tasks+":
             asyncio.run(tasks(program, rest, name if mode.endswith("+") else None))
+        case "turns":
+            turns(program, rest)
         case "threads" | "threads+":
             threads(program, rest, name if mode.endswith("+") else None)
         case _:
@@ -44,6 +47,19 @@ def one(program: Any, word: str) -> None:
         program.answer(word)
     else:
         asyncio.run(program.aanswer(word))
+
+
+def turns(program: Any, words: Sequence[str]) -> None:
+    if hasattr(program, "answer"):
+        for word in words:
+            program.answer(word)
+    else:
+        asyncio.run(_turns(program, words))
+
+
+async def _turns(program: Any, words: Sequence[str]) -> None:
+    for word in words:
+        await program.aanswer(word)
 
 
 async def tasks(program: Any, words: Sequence[str], workflow: str | None) -> None:

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+from itertools import zip_longest
 
 import envs
 import quickstart
@@ -20,6 +21,9 @@ import table
 from scenarios import Failed, in_mode
 from truth import Row
 from upstream import Bench, elsewhere, emulated
+
+AT_ONCE = 2
+"""Ways of running a program that are tried at the same time; each has a gateway of its own."""
 
 
 async def main() -> None:
@@ -33,7 +37,11 @@ async def main() -> None:
     rows: list[Row] = []
     failed: list[str] = []
     async with place as bench:
-        for name in chosen:
+        ahead = installed(chosen[0])
+        for name, following in zip_longest(chosen, chosen[1:]):
+            await ahead
+            if following is not None:
+                ahead = installed(following)
             began = time.monotonic()
             print(f"{name} {envs.version(name)}", flush=True)
             try:
@@ -54,6 +62,11 @@ async def main() -> None:
         sys.exit(
             f"failed: {', '.join(failed) or 'none'}; misattributed or not exact: {wrong or 'none'}"
         )
+
+
+def installed(name: str) -> asyncio.Task[object]:
+    """Installs the next framework while this one runs."""
+    return asyncio.create_task(asyncio.to_thread(envs.build, name))
 
 
 def parsed() -> argparse.Namespace:
@@ -81,14 +94,17 @@ async def measure(name: str, bench: Bench) -> list[Row]:
         if "\nasync def aanswer(" not in text:
             modes.remove("tasks+")
         at_once = modes[2].removesuffix("+")
-        modes += [f"{at_once} auto", at_once]
-    rows: list[Row] = []
-    for mode in modes:
-        began = time.monotonic()
-        row = await in_mode(name, mode, host, bench)
-        print(f"  {mode}: {table.sentence(row)} ({time.monotonic() - began:.0f} s)", flush=True)
-        rows.append(row)
-    return rows
+        modes += [f"{at_once} auto", at_once, "turns"]
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def measured(mode: str) -> Row:
+        async with at_once:
+            began = time.monotonic()
+            row = await in_mode(name, mode, host, bench)
+            print(f"  {mode}: {table.sentence(row)} ({time.monotonic() - began:.0f} s)", flush=True)
+            return row
+
+    return await asyncio.gather(*map(measured, modes))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from scepsy.cli import untold
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.demand import Demand
 from scepsy.core.trace import Trace
@@ -26,8 +27,25 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--workflow", help="Only this workflow.")
 @click.option("--run", "run_name", help="The run to draw  [default: each workflow's median]")
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="Traces of known runs, to tell calls of unknown ones by.",
+)
+@click.option(
+    "--attributed",
+    type=click.Path(path_type=Path),
+    help="New trace directory for the known runs and those that could be told.",
+)
 @json_option
-def command(directory: Path, workflow: str | None, run_name: str | None, as_json: bool) -> None:
+def command(
+    directory: Path,
+    workflow: str | None,
+    run_name: str | None,
+    like: Path | None,
+    attributed: Path | None,
+    as_json: bool,
+) -> None:
     """Runs, n, p and time shares of every workflow in DIRECTORY, and waterfalls of runs."""
     found = read_traces(directory, workflow=workflow)
     if workflow is not None and not found.traces:
@@ -36,6 +54,9 @@ def command(directory: Path, workflow: str | None, run_name: str | None, as_json
             f"--workflow: there is no run of {workflow!r} in {directory}; "
             f"its workflows are: {', '.join(names) or 'none'}"
         )
+    seen = untold.looked_at(found, like)
+    if attributed is not None:
+        untold.write(attributed, found, seen)
     demands, without = summaries(found.traces)
     warnings = [*found.warnings, *without]
     steady = stability(found.traces)
@@ -47,6 +68,12 @@ def command(directory: Path, workflow: str | None, run_name: str | None, as_json
                 "counts": counts(found.traces),
                 "demands": demands,
                 "stability": steady,
+                "unattributed": {
+                    "totals": seen.totals,
+                    "runs": [run.run for run in seen.runs],
+                    "calls_left": seen.left,
+                    "notes": seen.notes,
+                },
             }
         )
         return
@@ -57,6 +84,7 @@ def command(directory: Path, workflow: str | None, run_name: str | None, as_json
     print_demands(demands, screen)
     for one in steady:
         _print_stability(one, screen)
+    untold.show(seen, untold.unsure(found), screen)
     for trace in drawn:
         _waterfall(trace, screen)
 

@@ -18,6 +18,7 @@ Layer = Literal[
     "echo",
     "quote",
     "time",
+    "template",
     "import",
     "none",
 ]
@@ -49,6 +50,8 @@ class Call(Record, frozen=True, kw_only=True):
         prompt_blocks: chained hashes of the prompt's blocks of `BLOCK_CHARS` characters. Equal
             leading hashes mean an equal prefix, so a replay keeps prefix sharing without content.
         prompt_chars: length of the prompt in characters.
+        openings: chained hashes of the prompt's first words, `OPENING_WORDS` of them, as far as it
+            has so many. Prompts that hold an answer already have others than those that do not.
         replica: who served it. attempts: engines tried.
         request, response: bodies, only where content recording was asked for.
     """
@@ -76,6 +79,7 @@ class Call(Record, frozen=True, kw_only=True):
     output_digest: str = ""
     prompt_blocks: tuple[str, ...] = ()
     prompt_chars: int = 0
+    openings: tuple[str, ...] = ()
     replica: str | None = None
     attempts: int = 1
     request: str | None = None
@@ -96,6 +100,7 @@ class Call(Record, frozen=True, kw_only=True):
 
 
 BLOCK_CHARS = 256
+OPENING_WORDS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 class RunMark(Record, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from scepsy.core.trace import Call
 from scepsy.gateway.answers import Answer
 from scepsy.gateway.identity import Identity
 from scepsy.gateway.lineage import Clues
+from scepsy.gateway.openings import goes_on, openings
 from scepsy.gateway.wire import Asked, digest, prompt_blocks, prompt_text
 from scepsy.store.traces import CALLER_LEFT
 
@@ -77,6 +78,7 @@ def call_of(exchange: Exchange, end: float) -> Call:
         output_digest=answer.digest,
         prompt_blocks=prompt_blocks(prompt),
         prompt_chars=len(prompt),
+        openings=openings(prompt, goes_on(asked.fields)),
         replica=exchange.replica,
         attempts=exchange.attempts,
         request=None if kept is None else exchange.body.decode(errors="replace"),

@@ -1,0 +1,150 @@
+"""Layer L4 on what `run.py` recorded: templates learned from runs that are known judge the calls
+that said nothing, beside the truth.
+
+    python experiments/frameworks/untold.py [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import envs
+import msgspec
+
+from scepsy.core.record import Record
+from scepsy.core.trace import Call
+from scepsy.store import TraceSet, read_traces
+from scepsy.unattributed import Told, is_sure, told
+
+KNOWN = ("tasks+", "threads+", "serve")
+BARE = ("tasks", "threads", "turns")
+
+
+class Row(Record, frozen=True, kw_only=True):
+    """Calls of `concurrent_runs` runs that said nothing, in the mode of `host.py`.
+
+    Attributes:
+        known_runs: learned from. calls: successful ones. by_workflow: those whose workflow was
+            told. runs: how many runs they were taken to come from; None is refused.
+        n, n_told: calls per run by LLM, true and told. refused: why, where not told.
+        attributed: calls in whole runs that templates told. misattributed: with another run's.
+    """
+
+    framework: str
+    mode: str
+    concurrent_runs: int
+    known_runs: int
+    calls: int
+    by_workflow: int
+    runs: float | None
+    n: dict[str, float]
+    n_told: dict[str, float | None]
+    refused: tuple[str, ...]
+    attributed: int
+    misattributed: int
+
+
+def rows(name: str) -> Iterable[Row]:
+    """A row per bare mode of a framework, as its traces lie under out/."""
+    folder = envs.OUT / "traces" / name
+    sets = {mode: read_traces(folder / mode) for mode in (*KNOWN, *BARE) if _there(folder / mode)}
+    known = [run for mode in KNOWN if mode in sets for run in sets[mode].traces if is_sure(run)]
+    for mode in (mode for mode in BARE if mode in sets):
+        calls = [call for call in _all(sets[mode]) if call.ok]
+        judged = _row(name, mode, calls, told(known, calls))
+        yield msgspec.structs.replace(judged, known_runs=len(known))
+
+
+def _there(folder: Path) -> bool:
+    return (folder / "calls.jsonl").is_file()
+
+
+def _all(found: TraceSet) -> list[Call]:
+    return [*found.unassigned, *(call for run in found.traces for call in run.calls)]
+
+
+def _row(name: str, mode: str, calls: list[Call], seen: Told) -> Row:
+    truth = {call.call: _word(call) for call in calls}
+    words = set(truth.values())
+    counts = Counter(call.llm for call in calls)
+    [total] = [one for one in seen.totals if one.workflow == name] or [None]
+    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for call in (call for run in seen.runs for call in run.calls):
+        votes[call.run][truth[call.call]] += 1
+    return Row(
+        framework=name,
+        mode=mode,
+        concurrent_runs=len(words),
+        known_runs=0,
+        calls=len(calls),
+        by_workflow=sum(one.calls for one in total.llms) if total else 0,
+        runs=total.runs if total else None,
+        n={llm: count / len(words) for llm, count in sorted(counts.items())},
+        n_told={one.llm: one.n for one in total.llms} if total else {},
+        refused=(*(total.refused if total else ()), *seen.notes),
+        attributed=sum(map(Counter.total, votes.values())),
+        misattributed=sum(vote.total() - max(vote.values()) for vote in votes.values()),
+    )
+
+
+def _word(call: Call) -> str:
+    """The word that only the run that made the call knows."""
+    text = call.request or ""
+    found = {text[at : at + 20] for at in _places(text)}
+    if len(found) != 1:
+        raise SystemExit(f"call {call.call} carries {len(found)} words")
+    return found.pop()
+
+
+def _places(text: str) -> Iterable[int]:
+    at = text.find("zq")
+    while at >= 0:
+        yield at
+        at = text.find("zq", at + 1)
+
+
+def lines(found: Iterable[Row]) -> list[str]:
+    """The table of docs/frameworks.md."""
+    head = "| framework | how | calls | of the workflow | runs | n | in whole runs | wrong |"
+    return [
+        head,
+        "|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {row.framework} | `{row.mode}` | {row.calls} | {row.by_workflow} | "
+            f"{'refused' if row.runs is None else f'{row.runs:.3g}'} of {row.concurrent_runs} | "
+            f"{exactness(row)} | {row.attributed} | {row.misattributed} |"
+            for row in found
+        ),
+    ]
+
+
+def exactness(row: Row) -> str:
+    known = {llm: n for llm, n in row.n_told.items() if n is not None}
+    if not known:
+        return "refused"
+    off = max(abs(n / row.n[llm] - 1) for llm, n in known.items())
+    some = "" if known.keys() == row.n.keys() else f"{len(known)} of {len(row.n)} LLMs, "
+    return some + ("exact" if off < 1e-9 else f"{off:.0%} off")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="JSON file for the rows")
+    options = parser.parse_args()
+    found = [row for name in envs.names() for row in rows(name)]
+    print("\n".join(lines(found)))
+    for row in found:
+        for reason in row.refused:
+            print(f"{row.framework} {row.mode}: {reason}")
+    if options.out is not None:
+        encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
+        options.out.write_bytes(encoded + b"\n")
+    if sum(row.misattributed for row in found):
+        raise SystemExit("calls are with a wrong run")
+
+
+if __name__ == "__main__":
+    main()
