@@ -10,9 +10,9 @@ from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import (
     Allocation,
     Explanation,
+    Finalist,
     Infeasible,
     LlmAllocation,
-    Prediction,
     RunnerUp,
     WorkflowPrediction,
     size_name,
@@ -20,33 +20,33 @@ from scepsy.core.plan import (
 from scepsy.hosted import sentences
 from scepsy.problem import Problem
 from scepsy.search import Choice
+from scepsy.shortlist import Entry, Shortlist
 
 ADDED_NODE = "one-more"
 
 
 def plan(
-    chosen: Choice, prediction: Prediction, problem: Problem, notes: Iterable[str] = ()
+    entry: Entry, listed: Shortlist, finalists: tuple[Finalist, ...], notes: Iterable[str] = ()
 ) -> Explanation:
     """The bottleneck, what a GPU more or fewer would do, the best other plans, what was skipped;
     `notes` are said after what binds.
 
     Runners-up are the next best plan, and the best with one LLM's replicas of another kind (TP
-    degree, part of a GPU).
+    degree, part of a GPU), as the pipeline has it.
     """
+    problem, chosen = listed.problem, listed.choice
     base = problem.pipeline.base
     objective = chosen.candidate.objective + base
     one_more = problem.on(with_one_more(problem.cluster)).decide()
     one_fewer = problem.on(with_one_fewer(problem.cluster)).decide()
-    ours = chosen.candidate.allocation
-    others = {part.llm: problem.without(ours, part.llm) for part in ours.llms}
-    summary = [_bottleneck(flow) for flow in prediction.workflows]
+    summary = [_bottleneck(flow) for flow in entry.replay.workflows]
     summary += sentences(problem.hosted, problem.targets)
-    summary += [*_company(problem.shared(chosen)), *notes]
+    summary += [*_company(entry.problem.shared(entry.allocation, entry.placement)), *notes]
     summary.append(_what_if("One more GPU", one_more, objective, base))
     summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
     summary += [
         f"{llm}: replicas of no other kind (TP degree, part of a GPU) would do: {other.reason}"
-        for llm, other in others.items()
+        for llm, other in listed.others.items()
         if isinstance(other, Infeasible)
     ]
     if not chosen.proven:
@@ -61,23 +61,26 @@ def plan(
     skipped += problem.pruned()
     return Explanation(
         summary=tuple(summary),
-        runners_up=_runners_up(chosen, others.values(), objective, base),
+        finalists=finalists,
+        runners_up=_runners_up(entry.allocation, listed),
         skipped=skipped,
     )
 
 
-def _runners_up(
-    chosen: Choice, others: Iterable[Choice | Infeasible], objective: float, base: float
-) -> tuple[RunnerUp, ...]:
+def _runners_up(ours: Allocation, listed: Shortlist) -> tuple[RunnerUp, ...]:
     """Each plan once, best first: the next best of all, and the best of each other kind."""
+    pipeline = listed.problem.pipeline
     candidates = [
-        *chosen.runners_up,
-        *(other.candidate for other in others if isinstance(other, Choice)),
+        listed.choice.candidate,
+        *listed.choice.runners_up,
+        *(other.candidate for other in listed.others.values() if isinstance(other, Choice)),
     ]
-    found = {one.allocation: one.objective + base for one in candidates}
+    objective = pipeline.predict(ours).objective
+    found = {one.allocation: one.objective + pipeline.base for one in candidates}
     ranked = sorted(found.items(), key=lambda item: item[1])
-    ours = chosen.candidate.allocation
-    return tuple(_runner_up(theirs, value, ours, objective) for theirs, value in ranked)
+    return tuple(
+        _runner_up(theirs, value, ours, objective) for theirs, value in ranked if theirs != ours
+    )
 
 
 def _runner_up(

@@ -31,7 +31,7 @@ def latency_growth(runs: Sequence[Timed]) -> float:
     """Seconds of latency gained per second of arrival time: the least-squares slope over batch
     means, or 0 unless it is positive by three of its standard errors.
     """
-    points = _batch_means(runs)
+    points = batches(runs)
     if len(points) < 3:
         return 0.0
     time = fmean(x for x, _ in points)
@@ -47,11 +47,11 @@ def latency_growth(runs: Sequence[Timed]) -> float:
 
 def standard_error(runs: Sequence[Timed]) -> float | None:
     """Of the mean latency; None for fewer than two runs."""
-    means = [latency for _, latency in _batch_means(runs)]
+    means = [latency for _, latency in batches(runs)]
     return stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
 
 
-def _batch_means(runs: Sequence[Timed]) -> list[tuple[float, float]]:
+def batches(runs: Sequence[Timed]) -> list[tuple[float, float]]:
     """Mean arrival and latency of up to ten batches of runs that follow one another."""
     count = min(_BATCHES, len(runs))
     bounds = [index * len(runs) // count for index in range(count + 1)] if count else []

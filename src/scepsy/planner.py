@@ -1,19 +1,27 @@
-"""The loop on one screen: summarize, predict, search, place -> Plan."""
+"""The loop on one screen: summarize, predict, search, place, look closely at the best -> Plan.
+
+The pipeline prunes; the replay ranks the best few; the simulator confirms the winner.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from scepsy import explain
+import msgspec
+
+from scepsy import explain, ranking
+from scepsy.confirm import Confirm, Confirmed, confirm, draft
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.hosted import set_apart
-from scepsy.predict import responses
+from scepsy.predict import recordings, responses
 from scepsy.problem import Problem
 from scepsy.provenance import notes
+from scepsy.shortlist import Entry, Shortlist, shortlist
 from scepsy.summarize import summarize
 from scepsy.validity import check
 
@@ -26,11 +34,13 @@ def plan(
     targets: Sequence[Target],
     *,
     share_step: float = 0.1,
+    simulate: Confirm | None = None,
 ) -> Plan | Infeasible:
     """The plan of least weighted mean latency that sustains every target, or why there is none.
 
-    Exact on the Aggregate LLM Pipeline's objective, over GPU shares in steps of `share_step` x TP x
-    replicas.
+    The best few are exact on the Aggregate LLM Pipeline's objective, over GPU shares in steps of
+    `share_step` x TP x replicas. Which of them it is, the recorded runs decide, and where
+    `simulate` says how, a simulation of them.
 
     Raises:
         BadInput: a target without traces, an LLM without a profile or a description, a profile of
@@ -38,25 +48,41 @@ def plan(
     """
     wanted = {target.workflow for target in targets}
     check(traces, profile, cluster, wanted)
-    called = summarize([trace for trace in traces if trace.workflow in wanted])
-    demands, hosted = set_apart(called, llms)
+    known = [trace for trace in traces if trace.workflow in wanted]
+    demands, hosted = set_apart(summarize(known), llms)
     answers = responses(profile.curves)
     problem = Problem(demands, tuple(targets), answers, tuple(llms), cluster, share_step, hosted)
+    speed = profile.curves[0].time_scale
 
-    problem, chosen = problem.settled()
-    if isinstance(chosen, Infeasible):
-        return explain.infeasible(chosen, problem)
+    decision = decide(problem, known, simulate, speed)
+    if isinstance(decision, Infeasible):
+        return explain.infeasible(decision, problem.settled()[0])
 
-    allocation = chosen.candidate.allocation
-    prediction = problem.pipeline.predict(allocation)
-    return Plan(
-        cluster=cluster,
-        llms=(*problem.needed_llms, *(one.llm for one in hosted)),
-        targets=problem.targets,
-        demands=demands,
-        allocation=allocation,
-        placement=chosen.placement,
-        prediction=prediction,
-        explanation=explain.plan(chosen, prediction, problem, notes(profile, allocation)),
-        time_scale=profile.curves[0].time_scale,
-    )
+    entry, listed, verdict = decision.entry, decision.listed, decision.verdict
+    said = (*ranking.sentences(listed, verdict, entry), *notes(profile, entry.allocation))
+    why = explain.plan(entry, listed, ranking.finalists(listed, verdict, entry), said)
+    return msgspec.structs.replace(draft(entry, problem, speed), explanation=why)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was chosen, among what, and what the simulator said, if it was asked."""
+
+    entry: Entry
+    listed: Shortlist
+    verdict: Confirmed | Infeasible | None
+
+
+def decide(
+    problem: Problem, traces: Sequence[Trace], simulate: Confirm | None, speed: float = 1.0
+) -> Decision | Infeasible:
+    """The entry of the shortlist to take. `speed` is how many times as fast as real ones the
+    engines run.
+    """
+    listed = shortlist(problem, recordings(traces))
+    if isinstance(listed, Infeasible):
+        return listed
+    verdict = confirm(listed.entries, problem, traces, simulate, speed) if simulate else None
+    if isinstance(verdict, Confirmed) and (verdict.sustained or listed.refused is None):
+        return Decision(listed.entries[verdict.best], listed, verdict)
+    return listed.refused or Decision(listed.entries[0], listed, verdict)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scepsy.core.cluster import Cluster
 from scepsy.core.demand import Demand
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Allocation, Infeasible, Target
+from scepsy.core.plan import Allocation, Infeasible, Placement, Target
 from scepsy.errors import BadInput
 from scepsy.gpus import known_gpu
 from scepsy.hosted import Hosted, beyond_limit
@@ -68,31 +68,50 @@ class Problem:
     def settled(self) -> tuple[Problem, Choice | Infeasible]:
         """The decision that still holds once the placement tells who shares a GPU with whom, and
         the problem with what that costs.
-
-        What neighbours cost an LLM depends on the decision, so it is decided again with the cost
-        that was found, until no call takes longer than reckoned. The reckoning only ever rises, so
-        this ends, on the safe side.
         """
-        problem, chosen = self, self.decide()
+        return self.rounds()[-1]
+
+    def rounds(self) -> tuple[tuple[Problem, Choice | Infeasible], ...]:
+        """How it is settled: the decision with each GPU's part as if it were alone there, then with
+        what the decision before was found to cost, until no call takes longer than reckoned.
+
+        The reckoning only ever rises, so this ends, on the safe side.
+        """
+        found: list[tuple[Problem, Choice | Infeasible]] = [(self, self.decide())]
         for _ in range(ROUNDS):
+            problem, chosen = found[-1]
             if isinstance(chosen, Infeasible):
                 break
-            found = problem.shared(chosen)
-            known = problem.stretch
-            if all(cost <= (1 + SETTLED) * known.get(llm, 1.0) for llm, cost in found.items()):
+            dearer = problem.dearer(chosen.candidate.allocation, chosen.placement)
+            if dearer is None:
                 break
-            dearer = {llm: max(cost, known.get(llm, 1.0)) for llm, cost in found.items()}
-            problem = replace(problem, stretch={**known, **dearer})
-            chosen = problem.decide()
-        return problem, chosen
+            found.append((dearer, dearer.decide()))
+        return tuple(found)
 
-    def shared(self, chosen: Choice) -> dict[str, float]:
+    def placed(self, allocation: Allocation, placement: Placement) -> Problem:
+        """The problem with what neighbours cost this allocation in this place, and no more."""
+        problem = replace(self, stretch={})
+        for _ in range(ROUNDS):
+            dearer = problem.dearer(allocation, placement)
+            if dearer is None:
+                break
+            problem = dearer
+        return problem
+
+    def dearer(self, allocation: Allocation, placement: Placement) -> Problem | None:
+        """The problem with what neighbours cost more there than is reckoned; None where nothing."""
+        found, known = self.shared(allocation, placement), self.stretch
+        if all(cost <= (1 + SETTLED) * known.get(llm, 1.0) for llm, cost in found.items()):
+            return None
+        risen = {llm: max(cost, known.get(llm, 1.0)) for llm, cost in found.items()}
+        return replace(self, stretch={**known, **risen})
+
+    def shared(self, allocation: Allocation, placement: Placement) -> dict[str, float]:
         """What neighbours on its GPUs cost each LLM; nothing where the GPU type is not known."""
         gpu = known_gpu(self.cluster.nodes[0].gpu_type)
         if gpu is None:
             return {}
-        allocation = chosen.candidate.allocation
-        return sharing(self.pipeline, allocation, chosen.placement, self.llms, gpu)
+        return sharing(self.pipeline, allocation, placement, self.llms, gpu)
 
     def without(self, allocation: Allocation, llm: str) -> Choice | Infeasible:
         """The best with replicas of `llm` of another kind (TP degree, part of a GPU) than
@@ -109,6 +128,10 @@ class Problem:
             return np.full_like(found, np.inf) if same else found
 
         return self._best(costs)
+
+    def kinds(self, allocation: Allocation) -> dict[str, Choice | Infeasible]:
+        """By LLM of `allocation`: the best with its replicas of another kind."""
+        return {part.llm: self.without(allocation, part.llm) for part in allocation.llms}
 
     def pruned(self) -> tuple[str, ...]:
         """What the search did not even consider, and why."""

@@ -109,7 +109,8 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
 
     `throughput` is the rate at which its tightest LLM saturates, with every other workflow at its
     target; `bottleneck` names that LLM. `latency_low` to `latency_high` holds the mean with 90%
-    confidence as far as the curves' noise and errors go; how the runs vary is not in it.
+    confidence as far as the curves' noise and errors go; how the runs vary is not in it. That is in
+    the quantiles `latency_p50`, `latency_p90` and `latency_p99`, which need recorded runs.
     """
 
     workflow: str
@@ -119,6 +120,9 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
     bottleneck: str
     latency_low: float | None = None
     latency_high: float | None = None
+    latency_p50: float | None = None
+    latency_p90: float | None = None
+    latency_p99: float | None = None
     stages: tuple[StagePrediction, ...]
 
 
@@ -142,10 +146,30 @@ class RunnerUp(Record, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Finalist(Record, frozen=True, kw_only=True):
+    """One of the few plans that were looked at closely: its weighted mean latency by each predictor
+    in seconds; None where it was not asked, or says that the targets are not met.
+
+    `noise` is the standard error of how much `simulated` differs from the chosen plan's, the same
+    runs having arrived at the same times; `note` says what it does otherwise.
+    """
+
+    allocation: Allocation
+    pipeline: float | None
+    replay: float | None
+    simulated: float | None = None
+    noise: float | None = None
+    note: str = ""
+
+
 class Explanation(Record, frozen=True, kw_only=True):
-    """Why this plan: sentences for people, and what was looked at on the way."""
+    """Why this plan: sentences for people, and what was looked at on the way.
+
+    `finalists` are in the order of the last predictor that was asked, the chosen one first.
+    """
 
     summary: tuple[str, ...]
+    finalists: tuple[Finalist, ...] = ()
     runners_up: tuple[RunnerUp, ...] = ()
     skipped: tuple[str, ...] = ()
 

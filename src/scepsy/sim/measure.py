@@ -33,20 +33,27 @@ SLOWEST = 2
 """Runs of each workflow that are kept whole."""
 
 
-def window(simulation: Simulation) -> tuple[float, float]:
-    """When the measured window begins and ends."""
+def window(simulation: Simulation, warmup: float = EDGE) -> tuple[float, float]:
+    """When the measured window begins and ends; `warmup` is the part of the time before it."""
     last = max((run.arrival for run in simulation.runs), default=0.0)
-    return EDGE * last, (1 - EDGE) * last
+    return warmup * last, (1 - EDGE) * last
+
+
+def in_window(simulation: Simulation, warmup: float = EDGE) -> dict[str, list[ServedRun]]:
+    """The runs that arrived in the window, by workflow, in their order."""
+    begin, end = window(simulation, warmup)
+    runs: defaultdict[str, list[ServedRun]] = defaultdict(list)
+    for run in simulation.runs:
+        if begin <= run.arrival <= end:
+            runs[run.workflow].append(run)
+    return {name: runs[name] for name in sorted(runs)}
 
 
 def workflow_results(simulation: Simulation) -> tuple[WorkflowResult, ...]:
     """One per workflow that had a run in the window."""
     begin, end = window(simulation)
-    runs: defaultdict[str, list[ServedRun]] = defaultdict(list)
-    for run in simulation.runs:
-        if begin <= run.arrival <= end:
-            runs[run.workflow].append(run)
-    return tuple(_workflow(name, runs[name], end - begin) for name in sorted(runs))
+    runs = in_window(simulation)
+    return tuple(_workflow(name, runs[name], end - begin) for name in runs)
 
 
 def _workflow(name: str, runs: Sequence[ServedRun], seconds: float) -> WorkflowResult:

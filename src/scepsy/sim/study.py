@@ -55,8 +55,8 @@ def study(
         simulation = deployment(plan, timer_of)
         if isinstance(simulation, Infeasible):
             return simulation
-        offered = _offered(traces, loads, pattern, scale, seed)
-        simulate(simulation, offered, lambda runs, done=done: progress(done + runs / total))
+        arriving = offered(traces, loads, pattern, scale, seed)
+        simulate(simulation, arriving, lambda runs, done=done: progress(done + runs / total))
         points.append(LoadPoint(scale=scale, workflows=workflow_results(simulation)))
         if scale == 1.0:
             central = simulation
@@ -76,13 +76,17 @@ def study(
     )
 
 
-def _offered(
+def offered(
     traces: Sequence[Trace],
     loads: Mapping[str, tuple[float, int]],
     pattern: Pattern,
     scale: float,
     seed: int,
 ) -> list[Load]:
+    """The runs of each workflow, to be repeated at `scale` times the rates.
+
+    Raises BadInput for a workflow without traces.
+    """
     workflows = replays(traces, random.Random(seed))
     for name in loads:
         if name not in workflows:
