@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 import msgspec
+from rich import progress
 from rich.console import Console
 from rich.table import Table
 
@@ -43,3 +45,18 @@ def seconds(value: float | None) -> str:
     if value < 1e-3:
         return f"{value * 1e6:.0f} us"
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+@contextmanager
+def bar(what: str, *, quiet: bool) -> Generator[Callable[[float], None]]:
+    """Shows which part of `what` is done, as it is told."""
+    shown = progress.Progress(
+        progress.TextColumn(what),
+        progress.BarColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+    task = shown.add_task("", total=1.0)
+    with shown:
+        yield lambda part: shown.update(task, completed=part)

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from scepsy.cli.described import cluster_of, llms_of
 from scepsy.cli.inputs import cluster_option, known_llms_option, parse_targets, stand_in_option
-from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
+from scepsy.confirm import Confirm
 from scepsy.core.llm import EngineKind
-from scepsy.core.plan import Infeasible, Plan, WorkflowPrediction
+from scepsy.core.plan import Finalist, Infeasible, Plan, WorkflowPrediction
 from scepsy.core.profile import Profile
 from scepsy.engines import engine_for
 from scepsy.errors import ScepsyError, Unmeetable
@@ -59,6 +60,11 @@ from scepsy.store import read_profile, read_traces, write_record
     help="Grain of a GPU share; 1 divided by it must be whole.",
 )
 @click.option(
+    "--fast",
+    is_flag=True,
+    help="Do not simulate the best few plans; the prediction alone decides.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), default=Path("plan.json"), show_default=True
 )
 @json_option
@@ -70,6 +76,7 @@ def command(
     stand_ins: tuple[str, ...],
     target_texts: tuple[str, ...],
     share_step: float,
+    fast: bool,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -82,7 +89,11 @@ def command(
     llms = llms_of(llms_path, stand_ins, [one for one in traces if one.workflow in wanted])
     for warning in elsewhere(profile, machine(), versions(profile)):
         click.echo(f"warning: {warning}", err=True)
-    decided = plan(traces, profile, llms, cluster, targets, share_step=share_step)
+    with bar("simulating the best plans", quiet=as_json or fast) as tell:
+        simulate = None if fast else Confirm(progress=tell)
+        decided = plan(
+            traces, profile, llms, cluster, targets, share_step=share_step, simulate=simulate
+        )
     if isinstance(decided, Infeasible):
         raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
     write_record(out, decided)
@@ -134,6 +145,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
             f"{flow.throughput:.3g}/s",
             seconds(flow.latency_mean),
             interval(flow),
+            "" if flow.latency_p99 is None else seconds(flow.latency_p99),
             flow.bottleneck,
         )
         for flow in decided.prediction.workflows
@@ -141,7 +153,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
     screen.print(
         table(
             "Prediction",
-            ("workflow", "target", "saturates at", "mean latency", "90%", "bottleneck"),
+            ("workflow", "target", "saturates at", "mean latency", "90%", "p99", "bottleneck"),
             promises,
         )
     )
@@ -155,8 +167,23 @@ def interval(flow: WorkflowPrediction) -> str:
     return f"{seconds(flow.latency_low)} to {seconds(flow.latency_high)}"
 
 
+def ranked(one: Finalist) -> tuple[str, ...]:
+    """A plan that was looked at closely: what each predictor says of it."""
+    noise = "" if one.noise is None else f" \u00b1 {seconds(one.noise)}"
+    return (one.note, *map(known, (one.pipeline, one.replay)), known(one.simulated) + noise)
+
+
+def known(latency: float | None) -> str:
+    return "-" if latency is None else seconds(latency)
+
+
 def print_explanation(decided: Plan, screen: Console) -> None:
     """Why this plan, what else there was."""
+    if decided.explanation.finalists:
+        heads = ("plan", "pipeline", "replay", "simulated")
+        screen.print(
+            table("Weighted mean latency", heads, map(ranked, decided.explanation.finalists))
+        )
     for sentence in decided.explanation.summary:
         screen.print(f"- {sentence}")
     for other in decided.explanation.runners_up:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
-from rich import progress
 from rich.console import Console
 
 from scepsy.cli.inputs import parse_rates
-from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable
 from scepsy.report.simulation import render
@@ -88,7 +86,7 @@ def command(
     rates = _rates(plan, rate_texts, scale)
     lasts = duration or RUNS / min(rates.values())
     loads = {name: (rate, max(1, round(rate * lasts))) for name, rate in rates.items()}
-    with _bar(as_json) as tell:
+    with bar("simulating", quiet=as_json) as tell:
         found = study(
             plan,
             read_traces(traces_path).traces,
@@ -131,20 +129,6 @@ def _pattern(text: str) -> Pattern:
             raise BadInput(f"--arrivals {text!r}: write gamma:CV, with a CV from 0 to 10")
         return partial(arrivals, cv=number)
     return partial(recorded, times=read_arrivals(Path(text)))
-
-
-@contextmanager
-def _bar(quiet: bool) -> Generator[Callable[[float], None]]:
-    bar = progress.Progress(
-        progress.TextColumn("simulating"),
-        progress.BarColumn(),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
-    )
-    task = bar.add_task("", total=1.0)
-    with bar:
-        yield lambda part: bar.update(task, completed=part)
 
 
 def _print(found: SimulationResult, screen: Console) -> None:

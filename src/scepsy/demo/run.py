@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from scepsy.confirm import Confirm
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
@@ -193,7 +194,7 @@ class Stage:
     ) -> Plan:
         """Decides. Raises Unmeetable."""
         self.listener.phase("plan: shares x TP x replicas, and where")
-        decided = plan(traces, measured, llms, cluster, targets)
+        decided = plan(traces, measured, llms, cluster, targets, simulate=Confirm())
         if isinstance(decided, Infeasible):
             raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
         write_record(self.settings.out / "plan.json", decided)

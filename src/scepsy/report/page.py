@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scepsy import explain
-from scepsy.core.plan import Allocation, Plan
+from scepsy.core.plan import Allocation, Finalist, Plan
 from scepsy.report import gpumap, loadcurves, profilecurves, result, shares, wording
 from scepsy.report.chart import Chart
 from scepsy.report.data import LlmSummary, Report, WorkflowSummary
@@ -40,6 +40,7 @@ class Page:
     workflows: tuple[WorkflowSummary, ...]
     llms: tuple[LlmSummary, ...]
     why: tuple[str, ...]
+    finalists: tuple[tuple[str, ...], ...]
     others: tuple[Other, ...]
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
@@ -63,6 +64,7 @@ def page(report: Report, version: str) -> Page:
         workflows=report.summary.workflows,
         llms=report.summary.llms,
         why=plan.explanation.summary,
+        finalists=tuple(map(_finalist, plan.explanation.finalists)),
         others=tuple(
             Other(_describe(other.allocation), wording.seconds(other.objective), other.note)
             for other in plan.explanation.runners_up
@@ -70,6 +72,12 @@ def page(report: Report, version: str) -> Page:
         skipped=plan.explanation.skipped,
         notes=_notes(report, version),
     )
+
+
+def _finalist(one: Finalist) -> tuple[str, ...]:
+    """What it does otherwise, and what each predictor says."""
+    said = (one.pipeline, one.replay, one.simulated)
+    return (one.note, *("" if each is None else wording.seconds(each) for each in said))
 
 
 def _describe(allocation: Allocation) -> str:
