@@ -35,16 +35,24 @@ bench: setup
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/simulator.py $(if $(PEER),--peer)
 
-# What docs/evaluation shows, beside our implementations of others' policies. Small: for CI, into out/.
+# What docs/evaluation shows, beside our implementations of others' policies: all figures and tables, in under
+# an hour on two quiet cores; CPU seconds are printed. What was computed is kept in out/evaluation/cache, so
+# an interrupted run goes on. Small: for CI, into out/.
 .PHONY: evaluation evaluation-small
 evaluation: setup
 	$(BIN)/python experiments/e1_throughput_latency.py
+	test ! -f experiments/e2_prediction.py || $(BIN)/python experiments/e2_prediction.py
 	$(BIN)/python experiments/e3_planning_time.py
+	$(BIN)/python experiments/e4_fairness.py
+	$(BIN)/python experiments/e5_time_shares.py
 	$(BIN)/python experiments/e6_sensitivity.py
 
 evaluation-small: setup
 	$(BIN)/python experiments/e1_throughput_latency.py --small --out out/evaluation
 	$(BIN)/python experiments/e3_planning_time.py --most-gpus 16 --out out/evaluation
+	$(BIN)/python experiments/e4_fairness.py --small --out out/evaluation
+	$(BIN)/python experiments/e5_time_shares.py --out out/evaluation/e5.json
+	$(BIN)/python experiments/e6_sensitivity.py --small --out out/evaluation
 
 # Real vLLM on CPUs: on two cores an engine takes a minute to start, the whole about fifteen.
 test-vllm: setup setup-vllm

@@ -2,8 +2,10 @@
 
     .venv/bin/python experiments/e5_time_shares.py [--data DIR] [--traces DIR]...
 
-Reads the public agent traces of the data directory as they are, and trace directories of ours where
-some are named; writes docs/evaluation/e5.json and prints the same as a table.
+Reads the public agent traces of the data directory as they are, the evaluation's own workflows run
+one at a time in simulated time, what `make examples` measured of the example programs
+(docs/examples.json), and trace directories where some are named; writes docs/evaluation/e5.json and
+e5.svg, and prints the same as a table.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
+from evaluation.pictures import bars
+from evaluation.tracing import traced
+from evaluation.workflows import LLMS, programs
 
 from scepsy.convert import FORMATS, assemble, detect
 from scepsy.core.trace import Call, Trace
@@ -23,6 +28,10 @@ from scepsy.stability import FEWEST, Stability, stability
 from scepsy.store import read_foreign, read_traces
 
 ROOT = Path(__file__).parent.parent
+OWN = "evaluation's workflows, simulated"
+SEED, RUNS = 1, 100
+COMMITTED = ROOT / "docs" / "evaluation" / "e5.json"
+PUBLIC = ("agentic_coding_weka", "tracelab", "mooncake")
 WEKA = "agentic_coding_weka/requests.csv.gz"
 TIERS = ("opus", "sonnet", "haiku")
 
@@ -153,7 +162,37 @@ def answers(path: Path) -> Label:
     return lambda call: known[call.call]
 
 
-def evaluate(data: Path, ours: Iterable[Path]) -> list[Row]:
+def simulated() -> list[Row]:
+    """The evaluation's workflows, alone on one replica of each LLM at its smallest TP degree."""
+    found: list[Row] = []
+    for name, program in programs(SEED).items():
+        found += rows(OWN, name, traced(program, RUNS, LLMS, "h100"))
+    return found
+
+
+def examples(path: Path) -> list[Row]:
+    """The example programs on emulated engines, as `make examples` measured them."""
+    known = json.loads(path.read_text())
+    found: list[Row] = []
+    for program in known["programs"]:
+        for llm in sorted(program["llms"], key=lambda one: -one["time_share"]):
+            share, cv = llm["time_share"], llm["time_share_cv"]
+            steadier = None if cv is None else cv < program["latency"]["cv"]
+            found.append(
+                Row(
+                    *("examples on emulated engines", program["program"], program["runs"], 0),
+                    *(round(program["latency"]["cv"], 3), None),
+                    whose=llm["llm"],
+                    share=round(share, 4),
+                    sd=None if cv is None else round(share * cv, 4),
+                    cv=None if cv is None else round(cv, 3),
+                    steadier=steadier,
+                )
+            )
+    return found
+
+
+def public(data: Path) -> list[Row]:
     found = weka(data / WEKA)
     for file in (
         "tracelab/round_trace.sanitized.example.jsonl",
@@ -162,7 +201,12 @@ def evaluate(data: Path, ours: Iterable[Path]) -> list[Row]:
         "mooncake/synthetic_trace.jsonl",
     ):
         found += rows(Path(file).parent.name, Path(file).name, foreign(data / file))
-    for directory in ours:
+    return found
+
+
+def ours(directories: Iterable[Path]) -> list[Row]:
+    found = simulated() + examples(ROOT / "docs" / "examples.json")
+    for directory in directories:
         traces = read_traces(directory).traces
         for workflow in sorted({trace.workflow for trace in traces}):
             mine = [trace for trace in traces if trace.workflow == workflow]
@@ -179,15 +223,24 @@ def table(found: Sequence[Row]) -> str:
     ]
     for row in found:
         head = f"| {row.data} | {row.case} | {row.runs} ({row.left_out}) |"
-        if row.whose is None or row.p10 is None or row.p90 is None:
+        if row.whose is None:
             lines.append(f"{head} | | {row.remark} | | | | | | |")
             continue
+        spread = "" if row.p10 is None else f"{row.p10:.0%}-{row.p90:.0%}"
         lines.append(
-            f"{head} {row.cv_latency:.2f} | {row.cv_llm_time:.2f} | {row.whose} | {row.share:.1%} "
-            f"| {row.sd:.1%} | {row.cv:.2f} | {row.p10:.0%}-{row.p90:.0%} "
-            f"| {'yes' if row.steadier else 'no'} | {row.runs_to_add} |"
+            f"{head} {row.cv_latency:.2f} | {_number(row.cv_llm_time)} | {row.whose} "
+            f"| {row.share:.1%} | {'' if row.sd is None else f'{row.sd:.1%}'} | {_number(row.cv)} "
+            f"| {spread} | {'yes' if row.steadier else 'no'} | {_whole(row.runs_to_add)} |"
         )
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _whole(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def default_data() -> Path | None:
@@ -200,14 +253,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, default=default_data())
     parser.add_argument("--traces", type=Path, action="append", default=[])
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation" / "e5.json")
+    parser.add_argument("--out", type=Path, default=COMMITTED)
     given = parser.parse_args()
-    if given.data is None or not (given.data / WEKA).is_file():
-        parser.error(f"--data: no {WEKA} there; it is in the data directory of the project")
-    found = evaluate(given.data, given.traces)
+    if given.data is not None and (given.data / WEKA).is_file():
+        found = public(given.data)
+    else:
+        print(f"no {WEKA} in --data: rows of public traces stay as they were")
+        before = [Row(**row) for row in json.loads(COMMITTED.read_text())]
+        found = [row for row in before if row.data in PUBLIC]
+    found += ours(given.traces)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(asdict(row)) for row in found)
     given.out.write_text(f"[\n{lines}\n]\n")
+    bars(
+        "CV of a run's LLM time (or latency) over the CV of a share: above 1, it is steadier",
+        {
+            f"{row.data[:24]}, {row.case[:30]}: {row.whose}": (row.cv_llm_time or row.cv_latency)
+            / row.cv
+            for row in found
+            if row.cv and row.cv_latency and (row.share or 0) >= 0.05
+        },
+        given.out.with_suffix(".svg"),
+    )
     print(table(found))
 
 

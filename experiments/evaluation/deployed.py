@@ -13,11 +13,12 @@ from scepsy.sim.simulation import Simulation
 Deployed = Placement | Pool
 
 
-def simulation_of(deployed: Deployed, problem: Problem) -> Simulation:
-    """With empty queues at time 0."""
+def simulation_of(deployed: Deployed, problem: Problem, *, contention: bool = True) -> Simulation:
+    """With empty queues at time 0. `contention`: whether replicas on one GPU slow one another."""
     if isinstance(deployed, Pool):
         return serving(deployed, problem.needed_llms, problem.cluster)
-    simulation = deployment(plan_of(deployed, problem.llms, problem.cluster))
+    plan = plan_of(deployed, problem.llms, problem.cluster)
+    simulation = deployment(plan, contention=contention)
     assert isinstance(simulation, Simulation), simulation
     return simulation
 

@@ -31,11 +31,15 @@ T_95 = 2.262
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """How long runs arrive, in seconds, at which CV of their gaps."""
+    """How long runs arrive, in seconds, at which CV of their gaps; and by workflow, at how many
+    times the rate that is planned for. Whether neighbours on a GPU slow one another there.
+    """
 
     seconds: float
     cv: float = 1.0
     seed: int = SEED
+    factors: tuple[tuple[str, float], ...] = ()
+    contention: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def measured(
     """What `deployed` did with `scale` times the rates. All systems get the same runs at the same
     times.
     """
-    simulation = simulation_of(deployed, problem)
+    simulation = simulation_of(deployed, problem, contention=offered.contention)
     simulation.policy = policy
     simulate(simulation, _loads(problem, scale, offered))
     return observed(simulation)
@@ -103,15 +107,10 @@ def over(ours: Measured, theirs: Measured) -> tuple[float, float]:
 
 def _loads(problem: Problem, scale: float, offered: Offered) -> list[Load]:
     found = programs(offered.seed)
-    return [
-        Load(
-            found[target.workflow],
-            arrivals(
-                target.rate * scale,
-                max(20, round(target.rate * scale * offered.seconds)),
-                random.Random(f"{offered.seed}/{target.workflow}"),
-                cv=offered.cv,
-            ),
-        )
-        for target in problem.targets
-    ]
+    loads: list[Load] = []
+    for target in problem.targets:
+        name = target.workflow
+        rate = target.rate * scale * dict(offered.factors).get(name, 1.0)
+        runs, rng = max(20, round(rate * offered.seconds)), random.Random(f"{offered.seed}/{name}")
+        loads.append(Load(found[name], arrivals(rate, runs, rng, cv=offered.cv)))
+    return loads

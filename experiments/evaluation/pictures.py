@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -67,3 +70,26 @@ def _chart(title: str, rows: list[dict[str, Any]]) -> Chart:
         marks=tuple(marks),
         labels=apart(labels, 14, 100),
     )
+
+
+def bars(title: str, values: Mapping[str, float], path: Path) -> None:
+    """One horizontal bar per value, on a logarithmic axis from 1 on."""
+    row, left, width = 16, 330, 760
+    height = 40 + row * len(values)
+    most = max([2.0, *values.values()])
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}"><style>{STYLE}</style>',
+        f'<text x="8" y="18" class="name" font-weight="bold">{escape(title)}</text>',
+    ]
+    for index, (name, value) in enumerate(values.items()):
+        y = 36 + row * index
+        long = (width - left - 60) * math.log(max(1.0, value)) / math.log(most)
+        own = 0 if name.endswith(", Scepsy") else 3
+        at = f'x="{left - 6}" y="{y + 10}" text-anchor="end"'
+        parts.append(
+            f'<text {at} class="name">{escape(name)}</text>'
+            f'<rect x="{left}" y="{y}" width="{long + 1:.1f}" height="11" class="s{own}"/>'
+            f'<text x="{left + long + 6:.1f}" y="{y + 10}" class="tick">{value:.3g}</text>'
+        )
+    path.write_text("\n".join([*parts, "</svg>"]) + "\n")

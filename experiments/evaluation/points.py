@@ -77,7 +77,7 @@ def rows_at(point: Point) -> list[Row]:
     """A system whose placement and policy another one had before gets that one's measurement."""
     one = problem(point.spot)
     scale = point.part * highest(point.spot)
-    offered = Offered(_seconds(point.spot, scale, point.calls))
+    offered = Offered(length(point.spot, scale, point.calls))
     known: dict[object, Measured] = {}
     ours: dict[str, Measured] = {}
     found: list[Row] = []
@@ -143,17 +143,17 @@ def _rows(
     ]
 
 
-def _seconds(spot: Spot, scale: float, calls: int) -> float:
+def length(spot: Spot, scale: float, calls: int) -> float:
     """Long enough for a steady state, as far as `calls` allow."""
     one = problem(spot)
     wanted = max(
-        *(LATENCIES * alone for alone in _alone(spot).values()),
+        *(LATENCIES * alone for alone in alone(spot).values()),
         *(RUNS / (scale * target.rate) for target in one.targets),
     )
     return min(wanted, calls / (_calls_per_run(one) * scale))
 
 
-def _alone(spot: Spot) -> Mapping[str, float]:
+def alone(spot: Spot) -> Mapping[str, float]:
     """Mean latency by workflow, traced."""
     known = traces(spot.case, spot.gpu_type)
     of = {name: [one.latency for one in known if one.workflow == name] for name in _names(spot)}
@@ -189,14 +189,14 @@ def reach(asked: Reach) -> float:
     """
     one = problem(asked.spot)
     system = next(of for of in SYSTEMS if of.name == asked.system)
-    bounds = {name: BOUND * alone for name, alone in _alone(asked.spot).items()}
+    bounds = {name: BOUND * alone for name, alone in alone(asked.spot).items()}
 
     def carried(part: float) -> bool:
         scale = part * highest(asked.spot)
         placement = placement_at(system, one, scale)
         if isinstance(placement, Infeasible):
             return False
-        offered = Offered(_seconds(asked.spot, scale, asked.calls))
+        offered = Offered(length(asked.spot, scale, asked.calls))
         result = measured(one, scale, placement, system.policy(one), offered)
         return all(
             result.sustained(name) and of.latency.mean <= bounds[name]

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable
 from functools import cache, wraps
 from hashlib import sha256
+from inspect import getsourcefile
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,12 +37,13 @@ def stored(function: Callable[P, R]) -> Callable[P, R]:
     them apart.
     """
     known: dict[str, Any] = {}
+    own = sha256(Path(getsourcefile(function) or "").read_bytes()).hexdigest()
 
     @wraps(function)
     def found(*args: P.args, **kwargs: P.kwargs) -> R:
         asked = f"{function.__module__}.{function.__qualname__} {args!r} {kwargs!r}"
         if asked not in known:
-            name = sha256(f"{sources()} {asked}".encode()).hexdigest()
+            name = sha256(f"{sources()} {own} {asked}".encode()).hexdigest()
             path = FOLDER / f"{name}.pickle"
             if path.is_file():
                 known[asked] = pickle.loads(path.read_bytes())

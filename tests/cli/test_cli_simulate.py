@@ -15,7 +15,7 @@ from scepsy.report.simulation import render
 from scepsy.sim.arrivals import arrivals
 from scepsy.sim.result import SimulationResult
 from scepsy.sim.study import study
-from scepsy.store import read_plan, read_record, read_traces
+from scepsy.store import read_plan, read_record, read_traces, write_record
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets" / "v1"
 PLAN, TRACES = str(ASSETS / "plan.json"), str(ASSETS / "traces")
@@ -97,3 +97,23 @@ def test_recorded_arrivals(tmp_path: Path) -> None:
     times.write_text("soon")
     _, wrong = simulate(tmp_path, "--rate", "rag=1", "--arrivals", str(times))
     assert isinstance(wrong, BadInput)
+
+
+def test_a_malformed_trace_is_named(tmp_path: Path) -> None:
+    (tmp_path / "traces").mkdir()
+    for file in Path(TRACES).iterdir():
+        (tmp_path / "traces" / file.name).write_bytes(b"{" + file.read_bytes())
+    given = [PLAN, "--traces", str(tmp_path / "traces"), "--out", str(tmp_path)]
+    done = CliRunner().invoke(command, given, prog_name="simulate")
+    assert isinstance(done.exception, BadInput)
+    assert str(tmp_path / "traces") in str(done.exception)
+
+
+def test_an_impossible_plan_ends_in_a_statement(tmp_path: Path) -> None:
+    plan = read_plan(Path(PLAN))
+    small = msgspec.structs.replace(plan.cluster, gpu_memory=8e9)
+    write_record(tmp_path / "plan.json", msgspec.structs.replace(plan, cluster=small))
+    given = [str(tmp_path / "plan.json"), "--traces", TRACES, "--out", str(tmp_path)]
+    done = CliRunner().invoke(command, given, prog_name="simulate")
+    assert isinstance(done.exception, Unmeetable)
+    assert "cannot run (memory)" in str(done.exception)

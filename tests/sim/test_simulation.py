@@ -286,3 +286,18 @@ def test_arrivals_are_as_bursty_as_asked(cv: float) -> None:
     assert fmean(gaps) == pytest.approx(0.5, rel=0.01)
     found = (fmean((gap - 0.5) ** 2 for gap in gaps)) ** 0.5 / 0.5
     assert found == pytest.approx(cv, rel=0.1)
+
+
+@pytest.mark.parametrize("effect", [1.0, 0, [], "nothing"])
+def test_a_run_without_end_is_said(effect: float | list[float] | str) -> None:
+    def nothing() -> Steps:
+        yield from ()
+
+    def steps(_: random.Random) -> Steps:
+        while True:
+            yield nothing() if isinstance(effect, str) else effect
+
+    simulation = deployment(SPREAD)
+    assert isinstance(simulation, Simulation)
+    with pytest.raises(BadInput, match="run 0 of 'w' has made 100000 calls and waits"):
+        simulate(simulation, [Load(Program("w", steps), [0.0])])

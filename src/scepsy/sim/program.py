@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Union
 
+from scepsy.errors import BadInput
 from scepsy.sim.simulation import Ask, Simulation
+
+MOST = 100_000
+"""Effects of one run, after which it is taken for one that never ends."""
 
 Effect = Union[Ask, float, "Steps", Sequence["Effect"]]
 Steps = Generator[Effect, Any, Any]
@@ -22,6 +26,8 @@ results.
 class Program:
     """A workflow whose runs are `steps(rng)`: what a run does may depend on chance and on what its
     calls took, so that its branches stay correlated as in the real thing.
+
+    A run that has made `MOST` calls and waits and has not ended raises BadInput.
     """
 
     workflow: str
@@ -30,13 +36,31 @@ class Program:
 
     def begin(self, simulation: Simulation, run: int) -> None:
         rng = random.Random(f"{self.seed}/{self.workflow}/{run}")
-        _Task(simulation, run, self.steps(rng), lambda _: simulation.end_run(run)).resume(None)
+        left = _Left(self.workflow, run)
+        _Task(simulation, left, self.steps(rng), lambda _: simulation.end_run(run)).resume(None)
+
+
+@dataclass(slots=True)
+class _Left:
+    """How many effects a run may still have."""
+
+    workflow: str
+    run: int
+    effects: int = MOST
+
+    def use(self) -> None:
+        self.effects -= 1
+        if self.effects < 0:
+            raise BadInput(
+                f"run {self.run} of {self.workflow!r} has made {MOST} calls and waits and has not "
+                "ended: give its loop an end"
+            )
 
 
 @dataclass(slots=True)
 class _Task:
     simulation: Simulation
-    run: int
+    left: _Left
     steps: Steps
     done: Callable[[object], None]
 
@@ -49,14 +73,16 @@ class _Task:
         self._start(effect, self.resume)
 
     def _start(self, effect: Effect, then: Callable[[object], None]) -> None:
+        self.left.use()
+        agenda = self.simulation.agenda
         match effect:
             case Ask():
-                self.simulation.call(self.run, effect, then)
+                self.simulation.call(self.left.run, effect, then)
             case float() | int():
-                agenda = self.simulation.agenda
                 agenda.at(agenda.now + effect, then, None)
             case Generator():
-                _Task(self.simulation, self.run, effect, then).resume(None)
+                task = _Task(self.simulation, self.left, effect, then)
+                agenda.at(agenda.now, task.resume, None)
             case Sequence():
                 self._gather(effect, then)
             case _:
@@ -64,7 +90,8 @@ class _Task:
 
     def _gather(self, effects: Sequence[Effect], then: Callable[[object], None]) -> None:
         if not effects:
-            then([])
+            agenda = self.simulation.agenda
+            agenda.at(agenda.now, then, list[object]())
             return
         results: list[object] = [None] * len(effects)
         left = len(effects)
