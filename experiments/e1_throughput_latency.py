@@ -2,7 +2,7 @@
 published policies, in the same simulator.
 
     .venv/bin/python experiments/e1_throughput_latency.py [--small] [--gpus N...] [--gpu-type TYPE]
-        [--case NAME...] [--out DIR]
+        [--case NAME...] [--calls N] [--out DIR]
 
 Writes e1.json (one row per case, GPUs, system, rate and workflow), e1_reach.json (the highest rate
 that each system carries within a latency bound), e1.md (tables) and e1-*.svg. Where only some
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Grid:
     calls: int
     systems: Sequence[str] = tuple(system.name for system in SYSTEMS)
     reaching: Sequence[str] = ()
-    reach_calls: int = 100_000
+    reach_calls: int = 60_000
 
     @property
     def spots(self) -> list[Spot]:
@@ -62,8 +62,8 @@ SMALL = (
     Grid("h100", ("rag", "both"), (4,), (0.3, 0.9), 20_000, reaching=MAIN[:2], reach_calls=5_000),
 )
 FULL = (
-    Grid("h100", FOUR, (4, 8, 16), (0.1, 0.5, 0.9), 400_000, reaching=MAIN),
-    Grid("a100", FOUR, (4, 8, 16), (0.1, 0.9), 200_000),
+    Grid("h100", FOUR, (4, 8, 16), (0.1, 0.5, 0.9), 250_000, reaching=MAIN),
+    Grid("a100", FOUR, (4, 8, 16), (0.1, 0.9), 100_000),
     Grid("h100", ("rag",), (64, 256), (0.5, 0.9), 200_000, LARGE),
     Grid("h100", ("rag",), (1024,), (0.9,), 200_000, LARGE[:2]),
 )
@@ -71,8 +71,9 @@ FULL = (
 
 def chosen(arguments: argparse.Namespace) -> Iterator[tuple[Grid, list[Spot]]]:
     for grid in SMALL if arguments.small else FULL:
+        calls = arguments.calls or grid.calls
         yield (
-            grid,
+            replace(grid, calls=calls, reach_calls=min(calls, grid.reach_calls)),
             [
                 spot
                 for spot in grid.spots
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, nargs="+", help="only clusters of so many GPUs")
     parser.add_argument("--gpu-type", help="only GPUs of this type")
     parser.add_argument("--case", nargs="+", help="only these cases")
+    parser.add_argument("--calls", type=int, help="most calls of a point (default: 100 to 250,000)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PUBLIC = ("agentic_coding_weka", "tracelab", "mooncake")
+STARTS = tuple(f"| {data} " for data in PUBLIC)
 SHARED = any((up / "shared" / "data").is_dir() for up in ROOT.parents)
 
 
@@ -19,7 +21,7 @@ def test_e5_json_is_reproduced(tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "experiments" / "e5_time_shares.py", "--out", out]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     committed = json.loads((ROOT / "docs" / "evaluation" / "e5.json").read_text())
-    public = [row for row in committed if row["data"] != "Scepsy's own tracing"]
-    assert json.loads(out.read_text()) == public
+    public = [row for row in committed if row["data"] in PUBLIC]
+    assert [row for row in json.loads(out.read_text()) if row["data"] in PUBLIC] == public
     page = (ROOT / "docs" / "evaluation" / "e5.md").read_text()
-    assert all(line in page for line in printed.splitlines())
+    assert all(line in page for line in printed.splitlines() if line.startswith(STARTS))

@@ -22,7 +22,7 @@ BOUND = 2.0
 """The latency bound: so many times what a run takes alone, with one replica of each LLM at its
 smallest TP degree on whole GPUs (as it was traced).
 """
-LOWEST, BEYOND, STEPS = 0.02, 1.6, 6
+LOWEST, BEYOND, STEPS = 0.02, 1.6, 5
 """The rates, as parts of the highest one of ours, between which the reach is sought."""
 
 
