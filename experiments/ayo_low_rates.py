@@ -1,0 +1,178 @@
+"""Low rates: our plans against Ayo's rules, with and without its passes over the workflow's graph.
+
+    .venv/bin/python experiments/ayo_low_rates.py [--out DIR]
+
+Writes ayo_low_rates.json, rows `{case, gpus, part, variant, latency_mean, over, within}` (seconds;
+`over` our plan under our routing, +- `within`, 95% of the paired runs), and ayo_low_rates.md.
+
+A pass rewrites a program, so our plans can have it too. Beam search: a candidate is verified as
+soon as it is there, not when its siblings are (pruned dependencies), and the verifier computes the
+known part of its prompts while the generator still writes (split prefill). In RAG nothing is known
+early that the prefix cache does not hold already: the passages come from the reranker, and the
+check's prompt begins with what the writer has just read. What streaming answers into the next
+prompt could bring on top is bounded by prompts of which all but one token are there already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from pathlib import Path
+from statistics import fmean, stdev
+
+from evaluation.deployed import Deployed, simulation_of
+from evaluation.problems import highest, problem
+from evaluation.systems import ours
+from evaluation.workflows import BLOCK, programs
+
+from scepsy.core.plan import Infeasible
+from scepsy.peers.ayo import TopologyAware, ayo
+from scepsy.problem import Problem
+from scepsy.sim.arrivals import arrivals
+from scepsy.sim.load import Load, simulate
+from scepsy.sim.program import Effect, Program, Steps
+from scepsy.sim.simulation import Ask
+
+ROOT = Path(__file__).parent.parent
+PARTS = (0.02, 0.05, 0.1)
+GPUS = (4, 8)
+RUNS, SEED = 250, 2
+Rewrite = Callable[[Steps], Steps]
+
+
+def as_it_is(steps: Steps) -> Steps:
+    return steps
+
+
+def passed(steps: Steps) -> Steps:
+    """Beam search, whose effects are candidates, then their verifications, by turns."""
+    for candidates in steps:
+        checks = next(steps)
+        known = {check.blocks: check.llm for check in checks}
+        early = [Ask(llm, len(blocks) * BLOCK, 0, blocks) for blocks, llm in known.items()]
+        yield [*early, *[_after(one, check) for one, check in zip(candidates, checks, strict=True)]]
+
+
+def streamed(steps: Steps) -> Steps:
+    """Calls whose prompt holds an answer find all of it computed but for the last token."""
+    if (first := next(steps, None)) is None:
+        return
+    yield first
+    before: Effect = first
+    for effect in steps:
+        yield _computed(effect) if _answers(before, effect) else effect
+        before = effect
+
+
+def _after(one: Ask, check: Ask) -> Steps:
+    yield one
+    yield check
+
+
+def _answers(before: Effect, effect: Effect) -> bool:
+    """Whether the second's prompts are the first's and their answers."""
+    if isinstance(before, Ask) and isinstance(effect, Ask):
+        return bool(effect.blocks) and effect.blocks == before.blocks
+    if isinstance(before, list) and isinstance(effect, list):
+        return all(_answers(*pair) for pair in zip(before, effect, strict=False))
+    return False
+
+
+def _computed(effect: Effect) -> Effect:
+    if isinstance(effect, Ask):
+        return effect._replace(prompt_tokens=len(effect.blocks) * BLOCK + 1)
+    assert isinstance(effect, list)
+    return [_computed(one) for one in effect]
+
+
+def both(steps: Steps) -> Steps:
+    return passed(streamed(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    case: str
+    gpus: int
+    part: float
+    variant: str
+    latency_mean: float
+    over: float
+    within: float
+
+
+def variants(case: str) -> Iterator[tuple[str, bool, Rewrite]]:
+    """Name, whether it is ours, and what is done to the program."""
+    yield "Scepsy", True, as_it_is
+    yield "Ayo, no passes", False, as_it_is
+    if case == "beam_search":
+        yield "Ayo, passes", False, passed
+        yield "Scepsy, Ayo's passes", True, passed
+    yield "Ayo, bound of all passes", False, both if case == "beam_search" else streamed
+
+
+def rows_of(case: str, gpus: int) -> Iterator[Row]:
+    base = problem(case, gpus, "h100")
+    most = highest(base)
+    for part in PARTS:
+        one = base.scaled(part * most)
+        first: list[float] = []
+        for name, mine, rewrite in variants(case):
+            deployed = ours(one) if mine else ayo(one)
+            if isinstance(deployed, Infeasible):
+                continue
+            found = latencies(one, case, deployed, rewrite, mine)
+            first = first or found
+            mean = fmean(first)
+            differences = [a - b for a, b in zip(found, first, strict=True)]
+            within = 1.96 * stdev(differences) / sqrt(len(found)) / mean
+            yield Row(case, gpus, part, name, fmean(found), fmean(differences) / mean, within)
+
+
+def latencies(
+    one: Problem, case: str, deployed: Deployed, rewrite: Rewrite, mine: bool
+) -> list[float]:
+    """Of the runs in order of arrival, the first tenth left out: the same runs for all variants."""
+    base = programs(SEED)[case]
+    program = Program(case, lambda rng: rewrite(base.steps(rng)), SEED)
+    simulation = simulation_of(deployed, one)
+    simulation.policy = None if mine else TopologyAware()
+    times = arrivals(one.targets[0].rate, RUNS, random.Random(SEED))
+    simulate(simulation, [Load(program, times)])
+    return [run.latency for run in simulation.runs[RUNS // 10 :]]
+
+
+def report(rows: Sequence[Row]) -> str:
+    lines = [
+        "| case | GPUs | rate | variant | mean, s | over ours |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.case} | {row.gpus} | {row.part:.0%} | {row.variant} | {row.latency_mean:.3f} | "
+        + ("- |" if row.variant == "Scepsy" else f"{row.over:+.1%} +- {row.within:.1%} |")
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    found: list[Row] = []
+    for case in ("beam_search", "rag"):
+        for gpus in GPUS:
+            for row in rows_of(case, gpus):
+                found.append(row)
+                print(row, flush=True)
+    text = ",\n".join(json.dumps(asdict(row)) for row in found)
+    (arguments.out / "ayo_low_rates.json").write_text(f"[\n{text}\n]\n")
+    (arguments.out / "ayo_low_rates.md").write_text(report(found))
+
+
+if __name__ == "__main__":
+    main()
