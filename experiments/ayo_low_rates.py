@@ -20,12 +20,13 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 
 from evaluation.deployed import Deployed, simulation_of
-from evaluation.problems import highest, problem
+from evaluation.problems import Spot, highest, problem
 from evaluation.systems import ours
 from evaluation.workflows import BLOCK, programs
 
@@ -115,8 +116,8 @@ def variants(case: str) -> Iterator[tuple[str, bool, Rewrite]]:
 
 
 def rows_of(case: str, gpus: int) -> Iterator[Row]:
-    base = problem(case, gpus, "h100")
-    most = highest(base)
+    spot = Spot(case, "h100", gpus)
+    base, most = problem(spot), highest(spot)
     for part in PARTS:
         one = base.scaled(part * most)
         first: list[float] = []
@@ -146,16 +147,20 @@ def latencies(
 
 
 def report(rows: Sequence[Row]) -> str:
-    lines = [
-        "| case | GPUs | rate | variant | mean, s | over ours |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row.case} | {row.gpus} | {row.part:.0%} | {row.variant} | {row.latency_mean:.3f} | "
-        + ("- |" if row.variant == "Scepsy" else f"{row.over:+.1%} +- {row.within:.1%} |")
-        for row in rows
-    ]
+    names = list(dict.fromkeys(row.variant for row in rows))
+    lines = [f"| case | GPUs | rate | {' | '.join(names)} |", "|---" * (3 + len(names)) + "|"]
+    for key, own in groupby(rows, key=lambda row: (row.case, row.gpus, row.part)):
+        cells = {row.variant: _cell(row) for row in own}
+        told = " | ".join(cells.get(name, "as without") for name in names)
+        lines.append(f"| {key[0]} | {key[1]} | {key[2]:.0%} | {told} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(row: Row) -> str:
+    """Seconds for ours, the others relative to it."""
+    if row.variant == "Scepsy":
+        return f"{row.latency_mean:.3g} s"
+    return f"{row.over:+.1%} +- {row.within:.1%}"
 
 
 def main() -> None:

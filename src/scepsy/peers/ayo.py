@@ -6,9 +6,11 @@ graph); instances are balanced by their requests. Our implementation of that pol
 queries, priority in the engine's queue for batching, our own routing for balance.
 
 What it is given: the best even-ish split (`user_specified.best`) and the graph with its depths,
-which a workflow that decides as it goes cannot tell up front. What it is not given: the splitting
-of prompts and streaming of answers between calls (its passes 2 to 4), which need the program's
-source as primitives.
+which a workflow that decides as it goes cannot tell up front. Filling a batch to the engine's most
+efficient size needs no rule of its own: continuous batching never waits for one. Its passes over
+the graph (pruned dependencies, stages taken apart, prompts computed in part, answers streamed) are
+rewrites of a program, not rules of a queue; `experiments/ayo_low_rates.py` applies to the
+evaluation's programs what can be said of them, and bounds the rest.
 """
 
 from __future__ import annotations

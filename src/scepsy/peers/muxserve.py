@@ -129,11 +129,14 @@ def _put(problem: Problem, llm: LlmSpec, meshes: list[_Mesh], wanted: float) -> 
     """
     needed = floors(llm, problem.cluster)
     best: tuple[float, float, int, _Mesh] | None = None
+    loads: dict[int, float] = {}
     for mesh in meshes:
         tp = len(mesh.gpus)
         if llm.name in mesh.parts or needed.get(tp, 2.0) > mesh.memory or mesh.free < 1:
             continue
-        replicas = load(problem, llm, tp)
+        if tp not in loads:
+            loads[tp] = load(problem, llm, tp)
+        replicas = loads[tp]
         part = next(
             (one for one in range(1, mesh.free) if _carries(replicas, one) >= wanted), mesh.free
         )
