@@ -26,17 +26,17 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from evaluation.deployed import Deployed, simulation_of
+from evaluation.passes import passed, streamed
 from evaluation.problems import Spot, highest, problem
 from evaluation.systems import ours
-from evaluation.workflows import BLOCK, programs
+from evaluation.workflows import programs
 
 from scepsy.core.plan import Infeasible
 from scepsy.peers.ayo import TopologyAware, ayo
 from scepsy.problem import Problem
 from scepsy.sim.arrivals import arrivals
 from scepsy.sim.load import Load, simulate
-from scepsy.sim.program import Effect, Program, Steps
-from scepsy.sim.simulation import Ask
+from scepsy.sim.program import Program, Steps
 
 ROOT = Path(__file__).parent.parent
 PARTS = (0.02, 0.05, 0.1)
@@ -47,47 +47,6 @@ Rewrite = Callable[[Steps], Steps]
 
 def as_it_is(steps: Steps) -> Steps:
     return steps
-
-
-def passed(steps: Steps) -> Steps:
-    """Beam search, whose effects are candidates, then their verifications, by turns."""
-    for candidates in steps:
-        checks = next(steps)
-        known = {check.blocks: check.llm for check in checks}
-        early = [Ask(llm, len(blocks) * BLOCK, 0, blocks) for blocks, llm in known.items()]
-        yield [*early, *[_after(one, check) for one, check in zip(candidates, checks, strict=True)]]
-
-
-def streamed(steps: Steps) -> Steps:
-    """Calls whose prompt holds an answer find all of it computed but for the last token."""
-    if (first := next(steps, None)) is None:
-        return
-    yield first
-    before: Effect = first
-    for effect in steps:
-        yield _computed(effect) if _answers(before, effect) else effect
-        before = effect
-
-
-def _after(one: Ask, check: Ask) -> Steps:
-    yield one
-    yield check
-
-
-def _answers(before: Effect, effect: Effect) -> bool:
-    """Whether the second's prompts are the first's and their answers."""
-    if isinstance(before, Ask) and isinstance(effect, Ask):
-        return bool(effect.blocks) and effect.blocks == before.blocks
-    if isinstance(before, list) and isinstance(effect, list):
-        return all(_answers(*pair) for pair in zip(before, effect, strict=False))
-    return False
-
-
-def _computed(effect: Effect) -> Effect:
-    if isinstance(effect, Ask):
-        return effect._replace(prompt_tokens=len(effect.blocks) * BLOCK + 1)
-    assert isinstance(effect, list)
-    return [_computed(one) for one in effect]
 
 
 def both(steps: Steps) -> Steps:

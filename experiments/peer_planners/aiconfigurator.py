@@ -4,7 +4,7 @@
     VENV/bin/python experiments/peer_planners/aiconfigurator.py [--out DIR]
 
 after problems.py. It plans one LLM at a time on GPUs of its own: each gets an even part of the
-cluster. Writes aiconfigurator.json, rows as in ours.json; a call is a process, so none is the first.
+cluster. Writes aiconfigurator.json, rows as in ours.json; a call is a process: none is the first.
 """
 
 from __future__ import annotations
