@@ -28,6 +28,8 @@ def spec(name: str) -> LlmSpec:
         ("qwen3-8b", 8.19, 16.4, "generate"),
         ("qwen3-32b", 32.76, 65.5, "generate"),
         ("qwen3-30b-a3b", 30.53, 61.1, "generate"),
+        ("qwen3-235b-a22b-fp8", 235.1, 236.3, "generate"),
+        ("minimax-m2.5", 228.7, 230.0, "generate"),
         ("gpt-oss-20b", 20.9, 13.8, "generate"),
         ("gpt-oss-120b", 116.8, 65.2, "generate"),
         ("bge-m3", 0.56, 1.12, "embed"),

@@ -1,13 +1,14 @@
 """Profiles two real engines with one workflow, serves another, and compares with the prediction.
 
-    python experiments/transfer/run.py --engine vllm --out out/transfer
+    python -m experiments.transfer.run --engine vllm --out out/transfer
 
 Deploys one replica of each LLM on a core of its own; traces both workflows; replays the calls of
 `best_of_three` alone; makes of that profile's step times one for `revise`; plans `revise` at three
 parts of the rate at which it is predicted to saturate, and drives each plan. Writes
 `transfer.json`: rows `{load, rate, latency_predicted, latency_observed, latency_error, throughput,
 throughput_error}`, errors relative to what was observed, latency's with the standard error of the
-observation beside it; and prints them as a table.
+observation beside it; `distributions`, what the simulator makes of each load (`distributions.py`);
+and prints both as tables. With `--docs` they replace those in `docs/evaluation/transfer.*`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from experiments.transfer import distributions, report
+from experiments.transfer.report import Row
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.plan import Target
@@ -32,7 +37,14 @@ from scepsy.demo.by_hand import even_split
 from scepsy.engines import engine_for
 from scepsy.engines.llamacpp.tiny import write_tiny_llm
 from scepsy.engines.tiny.folder import write_tiny_folder
-from scepsy.store import read_cluster, read_llms, write_atomic, write_record
+from scepsy.store import (
+    read_cluster,
+    read_llms,
+    read_plan,
+    read_profile,
+    read_traces,
+    write_record,
+)
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -44,8 +56,6 @@ TRACING_RATE = 0.25
 """Runs per second: few are open at once, as in tracing by hand."""
 
 WARMUP = 5.0
-
-Row = dict[str, float]
 
 
 def questions() -> Iterator[str]:
@@ -96,15 +106,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="driven at each rate")
     parser.add_argument("--budget", type=float, default=70.0, help="seconds to profile an engine")
     parser.add_argument("--runs", type=int, default=16, help="traced, of each workflow")
-    experiment = Experiment(**vars(parser.parse_args()))
-    rows = compare(experiment)
+    parser.add_argument("--docs", action="store_true", help="write into docs/evaluation, too")
+    options = vars(parser.parse_args())
+    docs = options.pop("docs")
+    experiment = Experiment(**options)
+    rows, simulated = compare(experiment)
     found = {"engine": version(experiment.engine), "machine": machine(), "rows": rows}
-    write_atomic(experiment.path("transfer.json"), json.dumps(found, indent=2).encode() + b"\n")
-    sys.stdout.write(table(rows))
+    found["distributions"] = simulated
+    text = f"{report.table(rows)}\n{distributions.table(simulated)}"
+    report.write(experiment.out, found, text if docs else None)
+    sys.stdout.write(text)
 
 
-def compare(experiment: Experiment) -> list[Row]:
-    """One row per load. Whatever happens, no engine is left."""
+def compare(experiment: Experiment) -> tuple[list[Row], list[distributions.Row]]:
+    """A row per load, and those of the simulator. Whatever happens, no engine is left."""
     experiment.out.mkdir(parents=True, exist_ok=True)
     cluster = describe(experiment)
     state = ("--state", experiment.path("state"))
@@ -120,7 +135,8 @@ def compare(experiment: Experiment) -> list[Row]:
         shutil.copytree(experiment.path("traces"), experiment.path("traced"), dirs_exist_ok=True)
         profile(experiment, cluster)
         most = predict(experiment, 1e-3)["throughput"]
-        return [measure(experiment, load, load * most, gateway) for load in LOADS]
+        found = [measure(experiment, load, load * most, gateway) for load in LOADS]
+        return [row for row, _ in found], [row for _, rows in found for row in rows]
     finally:
         experiment.scepsy("down", *state)
 
@@ -184,10 +200,18 @@ def predict(experiment: Experiment, rate: float) -> Any:
     return plan["prediction"]["workflows"][0]
 
 
-def measure(experiment: Experiment, load: float, rate: float, gateway: str) -> Row:
+def measure(
+    experiment: Experiment, load: float, rate: float, gateway: str
+) -> tuple[Row, list[distributions.Row]]:
     promised = predict(experiment, rate)["latency_mean"]
+    begin = time.time()
     seen = experiment.drive((SERVED,), rate, experiment.seconds, gateway)
-    return {
+    driven = distributions.driven_between(experiment.path("traces"), SERVED, begin, time.time())
+    traced = read_traces(experiment.path("traced"), SERVED).traces
+    plan = read_plan(experiment.path("plan.json"))
+    profile = read_profile(experiment.path("profile.json"))
+    simulated = distributions.rows_of(load, plan, profile, traced, driven)
+    row = {
         "load": load,
         "rate": seen["offered_rate"],
         "latency_predicted": promised,
@@ -199,6 +223,7 @@ def measure(experiment: Experiment, load: float, rate: float, gateway: str) -> R
         "runs": seen["completed"],
         "failed": seen["failed"],
     }
+    return row, simulated
 
 
 def version(engine: str) -> str:
@@ -207,21 +232,6 @@ def version(engine: str) -> str:
 
 def machine() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
-
-
-def table(rows: list[Row]) -> str:
-    lines = [
-        "| load | runs/s | predicted s | observed s | error | throughput error | runs |",
-        "|-" * 7 + "|",
-    ]
-    lines += [
-        f"| {row['load']:.0%} | {row['rate']:.2f} | {row['latency_predicted']:.2f} "
-        f"| {row['latency_observed']:.2f} +- {row['standard_error']:.2f} "
-        f"| {row['latency_error']:+.1%} | "
-        f"{row['throughput_error']:+.1%} | {row['runs']:.0f} |"
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

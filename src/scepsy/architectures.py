@@ -17,7 +17,7 @@ Shape = dict[str, Any]
 """Fields of `LlmSpec`, by name."""
 
 _GATED = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-_MIXTURES = frozenset({"gpt_oss", "mixtral", "qwen3_moe"})
+_MIXTURES = frozenset({"gpt_oss", "minimax_m2", "mixtral", "qwen3_moe"})
 _ENCODERS = frozenset({"bert", "xlm-roberta"})
 _KNOWN = ", ".join(sorted(_GATED | _MIXTURES | _ENCODERS))
 _DEFAULT_CONTEXT = 8192

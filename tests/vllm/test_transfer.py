@@ -34,8 +34,8 @@ def test_what_is_predicted_for_another_workflow_is_observed(tmp_path: Path) -> N
 
 def compared(out: Path) -> list[dict[str, float]]:
     """One row per rate; the table goes to our own output."""
-    script = ROOT / "experiments" / "transfer" / "run.py"
-    command = [sys.executable, str(script), "--engine", "vllm", "--out", str(out)]
+    script = "experiments.transfer.run"
+    command = [sys.executable, "-m", script, "--engine", "vllm", "--out", str(out)]
     subprocess.run(command, check=True, cwd=ROOT)
     rows = json.loads((out / "transfer.json").read_text())["rows"]
     assert len(rows) == 3

@@ -5,7 +5,7 @@ on silicon (NVIDIA, Apache-2.0; the extra `aiconfigurator`).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,16 @@ class Oracle:
     _estimate: Callable[[dict[str, Any]], float | None]
 
     @staticmethod
-    def of(name: str, gpu_type: str, tp: int, *, mixture: bool = False) -> Oracle:
+    def of(
+        name: str,
+        gpu_type: str,
+        tp: int,
+        *,
+        mixture: bool = False,
+        more: Mapping[str, object] | None = None,
+    ) -> Oracle:
         """The oracle of an architecture that ships with Scepsy, or of a folder with a
-        `config.json`.
+        `config.json`; `more` are further keys of its configuration (another backend, say).
 
         Raises:
             NotFound: aiconfigurator-core is not installed.
@@ -77,6 +84,7 @@ class Oracle:
         }
         if mixture:
             config |= {"moe_tp_size": tp, "moe_ep_size": 1}
+        config |= more or {}
         try:
             model = sdk.RustForwardPassPerfModel.from_native(config)
         except Exception as error:
