@@ -34,13 +34,18 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
     def key(row: dict[str, Any]) -> tuple[str, str, int, str]:
         return row["case"], row["gpu_type"], row["gpus"], row["workflow"]
 
-    template = environment().from_string("{% from 'charts.html' import chart %}{{ chart(c) }}")
     for (case, gpu_type, gpus, workflow), own in groupby(sorted(rows, key=key), key=key):
         title = f"{case}: {workflow} on {gpus} {gpu_type.upper()}"
-        svg = template.render(c=_chart(title, list(own)))
-        svg = svg.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" ', 1)
-        svg = svg.replace(">", f"><style>{STYLE}</style>", 1)
-        (out / f"e1-{case}-{gpu_type}-{gpus}-{workflow}.svg").write_text(svg.strip() + "\n")
+        written(_chart(title, list(own)), out / f"e1-{case}-{gpu_type}-{gpus}-{workflow}.svg")
+
+
+def written(chart: Chart, to: Path) -> None:
+    """As a picture that stands alone."""
+    template = environment().from_string("{% from 'charts.html' import chart %}{{ chart(c) }}")
+    svg = template.render(c=chart)
+    svg = svg.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" ', 1)
+    svg = svg.replace(">", f"><style>{STYLE}</style>", 1)
+    to.write_text(svg.strip() + "\n")
 
 
 def _chart(title: str, rows: list[dict[str, Any]]) -> Chart:

@@ -11,7 +11,7 @@ from evaluation.deployed import described
 from evaluation.measure import Measured, Offered, measured, over
 from evaluation.problems import Spot, highest, problem, traces
 from evaluation.stored import stored
-from evaluation.systems import SYSTEMS, placement_at
+from evaluation.systems import SYSTEMS, decided, placement_at
 from scepsy.core.plan import Infeasible
 from scepsy.problem import Problem
 
@@ -173,10 +173,10 @@ def _calls_per_run(one: Problem) -> float:
 
 
 def _predicted(one: Problem, scale: float) -> Mapping[str, float]:
-    settled, chosen = one.scaled(scale).settled()
-    if isinstance(chosen, Infeasible):
+    decision = decided(one.scaled(scale))
+    if isinstance(decision, Infeasible):
         return {}
-    found = settled.pipeline.predict(chosen.candidate.allocation)
+    found = decision.entry.replay
     return {
         flow.workflow: flow.latency_mean for flow in found.workflows if isfinite(flow.latency_mean)
     }

@@ -90,6 +90,29 @@ def rag(writer: str, rng: random.Random) -> Steps:
             return
 
 
+def research(rng: random.Random) -> Steps:
+    """A brief; then side by side two to five searches, each digested when it has come back, and a
+    critique by another LLM; a report. Different LLMs and tools at once, for E2.
+    """
+    fresh = rng.randrange(1 << 60)
+    brief = (*COMMON, *range(fresh, fresh + 12))
+    searches = [
+        (rng.uniform(0.2, 1.5), rng.randint(800, 2400), rng.randint(80, 240))
+        for _ in range(rng.randint(2, 5))
+    ]
+    yield Ask("writer", len(brief) * BLOCK + 20, rng.randint(60, 160), brief)
+
+    def digest(wait: float, prompt: int, length: int) -> Steps:
+        yield wait
+        yield Ask("generator", prompt, length)
+
+    yield [
+        *(digest(*one) for one in searches),
+        Ask("verifier", len(brief) * BLOCK + 300, rng.randint(150, 450), brief),
+    ]
+    yield Ask("writer", len(brief) * BLOCK + 900, rng.randint(150, 350), brief)
+
+
 def programs(seed: int) -> Mapping[str, Program]:
     """By workflow. A seed is one series of runs; odd and even ones share no coding session."""
     steps = {
@@ -97,6 +120,7 @@ def programs(seed: int) -> Mapping[str, Program]:
         "rag": partial(rag, "writer"),
         "rag_small": partial(rag, "generator"),
         "coding": partial(coding.turn, seed % 2),
+        "research": research,
     }
     return {name: Program(name, of, seed) for name, of in steps.items()}
 
@@ -107,6 +131,7 @@ CASES: Mapping[str, Mapping[str, float]] = {
     "both": {"beam_search": 1.0, "rag": 4.0},
     "coding": {"coding": 1.0},
     "shared": {"beam_search": 1.0, "rag_small": 4.0},
+    "research": {"research": 1.0},
 }
 """By case: the workflows and the proportion of their rates. In "both" they share no LLM, in
 "shared" the generator.

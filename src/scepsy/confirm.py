@@ -23,8 +23,8 @@ LATENCIES = 8.0
 """Runs arrive for at least so many times as long as the slowest workflow takes."""
 FEWEST = 20
 """Runs of the rarest workflow at the least."""
-MOST = 3.0
-"""At most so many times `Confirm.calls` are simulated for the sake of these two."""
+MOST = 6.0
+"""At most so many times the calls asked for are simulated for the sake of these two."""
 BEYOND_CHANCE = 2.0
 """Standard errors by which another plan must be better."""
 
@@ -70,8 +70,8 @@ def confirm(
     if reason is not None:
         return Infeasible("simulation", reason)
     places = _worth_it(entries, how.plans)
-    loads = _loads(entries[0], problem, how.calls)
-    total = len(places) * sum(runs for _, runs in loads.values())
+    offered = loads(entries[0], problem, how.calls)
+    total = len(places) * sum(runs for _, runs in offered.values())
     trials: dict[int, Trial] = {}
     for number, place in enumerate(places):
         done = number / len(places)
@@ -80,7 +80,7 @@ def confirm(
             found = trial(
                 plan,
                 traces,
-                loads,
+                offered,
                 how.timer_of,
                 seed=how.seed,
                 progress=lambda runs, done=done: how.progress(done + runs / total),
@@ -142,8 +142,10 @@ def _worth_it(entries: Sequence[Entry], most: int) -> list[int]:
     return near if alone in near else [*near[: most - 1], alone]
 
 
-def _loads(first: Entry, problem: Problem, calls: int) -> dict[str, tuple[float, int]]:
-    """By workflow: its rate, and how many runs."""
+def loads(first: Entry, problem: Problem, calls: int) -> dict[str, tuple[float, int]]:
+    """By workflow: its target rate, and how many runs to simulate for about so many calls, or some
+    more where latencies are long or a workflow is rare.
+    """
     demands = {demand.workflow: demand for demand in problem.demands}
     per_second = sum(
         target.rate * sum(llm.calls for llm in demands[target.workflow].llms)

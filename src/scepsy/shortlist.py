@@ -81,7 +81,7 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         placement = place(candidate.allocation, problem.cluster)
         if not isinstance(placement, Infeasible):
             placements.setdefault(candidate.allocation, placement)
-    entries = [_entry(problem, recorded, *one) for one in placements.items()]
+    entries = [entry_of(problem, recorded, *one) for one in placements.items()]
     return Shortlist(
         entries=tuple(_unlike(sorted(entries, key=lambda one: one.rank)))[:LENGTH],
         problem=settled,
@@ -91,12 +91,13 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
     )
 
 
-def _entry(
+def entry_of(
     problem: Problem,
     recorded: Mapping[str, Recorded],
     allocation: Allocation,
     placement: Placement,
 ) -> Entry:
+    """An allocation in its place, as the predictors see it."""
     there = problem.placed(allocation, placement)
     return Entry(
         allocation=allocation,
