@@ -34,13 +34,15 @@ def plan(
     targets: Sequence[Target],
     *,
     share_step: float = 0.1,
+    share_groups: bool = False,
     simulate: Confirm | None = None,
 ) -> Plan | Infeasible:
     """The plan of least weighted mean latency that sustains every target, or why there is none.
 
     The best few are exact on the Aggregate LLM Pipeline's objective, over GPU shares in steps of
     `share_step` x TP x replicas. Which of them it is, the recorded runs decide, and where
-    `simulate` says how, a simulation of them.
+    `simulate` says how, a simulation of them. `share_groups`: shares of TP groups too, as far as
+    they were profiled.
 
     Raises:
         BadInput: a target without traces, an LLM without a profile or a description, a profile of
@@ -51,7 +53,16 @@ def plan(
     known = [trace for trace in traces if trace.workflow in wanted]
     demands, hosted = set_apart(summarize(known), llms)
     answers = responses(profile.curves)
-    problem = Problem(demands, tuple(targets), answers, tuple(llms), cluster, share_step, hosted)
+    problem = Problem(
+        demands,
+        tuple(targets),
+        answers,
+        tuple(llms),
+        cluster,
+        share_step,
+        hosted,
+        share_groups=share_groups,
+    )
     speed = profile.curves[0].time_scale
 
     decision = decide(problem, known, simulate, speed)

@@ -30,7 +30,8 @@ SETTLED = 0.01
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What to sustain, with what, on which GPUs. `share_step` is the grain of a GPU share.
-    `hosted` are LLMs that take none of these.
+    `hosted` are LLMs that take none of these. `share_groups`: a replica may take a part of each GPU
+    of a TP group, beside others.
 
     `stretch` is what parts of GPUs are reckoned to cost for their neighbours (`Pipeline`).
     """
@@ -43,6 +44,7 @@ class Problem:
     share_step: float
     hosted: tuple[Hosted, ...] = ()
     stretch: Mapping[str, float] = field(default_factory=dict[str, float])
+    share_groups: bool = False
 
     @property
     def pipeline(self) -> Pipeline:
@@ -158,4 +160,10 @@ class Problem:
         )
 
     def _search(self, costs: StageCosts) -> Search | Infeasible:
-        return search(self.needed_llms, self.cluster, costs, share_step=self.share_step)
+        return search(
+            self.needed_llms,
+            self.cluster,
+            costs,
+            share_step=self.share_step,
+            share_groups=self.share_groups,
+        )

@@ -56,7 +56,7 @@ def test_what_neighbours_read_slows_the_memory_bound_part_of_a_step(tmp_path: Pa
     engine = SimulatedEngine(
         StepTimer(LLM, gpu_constants("h100"), gpu_share=0.5), kv_tokens=4096, max_sequences=4
     )
-    pacer = Pacer(engine, board=ours, bandwidth_kept=0.92)
+    pacer = Pacer(engine, boards=(ours,), bandwidth_kept=0.92)
     step = Step(first=0.01, memory=0.75)
     assert pacer._speed(step) == 1.0
     neighbour.post(0.69, 600.0)

@@ -17,6 +17,16 @@ def test_a_group_of_whole_gpus_sees_them_and_needs_no_mps() -> None:
     }
 
 
+def test_a_part_of_a_group_is_limited_on_each_gpu_that_it_sees() -> None:
+    seat = Seat(
+        tp=2, gpu_share=0.4, memory_share=0.5, gpu_type="h100", gpu_memory=80e9, gpus=(2, 3)
+    )
+    found = gpu_environment(seat)
+    assert found["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert found["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] == "40"
+    assert found["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] == "0=38146M,1=38146M"
+
+
 def test_any_gpu_will_do() -> None:
     assert gpu_environment(Seat(gpu_type="h100", gpu_memory=80e9)) == {}
 

@@ -65,6 +65,14 @@ def test_a_fraction_of_a_gpu() -> None:
     assert launch.env["CUDA_VISIBLE_DEVICES"] == "3"
 
 
+def test_a_part_of_a_group_has_its_kv_cache_split() -> None:
+    half = Seat(tp=2, gpu_share=0.5, memory_share=0.5, gpu_type="h100", gpu_memory=80e9)
+    launch = launched(LLM, half)
+    assert value(launch, "--tensor-parallel-size") == "2"
+    assert value(launch, "--gpu-memory-utilization") == "0.4750"
+    assert int(value(launch, "--kv-cache-memory-bytes")) == pytest.approx(40e9 - 8e9, rel=0.1)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     seat = Seat(gpu_share=0.2, memory_share=0.2, gpu_type="h100", gpu_memory=80e9)
     with pytest.raises(BadInput, match=r"does not fit: 16\.0 GB of weights in 16\.0 GB"):

@@ -48,7 +48,8 @@ def problem(
             max_throughput=4.0 / seconds * tp**0.8 * share,
         )
         for name, (_, _, seconds) in asked.items()
-        for tp, share in ((1, 0.2), (1, 0.5), (1, 1.0), (2, 1.0), (4, 1.0), (8, 1.0))
+        for tp in (1, 2, 4, 8)
+        for share in (0.2, 0.5, 1.0)
     ]
     demand = Demand(
         workflow="w",

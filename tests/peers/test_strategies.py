@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -92,6 +93,27 @@ def test_nothing_of_whole_gpus_is_predicted_faster_than_ours(given_problem: Prob
             if theirs < float("inf"):
                 assert not isinstance(ours, Infeasible)
                 assert ours.candidate.objective <= theirs + 1e-9
+
+
+@settings(max_examples=40, deadline=None)
+@given(given_problem=problems(most_llms=3, most_nodes=2))
+def test_parts_of_groups_are_taken_only_where_asked_for_and_where_they_help(
+    given_problem: Problem,
+) -> None:
+    without = given_problem.decide()
+    asked = replace(given_problem, share_groups=True)
+    with_parts = asked.decide()
+    if isinstance(with_parts, Infeasible):
+        assert isinstance(without, Infeasible)
+        return
+    check_placement(given_problem, with_parts.placement)
+    assert not isinstance(asked.settled()[1], Infeasible) or asked.shared(with_parts)
+    if not isinstance(without, Infeasible):
+        assert all(
+            part.tp == 1 or part.gpu_share == 1 for part in without.candidate.allocation.llms
+        )
+        if with_parts.proven:
+            assert with_parts.candidate.objective <= without.candidate.objective + 1e-9
 
 
 def allocation_of(placement: Placement) -> Allocation:

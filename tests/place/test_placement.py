@@ -123,6 +123,91 @@ def test_places_exactly_what_can_be_placed(allocation: Allocation, cluster: Clus
         assert placement == place(allocation, cluster)
 
 
+def groups_can_be_placed(allocation: Allocation, cluster: Cluster) -> bool:
+    """Brute force where replicas take parts of TP groups: tries every row of GPUs for each."""
+    widest = {each.llm: each.tp for each in allocation.llms}
+    items = sorted(
+        (each.tp, round(each.gpu_share * 20), round(20 * (each.memory_share, 1)[whole]), each.llm)
+        for each in allocation.llms
+        for whole in [each.gpu_share >= 1]
+        for _ in range(each.replicas)
+    )[::-1]
+    rows = {
+        tp: [
+            (node.name, range(first, first + tp))
+            for node in cluster.nodes
+            for domain in node.domains
+            for first in range(domain.start, domain.stop - tp + 1, tp)
+        ]
+        for tp in widest.values()
+    }
+    free = {(node.name, gpu): (20, 20) for node in cluster.nodes for gpu in range(node.gpus)}
+    failed: set[tuple[int, tuple[tuple[int, int], ...]]] = set()
+
+    def fill(index: int) -> bool:
+        state = index, tuple(free.values())
+        if index == len(items) or state in failed:
+            return index == len(items)
+        tp, compute, memory, _ = items[index]
+        for node, gpus in rows[tp]:
+            before = {(node, gpu): free[node, gpu] for gpu in gpus}
+            if all(c >= compute and m >= memory for c, m in before.values()):
+                free.update({at: (c - compute, m - memory) for at, (c, m) in before.items()})
+                if fill(index + 1):
+                    return True
+                free.update(before)
+        failed.add(state)
+        return False
+
+    return sum(tp * max(c, m) for tp, c, m, _ in items) <= 40 * cluster.gpus and fill(0)
+
+
+@settings(deadline=None, max_examples=150)
+@given(allocations(most_llms=3, share_groups=True), clusters())
+@example(  # the whole pair must go where the four GPUs are not in a row
+    Allocation(llms=(part("a", 1, tp=4, share=0.5), part("b", 1, tp=2), part("c", 1, tp=4))),
+    Cluster(nodes=(Node(name="n0", gpus=4), Node(name="n1", gpus=6))),
+)
+@example(  # best fit finds no room for the last one: a b on each of the pairs
+    Allocation(
+        llms=(
+            part("a", 2, tp=2, share=0.35, memory=0.5),
+            part("b", 2, tp=2, share=0.3, memory=0.5),
+            part("c", 2, share=0.35, memory=0.05),
+        )
+    ),
+    Cluster(nodes=(Node(name="n0", gpus=4),)),
+)
+def test_places_exactly_what_can_be_placed_in_parts_of_groups(
+    allocation: Allocation, cluster: Cluster
+) -> None:
+    placement = place(allocation, cluster)
+    if isinstance(placement, Infeasible):
+        assert placement.reason
+        assert not groups_can_be_placed(allocation, cluster)
+    else:
+        check(placement, allocation, cluster)
+        assert placement == place(allocation, cluster)
+
+
+def test_parts_of_groups_lie_on_the_same_gpus() -> None:
+    parts = (part("big", 1, tp=4, share=0.6), part("mid", 2, tp=2, share=0.3), part("one", 2))
+    placement = place(Allocation(llms=parts), TWO_NODES)
+    assert isinstance(placement, Placement)
+    assert gpus_of(placement, "big") == [tuple(("n0", gpu) for gpu in range(4))]
+    assert gpus_of(placement, "mid") == [(("n0", 0), ("n0", 1)), (("n0", 2), ("n0", 3))]
+    assert {node for group in gpus_of(placement, "one") for node, _ in group} == {"n1"}
+
+
+@settings(deadline=None, max_examples=20)
+@given(allocations(most_llms=12, share_groups=True), st.integers(1, 12))
+def test_holds_the_invariants_with_parts_of_groups(allocation: Allocation, nodes: int) -> None:
+    cluster = Cluster(nodes=tuple(Node(name=f"n{i}", gpus=6) for i in range(nodes)))
+    placement = place(allocation, cluster)
+    if not isinstance(placement, Infeasible):
+        check(placement, allocation, cluster)
+
+
 @settings(deadline=None, max_examples=20)
 @given(allocations(most_llms=12), st.integers(1, 12))
 def test_holds_the_invariants_on_larger_clusters(allocation: Allocation, nodes: int) -> None:

@@ -27,22 +27,26 @@ small = settings(
 
 
 @st.composite
-def instances(draw: st.DrawFn, workflows: int = 1) -> tuple[list[LlmSpec], Cluster, TableCosts]:
-    llms = draw(llm_lists())
-    costs = draw(table_costs(llms, GRAIN))
+def instances(
+    draw: st.DrawFn, workflows: int = 1, most_llms: int = 3, *, share_groups: bool = False
+) -> tuple[list[LlmSpec], Cluster, TableCosts]:
+    llms = draw(llm_lists(most_llms))
+    costs = draw(table_costs(llms, GRAIN, share_groups=share_groups))
     for _ in range(workflows - 1):
-        costs += draw(table_costs(llms, GRAIN))
+        costs += draw(table_costs(llms, GRAIN, share_groups=share_groups))
     return llms, draw(clusters()), costs
 
 
-def every_option(llm: LlmSpec, cluster: Cluster) -> list[LlmAllocation]:
+def every_option(
+    llm: LlmSpec, cluster: Cluster, *, share_groups: bool = False
+) -> list[LlmAllocation]:
     """Shares, TP degrees and replica counts one by one, as far as an empty cluster holds them."""
     options: list[LlmAllocation] = []
     for tp, unit, replicas in product((1, 2, 4), range(1, GRAIN + 1), range(1, 6)):
         needed = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
         if tp > min(llm.max_tp, cluster.largest_domain) or needed > 1:
             continue
-        if tp > 1 and unit < GRAIN:
+        if tp > 1 and unit < GRAIN and not share_groups:
             continue
         memory = max(unit, int(np.ceil(needed * GRAIN - 1e-9))) if unit < GRAIN else GRAIN
         option = LlmAllocation(
@@ -58,14 +62,14 @@ def every_option(llm: LlmSpec, cluster: Cluster) -> list[LlmAllocation]:
 
 
 def brute_force(
-    llms: list[LlmSpec], cluster: Cluster, costs: StageCosts
+    llms: list[LlmSpec], cluster: Cluster, costs: StageCosts, *, share_groups: bool = False
 ) -> list[tuple[float, Allocation]]:
     """Every allocation of finite cost whose memory is at most the cluster's, cheapest first."""
     priced: list[list[tuple[float, LlmAllocation]]] = []
     for llm in sorted(llms, key=lambda llm: llm.name):
         found = [
             (float(costs(llm, part.tp, part.gpu_share, np.array([part.replicas]))[0]), part)
-            for part in every_option(llm, cluster)
+            for part in every_option(llm, cluster, share_groups=share_groups)
         ]
         priced.append([(cost, part) for cost, part in found if np.isfinite(cost)])
     everything = [
@@ -77,8 +81,10 @@ def brute_force(
     return sorted(everything, key=lambda each: each[0])
 
 
-def cheapest_placeable(llms: list[LlmSpec], cluster: Cluster, costs: StageCosts) -> float | None:
-    for cost, allocation in brute_force(llms, cluster, costs):
+def cheapest_placeable(
+    llms: list[LlmSpec], cluster: Cluster, costs: StageCosts, *, share_groups: bool = False
+) -> float | None:
+    for cost, allocation in brute_force(llms, cluster, costs, share_groups=share_groups):
         if not isinstance(place(allocation, cluster), Infeasible):
             return cost
     return None
@@ -142,9 +148,19 @@ def test_several_workflows_share_llms(
     check_choice(*instance)
 
 
-def check_choice(llms: list[LlmSpec], cluster: Cluster, costs: TableCosts) -> None:
-    found = search(llms, cluster, costs, share_step=1 / GRAIN)
-    expected = cheapest_placeable(llms, cluster, costs)
+@small
+@given(instances(most_llms=2, share_groups=True))
+def test_with_parts_of_groups_it_is_the_cheapest_too(
+    instance: tuple[list[LlmSpec], Cluster, TableCosts],
+) -> None:
+    check_choice(*instance, share_groups=True)
+
+
+def check_choice(
+    llms: list[LlmSpec], cluster: Cluster, costs: TableCosts, *, share_groups: bool = False
+) -> None:
+    found = search(llms, cluster, costs, share_step=1 / GRAIN, share_groups=share_groups)
+    expected = cheapest_placeable(llms, cluster, costs, share_groups=share_groups)
     chosen = (
         found
         if isinstance(found, Infeasible)

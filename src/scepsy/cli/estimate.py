@@ -75,6 +75,11 @@ from scepsy.store import read_profile, read_traces, write_record
     help="GPU shares to estimate at TP1; between them is interpolated.",
 )
 @click.option(
+    "--share-groups",
+    is_flag=True,
+    help="Shares of TP groups too, for `scepsy plan --share-groups`.",
+)
+@click.option(
     "--mix",
     "mix_texts",
     multiple=True,
@@ -96,6 +101,7 @@ def command(
     steps_path: Path | None,
     workflows: tuple[str, ...],
     shares: str,
+    share_groups: bool,
     mix_texts: tuple[str, ...],
     out: Path,
     as_json: bool,
@@ -107,7 +113,7 @@ def command(
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster, llms = cluster_of(cluster_path), llms_of(llms_path, stand_ins, traces)
     traces, notes = with_lengths(traces, llms)
-    todo = jobs(traces, llms, cluster, parse_shares(shares))
+    todo = jobs(traces, llms, cluster, parse_shares(shares), share_groups=share_groups)
     gpu_type = cluster.nodes[0].gpu_type
     if steps_path is None:
         steps = steps_from(source, gpu_type, table_path)

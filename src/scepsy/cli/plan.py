@@ -24,6 +24,11 @@ from scepsy.profiler.machine import machine
 from scepsy.provenance import elsewhere, merge
 from scepsy.store import read_profile, read_traces, write_record
 
+SHARED_GROUPS = (
+    "parts of TP groups: nobody has measured how engines that share each GPU of a group slow one "
+    "another down; all-reduces on shared multiprocessors are taken to cost nothing more"
+)
+
 
 @click.command("plan")
 @click.option(
@@ -65,6 +70,11 @@ from scepsy.store import read_profile, read_traces, write_record
     help="Do not simulate the best few plans; the prediction alone decides.",
 )
 @click.option(
+    "--share-groups",
+    is_flag=True,
+    help="Parts of TP groups too, where the profile has them (nobody has measured such engines).",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), default=Path("plan.json"), show_default=True
 )
 @json_option
@@ -77,6 +87,7 @@ def command(
     target_texts: tuple[str, ...],
     share_step: float,
     fast: bool,
+    share_groups: bool,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -89,10 +100,25 @@ def command(
     llms = llms_of(llms_path, stand_ins, [one for one in traces if one.workflow in wanted])
     for warning in elsewhere(profile, machine(), versions(profile)):
         click.echo(f"warning: {warning}", err=True)
+    if share_groups:
+        click.echo(f"warning: {SHARED_GROUPS}", err=True)
+        if not any(curve.tp > 1 and curve.gpu_share < 1 for curve in profile.curves):
+            click.echo(
+                "warning: the profile has no parts of TP groups, so none will be planned; "
+                "`scepsy profile` and `scepsy estimate` take --share-groups too",
+                err=True,
+            )
     with bar("simulating the best plans", quiet=as_json or fast) as tell:
         simulate = None if fast else Confirm(progress=tell)
         decided = plan(
-            traces, profile, llms, cluster, targets, share_step=share_step, simulate=simulate
+            traces,
+            profile,
+            llms,
+            cluster,
+            targets,
+            share_step=share_step,
+            share_groups=share_groups,
+            simulate=simulate,
         )
     if isinstance(decided, Infeasible):
         raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")

@@ -39,6 +39,11 @@ from scepsy.store import read_llms, read_traces, write_record
     help="GPU shares to measure at TP1; between them is interpolated.",
 )
 @click.option(
+    "--share-groups",
+    is_flag=True,
+    help="Shares of TP groups too, for `scepsy plan --share-groups`.",
+)
+@click.option(
     "--budget",
     type=click.FloatRange(5),
     default=60.0,
@@ -95,6 +100,7 @@ def command(
     out: Path,
     workflows: tuple[str, ...],
     shares: str,
+    share_groups: bool,
     budget: float,
     gaps: Gaps,
     replay: Replay,
@@ -114,7 +120,9 @@ def command(
     traces = only(read_traces(traces_path).traces, workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster = cluster_of(cluster_path)
-    todo = jobs(traces, read_llms(llms_path), cluster, parse_shares(shares))
+    todo = jobs(
+        traces, read_llms(llms_path), cluster, parse_shares(shares), share_groups=share_groups
+    )
     settings = SweepSettings(budget=budget, max_rate=max_rate, gaps=gaps, replay=replay)
     with (
         tempfile.TemporaryDirectory(prefix="scepsy-profile-") as logs,

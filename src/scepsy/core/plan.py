@@ -11,13 +11,16 @@ from scepsy.core.record import Record
 
 
 def size_name(tp: int, gpu_share: float) -> str:
-    """What a replica takes, in the field's words: "TP4", or "0.4 GPU"."""
-    return f"TP{tp}" if gpu_share >= 1 else f"{gpu_share:.2g} GPU"
+    """What a replica takes, in the field's words: "TP4", "0.4 GPU", or "TP4 x 0.4 GPU"."""
+    if gpu_share >= 1:
+        return f"TP{tp}"
+    return f"{gpu_share:.2g} GPU" if tp == 1 else f"TP{tp} x {gpu_share:.2g} GPU"
 
 
 class LlmAllocation(Record, frozen=True, kw_only=True):
     """`replicas` engines of `llm`, each over `tp` GPUs, taking `gpu_share` of the compute and
-    `memory_share` of the memory of each of them. A share below one goes with tp = 1 only.
+    `memory_share` of the memory of each of them. A share below one goes with tp = 1, unless parts
+    of groups were asked for.
     """
 
     llm: str

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -141,17 +141,17 @@ class LocalBackend:
         GPUs side by side.
         """
         llms = {llm.name: llm for llm in plan.llms}
-        by_gpu: dict[tuple[str, int], list[Replica]] = defaultdict(list)
-        for replica in changes.start:
-            by_gpu[replica.slices[0].node, replica.slices[0].gpu].append(replica)
+        turns: dict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
-        async def chain(replicas: Sequence[Replica]) -> None:
-            for replica in replicas:
+        async def in_turn(replica: Replica) -> None:
+            async with AsyncExitStack() as held:
+                for gpu in sorted((part.node, part.gpu) for part in replica.slices):
+                    await held.enter_async_context(turns[gpu])
                 ready = await self._start_one(journal, llms[replica.llm], replica, plan)
                 journal.note_replica(msgspec.structs.replace(ready, launched=recipes[replica.llm]))
                 on_progress(replica.replica)
 
-        await _all([chain(replicas) for replicas in by_gpu.values()])
+        await _all([in_turn(replica) for replica in changes.start])
 
     async def _start_one(
         self, journal: Journal, llm: LlmSpec, replica: Replica, plan: Plan
@@ -164,7 +164,7 @@ class LocalBackend:
             gpu_type=plan.cluster.nodes[0].gpu_type,
             gpu_memory=plan.cluster.gpu_memory,
             gpus=tuple(part.gpu for part in replica.slices),
-            board=None if replica.gpu_share >= 1 else str(self._board(journal, replica)),
+            boards=() if replica.gpu_share >= 1 else self._boards(journal, replica),
         )
 
         def launch_on(port: int) -> Launch:
@@ -271,9 +271,9 @@ class LocalBackend:
             raise BadInput(f"deployment name {name!r}: use letters, digits and dashes")
         return self.root / name
 
-    def _board(self, journal: Journal, replica: Replica) -> Path:
-        part = replica.slices[0]
-        return self._directory(journal.current.name) / "gpus" / f"{part.node}-{part.gpu}"
+    def _boards(self, journal: Journal, replica: Replica) -> tuple[str, ...]:
+        folder = self._directory(journal.current.name) / "gpus"
+        return tuple(str(folder / f"{part.node}-{part.gpu}") for part in replica.slices)
 
     def _gateway_path(self, name: str) -> Path:
         return self._directory(name) / "gateway.json"

@@ -81,8 +81,8 @@ class Seat:
         gpu_share, memory_share: part of the compute and of the memory of each of them.
         gpu_type, gpu_memory: which GPUs, and bytes of memory of each.
         gpus: their indices on the node; empty where the engine may take any.
-        board: a file common to the engines on one GPU, where emulated ones tell each other what
-            memory bandwidth they draw; None for an engine that is alone there.
+        boards: a file for each GPU, common to the engines there, where emulated ones tell each
+            other what memory bandwidth they draw; none for an engine that is alone on its GPUs.
     """
 
     tp: int = 1
@@ -91,7 +91,7 @@ class Seat:
     gpu_type: str
     gpu_memory: float
     gpus: tuple[int, ...] = ()
-    board: str | None = None
+    boards: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -15,6 +15,7 @@ from scepsy.core.plan import (
     Slice,
 )
 from scepsy.place.domains import Domains, Gpu
+from scepsy.place.groups import Groups, place_groups, takes_part_of_a_group
 from scepsy.place.packing import WHOLE, Kind, Leftover, Load, pack
 
 
@@ -24,8 +25,26 @@ def place(allocation: Allocation, cluster: Cluster) -> Placement | Infeasible:
     Largest TP first, each replica whole inside the NVLink domain that it leaves least free; then
     fractions packed densely onto the GPUs that are left over in domains already begun. So whole
     GPUs and whole domains stay free. Deterministic. Infeasible names the replica that did not fit
-    and what was left. A replica over several GPUs gets them to itself.
+    and what was left. A replica over several GPUs gets them to itself, unless it takes a part of
+    each.
     """
+    if any(map(takes_part_of_a_group, allocation.llms)):
+        groups = place_groups(allocation.llms, cluster)
+    else:
+        groups = _place_apart(allocation, cluster)
+    if isinstance(groups, Infeasible):
+        return groups
+    return Placement(
+        replicas=tuple(
+            _replica(part, number, group)
+            for part in allocation.llms
+            for number, group in enumerate(groups[part.llm])
+        )
+    )
+
+
+def _place_apart(allocation: Allocation, cluster: Cluster) -> Groups | Infeasible:
+    """Groups of whole GPUs first, then parts of single ones."""
     whole = [part for part in allocation.llms if not _fractional(part)]
     alike = _alike(part for part in allocation.llms if _fractional(part))
     kinds = [Kind(*shares, sum(part.replicas for part in same)) for shares, same in alike.items()]
@@ -38,17 +57,11 @@ def place(allocation: Allocation, cluster: Cluster) -> Placement | Infeasible:
     if isinstance(groups, Infeasible):
         return groups
     groups.update(_spread(list(alike.values()), loads, tuple(domains.free())))
-    return Placement(
-        replicas=tuple(
-            _replica(part, number, group)
-            for part in allocation.llms
-            for number, group in enumerate(groups[part.llm])
-        )
-    )
+    return groups
 
 
 def _fractional(part: LlmAllocation) -> bool:
-    return part.tp == 1 and part.gpu_share < 1
+    return part.gpu_share < 1
 
 
 def _alike(parts: Iterable[LlmAllocation]) -> dict[tuple[int, int], list[LlmAllocation]]:
@@ -60,10 +73,8 @@ def _alike(parts: Iterable[LlmAllocation]) -> dict[tuple[int, int], list[LlmAllo
     return alike
 
 
-def _place_whole(
-    parts: Sequence[LlmAllocation], domains: Domains
-) -> dict[str, list[tuple[Gpu, ...]]] | Infeasible:
-    groups: dict[str, list[tuple[Gpu, ...]]] = {part.llm: [] for part in parts}
+def _place_whole(parts: Sequence[LlmAllocation], domains: Domains) -> Groups | Infeasible:
+    groups: Groups = {part.llm: [] for part in parts}
     for part in sorted(parts, key=lambda part: (-part.tp, part.llm)):
         for number in range(part.replicas):
             group = domains.take(part.tp)
@@ -80,9 +91,9 @@ def _place_whole(
 
 def _spread(
     alike: Sequence[Sequence[LlmAllocation]], loads: Sequence[Load], gpus: Sequence[Gpu]
-) -> dict[str, list[tuple[Gpu, ...]]]:
+) -> Groups:
     """The GPU of every fractional replica: loads go to GPUs in order, LLMs take turns in theirs."""
-    groups: dict[str, list[tuple[Gpu, ...]]] = {part.llm: [] for same in alike for part in same}
+    groups: Groups = {part.llm: [] for same in alike for part in same}
     queues = [chain.from_iterable(repeat(p.llm, p.replicas) for p in same) for same in alike]
     targets = iter(gpus)
     for load in loads:

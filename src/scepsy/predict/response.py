@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,25 +63,24 @@ class Measured:
 class Response:
     """How one LLM answers one workflow's calls, for every (tp, share) within what was profiled.
 
-    `whole[tp]` is a replica on whole GPUs; `fractions` are the shares of one GPU, rising, ending
-    with the whole one where it was profiled.
+    `whole[tp]` is a replica on whole GPUs; `fractions[tp]` are its shares of each GPU, rising,
+    ending with the whole ones where they were profiled.
     """
 
     whole: Mapping[int, Measured]
-    fractions: Sequence[tuple[float, Measured]]
+    fractions: Mapping[int, Sequence[tuple[float, Measured]]]
 
     def at(self, tp: int, gpu_share: float) -> Blend | None:
         """The response of a replica at (tp, gpu_share); None outside what was measured."""
         if gpu_share >= 1.0 - 1e-9:
             exact = self.whole.get(tp)
             return None if exact is None else Blend(exact, exact, 0.0)
-        if tp != 1:
-            return None
-        for (low, below), (high, above) in zip(self.fractions, self.fractions[1:], strict=False):
+        fractions = self.fractions.get(tp, ())
+        for (low, below), (high, above) in pairwise(fractions):
             if low - 1e-9 <= gpu_share <= high + 1e-9:
                 return Blend(below, above, (1 / low - 1 / gpu_share) / (1 / low - 1 / high))
-        if self.fractions and abs(self.fractions[0][0] - gpu_share) < 1e-9:
-            return Blend(self.fractions[0][1], self.fractions[0][1], 0.0)
+        if fractions and abs(fractions[0][0] - gpu_share) < 1e-9:
+            return Blend(fractions[0][1], fractions[0][1], 0.0)
         return None
 
 
@@ -134,14 +134,12 @@ def responses(curves: Iterable[Curve]) -> dict[tuple[str, str], Response]:
 
 
 def _response(curves: Sequence[Curve]) -> Response:
-    whole = {curve.tp: _measured(curve) for curve in curves if curve.gpu_share >= 1.0}
-    fractions = [(curve.gpu_share, _measured(curve)) for curve in _single_gpu(curves)]
+    by_size = {(curve.tp, curve.gpu_share): _measured(curve) for curve in curves}
+    fractions: dict[int, list[tuple[float, Measured]]] = defaultdict(list)
+    for tp, share in sorted(by_size):
+        fractions[tp].append((share, by_size[tp, share]))
+    whole = {tp: known for (tp, share), known in by_size.items() if share >= 1.0}
     return Response(whole=whole, fractions=fractions)
-
-
-def _single_gpu(curves: Sequence[Curve]) -> list[Curve]:
-    by_share = {curve.gpu_share: curve for curve in curves if curve.tp == 1}
-    return [by_share[share] for share in sorted(by_share)]
 
 
 def _measured(curve: Curve) -> Measured:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Allocation, LlmAllocation, Placement, Prediction
+from scepsy.core.plan import Allocation, LlmAllocation, Placement, Prediction, Replica
 from scepsy.gpus import GpuConstants, bandwidth_kept
 from scepsy.predict.contention import Tenant, stretches
 from scepsy.predict.pipeline import Pipeline
@@ -30,29 +30,25 @@ def sharing(
         for part in allocation.llms
         if part.gpu_share < 1
     }
-    return {
-        llm: fmean(found)
-        for llm, found in _by_llm(_tenants_of_gpus(placement, tenants), tenants).items()
-    }
-
-
-def _tenants_of_gpus(placement: Placement, tenants: Mapping[str, Tenant]) -> list[list[str]]:
-    """The LLMs on each GPU that is divided; one that has two replicas there is named twice."""
-    found: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for replica in placement.replicas:
-        if replica.llm in tenants:
-            found[replica.slices[0].node, replica.slices[0].gpu].append(replica.llm)
-    return list(found.values())
-
-
-def _by_llm(
-    groups: Sequence[Sequence[str]], tenants: Mapping[str, Tenant]
-) -> dict[str, list[float]]:
+    shared = [replica for replica in placement.replicas if replica.llm in tenants]
+    slowest = _slowest(shared, tenants)
     found: dict[str, list[float]] = defaultdict(list)
-    for group in groups:
-        stretched = stretches([tenants[llm] for llm in group])
-        for llm, stretch in zip(group, stretched, strict=True):
-            found[llm].append(stretch)
+    for replica in shared:
+        found[replica.llm].append(slowest[replica.replica])
+    return {llm: fmean(each) for llm, each in found.items()}
+
+
+def _slowest(replicas: Sequence[Replica], tenants: Mapping[str, Tenant]) -> dict[str, float]:
+    """By replica: what neighbours cost it on the GPU where that is most, since the others wait."""
+    on_gpu: dict[tuple[str, int], list[Replica]] = defaultdict(list)
+    for replica in replicas:
+        for part in replica.slices:
+            on_gpu[part.node, part.gpu].append(replica)
+    found: dict[str, float] = {}
+    for group in on_gpu.values():
+        costs = stretches([tenants[replica.llm] for replica in group])
+        for replica, cost in zip(group, costs, strict=True):
+            found[replica.replica] = max(cost, found.get(replica.replica, 1.0))
     return found
 
 

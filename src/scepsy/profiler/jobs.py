@@ -45,8 +45,11 @@ def jobs(
     llms: Sequence[LlmSpec],
     cluster: Cluster,
     shares: Sequence[float] = DEFAULT_SHARES,
+    *,
+    share_groups: bool = False,
 ) -> tuple[Job, ...]:
-    """All jobs, the largest first so that they pack; none for LLMs at endpoints.
+    """All jobs, the largest first so that they pack; none for LLMs at endpoints. `share_groups`:
+    parts of TP groups too.
 
     Raises:
         BadInput: there is nothing to profile, or the traces call an LLM that `llms` does not
@@ -65,7 +68,7 @@ def jobs(
             )
         if known[name].hosted:
             continue
-        sizes = _sizes(known[name], cluster, shares)
+        sizes = _sizes(known[name], cluster, shares, share_groups=share_groups)
         if not sizes:
             raise BadInput(
                 f"LLM {name!r} does not fit: {known[name].weight_bytes / 1e9:.1f} GB of weights, "
@@ -92,15 +95,16 @@ def _time_shares(traces: Sequence[Trace]) -> dict[str, dict[str, float]]:
 
 
 def _sizes(
-    llm: LlmSpec, cluster: Cluster, shares: Sequence[float]
+    llm: LlmSpec, cluster: Cluster, shares: Sequence[float], *, share_groups: bool
 ) -> list[tuple[int, float, float]]:
     """(tp, gpu_share, memory_share) that fit in memory."""
     fitting = {tp: floor for tp, floor in floors(llm, cluster).items() if floor <= 1}
-    found = [(tp, 1.0, 1.0) for tp in fitting if tp > 1]
-    if 1 in fitting:
+    divided = [tp for tp in fitting if tp == 1 or share_groups]
+    found = [(tp, 1.0, 1.0) for tp in fitting if tp not in divided]
+    for tp in divided:
         found += [
-            (1, share, 1.0 if share >= 1 else max(share, fitting[1]))
-            for share in _worthwhile(sorted(shares), fitting[1])
+            (tp, share, 1.0 if share >= 1 else max(share, fitting[tp]))
+            for share in _worthwhile(sorted(shares), fitting[tp])
         ]
     return found
 

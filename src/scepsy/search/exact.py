@@ -115,13 +115,15 @@ def search(
     stage_costs: StageCosts,
     *,
     share_step: float = 0.1,
+    share_groups: bool = False,
 ) -> Search | Infeasible:
     """The search for the least sum of stage costs on `cluster`.
 
-    Shares of a GPU go in steps of `share_step`. Infeasible where some LLM, or all together, cannot
-    be served. Raises BadInput for a step that does not divide one GPU.
+    Shares of a GPU go in steps of `share_step`; `share_groups`: those of TP groups too. Infeasible
+    where some LLM, or all together, cannot be served. Raises BadInput for a step that does not
+    divide one GPU.
     """
-    found = space(llms, cluster, stage_costs, share_step)
+    found = space(llms, cluster, stage_costs, share_step, share_groups=share_groups)
     if isinstance(found, Infeasible):
         return found
     return shortfall(found) or Search(found, plain(cluster, found.grain))

@@ -42,9 +42,7 @@ class Shape:
 
     def hosts(self, other: Shape) -> int:
         """How many replicas of shape `other` fit wherever one of this shape does."""
-        if other.tp > 1:
-            return self.tp // other.tp if self.memory == self.grain else 0
-        return self.tp * (self.memory // other.memory)
+        return (self.tp // other.tp) * (self.memory // other.memory)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,9 +38,14 @@ class Space:
 
 
 def space(
-    llms: Sequence[LlmSpec], cluster: Cluster, stage_costs: StageCosts, share_step: float
+    llms: Sequence[LlmSpec],
+    cluster: Cluster,
+    stage_costs: StageCosts,
+    share_step: float,
+    *,
+    share_groups: bool = False,
 ) -> Space | Infeasible:
-    """All that `llms` could be given on `cluster`.
+    """All that `llms` could be given on `cluster`; `share_groups`: parts of TP groups too.
 
     Infeasible where some LLM has no option at all. Raises BadInput where `share_step` does not
     divide one GPU, or two LLMs have one name.
@@ -54,7 +59,7 @@ def space(
     offered: list[int] = []
     reasons: list[str] = []
     for llm in ordered:
-        found, notes = shapes(llm, cluster, grain)
+        found, notes = shapes(llm, cluster, grain, share_groups=share_groups)
         if not found:
             return Infeasible("memory", notes[-1])
         options = _priced(llm, found, cluster, stage_costs)
@@ -95,7 +100,9 @@ def floors(llm: LlmSpec, cluster: Cluster) -> dict[int, float]:
     return found
 
 
-def shapes(llm: LlmSpec, cluster: Cluster, grain: int) -> tuple[tuple[Shape, ...], list[str]]:
+def shapes(
+    llm: LlmSpec, cluster: Cluster, grain: int, *, share_groups: bool = False
+) -> tuple[tuple[Shape, ...], list[str]]:
     """Shapes whose memory floor fits, and reasons for TP degrees that do not.
 
     A part of a GPU gets the larger of its compute share and the floor as memory; whole GPUs get
@@ -107,9 +114,9 @@ def shapes(llm: LlmSpec, cluster: Cluster, grain: int) -> tuple[tuple[Shape, ...
         if needed > 1 + 1e-9:
             reasons.append(f"{llm.name!r} needs {tp * needed:.1f} GPUs of memory at TP{tp}")
             continue
-        if tp == 1:
+        if tp == 1 or share_groups:
             floor = max(1, ceil(needed * grain - 1e-9))
-            found.extend(Shape(1, unit, max(unit, floor), grain) for unit in range(1, grain))
+            found.extend(Shape(tp, unit, max(unit, floor), grain) for unit in range(1, grain))
         found.append(Shape(tp, grain, grain, grain))
     if not found:
         widest = min(llm.max_tp, cluster.largest_domain)
@@ -123,9 +130,8 @@ def shapes(llm: LlmSpec, cluster: Cluster, grain: int) -> tuple[tuple[Shape, ...
 
 def room(cluster: Cluster, shape: Shape) -> int:
     """Most replicas of one shape that an empty cluster holds."""
-    if shape.tp == 1:
-        return cluster.gpus * (shape.grain // shape.memory)
-    return sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
+    groups = sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
+    return groups * (shape.grain // shape.memory)
 
 
 def _priced(

@@ -75,7 +75,14 @@ def llm_lists(draw: st.DrawFn, most: int = 3) -> list[LlmSpec]:
 
 
 @st.composite
-def table_costs(draw: st.DrawFn, llms: list[LlmSpec], grain: int, most: int = 4) -> TableCosts:
+def table_costs(
+    draw: st.DrawFn,
+    llms: list[LlmSpec],
+    grain: int,
+    most: int = 4,
+    *,
+    share_groups: bool = False,
+) -> TableCosts:
     """Random costs for every shape and up to `most` replicas: any order, ties and inf included."""
     cost = st.one_of(st.just(np.inf), st.integers(0, 6).map(float), st.floats(0, 10))
     falling = st.lists(cost, min_size=most, max_size=most).map(lambda each: sorted(each)[::-1])
@@ -85,19 +92,19 @@ def table_costs(draw: st.DrawFn, llms: list[LlmSpec], grain: int, most: int = 4)
         for llm in llms
         for tp in (1, 2, 4)
         for unit in range(1, grain + 1)
-        if tp == 1 or unit == grain
+        if tp == 1 or unit == grain or share_groups
     ]
     return TableCosts({key: tuple(draw(costs)) for key in keys})
 
 
 @st.composite
-def allocations(draw: st.DrawFn, most_llms: int = 5) -> Allocation:
+def allocations(draw: st.DrawFn, most_llms: int = 5, *, share_groups: bool = False) -> Allocation:
     """Any allocation, compute and memory shares drawn apart, feasible anywhere or not."""
     share = st.integers(1, 20).map(lambda units: units / 20)
     parts: list[LlmAllocation] = []
     for number in range(draw(st.integers(0, most_llms))):
         tp = draw(st.sampled_from([1, 1, 1, 2, 4]))
-        whole = tp > 1 or draw(st.booleans())
+        whole = (tp > 1 and not share_groups) or draw(st.booleans())
         parts.append(
             LlmAllocation(
                 llm=f"llm{number}",

@@ -51,7 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--time-scale", type=float, default=1.0, help="times real speed")
-    parser.add_argument("--board", type=Path, help="a file shared by the engines on its GPU")
+    parser.add_argument(
+        "--board",
+        dest="boards",
+        type=Path,
+        action="append",
+        default=[],
+        help="a file shared by the engines on one of its GPUs; give one for each",
+    )
     parser.add_argument("--exit-with-parent", type=int, metavar="PID")
     return parser
 
@@ -81,7 +88,7 @@ def _build(options: argparse.Namespace) -> ServedLlm:
         pacer=Pacer(
             engine,
             options.time_scale,
-            board=None if options.board is None else Board(options.board),
+            boards=tuple(map(Board, options.boards)),
             bandwidth_kept=bandwidth_kept(options.gpu_share),
         ),
     )

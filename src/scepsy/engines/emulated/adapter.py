@@ -58,10 +58,9 @@ class EmulatedEngine:
             "--seed": options.seed,
             "--time-scale": options.time_scale,
         }
-        if seat.board is not None:
-            arguments["--board"] = seat.board
         if options.exit_with_parent:
             arguments["--exit-with-parent"] = os.getpid()
         flags = [text for pair in arguments.items() for text in map(str, pair)]
+        flags += [text for board in seat.boards for text in ("--board", board)]
         argv = (sys.executable, "-m", "scepsy.engines.emulated", *flags, *llm.flags)
         return Launch(argv, f"http://{options.host}:{port}")

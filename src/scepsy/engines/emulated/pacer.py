@@ -47,13 +47,13 @@ class Pacer:
     busy machine; `lag` is how late the last step was. A new sequence joins at the next boundary
     between steps. While nothing is asked, nothing runs.
 
-    On a shared GPU, `board` tells what the neighbours read, and `bandwidth_kept` is the part of the
-    GPU's bandwidth that our share of it can draw.
+    On shared GPUs, `boards` tell what the neighbours read there, and `bandwidth_kept` is the part
+    of a GPU's bandwidth that our share of it can draw.
     """
 
     engine: SimulatedEngine
     time_scale: float = 1.0
-    board: Board | None = None
+    boards: tuple[Board, ...] = ()
     bandwidth_kept: float = 1.0
     lag: float = 0.0
     _listeners: dict[int, _Listener] = field(default_factory=dict[int, _Listener])
@@ -112,18 +112,19 @@ class Pacer:
         """Seconds that may pass in one jump; None is until something changes."""
         if self._streams:
             return _STREAM_GRAIN
-        return None if self.board is None else _LOOK
+        return _LOOK if self.boards else None
 
     def _speed(self, step: Step) -> float:
-        """Engine seconds per second. Where the engines on a GPU want more bandwidth than it has,
-        the memory-bound part of a step takes as much longer (processor sharing).
+        """Engine seconds per second. Where the engines on one of our GPUs want more bandwidth than
+        it has, the memory-bound part of a step takes as much longer (processor sharing).
         """
-        if self.board is None:
+        if not self.boards:
             return self.time_scale
         ours = step.memory * self.bandwidth_kept
-        wanted = ours + self.board.others()
+        wanted = ours + max(board.others() for board in self.boards)
         speed = self.time_scale / (1.0 + step.memory * max(0.0, wanted - 1.0))
-        self.board.post(ours, min(_LOOK, step.duration(step.most) / speed))
+        for board in self.boards:
+            board.post(ours, min(_LOOK, step.duration(step.most) / speed))
         return speed
 
     def _add(

@@ -111,7 +111,8 @@ def _on_gpu(llm: LlmSpec, seat: Seat) -> dict[str, object]:
         "--gpu-memory-utilization": f"{GPU_USABLE * seat.memory_share:.4f}"
     }
     if seat.memory_share < 1:
-        arguments["--kv-cache-memory-bytes"] = round(_kv_tokens(llm, seat) * llm.kv_bytes_per_token)
+        kv = _kv_tokens(llm, seat) * llm.kv_bytes_per_token
+        arguments["--kv-cache-memory-bytes"] = round(kv / seat.tp)  # of each GPU
     return arguments
 
 
