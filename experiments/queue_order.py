@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.measure import Offered, measured
-from evaluation.problems import highest, problem
+from evaluation.problems import Spot, highest, problem
 from evaluation.systems import ours
 
 from scepsy.core.plan import Placement
@@ -91,7 +91,7 @@ def cells(one: Problem, scale: float, placement: Placement) -> list[str]:
         found.append(
             "; ".join(
                 f"{r.latency.mean:.2f} / {r.latency.p99:.1f}{'' if r.sustained else ' *'}"
-                for r in results.values()
+                for r in results.workflows.values()
             )
         )
     return found
@@ -108,8 +108,8 @@ def main() -> None:
     ]
     for case in CASES:
         for gpus in arguments.gpus:
-            one = problem(case, gpus, "h100")
-            most = highest(one)
+            spot = Spot(case, "h100", gpus)
+            one, most = problem(spot), highest(spot)
             for part in PARTS:
                 for name, strategy in (("Scepsy", ours), ("HPA", hpa)):
                     placement = strategy(one.scaled(part * most))

@@ -46,7 +46,7 @@ def profile(case: str, gpu_type: str) -> dict[tuple[str, str], Response]:
     source = Steps(gpu_type, "modelled")
     known = traces(case, gpu_type)
     curves = []
-    for job in jobs(known, LLMS, machines):
+    for job in jobs(known, LLMS, machines, share_groups=True):
         found = estimate(job, known, machines, [source])
         if isinstance(found, str):
             print(f"left out: {found}", file=sys.stderr)

@@ -26,7 +26,7 @@ from scepsy.summarize import summarize
 from scepsy.validity import check
 
 
-def plan(
+def plan(  # noqa: PLR0913 - the last three are questions of their own
     traces: Sequence[Trace],
     profile: Profile,
     llms: Sequence[LlmSpec],
