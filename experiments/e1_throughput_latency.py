@@ -5,8 +5,8 @@ published policies, in the same simulator.
         [--case NAME...] [--calls N] [--out DIR]
 
 Writes e1.json (one row per case, GPUs, system, rate and workflow), e1_reach.json (the highest rate
-that each system carries within a latency bound), e1.md (tables) and e1-*.svg. Where only some
-clusters or cases are asked for, other rows of the files stay as they are.
+that each system carries within a latency bound), e1.md (tables), e1.svg (the main figure) and
+e1-*.svg. Where only some clusters or cases are asked for, other rows of the files stay as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import parallel
+from evaluation.overview import overview
 from evaluation.pictures import draw
 from evaluation.points import Point, Reach, reach, rows_at
 from evaluation.problems import Spot, problem
@@ -143,6 +144,7 @@ def main() -> None:
     far = merged(arguments.out / "e1_reach.json", reached, spots)
     (arguments.out / "e1.md").write_text(report(found, far))
     draw(found, arguments.out)
+    overview(found, arguments.out / "e1.svg")
 
 
 def _prepared(known: tuple[str, str]) -> None:
