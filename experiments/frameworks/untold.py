@@ -7,12 +7,14 @@ that said nothing, beside the truth.
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import envs
 import msgspec
+from scenarios import SYLLABLES
 
 from scepsy.core.record import Record
 from scepsy.core.trace import Call
@@ -21,6 +23,7 @@ from scepsy.unattributed import Told, is_sure, told
 
 KNOWN = ("tasks+", "threads+", "serve")
 BARE = ("tasks", "threads", "turns")
+WORD = re.compile(f"zq(?:{'|'.join(SYLLABLES)}){{6}}")
 
 
 class Row(Record, frozen=True, kw_only=True):
@@ -91,19 +94,11 @@ def _row(name: str, mode: str, calls: list[Call], seen: Told) -> Row:
 
 
 def _word(call: Call) -> str:
-    """The word that only the run that made the call knows."""
-    text = call.request or ""
-    found = {text[at : at + 20] for at in _places(text)}
+    """The word that only the run that made the call knows (`scenarios.words`)."""
+    found = set(WORD.findall(call.request or ""))
     if len(found) != 1:
-        raise SystemExit(f"call {call.call} carries {len(found)} words")
+        raise SystemExit(f"call {call.call} carries the words {found}")
     return found.pop()
-
-
-def _places(text: str) -> Iterable[int]:
-    at = text.find("zq")
-    while at >= 0:
-        yield at
-        at = text.find("zq", at + 1)
 
 
 def lines(found: Iterable[Row]) -> list[str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from scepsy.convert import FORMATS, Imported, Part, assemble, detect
+from scepsy.convert import FORMATS, Imported, Part, Span, assemble, detect
+from scepsy.convert.span import Asked
+from scepsy.convert.twins import twins
 from scepsy.store import read_foreign
 
 ASSETS = Path(__file__).parent.parent / "assets" / "foreign"
@@ -66,7 +70,7 @@ def test_one_run_in_every_format(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in FILES if name != "dynamo.jsonl"])
 def test_a_frameworks_span_of_the_same_call_is_not_counted_but_lends_its_tokens(name: str) -> None:
     found = imported(ASSETS / name)
-    assert any("contain another one of the same call" in note for note in found.notes)
+    assert any("are around another one of the same call" in note for note in found.notes)
     [mark] = found.marks  # and the root says how long the run took
     assert (mark.start - BEGIN, mark.end - BEGIN, mark.ok) == (0, 5, True)
 
@@ -108,6 +112,62 @@ def test_what_real_instrumentations_wrote(name: str) -> None:
         assert call.stream == (call.first_token is not None) == (call.max_tokens == 9)
         assert call.first_token is None or call.start < call.first_token < call.end
     assert {call.workflow for call in found.calls} == {"answer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "runs", "wrapped"),
+    [
+        ("exported_phoenix.json", "phoenix", 3, 3),
+        ("exported_phoenix_otlp.json", "phoenix", 1, 1),
+        ("exported_openllmetry.jsonl", "otlp", 3, 0),
+        ("exported_genai.jsonl", "otlp", 3, 0),
+    ],
+)
+def test_what_real_servers_and_exporters_wrote(
+    name: str, kind: str, runs: int, wrapped: int
+) -> None:
+    """Runs of a call (in Phoenix, LangChain's, whose span stands beside the SDK's), a stream with
+    usage and one without, and an answer of /v1/responses.
+    """
+    parts = list(read_foreign(ASSETS / name))
+    assert detect(parts[:20]) == kind
+    found = imported(ASSETS / name)
+    responses = "exported_genai" not in name  # its instrumentation knows no /v1/responses
+    assert len({call.run for call in found.calls}) == runs
+    llms = Counter(call.llm for call in found.calls)
+    assert llms == {"writer": (2 if responses else 1) * runs, "critic": 2 * runs}
+    note = f"{wrapped} LLM spans are around another one of the same call, and were not counted"
+    assert (note in found.notes) == bool(wrapped)
+    unknown = [call for call in found.calls if call.output_tokens is None]
+    assert len(unknown) == runs  # the streams that asked for no usage
+    assert all(call.llm == "critic" and call.prompt_tokens is None for call in unknown)
+    assert all(call.prompt_tokens in range(10, 30) for call in found.calls if call not in unknown)
+    assert {call.max_tokens for call in found.calls} == ({7, 9, 12} if responses else {9, 12})
+    assert all(call.ok and call.timed for call in found.calls)
+    assert {call.workflow for call in found.calls} == {"answer"}
+
+
+def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
+    def span(id: str, start: float, end: float, teller: str | None, tokens: int | None) -> Span:
+        asked = Asked(llm="m", prompt_tokens=tokens)
+        return Span(id, "t", start, end, "f", asked=asked, teller=teller)
+
+    outer, inner = span("a", 0, 9, "framework", 5), span("b", 1, 8, "sdk", None)
+    kept = assemble([outer, inner], workflow="w", fallback="f", llm=None).calls
+    assert [(call.call, call.prompt_tokens) for call in kept] == [("b", 5)]
+    fan_out = [
+        span(f"{n}{who}", n, 20 - n if who == "x" else 10, who, 5) for n in (0, 1) for who in "xy"
+    ]
+    assert [outer.id for outer, _ in twins(fan_out)] == ["1x", "0x"]
+    for other in (
+        span("b", 1, 8, "framework", 5),  # the same instrumentation: two calls
+        span("b", 1, 8, None, 5),
+        span("b", 1, 8, "sdk", 6),
+        span("b", 1, 10, "sdk", 5),
+        replace(inner, parent="p"),
+        replace(inner, asked=Asked(llm="n")),
+    ):
+        assert not list(twins([outer, other]))
 
 
 def test_mooncake_sessions_tell_no_llm_and_no_durations() -> None:

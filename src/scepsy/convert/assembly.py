@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.span import GENERATES, Asked, Span, kind
+from scepsy.convert.twins import twins
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput
-
-GENERATES = ("chat", "completions", "responses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,10 @@ def assemble(
 ) -> Imported:
     """Every LLM call once.
 
-    Where one LLM span contains another of its kind, a framework and an SDK told the same call:
-    the innermost counts. A run lasts from its first span to its last where the file has spans that
-    are no LLM calls, else from its first call to its last.
+    Where one LLM span contains another of its kind, a framework and an SDK told the same call: the
+    innermost counts. Some frameworks do not make their span the parent of the SDK's; then it is
+    the one around it in time (`twins`). A run lasts from its first span to its last where the file
+    has spans that are no LLM calls, else from its first call to its last.
 
     Args:
         workflow: name to give to all runs; None: as the file tells, else `fallback`.
@@ -54,6 +54,9 @@ def assemble(
         members = sorted(found.values(), key=lambda span: span.start)
         told += sum(span.asked is not None for span in members)
         own = _innermost(members)
+        pairs = tuple(twins(own))
+        around, lent = {one.id for one, _ in pairs}, {one.id: outer for outer, one in pairs}
+        own = [_lent(span, lent.get(span.id)) for span in own if span.id not in around]
         ended = [span for span in own if span.end is not None]
         whole = [span for span in ended if not _nameless_failure(span, llm)]
         unended += len(own) - len(ended)
@@ -84,7 +87,7 @@ def _innermost(spans: Sequence[Span]) -> list[Span]:
     asked = {span.id: span.asked for span in spans if span.asked is not None}
     for one in asked:
         for outer in _ancestors(by_id[one], by_id):
-            if outer in asked and _kind(asked[outer]) == _kind(asked[one]):
+            if outer in asked and kind(asked[outer]) == kind(asked[one]):
                 inside[outer].append(one)
     leaves = [one for one in asked if one not in inside]
     for outer, inner in inside.items():
@@ -103,8 +106,10 @@ def _ancestors(span: Span, by_id: dict[str, Span]) -> Iterator[str]:
         parent = by_id[parent].parent
 
 
-def _kind(asked: Asked) -> str:
-    return "generate" if asked.endpoint in GENERATES else asked.endpoint
+def _lent(span: Span, outer: Span | None) -> Span:
+    if span.asked is None or outer is None or outer.asked is None:
+        return span
+    return replace(span, asked=_completed(span.asked, outer.asked))
 
 
 def _completed(inner: Asked, outer: Asked) -> Asked:
@@ -197,7 +202,7 @@ def _notes(
     if twice:
         yield f"{twice} spans were told more than once, and counted once"
     if wrappers:
-        yield f"{wrappers} LLM spans contain another one of the same call, and were not counted"
+        yield f"{wrappers} LLM spans are around another one of the same call, and were not counted"
     for why, count in left_out.items():
         if count:
             yield f"{count} calls {why}, and were left out"

@@ -30,11 +30,13 @@ def spans(parts: Iterable[Part]) -> Iterator[Span]:
         for resource in document.parts("resourceSpans"):
             service = attributes(resource.part("resource")).text("service.name")
             for scope in resource.parts("scopeSpans"):
+                teller = scope.part("scope").text("name")
                 for span in scope.parts("spans"):
-                    yield _span(span, service)
+                    yield replace(span_of(span, service), teller=teller)
 
 
-def _span(told: Part, service: str | None) -> Span:
+def span_of(told: Part, service: str | None) -> Span:
+    """One OTLP span, of the service of that name."""
     found = attributes(told)
     trace, name, start = told.text("traceId"), told.text("spanId"), told.text("startTimeUnixNano")
     if trace is None or name is None or start is None:

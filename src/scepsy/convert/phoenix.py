@@ -2,22 +2,28 @@
 
 The REST API and its clients give `{"data": [...]}` with `context.trace_id`, `parent_id`,
 `start_time`, `attributes` (github Arize-ai/phoenix, schemas/openapi.json, Span); a dataframe of
-spans has the same as columns `context.trace_id`, `attributes.llm.model_name`, ...
+spans has the same as columns `context.trace_id`, `attributes.llm.model_name`, ...; `/spans/otlpv1`
+gives OTLP spans in a list, their names in snake case (OtlpSpan there).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import cast
 
+from scepsy.convert import otlp
 from scepsy.convert.attributes import FIRST_TOKEN, asked_of, workflow_of
-from scepsy.convert.part import Part
+from scepsy.convert.part import Json, Part
 from scepsy.convert.span import Asked, Span
 
 
 def recognises(part: Part) -> bool:
     if part.has("data"):
         return any(recognises(one) for one in part.parts("data"))
+    if part.has("trace_id", "span_id", "start_time_unix_nano"):
+        return True
     flat = part.flat()
     return flat.has("context.trace_id", "context.span_id")
 
@@ -25,7 +31,26 @@ def recognises(part: Part) -> bool:
 def spans(parts: Iterable[Part]) -> Iterator[Span]:
     for part in parts:
         for one in part.parts("data") if part.has("data") else (part,):
-            yield _span(one)
+            yield _otlp(one) if one.has("start_time_unix_nano") else _span(one)
+
+
+def _otlp(told: Part) -> Span:
+    fields = cast(Json, _camel(told.fields))
+    span = otlp.span_of(Part(told.file, told.where, fields), service=None)
+    return replace(span, teller=told.text("name"))
+
+
+def _camel(value: object) -> object:
+    """`trace_id` -> `traceId` in all names; what is null is left out."""
+    if isinstance(value, list):
+        return [_camel(one) for one in cast(list[object], value)]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        re.sub("_([a-z])", lambda found: found[1].upper(), name): _camel(one)
+        for name, one in cast(Json, value).items()
+        if one is not None
+    }
 
 
 def _span(told: Part) -> Span:
@@ -50,6 +75,7 @@ def _span(told: Part) -> Span:
         end=flat.moment("end_time"),
         where=f"{told.file}{told.where}",
         asked=asked if asked is None else _streamed(asked, told),
+        teller=flat.text("name"),  # OpenInference names spans by the class or call it wraps
         workflow=workflow_of(attributes),
         workflow_guess=flat.text("name") if parent is None and asked is None else None,
         error=(flat.text("status_message") or "failed") if failed else None,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from scepsy.core.trace import Endpoint
 
+GENERATES = ("chat", "completions", "responses")
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -26,6 +28,11 @@ class Asked:
     first_token: float | None = None
 
 
+def kind(asked: Asked) -> str:
+    """What two spans must agree in to tell of one call."""
+    return "generate" if asked.endpoint in GENERATES else asked.endpoint
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """One operation of a run.
@@ -37,6 +44,7 @@ class Span:
             `end` is None where it never ended, and `start` where the format tells no durations.
         where: file and place, for messages.
         asked: None where this is no LLM call.
+        teller: which instrumentation told it, as far as the format says.
         workflow: the name that is told for the run's workflow. A guess, such as the name of a
             root span, has `workflow_guess` set instead.
         own: fields of `Call` that only our own export knows.
@@ -50,6 +58,7 @@ class Span:
     parent: str | None = None
     run: str | None = None
     asked: Asked | None = None
+    teller: str | None = None
     workflow: str | None = None
     workflow_guess: str | None = None
     error: str | None = None
