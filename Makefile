@@ -58,8 +58,8 @@ evaluation-small: setup
 test-vllm: setup setup-vllm
 	$(BIN)/pytest -m vllm tests/vllm
 
-frameworks: setup  # each in an environment of its own, removed after its runs unless KEEP=1
-	$(BIN)/python experiments/frameworks/run.py
+frameworks: setup  # each in an environment of its own, removed after its runs unless KEEP=1; NAMES for some only
+	$(BIN)/python experiments/frameworks/run.py $(NAMES)
 
 EXAMPLES := out/examples/venv
 examples: $(EXAMPLES)/.installed  # each program ten times on emulated engines; writes docs/examples.md

@@ -6,6 +6,7 @@ import random
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ sys.path.insert(0, str(ROOT / "experiments" / "frameworks"))
 import envs  # noqa: E402
 import quickstart  # noqa: E402
 import table  # noqa: E402
+import untold  # noqa: E402
 from scenarios import in_mode, words  # noqa: E402
 from truth import Untold, judge  # noqa: E402
 from upstream import emulated  # noqa: E402
@@ -86,6 +88,16 @@ def test_the_text_between_marks_is_replaced() -> None:
     page = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n"
     assert table.between(page, "x", ["1", "2"]) == "a\n<!-- x -->\n1\n2\n<!-- /x -->\nb\n"
     assert len(set(words(50))) == 50
+
+
+def test_templates_sent_no_call_of_the_ten_to_a_wrong_run() -> None:
+    """As recorded by `make frameworks`; what it could not tell is refused, not guessed."""
+    content = (ROOT / "docs" / "frameworks-untold.json").read_bytes()
+    rows = msgspec.json.decode(content, type=list[untold.Row])
+    assert {row.framework for row in rows} == set(envs.names())
+    assert sum(row.misattributed for row in rows) == 0
+    assert {untold.exactness(row) for row in rows} <= {"exact", "refused"}
+    assert all((row.runs is None) == bool(row.refused) for row in rows)
 
 
 @pytest.mark.e2e

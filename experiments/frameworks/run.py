@@ -18,6 +18,7 @@ from itertools import zip_longest
 import envs
 import quickstart
 import table
+import untold
 from scenarios import Failed, in_mode
 from truth import Row
 from upstream import Bench, elsewhere, emulated
@@ -57,6 +58,9 @@ async def main() -> None:
             print(f"  took {time.monotonic() - began:.0f} s", flush=True)
     whole = (real or not options.names) and not failed
     table.write(rows, envs.ROOT / "docs" if whole else envs.OUT, real=real)
+    if not real and not failed:
+        told = [row for name in chosen for row in untold.rows(name)]
+        untold.write(told, envs.ROOT / "docs" if whole else envs.OUT)
     wrong = table.wrong(rows)
     if wrong or failed:
         sys.exit(

@@ -1,20 +1,20 @@
 """Layer L4 on what `run.py` recorded: templates learned from runs that are known judge the calls
-that said nothing, beside the truth.
+that said nothing, beside the truth. Writes docs/frameworks-untold.json and its table.
 
-    python experiments/frameworks/untold.py [--out FILE]
+    python experiments/frameworks/untold.py     # once more, on what the last run left under out/
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import envs
 import msgspec
 from scenarios import SYLLABLES
+from table import between
 
 from scepsy.core.record import Record
 from scepsy.core.trace import Call
@@ -125,21 +125,16 @@ def exactness(row: Row) -> str:
     return some + ("exact" if off < 1e-9 else f"{off:.0%} off")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, help="JSON file for the rows")
-    options = parser.parse_args()
-    found = [row for name in envs.names() for row in rows(name)]
-    print("\n".join(lines(found)))
-    for row in found:
-        for reason in row.refused:
-            print(f"{row.framework} {row.mode}: {reason}")
-    if options.out is not None:
-        encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
-        options.out.write_bytes(encoded + b"\n")
+def write(found: Sequence[Row], folder: Path) -> None:
+    """frameworks-untold.json, and where there is a page, its table. Exits where a call went wrong."""
+    encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
+    (folder / "frameworks-untold.json").write_bytes(encoded + b"\n")
+    page = folder / "frameworks.md"
+    if page.is_file():
+        page.write_text(between(page.read_text(), "untold", lines(found)))
     if sum(row.misattributed for row in found):
-        raise SystemExit("calls are with a wrong run")
+        raise SystemExit("calls are with a wrong run: see frameworks-untold.json")
 
 
 if __name__ == "__main__":
-    main()
+    write([row for name in envs.names() for row in rows(name)], envs.ROOT / "docs")
