@@ -126,7 +126,7 @@ def exactness(row: Row) -> str:
 
 
 def write(found: Sequence[Row], folder: Path) -> None:
-    """frameworks-untold.json, and where there is a page, its table. Exits where a call went wrong."""
+    """frameworks-untold.json, and its table where there is a page. Exits if a call went wrong."""
     encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
     (folder / "frameworks-untold.json").write_bytes(encoded + b"\n")
     page = folder / "frameworks.md"
