@@ -147,6 +147,13 @@ def test_what_real_servers_and_exporters_wrote(
     assert {call.workflow for call in found.calls} == {"answer"}
 
 
+def test_what_langfuses_sdk_sends() -> None:
+    [one] = imported(ASSETS / "exported_langfuse_sdk.jsonl").calls
+    told = (one.llm, one.prompt_tokens, one.cached_tokens, one.output_tokens, one.max_tokens)
+    assert told == ("writer", 18, 4, 9, 12)
+    assert one.workflow == "answer"
+
+
 def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
     def span(id: str, start: float, end: float, teller: str | None, tokens: int | None) -> Span:
         asked = Asked(llm="m", prompt_tokens=tokens)

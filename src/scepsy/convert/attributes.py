@@ -16,6 +16,7 @@ import json
 from contextlib import suppress
 from typing import cast
 
+from scepsy.convert.langfuse import observed
 from scepsy.convert.part import Part
 from scepsy.convert.span import Asked
 from scepsy.core.trace import Endpoint
@@ -44,13 +45,19 @@ def asked_of(attributes: Part, start: float) -> Asked | None:
     kind = attributes.text("openinference.span.kind")
     if kind is not None:
         return _openinference(attributes, kind.upper())
+    if attributes.has("langfuse.observation.type"):
+        return observed(attributes)
     return _genai(attributes, start)
 
 
 def workflow_of(attributes: Part) -> str | None:
     """The workflow that the attributes name."""
     return attributes.text(
-        "scepsy.workflow", "gen_ai.workflow.name", "traceloop.workflow.name", "crew_name"
+        "scepsy.workflow",
+        "gen_ai.workflow.name",
+        "traceloop.workflow.name",
+        "langfuse.trace.name",
+        "crew_name",
     )
 
 

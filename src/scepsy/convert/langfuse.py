@@ -5,6 +5,8 @@ Fields by langfuse.com/docs/api-and-data-platform/features/blob-storage-export-f
 observation, `type` GENERATION or EMBEDDING for LLM calls. In `usage_details` what was cached stands
 beside `input`, not inside it: the prompt is the sum of all whose name begins with "input" (so does
 Langfuse itself add up) and of Anthropic's two counts for the cache.
+
+The SDK (seen: 5.0.4) sends the same as OTLP attributes `langfuse.observation.*`, objects as text.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ _CACHED = (
     "cache_read_input_tokens",
     "input_cached",
 )
-
+_SDK = "langfuse.observation."
 _ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def recognises(part: Part) -> bool:
     for inside in ("observations", "data"):
-        if part.has(inside):
+        if isinstance(part.fields.get(inside), list):
             return any(recognises(one) for one in part.parts(inside))
     traced = part.has("trace_id") or part.has("traceId")
     parent = part.has("parent_observation_id") or part.has("parentObservationId")
@@ -84,6 +86,19 @@ def _asked(told: Part, endpoint: Endpoint) -> Asked:
         stream=first is not None,
         first_token=first,
     )
+
+
+def observed(attributes: Part) -> Asked | None:
+    """What the attributes of a span of Langfuse's SDK say of an LLM call; None where it is none."""
+    endpoint = _CALLS.get((attributes.text(f"{_SDK}type") or "").upper())
+    if endpoint is None:
+        return None
+    names = {"usage_details": "usage_details", "model": "model.name"}
+    names["model_parameters"] = "model.parameters"
+    fields = {key: attributes.fields.get(f"{_SDK}{name}") for key, name in names.items()}
+    first = attributes.text(f"{_SDK}completion_start_time")
+    fields["completion_start_time"] = None if first is None else first.strip('"')
+    return _asked(Part(attributes.file, attributes.where, fields), endpoint)
 
 
 def _total(usage: Part, head: str, *besides: str) -> int | None:

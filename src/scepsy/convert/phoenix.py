@@ -20,7 +20,7 @@ from scepsy.convert.span import Asked, Span
 
 
 def recognises(part: Part) -> bool:
-    if part.has("data"):
+    if isinstance(part.fields.get("data"), list):
         return any(recognises(one) for one in part.parts("data"))
     if part.has("trace_id", "span_id", "start_time_unix_nano"):
         return True

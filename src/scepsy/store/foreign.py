@@ -22,6 +22,8 @@ _BINARY = (
     (b"PAR1", "Parquet: export JSON lines or CSV instead, or convert it"),
     (b"PK\x03\x04", "a zip archive: unpack it first"),
     (b"SQLite format 3", "an SQLite database: export its spans as JSON"),
+    (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself (git lfs pull)"),
+    (b"\xff\xfe", "UTF-16 text: save it as UTF-8"),
     (b"<", "HTML or XML, not a trace: was it downloaded without being logged in?"),
 )
 _HEAD = 1 << 16
