@@ -52,10 +52,13 @@ class Grid:
 FOUR = ("beam_search", "rag", "both", "coding")
 MAIN = (
     "Scepsy",
+    "Scepsy, parts of groups",
     "HPA",
     "user-specified, best",
+    "Aegaeon",
     "Ayo",
     "independent sizing",
+    "MuxServe",
     "MuxServe, whole groups",
 )
 LARGE = ("Scepsy", "HPA", "independent sizing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evaluation.deployed import Deployed
 from evaluation.pooled import best_pool
@@ -38,10 +38,15 @@ def ours(problem: Problem) -> Placement | Infeasible:
     return decision if isinstance(decision, Infeasible) else decision.entry.placement
 
 
+def of_parts(problem: Problem) -> Placement | Infeasible:
+    """The same, and an LLM may get a part of each GPU of a TP group, as MuxServe gives it."""
+    return ours(replace(problem, share_groups=True))
+
+
 def decided(problem: Problem) -> Decision | Infeasible:
     """Kept in memory: some systems share our plans."""
     rates = tuple((target.workflow, target.rate) for target in problem.targets)
-    key = rates, problem.cluster
+    key = rates, problem.cluster, problem.share_groups
     if key not in _DECIDED:
         names = {workflow for workflow, _ in rates}
         case = next(name for name, workflows in CASES.items() if set(workflows) == names)
@@ -92,6 +97,7 @@ def _compass(problem: Problem) -> Compass:
 OURS = System("Scepsy", ours)
 SYSTEMS = (
     OURS,
+    System("Scepsy, parts of groups", of_parts),
     System("HPA", hpa),
     System("user-specified, best", user_specified.best),
     System("user-specified, median", user_specified.median),
