@@ -42,7 +42,7 @@ class Grid:
     calls: int
     systems: Sequence[str] = tuple(system.name for system in SYSTEMS)
     reaching: Sequence[str] = ()
-    reach_calls: int = 60_000
+    reach_calls: int = 30_000
 
     @property
     def spots(self) -> list[Spot]:
@@ -50,26 +50,18 @@ class Grid:
 
 
 FOUR = ("beam_search", "rag", "both", "coding")
-MAIN = (
-    "Scepsy",
-    "Scepsy, parts of groups",
-    "HPA",
-    "user-specified, best",
-    "Aegaeon",
-    "Ayo",
-    "independent sizing",
-    "MuxServe",
-    "MuxServe, whole groups",
-)
+MAIN = ("Scepsy", "HPA", "user-specified, best", "Ayo", "independent sizing")
+MAIN += ("MuxServe, whole groups",)
 LARGE = ("Scepsy", "HPA", "independent sizing")
 SMALL = (
     Grid("h100", ("rag", "both"), (4,), (0.3, 0.9), 20_000, reaching=MAIN[:2], reach_calls=5_000),
 )
 FULL = (
-    Grid("h100", FOUR, (4, 8, 16), (0.1, 0.5, 0.9), 250_000, reaching=MAIN),
-    Grid("a100", FOUR, (4, 8, 16), (0.1, 0.9), 100_000),
-    Grid("h100", ("rag",), (64, 256), (0.5, 0.9), 200_000, LARGE),
-    Grid("h100", ("rag",), (1024,), (0.9,), 200_000, LARGE[:2]),
+    Grid("h100", FOUR, (4, 8), (0.1, 0.5, 0.9), 120_000, reaching=MAIN),
+    Grid("h100", FOUR, (16,), (0.1, 0.5, 0.9), 120_000),
+    Grid("a100", FOUR, (4, 8, 16), (0.5, 0.9), 30_000, MAIN),
+    Grid("h100", ("rag",), (64, 256), (0.5, 0.9), 60_000, LARGE),
+    Grid("h100", ("rag",), (1024,), (0.9,), 100_000, LARGE[:2]),
 )
 
 
@@ -113,7 +105,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, nargs="+", help="only clusters of so many GPUs")
     parser.add_argument("--gpu-type", help="only GPUs of this type")
     parser.add_argument("--case", nargs="+", help="only these cases")
-    parser.add_argument("--calls", type=int, help="most calls of a point (default: 100 to 250,000)")
+    parser.add_argument("--calls", type=int, help="most calls of a point (default: 20 to 120,000)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
