@@ -18,8 +18,9 @@ from pathlib import Path
 from statistics import fmean
 
 from evaluation import parallel
-from evaluation.agreement import draw, report
+from evaluation.agreement import report
 from evaluation.measure import Offered, measured
+from evaluation.pictures import agreement
 from evaluation.problems import Spot, highest, problem, traces
 
 from scepsy.confirm import Confirm, draft, loads
@@ -181,7 +182,7 @@ def main() -> None:
     rows = [*(asdict(row) for of in done for row in of), *kept, *map(asdict, real)]
     path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
     (arguments.out / "e2.md").write_text(report(rows))
-    draw(rows, arguments.out / "e2.svg")
+    agreement(rows, arguments.out / "e2.svg")
 
 
 if __name__ == "__main__":

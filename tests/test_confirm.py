@@ -188,3 +188,32 @@ def test_where_nothing_can_be_simulated_the_replay_decides_and_says_so(
     assert why in "\n".join(found.explanation.summary)
     assert found.allocation.llms[0].tp == 1
     assert found.allocation == planned(gpu_type, llms, None).allocation
+
+
+def test_what_the_pipeline_refuses_for_its_curves_end_may_be_taken_and_has_a_finite_promise() -> (
+    None
+):
+    """TP4 is estimated to saturate below the target, TP1 to be slow."""
+    took = alone(llm("big"), 400, 200)
+    curves = (
+        curve("big", {0: 3 * took, 90: 4 * took}, max_throughput=100.0),
+        curve("big", {0: took, 0.48 * 8: took}, tp=4, max_throughput=0.48 * 8),
+    )
+    profile = Profile(curves=tuple(msgspec.structs.replace(one, error=0.1) for one in curves))
+    found = plan(
+        fan_outs(),
+        profile,
+        [llm("big")],
+        H100,
+        [Target(workflow="w", rate=0.5)],
+        share_step=1.0,
+        simulate=QUICK,
+    )
+    assert isinstance(found, Plan)
+    assert found.allocation.llms[0].tp == 4
+    (flow,) = found.prediction.workflows
+    assert flow.throughput < flow.target_rate
+    assert 0 < flow.latency_mean < 3 * took
+    assert flow.latency_p99 >= flow.latency_p50
+    assert 0 < flow.stages[0].call_latency < 3 * took
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Plan) == found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+from experiments.evaluation.agreement import report as agreement
 from experiments.evaluation.tables import report
 
 EVALUATION = Path(__file__).parent.parent / "docs" / "evaluation"
@@ -33,6 +35,13 @@ def test_e1_tables_are_those_of_the_rows() -> None:
     rows = json.loads((EVALUATION / "e1.json").read_text())
     far = json.loads((EVALUATION / "e1_reach.json").read_text())
     assert (EVALUATION / "e1.md").read_text() == report(rows, far)
+
+
+def test_e2_tables_are_those_of_the_rows() -> None:
+    rows = json.loads((EVALUATION / "e2.json").read_text())
+    assert (EVALUATION / "e2.md").read_text() == agreement(rows)
+    for row in rows:
+        assert row["error"] == pytest.approx(row["predicted"] / row["observed"] - 1)
 
 
 def test_ours_is_held_against_the_best_that_carries_the_load() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from evaluation.agreement import PREDICTORS
 from evaluation.tables import OURS
 from scepsy.report.axes import fit
 from scepsy.report.chart import Chart, Label, Line, Mark, apart, path
@@ -98,3 +99,39 @@ def bars(title: str, values: Mapping[str, float], path: Path) -> None:
             f'<text x="{left + long + 6:.1f}" y="{y + 10}" class="tick">{value:.3g}</text>'
         )
     path.write_text("\n".join([*parts, "</svg>"]) + "\n")
+
+
+def agreement(rows: Sequence[dict[str, Any]], to: Path) -> None:
+    """Predicted against observed means, a colour per predictor, and the line where they agree."""
+    means = [row for row in rows if row["statistic"] == "mean" and row["sustained"]]
+    values = [row[name] for row in means for name in ("predicted", "observed")]
+    x = fit(values, 58, WIDTH - 170)
+    y = fit(values, HEIGHT - 48, 26)
+    agreed = Line(path([(x.low, x.low), (x.high, x.high)], x, y), "s8", "predicted as observed")
+    marks = tuple(
+        Mark(
+            x.at(row["observed"]),
+            y.at(row["predicted"]),
+            "ring",
+            f"s{PREDICTORS.index(row['predictor']) + 1}",
+            f"{row['case']}, {row['workflow']}, {row['predictor']}: {row['error']:+.1%}",
+        )
+        for row in means
+    )
+    labels = tuple(
+        Label(WIDTH - 158, 40 + 16 * place, name, f"s{place + 1}")
+        for place, name in enumerate(PREDICTORS)
+    )
+    chart = Chart(
+        title="E2: mean latency of runs, predicted against observed",
+        width=WIDTH,
+        height=HEIGHT,
+        x=x,
+        y=y,
+        x_label="observed (s)",
+        y_label="predicted (s)",
+        lines=(agreed,),
+        marks=marks,
+        labels=labels,
+    )
+    written(chart, to)

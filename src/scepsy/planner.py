@@ -14,12 +14,13 @@ from scepsy import explain, ranking
 from scepsy.confirm import Confirm, Confirmed, confirm, draft
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Infeasible, Plan, Target
+from scepsy.core.plan import Infeasible, Plan, Prediction, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.hosted import set_apart
 from scepsy.predict import recordings, responses
 from scepsy.problem import Problem
+from scepsy.promise import promised
 from scepsy.provenance import notes
 from scepsy.shortlist import Entry, Shortlist, shortlist
 from scepsy.summarize import summarize
@@ -72,7 +73,9 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     entry, listed, verdict = decision.entry, decision.listed, decision.verdict
     said = (*ranking.sentences(listed, verdict, entry), *notes(profile, entry.allocation))
     why = explain.plan(entry, listed, ranking.finalists(listed, verdict, entry), said)
-    return msgspec.structs.replace(draft(entry, problem, speed), explanation=why)
+    return msgspec.structs.replace(
+        draft(entry, problem, speed), prediction=decision.prediction, explanation=why
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,13 @@ class Decision:
     entry: Entry
     listed: Shortlist
     verdict: Confirmed | Infeasible | None
+
+    @property
+    def prediction(self) -> Prediction:
+        verdict = self.verdict
+        return promised(
+            self.entry, verdict.trials[verdict.best] if isinstance(verdict, Confirmed) else None
+        )
 
 
 def decide(

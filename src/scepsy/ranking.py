@@ -71,10 +71,10 @@ def sentences(listed: Shortlist, verdict: Verdict, chosen: Entry) -> Iterator[st
                 f"None of the {len(verdict.trials)} plans that were simulated carries the targets: "
                 "expect latency to grow as long as this load lasts"
             )
-        elif listed.refused is not None:
+        elif not isfinite(chosen.replay.objective):
             yield (
-                "As the pipeline reckons what neighbours on a GPU cost, no plan meets the targets; "
-                "simulated, this one does"
+                "By the profile and what neighbours on a GPU are reckoned to cost, this plan does "
+                "not meet the targets; simulated, it does. Its latency is the simulated one"
             )
 
 

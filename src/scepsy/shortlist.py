@@ -15,9 +15,10 @@ from scepsy.problem import Problem
 from scepsy.search import Choice
 
 LENGTH = 8
-LOADS = (0.85, 1.15, 1.3)
+MORE, LESS = (1.15, 1.3), 0.85
 """Times the targets for which plans are decided besides: curves are least sure near their end, and
-what is best at a little less or more load is best at this one if they are wrong there."""
+what is best at a little less or more load is best at this one if they are wrong there. Less only
+where curves are estimates: where a measured one ends, a replica is full."""
 MATTERS = 0.05
 """Part of the latency from which on it counts how an LLM is run."""
 
@@ -72,7 +73,8 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         return last
     settled, choice = decided[-1]
     others = settled.kinds(choice.candidate.allocation)
-    around = [problem.scaled(load).settled()[1] for load in LOADS]
+    loads = (LESS, *MORE) if _estimated(problem) else MORE
+    around = [problem.scaled(load).settled()[1] for load in loads]
     placements: dict[Allocation, Placement] = {}
     for chosen in (*(one for _, one in reversed(decided)), *others.values(), *around):
         if isinstance(chosen, Choice):
@@ -88,6 +90,14 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         choice=choice,
         others=others,
         refused=last if isinstance(last, Infeasible) else None,
+    )
+
+
+def _estimated(problem: Problem) -> bool:
+    return all(
+        curve.error > 0
+        for response in problem.responses.values()
+        for curve in response.whole.values()
     )
 
 

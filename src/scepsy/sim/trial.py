@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -13,7 +14,8 @@ from scepsy.growth import batches, latency_growth
 from scepsy.sim.arrivals import arrivals
 from scepsy.sim.deployment import TimerOf, deployment
 from scepsy.sim.load import simulate
-from scepsy.sim.measure import in_window
+from scepsy.sim.measure import in_window, window
+from scepsy.sim.simulation import Simulation
 from scepsy.sim.study import offered
 
 WARMUP = 0.25
@@ -24,13 +26,15 @@ SUSTAINED = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a plan did. `latencies` are those of each workflow's runs, in their order, in seconds.
+    """What a plan did. `latencies` are those of each workflow's runs, in their order, in seconds;
+    `calls` is the mean of the calls that each workflow (first) makes of each LLM.
 
     `objective` is the weighted sum of their means; `parts` is the same of as many equal parts of
     the runs. `sustained`: whether no workflow's latency grew as long as runs arrived.
     """
 
     latencies: Mapping[str, Sequence[float]]
+    calls: Mapping[tuple[str, str], float]
     objective: float
     parts: tuple[float, ...]
     sustained: bool
@@ -59,10 +63,20 @@ def trial(
     latencies = {name: [run.latency for run in runs] for name, runs in flows.items()}
     return Trial(
         latencies=latencies,
+        calls=_calls(simulation),
         objective=sum(weights[name] * fmean(found) for name, found in latencies.items()),
         parts=tuple(map(sum, zip(*means, strict=False))),
         sustained=all(1 / (1 + latency_growth(runs)) >= SUSTAINED for runs in flows.values()),
     )
+
+
+def _calls(simulation: Simulation) -> dict[tuple[str, str], float]:
+    begin, end = window(simulation, WARMUP)
+    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for call in simulation.calls:
+        if begin <= call.start <= end:
+            found[call.workflow, call.ask.llm].append(call.latency)
+    return {key: fmean(latencies) for key, latencies in found.items()}
 
 
 def difference(one: Trial, other: Trial) -> tuple[float, float]:
