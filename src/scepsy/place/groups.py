@@ -52,7 +52,7 @@ def place_groups(parts: Sequence[LlmAllocation], cluster: Cluster) -> Groups | I
     rows = _best_fit(kinds, free.copy(), width)
     if isinstance(rows, _Kind):
         few = sum(part.replicas for part in parts) <= EXACT_ITEMS and len(gpus) <= EXACT_GPUS
-        exact = _Exact(kinds, width).solve(free) if few else None
+        exact = _Exact(kinds, width).solve(free) if few and rows.tp <= width else None
         if exact is None:
             return _no_room(rows.part)
         rows = exact
