@@ -130,7 +130,9 @@ def shapes(
 
 def room(cluster: Cluster, shape: Shape) -> int:
     """Most replicas of one shape that an empty cluster holds."""
-    groups = sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
+    groups = cluster.gpus
+    if shape.tp > 1:
+        groups = sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
     return groups * (shape.grain // shape.memory)
 
 
