@@ -164,6 +164,10 @@ def groups_can_be_placed(allocation: Allocation, cluster: Cluster) -> bool:
 
 @settings(deadline=None, max_examples=150)
 @given(allocations(most_llms=3, share_groups=True), clusters())
+@example(  # a row does not reach from one domain into the next
+    Allocation(llms=(part("a", 1, tp=2, share=0.05),)),
+    Cluster(nodes=(Node(name="n0", gpus=1), Node(name="n1", gpus=1))),
+)
 @example(  # the whole pair must go where the four GPUs are not in a row
     Allocation(llms=(part("a", 1, tp=4, share=0.5), part("b", 1, tp=2), part("c", 1, tp=4))),
     Cluster(nodes=(Node(name="n0", gpus=4), Node(name="n1", gpus=6))),

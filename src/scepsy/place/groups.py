@@ -48,6 +48,9 @@ def place_groups(parts: Sequence[LlmAllocation], cluster: Cluster) -> Groups | I
     width = 1 << (max(map(len, domains), default=1) - 1).bit_length()
     gpus = [one for domain in domains for one in (*domain, *[None] * (width - len(domain)))]
     free = np.array([[WHOLE + ROUNDING if gpu else 0 for gpu in gpus]] * 2, dtype=np.int64)
+    widest = max(parts, key=lambda part: part.tp)
+    if widest.tp > width:
+        return _no_room(widest)
     kinds = sorted(map(_kind, parts), key=lambda kind: (-kind.tp, -kind.compute - kind.memory))
     rows = _best_fit(kinds, free.copy(), width)
     if isinstance(rows, _Kind):
@@ -74,8 +77,6 @@ def _best_fit(kinds: Sequence[_Kind], free: Ints, width: int) -> list[list[int]]
     """By kind, the row of every replica; or the kind that found no room."""
     found: list[list[int]] = []
     for kind in kinds:
-        if kind.tp > width:
-            return kind
         fits = _fits(kind, free)
         order = np.lexsort(_fullest_first(kind.tp, free, width))
         before = np.concatenate([[0], np.cumsum(fits[order])[:-1]])
