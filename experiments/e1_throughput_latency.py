@@ -53,9 +53,7 @@ FOUR = ("beam_search", "rag", "both", "coding")
 MAIN = ("Scepsy", "HPA", "user-specified, best", "Ayo", "independent sizing")
 MAIN += ("MuxServe, whole groups",)
 LARGE = ("Scepsy", "HPA", "independent sizing")
-SMALL = (
-    Grid("h100", ("rag", "both"), (4,), (0.3, 0.9), 20_000, reaching=MAIN[:2], reach_calls=5_000),
-)
+SMALL = (Grid("h100", ("rag", "both"), (4,), (0.5,), 10_000, reaching=MAIN[:2], reach_calls=5_000),)
 FULL = (
     Grid("h100", FOUR, (4, 8), (0.1, 0.5, 0.9), 120_000, reaching=MAIN),
     Grid("h100", FOUR, (16,), (0.1, 0.5, 0.9), 120_000),
