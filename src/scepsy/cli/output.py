@@ -49,13 +49,14 @@ def seconds(value: float | None) -> str:
 
 @contextmanager
 def bar(what: str, *, quiet: bool) -> Generator[Callable[[float], None]]:
-    """Shows which part of `what` is done, as it is told."""
+    """Shows which part of `what` is done, as it is told; to a terminal only."""
+    screen = Console(stderr=True)
     shown = progress.Progress(
         progress.TextColumn(what),
         progress.BarColumn(),
         progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
+        console=screen,
+        disable=quiet or not screen.is_terminal,
     )
     task = shown.add_task("", total=1.0)
     with shown:
