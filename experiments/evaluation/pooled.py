@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from math import inf
 
 from evaluation.deployed import simulation_of
 from evaluation.workflows import programs
 from scepsy.core.plan import Infeasible
 from scepsy.peers.aegaeon import Pool, pools
+from scepsy.peers.aegaeon.weights import LINK
 from scepsy.problem import Problem
 from scepsy.sim.arrivals import arrivals
 from scepsy.sim.load import Load, simulate
@@ -20,14 +22,14 @@ TRIALS = ((2_000, 4), (12_000, 1))
 """Calls of a trial, and how many of the pools stay on after it."""
 
 
-def best_pool(problem: Problem) -> Pool | Infeasible:
+def best_pool(problem: Problem, link: float = LINK) -> Pool | Infeasible:
     """Of all pools, after a short trial of each at the targets' rates and a long one of the best:
     the one whose workflows' mean latencies have the least sum.
     """
     found = pools(problem)
     if isinstance(found, Infeasible):
         return found
-    left = list(found)
+    left = [replace(pool, link=link) for pool in found]
     for calls, stay in TRIALS:
         left = sorted(left, key=lambda pool: _tried(pool, problem, calls))[:stay]
     return left[0]

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "out" / "evaluation" / "cache"
-SHOWN = {"tables.py", "pictures.py"}
+SHOWN = {"tables.py", "pictures.py", "lines.py"}
 """Files here that only show results."""
 P = ParamSpec("P")
 R = TypeVar("R")
