@@ -26,7 +26,7 @@ from scepsy.peers.aegaeon.weights import LINK
 
 ROOT = Path(__file__).parent.parent
 FAST = 55e9
-GPUS, PARTS = 8, (0.02, 0.1, 0.3)
+GPUS, PARTS = 8, (0.02, 0.1)
 SECONDS = {"beam_search": 60.0, "rag": 120.0}
 
 

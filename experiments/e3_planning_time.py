@@ -41,6 +41,8 @@ MOST_BY_HAND = 5
 LIMIT = 5.0
 """CPU seconds of a call."""
 CONFIRMED = "Scepsy, confirmed by simulation"
+MOST_CONFIRMED = 16
+"""GPUs; the time of a simulation grows with the calls, so with the cluster."""
 PEERS = "peer_planners.json"
 USED = 0.5
 """Of the GPUs, roughly, by the load."""
@@ -117,7 +119,7 @@ def confirmed(most_gpus: int) -> Iterator[Row]:
     are replayed and simulated with the traced runs.
     """
     known = traces("both", "h100")
-    for gpus in (count for count in GPUS if count <= most_gpus):
+    for gpus in (count for count in GPUS if count <= min(most_gpus, MOST_CONFIRMED)):
         one = half_used(problem(Spot("both", "h100", gpus)))
         yield timed(lambda: decide(one, known, Confirm()), CONFIRMED, one)  # noqa: B023
 
@@ -169,6 +171,25 @@ def peers(rows: Sequence[dict[str, Any]]) -> str:
     return "".join(told)
 
 
+def write(found: Sequence[Row], out: Path) -> None:
+    """All three files."""
+    text = ",\n".join(json.dumps(asdict(row)) for row in found)
+    (out / "e3.json").write_text(f"[\n{text}\n]\n")
+    beside = ROOT / "docs" / "evaluation" / PEERS
+    told = json.loads(beside.read_text()) if beside.is_file() else []
+    (out / "e3.md").write_text(report(found) + peers(told))
+    points = {
+        system: [
+            (row.gpus, row.seconds)
+            for row in found
+            if (row.system, row.llms, row.share_step) == (system, SHOWN, STEPS[0])
+        ]
+        for system in (*NAMES, CONFIRMED)
+    }
+    title = f"Planning {SHOWN} LLMs"
+    lines(title, ("GPUs", "CPU seconds"), points, out / "e3.svg")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most-gpus", type=int, default=max(GPUS))
@@ -179,21 +200,7 @@ def main() -> None:
     for row in chain(rows(arguments.most_gpus), confirmed(arguments.most_gpus)):
         found.append(row)
         print(row, flush=True)
-    text = ",\n".join(json.dumps(asdict(row)) for row in found)
-    (arguments.out / "e3.json").write_text(f"[\n{text}\n]\n")
-    beside = ROOT / "docs" / "evaluation" / PEERS
-    told = json.loads(beside.read_text()) if beside.is_file() else []
-    (arguments.out / "e3.md").write_text(report(found) + peers(told))
-    points = {
-        system: [
-            (row.gpus, row.seconds)
-            for row in found
-            if (row.system, row.llms, row.share_step) == (system, SHOWN, STEPS[0])
-        ]
-        for system in (*NAMES, CONFIRMED)
-    }
-    title = f"Planning {SHOWN} LLMs"
-    lines(title, ("GPUs", "CPU seconds"), points, arguments.out / "e3.svg")
+    write(found, arguments.out)
 
 
 if __name__ == "__main__":
