@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -80,15 +80,21 @@ def slower(one: Measured, factor: float) -> Measured:
     )
 
 
+def changed(response: Response, factor: Callable[[float], float]) -> Response:
+    """Each replica as many times as slow as `factor` says of its share of a GPU."""
+    return Response(
+        whole={tp: slower(one, factor(1.0)) for tp, one in response.whole.items()},
+        fractions={
+            tp: [(share, slower(one, factor(share))) for share, one in found]
+            for tp, found in response.fractions.items()
+        },
+    )
+
+
 def off_by(responses: Responses, factors: Mapping[str, float]) -> dict[tuple[str, str], Response]:
     """Each LLM's curves at every size off by its factor."""
     return {
-        (llm, workflow): Response(
-            whole={tp: slower(one, factors.get(llm, 1.0)) for tp, one in response.whole.items()},
-            fractions=[
-                (share, slower(one, factors.get(llm, 1.0))) for share, one in response.fractions
-            ],
-        )
+        (llm, workflow): changed(response, lambda _, llm=llm: factors.get(llm, 1.0))
         for (llm, workflow), response in responses.items()
     }
 
@@ -96,13 +102,7 @@ def off_by(responses: Responses, factors: Mapping[str, float]) -> dict[tuple[str
 def shares_off_by(responses: Responses, error: float) -> dict[tuple[str, str], Response]:
     """Parts of GPUs thought to be (1 + error) times as slow; whole GPUs as they are."""
     return {
-        key: Response(
-            whole=response.whole,
-            fractions=[
-                (share, slower(one, 1.0 + error if share < 1 else 1.0))
-                for share, one in response.fractions
-            ],
-        )
+        key: changed(response, lambda share: 1.0 + error if share < 1 else 1.0)
         for key, response in responses.items()
     }
 
