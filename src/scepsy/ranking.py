@@ -81,6 +81,8 @@ def sentences(listed: Shortlist, verdict: Verdict, chosen: Entry) -> Iterator[st
 def _simulated(entries: Sequence[Entry], verdict: Confirmed, chosen: Entry) -> str:
     trials, others = verdict.trials, len(verdict.trials) - 1
     first = entries[next(iter(trials))]
+    if not others:
+        return "Simulated alone: the replay finds no other plan near it"
     if chosen is first:
         return f"Simulated beside {others} other plans: none is better beyond chance"
     apart, error = difference(trials[entries.index(first)], trials[verdict.best])
