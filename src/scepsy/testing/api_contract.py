@@ -169,14 +169,15 @@ class ApiContract(Served):
             order.append(priority)
 
         async with AsyncExitStack() as seats:
+            held: list[aiohttp.ClientResponse] = []
             for _ in range(spec.max_sequences):
-                holder = await seats.enter_async_context(http.post(url, json=long))
-                await holder.content.readany()
+                held.append(await seats.enter_async_context(http.post(url, json=long)))
+                await held[-1].content.readany()
             async with asyncio.TaskGroup() as tasks:
                 for priority in (9, 9, 9, 1, 1, 1):
                     tasks.create_task(ask(priority))
                 await asyncio.sleep(0.5)
-                holder.close()
+                held[0].close()
         assert order == [1, 1, 1, 9, 9, 9]
 
     async def test_responses(self, generator: EngineProcess, http: aiohttp.ClientSession) -> None:
