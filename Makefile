@@ -41,7 +41,7 @@ bench: setup
 .PHONY: evaluation evaluation-small
 evaluation: setup
 	$(BIN)/python experiments/e1_throughput_latency.py
-	test ! -f experiments/e2_prediction.py || $(BIN)/python experiments/e2_prediction.py
+	$(BIN)/python experiments/e2_prediction.py
 	$(BIN)/python experiments/e3_planning_time.py
 	$(BIN)/python experiments/e4_fairness.py
 	$(BIN)/python experiments/e5_time_shares.py

@@ -55,8 +55,9 @@ MAIN += ("MuxServe, whole groups",)
 LARGE = ("Scepsy", "HPA", "independent sizing")
 SMALL = (Grid("h100", ("rag", "both"), (4,), (0.5,), 10_000, reaching=MAIN[:2], reach_calls=5_000),)
 FULL = (
-    Grid("h100", FOUR, (4, 8), (0.1, 0.5, 0.9), 120_000, reaching=MAIN),
-    Grid("h100", FOUR, (16,), (0.1, 0.5, 0.9), 120_000),
+    Grid("h100", FOUR[:1], (4, 8), (0.1, 0.5, 0.9), 240_000, reaching=MAIN),
+    Grid("h100", FOUR[1:], (4, 8), (0.1, 0.5, 0.9), 60_000, reaching=MAIN),
+    Grid("h100", FOUR, (16,), (0.1, 0.5, 0.9), 60_000),
     Grid("a100", FOUR, (4, 8, 16), (0.5, 0.9), 30_000, MAIN),
     Grid("h100", ("rag",), (64, 256), (0.5, 0.9), 60_000, LARGE),
     Grid("h100", ("rag",), (1024,), (0.9,), 100_000, LARGE[:2]),
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, nargs="+", help="only clusters of so many GPUs")
     parser.add_argument("--gpu-type", help="only GPUs of this type")
     parser.add_argument("--case", nargs="+", help="only these cases")
-    parser.add_argument("--calls", type=int, help="most calls of a point (default: 20 to 120,000)")
+    parser.add_argument("--calls", type=int, help="most calls of a point (default: the grid's)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
