@@ -42,7 +42,7 @@ class Grid:
     calls: int
     systems: Sequence[str] = tuple(system.name for system in SYSTEMS)
     reaching: Sequence[str] = ()
-    reach_calls: int = 30_000
+    reach_calls: int = 120_000
 
     @property
     def spots(self) -> list[Spot]:
@@ -50,17 +50,16 @@ class Grid:
 
 
 FOUR = ("beam_search", "rag", "both", "coding")
-MAIN = ("Scepsy", "HPA", "user-specified, best", "Ayo", "independent sizing")
-MAIN += ("MuxServe, whole groups",)
+PARTS = (0.1, 0.5, 0.9)
+MAIN = ("Scepsy", "HPA", "user-specified, best", "independent sizing", "MuxServe, whole groups")
 LARGE = ("Scepsy", "HPA", "independent sizing")
 SMALL = (Grid("h100", ("rag", "both"), (4,), (0.5,), 10_000, reaching=MAIN[:2], reach_calls=5_000),)
 FULL = (
-    Grid("h100", FOUR[:1], (4, 8), (0.1, 0.5, 0.9), 240_000, reaching=MAIN),
-    Grid("h100", FOUR[1:], (4, 8), (0.1, 0.5, 0.9), 60_000, reaching=MAIN),
-    Grid("h100", FOUR, (16,), (0.1, 0.5, 0.9), 60_000),
-    Grid("a100", FOUR, (4, 8, 16), (0.5, 0.9), 30_000, MAIN),
-    Grid("h100", ("rag",), (64, 256), (0.5, 0.9), 60_000, LARGE),
-    Grid("h100", ("rag",), (1024,), (0.9,), 100_000, LARGE[:2]),
+    Grid("h100", FOUR, (4, 8), PARTS, 300_000, reaching=MAIN),
+    Grid("h100", FOUR, (16,), PARTS, 300_000),
+    Grid("a100", FOUR, (4, 8, 16), PARTS[1:], 300_000, MAIN),
+    Grid("h100", ("rag",), (64, 256), PARTS[1:], 300_000, LARGE),
+    Grid("h100", ("rag",), (1024,), PARTS[2:], 600_000, LARGE[:2]),
 )
 
 

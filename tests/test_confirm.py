@@ -129,6 +129,17 @@ def test_the_simulator_overturns_what_a_wrong_curve_has_ranked_first() -> None:
     assert decide(problem, fan_outs(), QUICK) == confirmed
 
 
+def test_another_number_of_replicas_is_looked_at_closely_too() -> None:
+    problem = misled(0.5)
+    listed = shortlist(problem, recordings(fan_outs()))
+    assert not isinstance(listed, Infeasible)
+    (best,) = listed.choice.candidate.allocation.llms
+    other = problem.count(best)
+    assert not isinstance(other, Infeasible)
+    assert other.candidate.allocation.llms[0].replicas != best.replicas
+    assert other.candidate.allocation in [entry.allocation for entry in listed.entries]
+
+
 def test_what_is_no_better_than_chance_overturns_nothing() -> None:
     problem = misled(0.5)
     listed = shortlist(problem, recordings(fan_outs()))

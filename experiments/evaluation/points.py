@@ -22,8 +22,9 @@ BOUND = 2.0
 """The latency bound: so many times what a run takes alone, with one replica of each LLM at its
 smallest TP degree on whole GPUs (as it was traced).
 """
-LOWEST, BEYOND, STEPS = 0.02, 1.6, 5
-"""The rates, as parts of the highest one of ours, between which the reach is sought."""
+BEYOND, STEPS = 1.6, 5
+"""The greatest rate, as part of the highest one of ours, at which the reach is sought, and how
+often the part between is halved."""
 
 
 class Point(NamedTuple):
@@ -185,7 +186,7 @@ def _predicted(one: Problem, scale: float) -> Mapping[str, float]:
 @stored
 def reach(asked: Reach) -> float:
     """The greatest part of the highest rate that the system sustains with the mean latency of every
-    workflow within the bound, to `(BEYOND - LOWEST) / 2**STEPS`; 0 where not even the least.
+    workflow within the bound, to `BEYOND / 2**STEPS`; 0 where not even that.
     """
     one = problem(asked.spot)
     system = next(of for of in SYSTEMS if of.name == asked.system)
@@ -203,9 +204,7 @@ def reach(asked: Reach) -> float:
             for name, of in result.workflows.items()
         )
 
-    if not carried(LOWEST):
-        return 0.0
-    low, high = LOWEST, BEYOND
+    low, high = 0.0, BEYOND
     for _ in range(STEPS):
         middle = (low + high) / 2
         if carried(middle):

@@ -18,7 +18,7 @@ from scepsy.sim.measure import workflow_results
 
 SEED = 1
 """Of the runs that are tried: those that are traced for planners too."""
-TRIALS = ((2_000, 4), (12_000, 1))
+TRIALS = ((1_000, 3), (6_000, 1))
 """Calls of a trial, and how many of the pools stay on after it."""
 
 

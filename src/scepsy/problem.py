@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scepsy.core.cluster import Cluster
 from scepsy.core.demand import Demand
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Allocation, Infeasible, Placement, Target
+from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement, Target
 from scepsy.errors import BadInput
 from scepsy.gpus import known_gpu
 from scepsy.hosted import Hosted, beyond_limit
@@ -25,6 +25,10 @@ ROUNDS = 4
 """
 SETTLED = 0.01
 """Part by which calls may take longer than was reckoned with."""
+
+
+Alike = Callable[[int, float, NDArray[np.int64]], NDArray[np.bool_] | bool]
+"""Of replicas at a TP degree with a GPU share, by their number: which are like some others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +119,28 @@ class Problem:
             return {}
         return sharing(self.pipeline, allocation, placement, self.llms, gpu)
 
-    def without(self, allocation: Allocation, llm: str) -> Choice | Infeasible:
-        """The best with replicas of `llm` of another kind (TP degree, part of a GPU) than
-        `allocation` has.
-        """
-        mine = next(part for part in allocation.llms if part.llm == llm)
+    def without(self, llm: str, alike: Alike) -> Choice | Infeasible:
+        """The best where `llm` has no replicas that are `alike`."""
         priced = self.pipeline.stage_costs
 
         def costs(
             spec: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
         ) -> NDArray[np.float64]:
-            same = spec.name == llm and (tp, gpu_share < 1) == (mine.tp, mine.gpu_share < 1)
             found = priced(spec, tp, gpu_share, replicas)
-            return np.full_like(found, np.inf) if same else found
+            barred = spec.name == llm and alike(tp, gpu_share, replicas)
+            return np.where(barred, np.inf, found)
 
         return self._best(costs)
 
     def kinds(self, allocation: Allocation) -> dict[str, Choice | Infeasible]:
-        """By LLM of `allocation`: the best with its replicas of another kind."""
-        return {part.llm: self.without(allocation, part.llm) for part in allocation.llms}
+        """By LLM of `allocation`: the best with its replicas of another kind (TP degree, part of a
+        GPU).
+        """
+        return {part.llm: self.without(part.llm, _kind(part)) for part in allocation.llms}
+
+    def count(self, mine: LlmAllocation) -> Choice | Infeasible:
+        """The best with another number of replicas of that LLM."""
+        return self.without(mine.llm, lambda tp, gpu_share, replicas: replicas == mine.replicas)
 
     def pruned(self) -> tuple[str, ...]:
         """What the search did not even consider, and why."""
@@ -167,3 +174,7 @@ class Problem:
             share_step=self.share_step,
             share_groups=self.share_groups,
         )
+
+
+def _kind(mine: LlmAllocation) -> Alike:
+    return lambda tp, gpu_share, _: (tp, gpu_share < 1) == (mine.tp, mine.gpu_share < 1)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from scepsy.core.plan import Allocation, Infeasible, Placement, Prediction
+from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement, Prediction
 from scepsy.place import place
 from scepsy.predict import Recorded, Replay
 from scepsy.problem import Problem
@@ -73,10 +73,11 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         return last
     settled, choice = decided[-1]
     others = settled.kinds(choice.candidate.allocation)
+    counts = [settled.count(part) for part in _slowest(settled, choice.candidate.allocation)]
     loads = (LESS, *MORE) if _estimated(problem) else MORE
     around = [problem.scaled(load).settled()[1] for load in loads]
     placements: dict[Allocation, Placement] = {}
-    for chosen in (*(one for _, one in reversed(decided)), *others.values(), *around):
+    for chosen in (*(one for _, one in reversed(decided)), *others.values(), *counts, *around):
         if isinstance(chosen, Choice):
             placements.setdefault(chosen.candidate.allocation, chosen.placement)
     for candidate in choice.runners_up:
@@ -91,6 +92,15 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         others=others,
         refused=last if isinstance(last, Infeasible) else None,
     )
+
+
+def _slowest(problem: Problem, allocation: Allocation) -> list[LlmAllocation]:
+    """The LLM of each workflow that takes most of its time: whether few large replicas of it are
+    better than many small ones, curves of one replica hardly tell.
+    """
+    flows = problem.pipeline.predict(allocation).workflows
+    names = {max(flow.stages, key=lambda stage: stage.seconds).llm for flow in flows}
+    return [part for part in allocation.llms if part.llm in names]
 
 
 def _estimated(problem: Problem) -> bool:
