@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scepsy.fleet import MANY, Fleet
 from scepsy.routing import NEAR, NEAR_CALLS, ReplicaLoad, choose, priority
 
 loads = st.builds(
@@ -69,6 +70,21 @@ def test_load_stays_in_proportion_to_capacity(capacities, calls, tied):
             least = (other.in_flight + 1) / other.capacity + 1e-9
             most = NEAR * least + NEAR_CALLS if tied else least
             assert one.in_flight / one.capacity <= most
+
+
+@given(
+    st.integers(1, 2 * MANY),
+    st.lists(st.sampled_from([0.5, 1.0, 3.0]), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2 * MANY), st.integers(0, 9), st.text(max_size=5))),
+)
+def test_a_fleet_that_is_told_of_loads_chooses_as_if_it_were_asked(count, capacities, steps):
+    group = [ReplicaLoad(f"r-{i}", i % 3, capacities[i % len(capacities)]) for i in range(count)]
+    fleet = Fleet(group)
+    for place, in_flight, affinity in steps:
+        index = place % count
+        group[index] = replace(group[index], in_flight=in_flight)
+        fleet.changed(index, in_flight)
+        assert fleet.choose(affinity) == choose(group, affinity=affinity)
 
 
 def test_runs_spread_over_idle_replicas_and_few_move_when_one_goes():

@@ -17,6 +17,8 @@ one's, and so many calls more.
 """
 
 _WORD = (1 << 64) - 1
+FACTORS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_FIRST, _SECOND = FACTORS
 
 
 class Loaded(Protocol):
@@ -75,10 +77,17 @@ def choose(
     if affinity is None:
         equals = [index for index, load in enumerate(loads) if load == least]
         return equals[turn % len(equals)]
-    most = NEAR * least + NEAR_CALLS
-    near = [index for index, load in enumerate(loads) if load <= most]
-    run = _digest(affinity)
-    return max(near, key=lambda index: _mixed(run ^ _digest(replicas[index].replica)))
+    return nearest(loads, [digest(one.replica) for one in replicas], least, affinity)
+
+
+def nearest(loads: Sequence[float], digests: Sequence[int], least: float, affinity: str) -> int:
+    """Of those that are near enough to the least loaded, the one that the hash prefers."""
+    run, most = digest(affinity), NEAR * least + NEAR_CALLS
+    best, highest = 0, -1
+    for index, load in enumerate(loads):
+        if load <= most and (weight := _mixed(run ^ digests[index])) > highest:
+            best, highest = index, weight
+    return best
 
 
 def priority(began: float) -> int:
@@ -91,7 +100,8 @@ def priority(began: float) -> int:
 
 
 @lru_cache(maxsize=1 << 14)
-def _digest(name: str) -> int:
+def digest(name: str) -> int:
+    """64 bits of a name."""
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
@@ -99,6 +109,6 @@ def _mixed(value: int) -> int:
     """Rendezvous weight of a run's digest with a replica's: 64 bits that all depend on all of them
     (the finaliser of splitmix64).
     """
-    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _WORD
-    value = (value ^ value >> 27) * 0x94D049BB133111EB & _WORD
+    value = (value ^ value >> 30) * _FIRST & _WORD
+    value = (value ^ value >> 27) * _SECOND & _WORD
     return value ^ value >> 31

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from scepsy.gpus import bandwidth_kept
@@ -11,6 +12,9 @@ from scepsy.sim.contention import Bandwidth
 from scepsy.sim.engine import SimulatedEngine
 
 _NOTHING = Step(0.0)
+
+
+def _nobody(_in_flight: int) -> None: ...
 
 
 class Listener(Protocol):
@@ -46,6 +50,7 @@ class SimulatedReplica:
         self.capacity = 1.0
         self.healthy = True
         self.busy: list[tuple[float, float]] = []
+        self._told: Callable[[int], None] = _nobody
         self._agenda = agenda
         self._kept = bandwidth_kept(gpu_share)
         self._gpus = gpus
@@ -66,11 +71,16 @@ class SimulatedReplica:
     def preemptions(self) -> int:
         return self.engine.counters.preemptions
 
+    def report_to(self, told: Callable[[int], None]) -> None:
+        """`told` is given `in_flight` from now on whenever it changes."""
+        self._told = told
+
     def submit(self, sequence: Sequence, listener: Listener) -> None:
         """Raises ValueError for a sequence whose KV exceeds the whole cache."""
         self.engine.add(sequence)
         self._listeners[sequence.id] = listener
         self.in_flight += 1
+        self._told(self.in_flight)
         if not self._busy:
             self._busy = True
             self._busy_since = self._agenda.now
@@ -116,7 +126,9 @@ class SimulatedReplica:
         now = self._agenda.now
         result = self.engine.commit(self._step, self._steps)
         self._steps = 0
-        self.in_flight -= len(result.finished)
+        if result.finished:
+            self.in_flight -= len(result.finished)
+            self._told(self.in_flight)
         for id_ in result.started:
             self._listeners[id_].started(now)
         for id_, cached in result.finished:

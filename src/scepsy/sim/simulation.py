@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from scepsy.errors import BadInput
-from scepsy.routing import Loaded, choose, priority
+from scepsy.fleet import Fleet
+from scepsy.routing import Loaded, priority
 from scepsy.sim import batch
 from scepsy.sim.agenda import Agenda
 from scepsy.sim.replica import Listener
@@ -83,6 +85,10 @@ class Server(Loaded, Protocol):
 
     @property
     def preemptions(self) -> int: ...
+    def report_to(self, told: Callable[[int], None]) -> None:
+        """`told` is given `in_flight` from now on whenever it changes."""
+        ...
+
     def submit(self, sequence: batch.Sequence, listener: Listener) -> None: ...
 
 
@@ -92,7 +98,12 @@ class LlmReplicas:
 
     replicas: Sequence[Server]
     context: int
-    turn: int = 0
+    fleet: Fleet = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fleet = Fleet(self.replicas)
+        for index, replica in enumerate(self.replicas):
+            replica.report_to(partial(self.fleet.changed, index))
 
 
 class Policy(Protocol):
@@ -138,8 +149,7 @@ class Simulation:
         replicas = group.replicas
         workflow = self.runs[run].workflow
         if self.policy is None:
-            index = choose(replicas, affinity=str(run), turn=group.turn) or 0
-            group.turn += 1
+            index = group.fleet.choose(str(run))
             rank = priority(self.runs[run].arrival) if ask.priority is None else ask.priority
         else:
             index, rank = self.policy.choose(workflow, run, ask, replicas, self.agenda.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from scepsy.core.cluster import Cluster
@@ -80,6 +80,8 @@ class _Front:
     healthy: bool = True
     busy: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     preemptions: int = 0
+
+    def report_to(self, told: Callable[[int], None]) -> None: ...
 
     def submit(self, sequence: batch.Sequence, listener: Listener) -> None:
         self.dispatch.prompt(Served(self.llm, sequence, listener))
