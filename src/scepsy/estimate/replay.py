@@ -1,13 +1,13 @@
-"""Traced bursts served by one engine in simulated time (pure)."""
+"""Traced runs served by one engine in simulated time (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Call
-from scepsy.profiler.bursts import Burst
+from scepsy.estimate.circle import Circle, Lap
 from scepsy.sim.agenda import Agenda
 from scepsy.sim.engine import SimulatedEngine
 from scepsy.sim.prefixes import Blocks
@@ -15,69 +15,91 @@ from scepsy.sim.replica import SimulatedReplica
 from scepsy.sim.simulation import Ask, LlmReplicas, ServedCall, Simulation
 from scepsy.sim.timing import Timer
 
-APART = 1e4
-"""Seconds between bursts that shall not meet."""
-
 
 @dataclass(frozen=True, slots=True)
 class EngineModel:
-    """One replica: its step times, its KV cache in tokens, the tokens of its largest step."""
+    """One replica: its step times, its KV cache in tokens, the tokens of its largest step, and what
+    the prompts of the traced calls share.
+    """
 
     llm: LlmSpec
     timer: Timer
     kv_tokens: int
-    step_tokens: int = 8192
+    step_tokens: int
+    blocks: Mapping[str, Blocks]
 
-    def serve(
-        self, arrivals: Iterable[tuple[float, Burst, int]], blocks: Mapping[str, Blocks]
-    ) -> list[ServedCall]:
-        """The calls of bursts that arrive at rising times, with the number of the pass over their
-        run, in order of arrival. The cache is cold at first.
+    def serve(self, circle: Circle, runs: int, calls: int) -> list[ServedCall]:
+        """At least so many calls, in the order in which they were sent, with so many runs under way
+        at any time: where one ends, another begins. A burst is sent when the one before has ended
+        and the gap is over. Whose run began first is served first, as the gateway asks of engines.
+        At first the cache is cold, and the runs are wherever they happen to be.
         """
-        agenda = Agenda()
         engine = SimulatedEngine(
             self.timer,
             kv_tokens=self.kv_tokens,
             max_sequences=self.llm.max_sequences,
             step_tokens=self.step_tokens,
         )
+        agenda = Agenda()
         replica = SimulatedReplica("estimate", engine, agenda)
         group = LlmReplicas([replica], min(self.llm.max_context, self.kv_tokens))
         simulation = Simulation(agenda, {self.llm.name: group})
-        runs: dict[tuple[str, str, int], int] = {}
-        for time, burst, number in arrivals:
-            key = burst.workflow, burst.run, number
-            if key not in runs:
-                runs[key] = simulation.begin_run(burst.workflow)
-            for call, offset in zip(burst.calls, burst.offsets, strict=True):
-                ask = ask_of(call, self.llm)
-                if ask.items == 1 and call.call in blocks:
-                    ask = ask._replace(blocks=blocks[call.call].of_run(runs[key]))
-                agenda.at(time + offset, _Arrival(simulation, runs[key]).send, ask)
+        for place in range(runs):
+            lap, burst, wait = circle.start((place + 0.5) / runs)
+            client = _Client(self, simulation, circle.laps, calls, lap, burst)
+            agenda.at(wait, client.send, None)
         agenda.run()
         return simulation.calls
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
+@dataclass(slots=True)
+class _Client:
+    """Makes one run after another, until there were `most` calls. Which lap it is at, and which
+    burst; how many of its calls have not ended.
+    """
+
+    model: EngineModel
     simulation: Simulation
-    run: int
+    laps: Sequence[Lap]
+    most: int
+    lap: int
+    burst: int
+    run: int = -1
+    left: int = 0
 
-    def send(self, ask: Ask) -> None:
-        self.simulation.call(self.run, ask, _nothing)
+    def send(self, _: None) -> None:
+        if len(self.simulation.calls) >= self.most:
+            return
+        burst, agenda = self.laps[self.lap].chain[self.burst], self.simulation.agenda
+        if self.run < 0:
+            self.run = self.simulation.begin_run(burst.workflow)
+        self.left = len(burst.calls)
+        for call, offset in zip(burst.calls, burst.offsets, strict=True):
+            agenda.at(agenda.now + offset, self._call, call)
 
+    def _call(self, call: Call) -> None:
+        ask = ask_of(call, self.model.llm)
+        if ask.items == 1 and call.call in self.model.blocks:
+            ask = ask._replace(blocks=self.model.blocks[call.call].of_run(self.run))
+        self.simulation.call(self.run, ask, self._ended)
 
-def _nothing(_call: ServedCall) -> None: ...
+    def _ended(self, _: ServedCall) -> None:
+        self.left -= 1
+        if self.left:
+            return
+        self.burst += 1
+        if self.burst == len(self.laps[self.lap].chain):
+            self.lap, self.burst, self.run = (self.lap + 1) % len(self.laps), 0, -1
+        agenda = self.simulation.agenda
+        agenda.at(agenda.now + self.laps[self.lap].gaps[self.burst], self.send, None)
 
 
 def ask_of(call: Call, llm: LlmSpec) -> Ask:
-    """What a traced call asks of an engine, which the profiler does not rank; its lengths are known
-    (`lengths.with_lengths`).
-    """
+    """What a traced call asks of an engine; its lengths are known (`lengths.with_lengths`)."""
     prompt = max(1, call.prompt_tokens or 0)
     output = max(1, call.output_tokens or 0) if llm.kind == "generate" else 0
     items = min(max(1, call.items), prompt) if llm.kind != "generate" else 1
-    return Ask(llm.name, prompt, output, items=items, priority=0)
+    return Ask(llm.name, prompt, output, items=items)
 
 
 def longest(calls: Sequence[Call], llm: LlmSpec) -> int:

@@ -107,7 +107,7 @@ class Stream:
         behind), so that a short replay has the mixture and not a sample of it.
         """
         sources = {name: endless(self.runs[name], rng) for name in sorted(self.runs)}
-        yield from _in_proportion(sources, self._burst_rates(), rng)
+        yield from in_proportion(sources, self._burst_rates(), rng)
 
     def chains(self, rng: random.Random, *, whole: bool) -> Iterator[tuple[Chain, int]]:
         """Without end: whole runs, or single bursts as chains of one, with the number of the pass
@@ -115,7 +115,7 @@ class Stream:
         """
         if whole:
             sources = {name: _shuffled(self.runs[name], rng) for name in sorted(self.runs)}
-            yield from _in_proportion(sources, self.rates, rng)
+            yield from in_proportion(sources, self.rates, rng)
         else:
             yield from (((burst,), number) for burst, number in self.bursts(rng))
 
@@ -179,9 +179,10 @@ def _shuffled(runs: Runs, rng: random.Random) -> Iterator[tuple[Chain, int]]:
         number += 1
 
 
-def _in_proportion(
+def in_proportion(
     sources: Mapping[str, Iterator[_T]], rates: Mapping[str, float], rng: random.Random
 ) -> Iterator[_T]:
+    """Of several sources without end, in proportion to `rates`."""
     sent = {name: rng.random() for name in sources}
     while True:
         name = min(sent, key=lambda name: sent[name] / rates[name])
