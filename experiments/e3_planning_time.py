@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 from evaluation.lines import lines
+from evaluation.planning import CONFIRMED, OURS, report
 from evaluation.problems import Spot, problem, traces
 from evaluation.systems import SYSTEMS, System
 from evaluation.tracing import cluster
@@ -32,7 +33,7 @@ from scepsy.planner import decide
 from scepsy.problem import Problem
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("Scepsy", "HPA", "user-specified, best", "independent sizing", "MuxServe", "AlpaServe")
+NAMES = (OURS, "HPA", "user-specified, best", "independent sizing", "MuxServe", "AlpaServe")
 LLMS, GPUS, STEPS = (2, 5, 10, 20), (8, 16, 64, 256, 1024), (0.1, 0.05)
 SHOWN = 5
 """LLMs in the picture."""
@@ -40,8 +41,7 @@ MOST_BY_HAND = 5
 """LLMs beyond which nobody enumerates splits by hand: their number grows exponentially."""
 LIMIT = 5.0
 """CPU seconds of a call."""
-CONFIRMED = "Scepsy, confirmed by simulation"
-MOST_CONFIRMED = 16
+MOST_CONFIRMED = 64
 """GPUs; the time of a simulation grows with the calls, so with the cluster."""
 PEERS = "peer_planners.json"
 USED = 0.5
@@ -95,7 +95,7 @@ def half_used(one: Problem) -> Problem:
 
 def rows(most_gpus: int) -> Iterator[Row]:
     systems = [
-        System("Scepsy", searched),
+        System(OURS, searched),
         *(system for system in SYSTEMS if system.name in NAMES[1:]),
     ]
     for llms in LLMS:
@@ -105,7 +105,7 @@ def rows(most_gpus: int) -> Iterator[Row]:
                 one = of_size(llms, gpus, share_step)
                 for system in systems:
                     by_hand = system.name.startswith("user") and llms > MOST_BY_HAND
-                    other_step = share_step != STEPS[0] and system.name != "Scepsy"
+                    other_step = share_step != STEPS[0] and system.name != OURS
                     if by_hand or other_step or system.name in slow:
                         continue
                     row = timed(lambda: system.strategy(one), system.name, one)  # noqa: B023
@@ -141,48 +141,18 @@ def searched(one: Problem) -> Placement | Infeasible:
     return chosen if isinstance(chosen, Infeasible) else chosen.placement
 
 
-def report(found: Sequence[Row]) -> str:
-    columns = list(dict.fromkeys((row.system, row.share_step) for row in found))
-    heads = [f"{name}, share step {step:g}" if name == "Scepsy" else name for name, step in columns]
-    table = [f"| LLMs | GPUs | {' | '.join(heads)} |", "|---" * (2 + len(columns)) + "|"]
-    for size in dict.fromkeys((row.llms, row.gpus) for row in found):
-        of = {
-            (row.system, row.share_step): f"{row.seconds:.3g} s" + ("" if row.found else " (none)")
-            for row in found
-            if (row.llms, row.gpus) == size
-        }
-        cells = " | ".join(of.get(column, "-") for column in columns)
-        table.append(f"| {size[0]} | {size[1]} | {cells} |")
-    return "\n".join(table) + "\n"
-
-
-def peers(rows: Sequence[dict[str, Any]]) -> str:
-    """Peers' own planners, ours, and our implementations of their policies on the same problems."""
-    if not rows:
-        return ""
-    told = [
-        "\n## Peers' own planners\n\nLLaMA 7B to 65B on A100 (`experiments/peer_planners/`).\n\n",
-        "| LLMs | GPUs | planner | first call | second | allocation |\n|---|---|---|---|---|---|\n",
-    ]
-    for row in sorted(rows, key=lambda row: (row["llms"], row["gpus"])):
-        first = "-" if row["first"] is None else f"{row['first']:.3g} s"
-        cells = [row["llms"], row["gpus"], row["planner"], first, f"{row['seconds']:.3g} s"]
-        told.append("| " + " | ".join(map(str, [*cells, row["allocation"]])) + " |\n")
-    return "".join(told)
-
-
-def write(found: Sequence[Row], out: Path) -> None:
+def write(found: Sequence[dict[str, Any]], out: Path) -> None:
     """All three files."""
-    text = ",\n".join(json.dumps(asdict(row)) for row in found)
+    text = ",\n".join(map(json.dumps, found))
     (out / "e3.json").write_text(f"[\n{text}\n]\n")
     beside = ROOT / "docs" / "evaluation" / PEERS
     told = json.loads(beside.read_text()) if beside.is_file() else []
-    (out / "e3.md").write_text(report(found) + peers(told))
+    (out / "e3.md").write_text(report(found, told))
     points = {
         system: [
-            (row.gpus, row.seconds)
+            (row["gpus"], row["seconds"])
             for row in found
-            if (row.system, row.llms, row.share_step) == (system, SHOWN, STEPS[0])
+            if (row["system"], row["llms"], row["share_step"]) == (system, SHOWN, STEPS[0])
         ]
         for system in (*NAMES, CONFIRMED)
     }
@@ -196,10 +166,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    found = []
+    found: list[dict[str, Any]] = []
     for row in chain(rows(arguments.most_gpus), confirmed(arguments.most_gpus)):
-        found.append(row)
+        found.append(asdict(row))
         print(row, flush=True)
+    print(f"E3: {time.process_time():.0f} CPU seconds", flush=True)
     write(found, arguments.out)
 
 

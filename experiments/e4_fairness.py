@@ -1,49 +1,62 @@
-"""E4: two workflows at once. What does each get, and what does one suffer when the other is offered
-more than was planned for?
+"""E4: two workflows at once. What does each lose to the other, and what does one suffer when the
+other is offered more than was planned for?
 
     .venv/bin/python experiments/e4_fairness.py [--small] [--out DIR]
 
-Writes e4.json, rows `{case, gpus, system, load, workflow, rate, latency_mean, latency_p99, alone,
-slowdown, suffered, carried, placement}`, e4.md and e4.svg.
+Each system decides once, for both workflows at `PART` of the highest rate. On what it decides run:
+each workflow alone, both together, and both with one of them at `OVERLOAD` times its rate. Writes
+e4.json, rows as `Row` says, e4.md and e4.svg.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 from evaluation import parallel
 from evaluation.deployed import described
-from evaluation.measure import Offered, measured
-from evaluation.pictures import bars
-from evaluation.points import alone
+from evaluation.dots import dots
+from evaluation.fairness import ALONE, TOGETHER, panels, report
+from evaluation.orders import equal_parts, first_come
+from evaluation.points import length
 from evaluation.problems import Spot, highest, problem
 from evaluation.stored import stored
-from evaluation.systems import SYSTEMS, placement_at
+from evaluation.systems import SYSTEMS, System, placement_at
+from evaluation.tables import OURS
+from evaluation.together import Seen, lost, served
 
 from scepsy.core.plan import Infeasible
+from scepsy.growth import latency_growth
+from scepsy.problem import Problem
+from scepsy.sim.simulation import Policy
+from scepsy.summarize import quantile
 
 ROOT = Path(__file__).parent.parent
 PART = 0.6
 """Of the highest rate for which we find a plan: what all plan for."""
 OVERLOAD = 3.0
-"""One workflow gets so many times what was planned for."""
-SECONDS = 120.0
-NAMES = (
-    *("Scepsy", "HPA", "user-specified, best", "Aegaeon", "Ayo", "independent sizing"),
-    *("MuxServe, whole groups", "HexGen-Flow on HPA", "Scepsy + HexGen-Flow"),
-)
-CASES = (("both", 8), ("shared", 4), ("shared", 8))
+CALLS = 20_000
+"""With both at their planned rates, at most."""
+CARRIED = 0.95
+"""Of the offered rate."""
+ORDERS: Mapping[str, Callable[[Problem], Policy | None]] = {
+    "Scepsy, first come": first_come,
+    "Scepsy, equal parts": equal_parts,
+}
+"""Our plan with another order of the calls that wait."""
+NAMES = (OURS, "HPA", "user-specified, best", "MuxServe, whole groups")
+CASES = (("shared", 4), ("shared", 8), ("both", 8))
 
 
 class Asked(NamedTuple):
     spot: Spot
     system: str
-    seconds: float
+    calls: int
 
     def __str__(self) -> str:
         return f"{' '.join(map(str, self.spot))} {self.system}"
@@ -51,9 +64,12 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`load` is "planned", or the workflow that gets `OVERLOAD` times its rate. `alone` is the mean
-    latency of a run alone on one replica of each LLM, `slowdown` the measured one over it,
-    `suffered` over that at the planned load. `carried`: latency does not grow.
+    """What one workflow had under one load: "alone", "together" or the workflow that gets
+    `OVERLOAD` times its rate. Seconds.
+
+    `slowdown` is the mean latency over that alone at the planned rate, +- `within` (95%, over the
+    same runs; none for who is offered more); `slowdown_p999` is a quantile of the runs' own. `wait`
+    is the longest of any call for its first token. `carried`: latency does not grow.
     """
 
     case: str
@@ -61,98 +77,82 @@ class Row:
     system: str
     load: str
     workflow: str
-    rate: float
-    latency_mean: float | None = None
-    latency_p99: float | None = None
-    alone: float = 0.0
-    slowdown: float | None = None
-    suffered: float | None = None
-    carried: bool = False
-    placement: str = ""
+    runs: int
+    latency_mean: float
+    latency_p99: float
+    slowdown: float
+    within: float | None
+    slowdown_p999: float | None
+    wait: float
+    carried: bool
+    placement: str
 
 
 @stored
 def rows_of(asked: Asked) -> list[Row]:
-    one = problem(asked.spot)
-    scale = PART * highest(asked.spot)
+    """No rows where the system has no placement."""
+    one, scale = problem(asked.spot), PART * highest(asked.spot)
     system = next(of for of in SYSTEMS if of.name == asked.system)
     deployed = placement_at(system, one, scale)
-    traced = alone(asked.spot)
-    case, _, gpus = asked.spot
+    if isinstance(deployed, Infeasible):
+        return []
+    seconds = length(asked.spot, scale, asked.calls)
+    rates = {target.workflow: target.rate * scale for target in one.targets}
+    offers = {TOGETHER: rates} | {name: rates | {name: OVERLOAD * rates[name]} for name in rates}
     found: list[Row] = []
-    before: dict[str, float] = {}
-    names = [target.workflow for target in one.targets]
-    for load in ("planned", *names):
-        if isinstance(deployed, Infeasible):
-            found += [
-                Row(case, gpus, system.name, load, name, 0.0, placement=deployed.reason)
-                for name in names
-            ]
-            continue
-        offered = Offered(asked.seconds, factors=((load, OVERLOAD),))
-        result = measured(one, scale, deployed, system.policy(one), offered)
-        for name, of in sorted(result.workflows.items()):
-            mean = of.latency.mean
-            before.setdefault(name, mean)
-            found.append(
-                Row(
-                    case,
-                    gpus,
-                    system.name,
-                    load,
-                    name,
-                    of.offered_rate,
-                    mean,
-                    of.latency.p99,
-                    traced[name],
-                    mean / traced[name],
-                    mean / before[name],
-                    result.sustained(name),
-                    described(deployed),
-                )
-            )
+    for name, policy in _orders(system).items():
+        loads = {
+            load: served(one, deployed, policy(one), offered, seconds)
+            for load, offered in offers.items()
+        }
+        alone = {
+            flow: served(one, deployed, policy(one), {flow: rate}, seconds)[flow]
+            for flow, rate in rates.items()
+        }
+        told = asked.spot, name, described(deployed)
+        found += [
+            _row(told, load, flow, runs, alone[flow])
+            for load, of in ({ALONE: alone} | loads).items()
+            for flow, runs in of.items()
+        ]
     return found
 
 
-def report(rows: Sequence[Row]) -> str:
-    lines: list[str] = []
-    for case, gpus in dict.fromkeys((row.case, row.gpus) for row in rows):
-        own = [row for row in rows if (row.case, row.gpus) == (case, gpus)]
-        flows = list(dict.fromkeys(row.workflow for row in own))
-        lines += [
-            f"## {case}, {gpus} x H100\n",
-            f"| system | {' | '.join(f'{name}: mean, s (x alone)' for name in flows)} | "
-            + " | ".join(
-                f"{other}, when {name} gets {OVERLOAD:g} x"
-                for name in flows
-                for other in flows
-                if other != name
-            )
-            + " | placement |",
-            "|---" * (2 * len(flows) + 2) + "|",
-        ]
-        for system in dict.fromkeys(row.system for row in own):
-            mine = {(row.load, row.workflow): row for row in own if row.system == system}
-            cells = [_planned(mine["planned", name]) for name in flows]
-            cells += [
-                _suffered(mine[name, other]) for name in flows for other in flows if other != name
-            ]
-            lines.append(
-                f"| {system} | {' | '.join(cells)} | {mine['planned', flows[0]].placement} |"
-            )
-        lines.append("")
-    return "\n".join(lines)
+def _orders(system: System) -> Mapping[str, Callable[[Problem], Policy | None]]:
+    own = {system.name: system.policy}
+    return own | ORDERS if system.name == OURS else own
 
 
-def _planned(row: Row) -> str:
-    if row.latency_mean is None:
-        return "-"
-    text = f"{row.latency_mean:.3g} ({row.slowdown:.2f} x)"
-    return text if row.carried else f"{text} *overloaded*"
-
-
-def _suffered(row: Row) -> str:
-    return "-" if row.suffered is None else f"{row.latency_mean:.3g} ({row.suffered:.2f} x)"
+def _row(
+    told: tuple[Spot, str, str],
+    load: str,
+    workflow: str,
+    runs: Sequence[Seen],
+    alone: Sequence[Seen],
+) -> Row:
+    spot, system, placement = told
+    latencies = sorted(run.latency for run in runs)
+    slowdown, within, worst = fmean(latencies) / fmean(run.latency for run in alone), None, None
+    if load != workflow:
+        slowdown, within = lost(runs, alone)
+        pairs = zip(runs, alone, strict=True)
+        worst = quantile(sorted(a.latency / b.latency for a, b in pairs), 0.999)
+    return Row(
+        case=spot.case,
+        gpus=spot.gpus,
+        system=system,
+        load=load,
+        workflow=workflow,
+        runs=len(runs),
+        latency_mean=fmean(latencies),
+        latency_p99=quantile(latencies, 0.99),
+        slowdown=slowdown,
+        within=within,
+        slowdown_p999=worst,
+        wait=max(run.waited for run in runs),
+        carried=1 / (1 + latency_growth(runs)) >= CARRIED,
+        placement=placement,
+    )
 
 
 def main() -> None:
@@ -161,24 +161,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    cases, names = (CASES[1:2], NAMES[:2]) if arguments.small else (CASES, NAMES)
+    cases, calls = (CASES[:1], 4_000) if arguments.small else (CASES, CALLS)
     spots = [Spot(case, "h100", gpus) for case, gpus in cases]
-    parallel.run("E4, profiles", problem, [Spot(case, "h100", 8) for case, _ in cases[:2]])
-    seconds = 20.0 if arguments.small else SECONDS
-    jobs = [Asked(spot, name, seconds) for spot in spots for name in names]
-    found = [row for of in parallel.run("E4", rows_of, jobs) for row in of]
-    text = ",\n".join(json.dumps(asdict(row)) for row in found)
+    parallel.run("E4, profiles", highest, list({spot.case: spot for spot in spots}.values()))
+    jobs = [Asked(spot, name, calls) for name in NAMES for spot in spots]
+    rows = [row for of in parallel.run("E4", rows_of, jobs) for row in of]
+    found = [asdict(row) for row in sorted(rows, key=lambda row: cases.index((row.case, row.gpus)))]
+    text = ",\n".join(map(json.dumps, found))
     (arguments.out / "e4.json").write_text(f"[\n{text}\n]\n")
     (arguments.out / "e4.md").write_text(report(found))
-    bars(
-        "What a workflow suffers (x its mean latency) when the other gets 3 x what was planned",
-        {
-            f"{row.case} {row.gpus}: {row.workflow}, {row.system}": row.suffered
-            for row in found
-            if row.load not in ("planned", row.workflow) and row.suffered is not None
-        },
-        arguments.out / "e4.svg",
-    )
+    title = "Mean latency of a workflow over that when it has the same deployment alone"
+    dots(title, panels(found), arguments.out / "e4.svg")
 
 
 if __name__ == "__main__":
