@@ -40,7 +40,7 @@ ROOT = Path(__file__).parent.parent
 PART = 0.6
 """Of the highest rate for which we find a plan: what all plan for."""
 OVERLOAD = 3.0
-CALLS = 20_000
+CALLS = 30_000
 """With both at their planned rates, at most."""
 CARRIED = 0.95
 """Of the offered rate."""
@@ -100,7 +100,7 @@ def rows_of(asked: Asked) -> list[Row]:
     rates = {target.workflow: target.rate * scale for target in one.targets}
     offers = {TOGETHER: rates} | {name: rates | {name: OVERLOAD * rates[name]} for name in rates}
     found: list[Row] = []
-    for name, policy in _orders(system).items():
+    for name, policy in _orders(system, one).items():
         loads = {
             load: served(one, deployed, policy(one), offered, seconds)
             for load, offered in offers.items()
@@ -118,9 +118,11 @@ def rows_of(asked: Asked) -> list[Row]:
     return found
 
 
-def _orders(system: System) -> Mapping[str, Callable[[Problem], Policy | None]]:
+def _orders(system: System, one: Problem) -> Mapping[str, Callable[[Problem], Policy | None]]:
+    """By name: the system's own; and the others on our plan, where workflows share an LLM."""
     own = {system.name: system.policy}
-    return own | ORDERS if system.name == OURS else own
+    called = [part.llm for demand in one.demands for part in demand.llms]
+    return own | ORDERS if system.name == OURS and len(called) > len(set(called)) else own
 
 
 def _row(

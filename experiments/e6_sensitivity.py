@@ -36,7 +36,7 @@ CASES = ("beam_search", "rag", "both", "coding")
 PARTS = (0.4, 0.7)
 """Of the highest rate for which we find a plan."""
 CVS = (1.0, 2.0, 4.0)
-CALLS = 20_000
+CALLS = 60_000
 NO_CONTENTION = "contention expected, and there is none"
 Responses = Mapping[tuple[str, str], Response]
 
@@ -137,7 +137,8 @@ def rows_of(asked: Asked) -> list[Row]:
     best = (ignoring if isinstance(knowing, Infeasible) else knowing).placement
     plans = [(wrong, believed.settled()[1], best) for wrong, believed in distorted(truth)]
     plans.append(("contention ignored", ignoring, best))
-    plans.append((NO_CONTENTION, knowing, ignoring.placement))
+    if ignoring.placement != best:
+        plans.append((NO_CONTENTION, knowing, ignoring.placement))
     seconds = length(spot, scale, asked.calls)
     known: dict[Offered, dict[Placement, Found]] = {}
 

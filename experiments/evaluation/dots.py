@@ -11,7 +11,7 @@ from scepsy.report.axes import Axis, Tick
 Dots = Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]
 """By panel, row and series: a ratio, and half of the width of its interval."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-WIDTH, LEFT, RIGHT, ROW, HEAD = 860, 290, 40, 24, 56
+WIDTH, LEFT, RIGHT, ROW, HEAD = 900, 340, 40, 24, 56
 TICKS = (0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 2.5, 3, 4, 5, 7, 10, 20, 50, 100)
 APART = 34
 """Pixels between ticks."""
@@ -83,7 +83,7 @@ def _panel(
 
 def _axis(values: Iterable[tuple[float, float]]) -> Axis:
     known = list(values)
-    low = min([0.95, *(value for value, _ in known)]) / 1.02
+    low = min([0.95, *(max(value - within, value / 2) for value, within in known)]) / 1.02
     high = max([1.5, *(value + min(within, value) for value, within in known)]) * 1.02
     bare = Axis(low, high, LEFT, WIDTH - RIGHT, log=True)
     ticks = [Tick(bare.at(1.0), "1")]

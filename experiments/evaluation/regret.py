@@ -9,6 +9,8 @@ Rows = Sequence[dict[str, Any]]
 NOTHING = "nothing"
 COSTS = 0.03
 """Regret that counts, where its interval leaves zero out."""
+SHOWN = 0.005
+"""Regret that can be seen in a picture."""
 HEAD = """# E6: what wrong beliefs and bursts cost
 
     .venv/bin/python experiments/e6_sensitivity.py
@@ -31,13 +33,19 @@ def report(rows: Rows) -> str:
 
 
 def panels(rows: Rows) -> dict[str, dict[str, dict[str, tuple[float, float]]]]:
-    """By case and rate, wrong belief and CV: latency over that of the plan that knew."""
+    """By case and rate, wrong beliefs and CV: latency over that of the plan that knew, where it
+    differs.
+    """
     found: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
-    for row in rows:
-        if row["regret"] is not None and _changed(row):
-            panel = found.setdefault(f"{row['case']} at {row['part']:.0%}", {})
-            at = panel.setdefault(row["wrong"], {})
-            at[f"CV {row['cv']:g}"] = 1 + row["regret"], row["within"]
+    for case, part in dict.fromkeys((row["case"], row["part"]) for row in rows):
+        own = [row for row in rows if (row["case"], row["part"]) == (case, part)]
+        for wrong in _alike([row for row in own if _changed(row)]):
+            of = [row for row in own if row["wrong"] == wrong[0] and row["regret"] is not None]
+            if any(abs(row["regret"]) > SHOWN for row in of):
+                panel = found.setdefault(f"{case} at {part:.0%}", {})
+                panel[", ".join(wrong)] = {
+                    f"CV {row['cv']:g}": (1 + row["regret"], row["within"]) for row in of
+                }
     return found
 
 
@@ -45,9 +53,10 @@ def _in_short(rows: Rows) -> str:
     poisson = [row for row in rows if row["cv"] == 1 and row["wrong"] != NOTHING]
     same = [row for row in poisson if not _changed(row)]
     none = [row for row in poisson if row["latency_mean"] is None]
-    dear = [row for row in poisson if (row["regret"] or 0.0) > max(COSTS, row["within"])]
-    gains = [row for row in poisson if (row["regret"] or 0.0) < -max(COSTS, row["within"])]
-    worst = max(poisson, key=lambda row: row["regret"] or 0.0)
+    known = [row for row in poisson if row["regret"] is not None]
+    dear = [row for row in known if row["regret"] > max(COSTS, row["within"])]
+    gains = [row for row in known if row["regret"] < -max(COSTS, row["within"])]
+    worst = max(known, key=lambda row: row["regret"])
     told = f"{worst['case']} at {worst['part']:.0%}, {worst['wrong']}: {worst['regret']:+.0%}"
     return (
         f"- Of {len(poisson)} wrong beliefs, {len(same)} change nothing in the plan, {len(none)} "
@@ -115,7 +124,8 @@ def _bursts(rows: Rows) -> str:
         own = [row for row in rows if (row["case"], row["part"]) == (case, part)]
         cells: list[str] = []
         for row in (row for row in own if row["wrong"] == NOTHING):
-            cells += [_seconds(row), f"{1 / (1 + row['hindsight']) - 1:+.1%}"]
+            least = 1 / (1 + row["hindsight"]) - 1
+            cells += [_seconds(row), f"{least:+.1%}" if least else "itself"]
         lines.append(f"| {case} | {part:.0%} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

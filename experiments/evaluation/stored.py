@@ -13,7 +13,15 @@ from typing import Any, ParamSpec, TypeVar
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "out" / "evaluation" / "cache"
-SHOWN = {"tables.py", "pictures.py", "lines.py"}
+SHOWN = {
+    "tables.py",
+    "pictures.py",
+    "lines.py",
+    "dots.py",
+    "planning.py",
+    "fairness.py",
+    "regret.py",
+}
 """Files here that only show results."""
 P = ParamSpec("P")
 R = TypeVar("R")
