@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from scepsy.sim.batch import Sequence
 from scepsy.sim.kv import BLOCK_TOKENS, blocks_for
+from scepsy.sim.kvcache import Stretch, nothing
 
 
 @dataclass(slots=True, eq=False)
@@ -18,7 +19,7 @@ class Entry:
         known: tokens that exist; while it decodes, those less the decoders' clock.
         computed: tokens whose KV is there. blocks: those that it holds. Neither is kept up while it
             decodes.
-        shared: the hashes of the blocks that it shares.
+        shared: the last stretch of the blocks that it shares.
         cached: tokens found in the cache when it was first admitted.
         ends: the clock at which it finishes decoding; -1 while it does not decode.
     """
@@ -28,7 +29,7 @@ class Entry:
     known: int
     computed: int = 0
     blocks: int = 0
-    shared: tuple[int, ...] = ()
+    shared: Stretch = field(default_factory=nothing)
     cached: int = -1
     ends: int = -1
 
@@ -94,10 +95,10 @@ class Decoders:
     def blocks(self, start: int, stop: int) -> int:
         """Blocks that they need for the ticks from `start` up to `stop`."""
         rounds, rest = divmod(stop - start, BLOCK_TOKENS)
-        need = rounds * self.count
-        for tick in range(start, start + rest):
-            need += self._phases[tick % BLOCK_TOKENS]
-        return need
+        first = start % BLOCK_TOKENS
+        last = first + rest
+        need = rounds * self.count + sum(self._phases[first:last])
+        return need + sum(self._phases[: last - BLOCK_TOKENS]) if last > BLOCK_TOKENS else need
 
     def ticks_within(self, blocks: int, most: int) -> int:
         """The most ticks from `covered` on, at most `most`, for which `blocks` suffice."""

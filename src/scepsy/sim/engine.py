@@ -8,7 +8,8 @@ import heapq
 
 from scepsy.sim.batch import Counters, Finished, Sequence, Step, StepResult
 from scepsy.sim.decoders import Decoders, Entry
-from scepsy.sim.kv import BLOCK_TOKENS, KvCache, blocks_for
+from scepsy.sim.kv import BLOCK_TOKENS, blocks_for
+from scepsy.sim.kvcache import KvCache
 from scepsy.sim.timing import StepLoad, Timer
 
 
@@ -64,7 +65,7 @@ class SimulatedEngine:
         """
         if blocks_for(sequence.prompt_tokens + sequence.output_tokens) > self.kv.capacity:
             raise ValueError(f"sequence {sequence.id} needs more KV than the engine has")
-        entry = Entry(sequence, self._arrived, sequence.prompt_tokens)
+        entry = Entry(sequence, self._arrived, sequence.prompt_tokens, shared=self.kv.nothing)
         self._arrived += 1
         self._entries[sequence.id] = entry
         heapq.heappush(self._waiting, (sequence.priority, entry.order, entry))
@@ -125,7 +126,7 @@ class SimulatedEngine:
         counters.busy_seconds += duration
         counters.generation_tokens += steps * decoders.count
         if steps > 1:
-            self.kv.take((), decoders.blocks(decoders.covered, decoders.clock + steps))
+            self.kv.take(decoders.blocks(decoders.covered, decoders.clock + steps))
         decoders.advance(steps)
         finished = [self._finish(entry) for entry in decoders.finished()]
         started: list[int] = []
@@ -161,7 +162,7 @@ class SimulatedEngine:
         """Take the blocks that the decoders need for one step; whether somebody lost its own."""
         decoders, preempted = self._decoders, False
         while (need := decoders.blocks(decoders.clock, decoders.clock + 1)) and not self.kv.take(
-            (), need
+            need
         ):
             preempted = True
             self._preempt_last()
@@ -175,7 +176,7 @@ class SimulatedEngine:
         preempted = False
         tokens = min(entry.known - entry.computed, budget)
         more = blocks_for(entry.computed + tokens) - entry.blocks
-        while not self.kv.take((), more):
+        while not self.kv.take(more):
             preempted = True
             if self._preempt_last() is entry:
                 return budget, preempted
@@ -187,15 +188,15 @@ class SimulatedEngine:
         while self._waiting and budget > 0 and len(self._running) < self._seats:
             entry = self._waiting[0][2]
             # The last token is always computed: its logits give the first token of the answer.
-            reach = entry.sequence.blocks[: (entry.known - 1) // BLOCK_TOKENS]
-            hits = reach[: kv.match(reach)]
-            cached = len(hits) * BLOCK_TOKENS
+            hits = kv.match(entry.sequence.blocks, (entry.known - 1) // BLOCK_TOKENS)
+            cached = hits.blocks * BLOCK_TOKENS
             tokens = min(entry.known - cached, budget)
-            if not kv.take(hits, blocks_for(cached + tokens) - len(hits)):
+            shared = kv.admit(hits, blocks_for(cached + tokens) - hits.blocks)
+            if shared is None:
                 return
             heapq.heappop(self._waiting)
             self._running[entry.sequence.id] = entry
-            entry.computed, entry.shared = cached, hits
+            entry.computed, entry.shared = cached, shared
             if entry.cached < 0:
                 entry.cached = cached
                 self.counters.prefix_queries += entry.sequence.prompt_tokens
@@ -210,10 +211,9 @@ class SimulatedEngine:
         entry.blocks = blocks_for(reached)
         self._partial = entry if reached < entry.known else None
         prompt = entry.sequence.blocks
-        if len(entry.shared) < len(prompt):
-            new = prompt[len(entry.shared) : reached // BLOCK_TOKENS]
-            self.kv.share(new)
-            entry.shared += new
+        full = min(len(prompt), reached // BLOCK_TOKENS)
+        if full > entry.shared.stop:
+            entry.shared = self.kv.share(entry.shared, prompt, full)
 
     def _preempt_last(self) -> Entry:
         entry = max(self._running.values(), key=lambda one: (one.sequence.priority, one.order))
@@ -228,5 +228,5 @@ class SimulatedEngine:
         blocks = self._decoders.leave(entry) if entry.ends >= 0 else entry.blocks
         if entry is self._partial:
             self._partial = None
-        self.kv.give(entry.shared, blocks - len(entry.shared))
-        entry.computed, entry.blocks, entry.shared = 0, 0, ()
+        self.kv.give(entry.shared, blocks - entry.shared.stop)
+        entry.computed, entry.blocks, entry.shared = 0, 0, self.kv.nothing

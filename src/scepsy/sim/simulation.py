@@ -32,6 +32,9 @@ class Ask(NamedTuple):
     priority: int | None = None
 
 
+def _over(_call: ServedCall) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
 class ServedCall:
     """A call on its way, and when it is over, what became of it. Times are simulated seconds."""
@@ -60,7 +63,8 @@ class ServedCall:
         self.left -= 1
         if not self.left:
             self.end = now
-            self.then(self)
+            then, self.then = self.then, _over  # or each call would keep its whole run alive
+            then(self)
 
 
 @dataclass(slots=True)
