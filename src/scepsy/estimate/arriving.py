@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scepsy.core.profile import ProfilePoint, Quantiles
-from scepsy.estimate.crowds import Crowd
+from scepsy.estimate.crowds import COLLAPSED, Crowd
 
 Floats = NDArray[np.float64]
 
@@ -101,10 +101,10 @@ def met(crowds: Sequence[Crowd], rate: float) -> tuple[Floats, float]:
     # The seconds of a run are nearly linear in the size of the crowd; calls per second are not.
     seconds: Floats = np.interp(others + 1, sizes, np.array([one.seconds for one in crowds]))
     back: Floats = (others + 1) / seconds
-    recovers = bool(back[-1] > rate)
+    recovers = bool(back[-1] > rate and back[-1] >= COLLAPSED * back.max())
     if not recovers:
         peak = int(np.argmax(back))
-        stays = peak + int(np.argmax(back[peak:] <= rate))
+        stays = peak + int(np.argmax(back[peak:] <= max(rate, back[-1])))
         others, back = others[: stays + 1], back[: stays + 1]
     logs: Floats = np.concatenate([np.zeros(1), np.cumsum(np.log(rate / back[:-1]))])
     often: Floats = np.exp(logs - logs.max())
