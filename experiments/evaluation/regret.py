@@ -19,7 +19,7 @@ A plan is made by the pipeline from what it is told, and judged in the simulator
 better. Its *regret* is the mean latency over that of the plan that was told the truth, less one,
 with its 95% interval, under the same runs at the same times; with two workflows, of the sum of
 their means. Rates are parts of the highest for which we find a plan on 8 H100; CV is that of the
-gaps between arrivals. "Overloaded": latency grows, so that figures say little more than that.
+gaps between arrivals. "Overloaded": latency grows, or is more than a quarter of the time measured.
 """
 
 
