@@ -78,6 +78,7 @@ CASES = (
     Case("1 replica of an 8B", 1, 5_000),
     Case("8 replicas of an 8B", 8, 20_000),
     Case("64 replicas of an 8B", 64, 50_000),
+    Case("1,000 replicas of an 8B", 1_000, 50_000),
     Case("8 replicas of an 8B, two on each GPU", 8, 10_000, sharing=2),
     Case("8 replicas of an 8B, beam search with shared prefixes", 8, 10_000, fan_out=True),
 )

@@ -92,6 +92,11 @@ class Decoders:
             heapq.heappop(ends)
         return ends[0][0] - self.clock
 
+    @property
+    def blocks_now(self) -> int:
+        """Blocks that they need for the next tick."""
+        return self._phases[self.clock % BLOCK_TOKENS]
+
     def blocks(self, start: int, stop: int) -> int:
         """Blocks that they need for the ticks from `start` up to `stop`."""
         rounds, rest = divmod(stop - start, BLOCK_TOKENS)

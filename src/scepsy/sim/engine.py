@@ -161,9 +161,7 @@ class SimulatedEngine:
     def _cover_decoders(self) -> bool:
         """Take the blocks that the decoders need for one step; whether somebody lost its own."""
         decoders, preempted = self._decoders, False
-        while (need := decoders.blocks(decoders.clock, decoders.clock + 1)) and not self.kv.take(
-            need
-        ):
+        while (need := decoders.blocks_now) and not self.kv.take(need):
             preempted = True
             self._preempt_last()
         decoders.covered = decoders.clock + 1
@@ -211,9 +209,10 @@ class SimulatedEngine:
         entry.blocks = blocks_for(reached)
         self._partial = entry if reached < entry.known else None
         prompt = entry.sequence.blocks
-        full = min(len(prompt), reached // BLOCK_TOKENS)
-        if full > entry.shared.stop:
-            entry.shared = self.kv.share(entry.shared, prompt, full)
+        if prompt:
+            full = min(len(prompt), reached // BLOCK_TOKENS)
+            if full > entry.shared.stop:
+                entry.shared = self.kv.share(entry.shared, prompt, full)
 
     def _preempt_last(self) -> Entry:
         entry = max(self._running.values(), key=lambda one: (one.sequence.priority, one.order))

@@ -67,6 +67,7 @@ class KvCache:
         self.idle = 0
         """Blocks that nobody holds and a coming prompt may still share."""
         self.nothing = nothing()
+        self._none = Found(self.nothing, 0)
         self._idle: OrderedDict[Stretch, None] = OrderedDict()
 
     @property
@@ -76,6 +77,8 @@ class KvCache:
 
     def match(self, prompt: Hashes, most: int) -> Found:
         """How many of the first `most` blocks of a prompt are here."""
+        if not prompt:
+            return self._none
         return _follow(self.nothing, prompt, min(most, len(prompt)))
 
     def take(self, private: int) -> bool:
@@ -83,7 +86,8 @@ class KvCache:
         if self.held + private > self.capacity:
             return False
         self.held += private
-        self._evict(self.held + self.idle - self.capacity)
+        if self.idle:
+            self._evict(self.held + self.idle - self.capacity)
         return True
 
     def admit(self, found: Found, private: int) -> Stretch | None:

@@ -145,5 +145,5 @@ class SimulatedReplica:
             gpu.draw(self, part)
 
     def _slowdown(self) -> float:
-        wanted = max(gpu.wanted for gpu in self._gpus) if self._gpus else 0.0
+        wanted = max([gpu.wanted for gpu in self._gpus], default=0.0)
         return 1.0 + self._step.memory * max(0.0, wanted - 1.0)
