@@ -13,12 +13,12 @@ from scepsy.profiler.noise import estimate
 from scepsy.profiler.rounds import Sample, Usual, usual_calls
 from scepsy.sim.simulation import ServedCall
 
-RUNS, FEWEST, MOST, WAVES = 10, 400, 1500, 4
+RUNS, FEWEST, MOST, WAVES = 10, 400, 1500, 10
 """Calls of a round: those of so many runs, but at least and at most so many for each workflow; and
 so many bursts of every run that is under way.
 """
-WARMUP = 0.25
-"""First part of a round, which is not counted."""
+WARMUP = 0.4
+"""First part of a round, which is not counted: at its beginning all are served at once."""
 GAP = 30.0
 """No gap is longer than so many calls of an idle engine: where runs are elsewhere most of the time,
 who waits here does not depend on for how long, and crowds would be large.
