@@ -27,8 +27,9 @@ from experiments.silicon.calibrate import Pair
 from experiments.silicon.errors import Row, rows_of
 from experiments.silicon.picture import picture
 from experiments.silicon.points import LEFT_OUT, Point, read_points
-from experiments.silicon.served import Source, served
+from experiments.silicon.served import served
 from experiments.silicon.tables import tables
+from experiments.silicon.timers import Source
 
 from scepsy.store.files import write_atomic
 

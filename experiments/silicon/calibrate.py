@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import product
 
 import numpy as np
@@ -19,12 +19,13 @@ Pair = tuple[Point, Served]
 
 @dataclass(frozen=True, slots=True)
 class Adds:
-    """Steps are `scale` times as long with `host` seconds more; a call has `request` seconds beside
-    its steps, before its first token.
+    """Steps are `scale` times as long, with `host` seconds more and `token` for each token that
+    they generate; a call has `request` seconds beside its steps, before its first token.
     """
 
     scale: float = 1.0
     host: float = 0.0
+    token: float = 0.0
     request: float = 0.0
 
     def ttft(self, served: Served) -> float:
@@ -37,29 +38,27 @@ class Adds:
         return self.ttft(served) + (point.generated - 1) * self.tpot(served)
 
     def _of(self, parts: Parts) -> float:
-        return self.scale * parts.seconds + self.host * parts.steps
+        return self.scale * parts.seconds + self.host * parts.steps + self.token * parts.tokens
 
 
 def fit(pairs: Sequence[Pair], *, scaled: bool = True) -> Adds:
     """Least absolute relative errors of whole latency and, with less weight, of TTFT; nothing is
     negative. Without `scaled` the steps stay as long as they are.
     """
-    rows: list[tuple[float, float, float, float]] = []
+    rows: list[tuple[float, ...]] = []
     for point, served in pairs:
-        more = point.generated - 1
-        first, each = served.ttft, served.tpot
-        whole = first.seconds + more * each.seconds, first.steps + more * each.steps, 1.0
-        rows.append((*(value / point.whole for value in whole), 1.0))
-        shares = (first.seconds / point.ttft, first.steps / point.ttft, 1.0 / point.ttft)
-        rows.append((*shares, FIRST_TOKEN))
+        first = np.array((*astuple(served.ttft), 1.0))
+        rest = np.array((*astuple(served.tpot), 0.0)) * (point.generated - 1)
+        rows.append((*(first + rest) / point.whole, 1.0))
+        rows.append((*first / point.ttft, FIRST_TOKEN))
     table = np.array(rows)
-    columns, weights = table[:, :3], table[:, 3]
+    columns, weights = table[:, :-1], table[:, -1]
     goal = np.ones(len(table))
-    fixed = np.zeros(3)
+    fixed = np.zeros(4)
     if not scaled:
         goal -= columns[:, 0]
         fixed[0] = 1.0
-    free = [0, 1, 2] if scaled else [1, 2]
+    free = [0, 1, 2, 3] if scaled else [1, 2, 3]
     at = weights.copy()
     best = fixed
     for _ in range(ROUNDS):

@@ -10,7 +10,9 @@ from typing import Any
 
 from experiments.silicon.calibrate import Adds, Pair, fit
 from experiments.silicon.points import Point
-from experiments.silicon.served import Source
+from experiments.silicon.timers import Source
+
+from scepsy.estimate.overheads import overheads
 
 Name = tuple[str, ...]
 Row = dict[str, Any]
@@ -35,9 +37,11 @@ def rows_of(
     """A row per group of which something was simulated; `error` is the mean absolute relative one,
     `bias` the mean one; without the others' LLMs of an engine there is no `others`.
     """
+    shipped = overheads("vllm")
     counted = {
         name: some for name, some in pairs.items() if name not in IMPLAUSIBLE and len(some) >= FEW
     }
+    by_engine = engines(counted)
     rows: list[Row] = []
     for name, some in pairs.items():
         row: Row = dict(zip(("llm", "gpu", "backend"), name, strict=True))
@@ -45,7 +49,11 @@ def rows_of(
         row |= {"excluded": IMPLAUSIBLE.get(name, "" if name in counted else "few points")}
         row |= {"not_simulated": why_not.get(name, "")[:160]}
         row["untuned"] = errors([(Adds(), pair) for pair in some])
+        row["shipped"] = errors(
+            [(Adds(host=shipped.step, request=shipped.request), p) for p in some]
+        )
         if name in counted:
+            row["engine"] = errors([(by_engine[id(pair)], pair) for pair in some])
             row["half"] = errors(halves(some))
             others = [
                 pair
@@ -60,6 +68,20 @@ def rows_of(
             row["adds"] = said(fit(some))
         rows.append(row)
     return rows
+
+
+def engines(counted: Mapping[Name, Sequence[Pair]]) -> dict[int, Adds]:
+    """Every point with what its engine adds, fitted to that half of all LLMs' points, one after the
+    other, which it is not in; the steps stay as long as they are.
+    """
+    found: dict[int, Adds] = {}
+    for engine in {name[2] for name in counted}:
+        pairs = [pair for name, some in counted.items() if name[2] == engine for pair in some]
+        random.Random(0).shuffle(pairs)
+        for one, other in ((pairs[::2], pairs[1::2]), (pairs[1::2], pairs[::2])):
+            adds = fit(other, scaled=False)
+            found |= {id(pair): adds for pair in one}
+    return found
 
 
 def family(name: Name) -> str:
@@ -88,5 +110,6 @@ def said(adds: Adds) -> dict[str, float]:
     return {
         "scale": round(adds.scale, 3),
         "host_ms": round(adds.host * 1e3, 2),
+        "token_us": round(adds.token * 1e6, 1),
         "request_ms": round(adds.request * 1e3, 1),
     }

@@ -21,7 +21,7 @@ from statistics import fmean
 from typing import Any
 
 from experiments.distributions import compare
-from experiments.silicon.served import OracleTimer
+from experiments.silicon.timers import OracleTimer
 
 from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec

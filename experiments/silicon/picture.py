@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.silicon.calibrate import Adds, Pair
 from experiments.silicon.errors import FEW, IMPLAUSIBLE, Name, family
-from experiments.silicon.served import Source
+from experiments.silicon.timers import Source
 
 SIZE, LEFT, TOP, GAP, KEY = 380, 60, 40, 70, 180
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#7f6a00")

@@ -38,7 +38,7 @@ class Point(msgspec.Struct, frozen=True):
     `ep` the part of the TP degree that splits experts whole; lengths are nominal; seconds.
 
     `public` are points of the public benchmark dumps, whose load generator is known to draw
-    lengths from 0.8 to 1.0 of the nominal ones.
+    lengths from 0.8 to 1.0 of the nominal ones. `measured` is the day, where that is known.
     """
 
     llm: str
@@ -53,6 +53,7 @@ class Point(msgspec.Struct, frozen=True):
     ttft: float
     tpot: float
     public: bool
+    measured: str
 
     @property
     def group(self) -> tuple[str, str, str]:
@@ -83,20 +84,22 @@ def read_points(path: Path = POINTS) -> list[Point]:
 def main() -> None:
     """Writes the covered points, and how many of which kind were not, and why."""
     source = files("aiconfigurator_core").joinpath("systems/silicon_sample.csv")
-    points: dict[Point, None] = {}
+    points: dict[Point, Point] = {}
     left_out: Counter[str] = Counter()
     for row in csv.DictReader(source.read_text().splitlines()):
         reason = why_not(row)
-        if reason is None and (point := point_of(row)) in points:
-            reason = "the same measurement again, from another dump"
         if reason is not None:
             left_out[reason] += 1
-        else:
-            points[point] = None
+            continue
+        point = point_of(row)
+        undated = msgspec.structs.replace(point, measured="")
+        if undated in points:
+            left_out["the same measurement again, from another dump"] += 1
+        points[undated] = max(point, points.get(undated, point), key=lambda one: one.measured)
     with POINTS.open("w", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(Point.__struct_fields__)
-        for point in sorted(points, key=msgspec.structs.astuple):
+        for point in sorted(points.values(), key=msgspec.structs.astuple):
             out.writerow(
                 [f"{value:.7g}" if isinstance(value, float) else str(value).lower()
                  for value in msgspec.structs.astuple(point)]
@@ -123,9 +126,11 @@ def why_not(row: dict[str, str]) -> str | None:
         return f"{row['model_path']}: {kinds[row['model_path'].split('/')[0]]}"
     if row["system"] not in GPUS:
         return f"{row['system']}: no constants"
-    tp, mixture = _int(row["tp_size"]), shape_called(_shape(row))["experts"] is not None
-    split = _int(row["moe_tp_size"]) * max(1, _int(row["moe_ep_size"]))
-    if _int(row["attention_dp_size"]) > 1 or (mixture and split != tp):
+    (tp, ep), mixture = _degrees(row), shape_called(_shape(row))["experts"] is not None
+    columns = _int(row["tp_size"]), max(1, _int(row["moe_ep_size"]))
+    split = _int(row["moe_tp_size"]) * columns[1]
+    by_data = _int(row["attention_dp_size"]) > 1 or (mixture and split != tp)
+    if by_data and (tp, ep) == columns:
         return "attention split by data: a replica of ours has one batch"
     if row["model_path"].startswith("openai") and "concurrency=512;" in row["silicon_data_source"]:
         return "gpt-oss at 512 clients: TPOT as with 8 to 64; their batches were limited somehow"
@@ -134,22 +139,38 @@ def why_not(row: dict[str, str]) -> str | None:
     return None
 
 
+def _degrees(row: dict[str, str]) -> tuple[int, int]:
+    """TP, and how many ways experts are dealt out. Where TP and EP of a public row are the same,
+    one dump has their product as TP, or as EP beside a split by data that was not there: its rows
+    are those of another dump, to the digit. Names are right, and some are left out.
+    """
+    if named := re.search(r"_tp(\d+)(?:_0)?_ep(\d+)", row["id"]):
+        return int(named.group(1)), int(named.group(2))
+    tp, ep = _int(row["tp_size"]), max(1, _int(row["moe_ep_size"]))
+    if row["gemm_quant_mode"] == "fp8" and ep == tp * tp == tp * _int(row["attention_dp_size"]):
+        return tp, tp
+    return tp, ep
+
+
 def point_of(row: dict[str, str]) -> Point:
     said = re.search(r"silicon_concurrency=(\d+)", row["silicon_data_source"])
+    day = re.search(r"measured=(\d{4}-\d\d-\d\d)", row["silicon_data_source"])
     weights = {"": "bf16", "fp8_block": "fp8_block"}
+    tp, ep = _degrees(row)
     return Point(
         llm=LLMS[row["model_path"]],
         weights=weights.get(row["gemm_quant_mode"], row["gemm_quant_mode"]),
         gpu=GPUS[row["system"]],
         backend=row["backend"],
-        tp=_int(row["tp_size"]),
-        ep=max(1, _int(row["moe_ep_size"])),
+        tp=tp,
+        ep=ep,
         prompt_tokens=int(row["isl"]),
         output_tokens=int(row["osl"]),
         concurrency=int(said.group(1)) if said else _int(row["batch_size"]),
         ttft=float(f"{float(row['silicon_ttft_ms']) / 1e3:.7g}"),
         tpot=float(f"{float(row['silicon_tpot_ms']) / 1e3:.7g}"),
         public="gap" not in row["silicon_data_source"],
+        measured=day.group(1) if day else "",
     )
 
 
