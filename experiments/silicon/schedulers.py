@@ -56,7 +56,7 @@ class Watched(SimulatedEngine):
 
     def _take(self, entry: Entry, tokens: int) -> bool:
         """Admit who is first in the queue, if there are blocks; nothing is shared here."""
-        if not self.kv.take((), blocks_for(tokens)):
+        if not self.kv.take(blocks_for(tokens)):
             return False
         heapq.heappop(self._waiting)
         self._running[entry.sequence.id] = entry
