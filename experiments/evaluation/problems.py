@@ -41,7 +41,9 @@ def traces(case: str, gpu_type: str) -> tuple[Trace, ...]:
 
 @stored
 def profile(case: str, gpu_type: str) -> dict[tuple[str, str], Response]:
-    """Estimated curves of every LLM: the profiler's own sweep, in simulated time."""
+    """Estimated curves of every LLM, in simulated time."""
+    if case == "both":  # its workflows share no LLM
+        return profile("beam_search", gpu_type) | profile("rag", gpu_type)
     machines = cluster(8, gpu_type)
     source = Steps(gpu_type, "modelled")
     known = traces(case, gpu_type)
