@@ -21,7 +21,7 @@ from scepsy.architectures import shape_called
 POINTS = Path(__file__).parents[1] / "data" / "silicon.csv"
 LEFT_OUT = Path(__file__).parents[1] / "data" / "silicon_left_out.csv"
 
-GPUS = {"h100_sxm": "h100", "h200_sxm": "h200", "b200_sxm": "b200"}
+GPUS = {"h100_sxm": "h100", "h200_sxm": "h200", "b200_sxm": "b200", "b300_sxm": "b300"}
 LLMS = {
     "meta-llama/Llama-3.1-70B": "llama-3.1-70b",
     "meta-llama/Llama-3.1-8B-Instruct": "llama-3.1-8b",

@@ -54,7 +54,7 @@ def recipe(point: Point) -> Recipe:
         if point.backend == "vllm":
             return Recipe(kv_bytes=kv if point.measured > "2025-11-30" else 2.0)
         return Recipe(20000, kv, 0.85, of_free=True)
-    if point.llm == "minimax-m2.5" and point.gpu == "b200":
+    if point.llm == "minimax-m2.5" and point.gpu in ("b200", "b300"):
         if point.measured and point.measured < NEWER_MINIMAX:
             return Recipe(memory_share=0.95)
         return Recipe(2 * point.prompt_tokens, 1.0)

@@ -81,9 +81,14 @@ def served(point: Point, source: Source) -> Served | str:
     return _serve(point, engine, kv, agenda, how.lengths)
 
 
+def gpu_memory(gpu: str) -> float:
+    """Bytes; of the B300, whose other constants we lack, those that `nvidia-smi` reports."""
+    return 288.4e9 if gpu == "b300" else gpu_constants(gpu).memory
+
+
 def kv_tokens(llm: LlmSpec, point: Point, how: Recipe) -> int:
     """Tokens of KV cache, in whole blocks."""
-    memory = gpu_constants(point.gpu).memory
+    memory = gpu_memory(point.gpu)
     if how.of_free:
         room = point.tp * (memory - engine_memory(memory)) - llm.weight_bytes
         room *= how.memory_share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,15 +16,15 @@ from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
 from scepsy.errors import BadInput
 from scepsy.estimate.oracle import Oracle
-from scepsy.gpus import gpu_constants
+from scepsy.gpus import gpu_constants, gpus
 from scepsy.sim.timing import StepLoad, StepTimer, Timer
 
 Source = Literal["oracle", "roofline"]
 
 UNTUNED = 1.2
-"""Operators that take so much longer for 8 tokens than another engine's were not measured with
-the kernels that are served: NVIDIA's fp8 products in four bits, say, which are slower than in
-eight. The other engine's are taken.
+"""Operators that take so much longer on one GPU than another engine's were not measured with the
+kernels that are served: fp8 products of blocks that were not tuned, say, or products in four bits
+that are slower than those in eight. The other engine's are taken.
 """
 VERSIONS = {"trtllm": "1.3.0rc23", "sglang": "0.5.14", "vllm": "0.24.0"}
 
@@ -91,6 +92,8 @@ def timer_of(point: Point, kv_bytes: float, source: Source) -> Timer | str:
     """
     llm, weights, gpu, tp, ep = point.llm, point.weights, point.gpu, point.tp, point.ep
     spec = msgspec.structs.replace(spec_of(point), kv_bytes=kv_bytes)
+    if source == "roofline" and gpu not in gpus():
+        return "no constants of this GPU"
     if source == "roofline":
         return StepTimer(spec, gpu_constants(gpu), tp=tp, host_overhead=0.0)
     plain = {} if weights in ("bf16", "nvfp4") or spec.experts else {"weight_dtype": weights}
@@ -101,15 +104,26 @@ def timer_of(point: Point, kv_bytes: float, source: Source) -> Timer | str:
         more = {**more, "kv_cache_dtype": "fp8"}
     if spec.experts:
         more = {**more, "moe_tp_size": tp // ep, "moe_ep_size": ep}
-    asked = [
-        _asked(name, gpu, tp, {**more, "backend": engine, **special}, mixture=bool(spec.experts))
-        for engine, special in operators(llm, gpu, point.backend)
-    ]
-    found = [one for one in asked if not isinstance(one, str)]
+    found: list[tuple[OracleTimer, float]] = []
+    reason = ""
+    for engine, special in operators(llm, gpu, point.backend):
+        theirs = {**more, **special, "backend": engine}
+        timer = _asked(name, gpu, tp, theirs, mixture=bool(spec.experts))
+        if isinstance(timer, str):
+            reason = reason or timer
+        else:
+            found.append((timer, _on_one_gpu(name, gpu, theirs, mixture=bool(spec.experts))))
     if not found:
-        return next(one for one in asked if isinstance(one, str))
-    own, best = found[0], min(found, key=_few_decode)
-    return best if _few_decode(own) > UNTUNED * _few_decode(best) else own
+        return reason
+    best = min(found, key=lambda one: one[1])
+    return best[0] if found[0][1] > UNTUNED * best[1] else found[0][0]
+
+
+def _on_one_gpu(name: str, gpu: str, more: dict[str, object], *, mixture: bool) -> float:
+    """Seconds for a token each of eight sequences, without communication; endless if unknown."""
+    alone = {"moe_tp_size": 1, "moe_ep_size": 1} if mixture else {}
+    timer = _asked(name, gpu, 1, {**more, **alone}, mixture=mixture)
+    return math.inf if isinstance(timer, str) else timer.seconds(0, 0, 0, 8, 8 * 2048)
 
 
 def _asked(
@@ -128,7 +142,3 @@ def _asked(
     except BadInput as error:
         return str(error)
     return OracleTimer(ask, max(0.0, slope))
-
-
-def _few_decode(timer: OracleTimer) -> float:
-    return timer.seconds(0, 0, 0, 8, 8 * 2048)

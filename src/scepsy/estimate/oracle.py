@@ -30,6 +30,7 @@ block-wise fp8 are left out: they are 67% off the measured serving points (docs/
 SYSTEMS = {
     "a100": ("a100_sxm", "0.14.0"),
     "b200": ("b200_sxm", "0.24.0"),
+    "b300": ("b300_sxm", "0.24.0"),
     "h100": ("h100_sxm", "0.24.0"),
     "h200": ("h200_sxm", "0.24.0"),
     "l40s": ("l40s", "0.24.0"),
