@@ -37,19 +37,19 @@ class PrefillMember:
     agenda: Agenda
     done: Callable[[Served], None]
     groups: deque[deque[Served]] = field(default_factory=deque[deque[Served]])
+    waiting: int = 0
+    _last: dict[str, deque[Served]] = field(default_factory=dict[str, deque[Served]])
     _busy: bool = False
-
-    @property
-    def waiting(self) -> int:
-        return sum(len(group) for group in self.groups)
 
     def lacks(self, llm: LlmSpec) -> bool:
         return self.weights.resident is not llm
 
     def group_of(self, llm: LlmSpec) -> deque[Served] | None:
-        """The first group of that LLM that may grow."""
-        for group in self.groups:
-            if group[0].llm is llm and len(group) < GROUP:
+        """The first group of that LLM that may grow: only the one that is being served, which has
+        shrunk, and the last one of the LLM can.
+        """
+        for group in (self.groups[0] if self.groups else None, self._last.get(llm.name)):
+            if group and group[0].llm is llm and len(group) < GROUP:
                 return group
         return None
 
@@ -58,7 +58,9 @@ class PrefillMember:
         if group is None:
             group = deque[Served]()
             self.groups.append(group)
+            self._last[call.llm.name] = group
         group.append(call)
+        self.waiting += 1
         if not self._busy:
             self._busy = True
             self._next()
@@ -92,6 +94,7 @@ class PrefillMember:
             calls.append(group.popleft())
         if not group:
             self.groups.popleft()
+        self.waiting -= len(calls)
         return calls
 
     def _computed(self, calls: list[Served]) -> None:
