@@ -36,7 +36,7 @@ CASES = ("beam_search", "rag", "both", "coding")
 PARTS = (0.4, 0.7)
 """Of the highest rate for which we find a plan."""
 CVS = (1.0, 2.0, 4.0)
-CALLS = 60_000
+CALLS = 250_000
 NO_CONTENTION = "contention expected, and there is none"
 Responses = Mapping[tuple[str, str], Response]
 
