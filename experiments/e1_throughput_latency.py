@@ -59,7 +59,7 @@ FULL = (
     Grid("h100", FOUR, (16,), PARTS, 300_000),
     Grid("a100", FOUR, (4, 8, 16), PARTS[1:], 300_000, MAIN),
     Grid("h100", ("rag",), (64, 256), PARTS[1:], 300_000, LARGE),
-    Grid("h100", ("rag",), (1024,), PARTS[2:], 1_000_000, LARGE[:2]),
+    Grid("h100", ("rag",), (1024,), PARTS[1:], 600_000, LARGE[:2]),
 )
 
 
