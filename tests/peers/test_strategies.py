@@ -83,7 +83,7 @@ def test_exhaustive_search_finds_nothing_better_than_ours(given_problem: Problem
 
 
 @settings(max_examples=40, deadline=None)
-@given(given_problem=problems(most_llms=3))
+@given(given_problem=problems(most_llms=3, most_nodes=2))
 def test_nothing_of_whole_gpus_is_predicted_faster_than_ours(given_problem: Problem) -> None:
     ours = given_problem.decide()
     for strategy in (hpa, best, independent_slo, alpaserve):
