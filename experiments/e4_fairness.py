@@ -22,6 +22,7 @@ from evaluation import parallel
 from evaluation.deployed import described
 from evaluation.dots import dots
 from evaluation.fairness import ALONE, TOGETHER, panels, report
+from evaluation.measure import SUSTAINED
 from evaluation.orders import equal_parts, first_come
 from evaluation.points import length
 from evaluation.problems import Spot, highest, problem
@@ -42,8 +43,6 @@ PART = 0.6
 OVERLOAD = 3.0
 CALLS = 30_000
 """With both at their planned rates, at most."""
-CARRIED = 0.95
-"""Of the offered rate."""
 ORDERS: Mapping[str, Callable[[Problem], Policy | None]] = {
     "Scepsy, first come": first_come,
     "Scepsy, equal parts": equal_parts,
@@ -152,7 +151,7 @@ def _row(
         within=within,
         slowdown_p999=worst,
         wait=max(run.waited for run in runs),
-        carried=1 / (1 + latency_growth(runs)) >= CARRIED,
+        carried=1 / (1 + latency_growth(runs)) >= SUSTAINED,
         placement=placement,
     )
 

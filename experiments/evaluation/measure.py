@@ -99,10 +99,17 @@ def over(ours: Measured, theirs: Measured) -> tuple[float, float]:
     error = 0.0
     for name, mine in ours.latencies.items():
         differences = [a - b for a, b in zip(mine, theirs.latencies[name], strict=True)]
-        bounds = [index * len(differences) // BATCHES for index in range(BATCHES + 1)]
-        means = [fmean(differences[a:b]) for a, b in pairwise(bounds) if b > a]
-        error = math.hypot(error, stdev(means) / math.sqrt(len(means)) if len(means) > 1 else 0.0)
+        error = math.hypot(error, standard_error(differences))
     return ours.total / theirs.total - 1, T_95 * error / theirs.total
+
+
+def standard_error(differences: Sequence[float]) -> float:
+    """Of their mean, from `BATCHES` batches of runs that follow one another; 0 where there is but
+    one.
+    """
+    bounds = [index * len(differences) // BATCHES for index in range(BATCHES + 1)]
+    means = [fmean(differences[a:b]) for a, b in pairwise(bounds) if b > a]
+    return stdev(means) / math.sqrt(len(means)) if len(means) > 1 else 0.0
 
 
 def _loads(problem: Problem, scale: float, offered: Offered) -> list[Load]:

@@ -6,21 +6,18 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, pairwise
-from math import sqrt
-from statistics import fmean, stdev
+from itertools import count
+from statistics import fmean
 
 from evaluation.deployed import Deployed, simulation_of
-from evaluation.measure import BATCHES, SEED, T_95
+from evaluation.measure import SEED, T_95, standard_error
 from evaluation.workflows import programs
 from scepsy.problem import Problem
 from scepsy.sim.arrivals import arrivals
 from scepsy.sim.load import Load, simulate
+from scepsy.sim.measure import EDGE
 from scepsy.sim.program import Program
 from scepsy.sim.simulation import Policy
-
-EDGE = 0.1
-"""Of the time in which runs arrive, at its begin and at its end: not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,4 @@ def lost(mine: Sequence[Seen], alone: Sequence[Seen]) -> tuple[float, float]:
     """
     base = fmean(run.latency for run in alone)
     differences = [a.latency - b.latency for a, b in zip(mine, alone, strict=True)]
-    bounds = [index * len(differences) // BATCHES for index in range(BATCHES + 1)]
-    means = [fmean(differences[a:b]) for a, b in pairwise(bounds) if b > a]
-    within = T_95 * stdev(means) / sqrt(len(means)) if len(means) > 1 else 0.0
-    return 1 + fmean(differences) / base, within / base
+    return 1 + fmean(differences) / base, T_95 * standard_error(differences) / base
