@@ -1,5 +1,5 @@
 """Fits the roofline of every GPU type to the oracle's steps and prints its error on those that the
-fit did not see; `--write` replaces `src/scepsy/gpus.json`.
+fit did not see; `--write` replaces `src/scepsy/hardware/gpus.json`.
 
     out/venv-aic/bin/python benchmarks/fit_roofline.py [--write]
 
@@ -21,9 +21,9 @@ import numpy as np
 from roofline_error import STEPS, Group, errors, log_ratios, read_groups
 from scipy.optimize import least_squares
 
-from scepsy.gpus import AllReduce, GpuConstants
+from scepsy.hardware.gpus import AllReduce, GpuConstants
 
-OUT = Path(__file__).parents[1] / "src" / "scepsy" / "gpus.json"
+OUT = Path(__file__).parents[1] / "src" / "scepsy" / "hardware" / "gpus.json"
 PROVENANCE = (
     "peaks: data sheets; the rest: benchmarks/fit_roofline.py on steps of aiconfigurator-core "
     "0.12.0 (Apache-2.0; vLLM {version} operators)"

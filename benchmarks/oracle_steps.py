@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from scepsy.errors import BadInput
-from scepsy.estimate.oracle import Oracle
+from scepsy.estimate.step_times.oracle import Oracle
 
 LLMS = {
     "llama-3.1-8b": (1, 2, 4, 8),

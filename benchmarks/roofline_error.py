@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
-from scepsy.gpus import GpuConstants
-from scepsy.sim.timing import StepLoad, StepTimer
+from scepsy.hardware.architectures import shape_called
+from scepsy.hardware.gpus import GpuConstants
+from scepsy.hardware.step_time import StepLoad, StepTimer
 
 STEPS = Path(__file__).parent / "data" / "oracle_steps.csv.gz"
 

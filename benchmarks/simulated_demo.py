@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from scepsy.core.plan import Infeasible
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.recorded import replays
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.recorded import replays
 from scepsy.store import read_plan, read_traces
 
 SEEDS = 30
@@ -37,7 +37,7 @@ def main() -> None:
             raise SystemExit(simulation.reason)
         flows = replays(traces, random.Random(seed))
         loads = [
-            Load(
+            OpenLoopLoad(
                 flows[target.workflow],
                 arrivals(
                     target.rate,

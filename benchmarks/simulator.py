@@ -34,13 +34,13 @@ from scepsy.core.plan import (
     Replica,
     Slice,
 )
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment, roofline
-from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.program import Program, Steps
-from scepsy.sim.simulation import Ask, Simulation
-from scepsy.sim.timing import StepLoad
+from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
+from scepsy.hardware.step_time import StepLoad
+from scepsy.sim.cluster.deployment import deployment, roofline
+from scepsy.sim.cluster.simulation import Ask, Simulation
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.program import Program, Steps
 from scepsy.store import write_atomic
 
 PROMPT, OUTPUT = 2048, 256
@@ -131,7 +131,7 @@ def ours(case: Case) -> tuple[float, float, Simulation]:
         if isinstance(simulation, Infeasible):
             raise SystemExit(f"the benchmark's plan is impossible: {simulation.reason}")
         wall, cpu = perf_counter(), process_time()
-        simulate(simulation, [Load(Program("w", steps), times)])
+        simulate(simulation, [OpenLoopLoad(Program("w", steps), times)])
         found.append((perf_counter() - wall, process_time() - cpu, simulation))
     return min(found, key=lambda one: one[0])
 

@@ -33,10 +33,10 @@ from evaluation.workflows import programs
 
 from scepsy.core.plan import Infeasible
 from scepsy.peers.ayo import TopologyAware, ayo
-from scepsy.problem import Problem
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.program import Program, Steps
+from scepsy.planning.problem import Problem
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.program import Program, Steps
 
 ROOT = Path(__file__).parent.parent
 PARTS = (0.02, 0.05, 0.1)
@@ -101,7 +101,7 @@ def latencies(
     simulation = simulation_of(deployed, one)
     simulation.policy = None if mine else TopologyAware()
     times = arrivals(one.targets[0].rate, RUNS, random.Random(SEED))
-    simulate(simulation, [Load(program, times)])
+    simulate(simulation, [OpenLoopLoad(program, times)])
     return [run.latency for run in simulation.runs[RUNS // 10 :]]
 
 

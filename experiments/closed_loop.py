@@ -8,11 +8,11 @@ from functools import partial
 from statistics import fmean
 
 from scepsy.core.llm import LlmSpec
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.replica import SimulatedReplica
-from scepsy.sim.simulation import Ask, LlmReplicas, ServedCall, Simulation
-from scepsy.sim.timing import Timer
+from scepsy.hardware.step_time import Timer
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.replica import SimulatedReplica
+from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
 
 
 @dataclass(frozen=True)

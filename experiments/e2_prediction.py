@@ -23,16 +23,16 @@ from evaluation.measure import Offered, measured
 from evaluation.pictures import agreement
 from evaluation.problems import Spot, highest, problem, traces
 
-from scepsy.confirm import Confirm, draft, loads
 from scepsy.core.plan import Infeasible
 from scepsy.core.trace import Trace
+from scepsy.planning.confirm import Confirm, draft, loads
+from scepsy.planning.problem import Problem
+from scepsy.planning.shortlist import ShortlistEntry, entry_of, shortlist
 from scepsy.predict import recordings, responses
-from scepsy.problem import Problem
-from scepsy.shortlist import Entry, entry_of, shortlist
-from scepsy.sim.deployment import roofline
-from scepsy.sim.trial import Trial, trial
+from scepsy.sim.cluster.deployment import roofline
+from scepsy.sim.results.paired_trials import Trial, trial
 from scepsy.store import read_plan, read_profile, read_traces
-from scepsy.summarize import quantile
+from scepsy.traces.summarize import quantile
 
 ROOT = Path(__file__).parent.parent
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -110,7 +110,7 @@ def demo(folder: Path) -> Iterator[Row]:
 
 
 def predictions(
-    entry: Entry, one: Problem, known: Sequence[Trace], speed: float
+    entry: ShortlistEntry, one: Problem, known: Sequence[Trace], speed: float
 ) -> dict[str, Figures]:
     """By predictor."""
     found = {

@@ -27,10 +27,10 @@ from evaluation.problems import Spot, problem, traces
 from evaluation.systems import SYSTEMS, System
 from evaluation.tracing import cluster
 
-from scepsy.confirm import Confirm
 from scepsy.core.plan import Infeasible, Placement, Target
-from scepsy.planner import decide
-from scepsy.problem import Problem
+from scepsy.planning.confirm import Confirm
+from scepsy.planning.planner import decide
+from scepsy.planning.problem import Problem
 
 ROOT = Path(__file__).parent.parent
 NAMES = (OURS, "HPA", "user-specified, best", "independent sizing", "MuxServe", "AlpaServe")

@@ -32,10 +32,10 @@ from evaluation.tables import OURS
 from evaluation.together import Seen, lost, served
 
 from scepsy.core.plan import Infeasible
-from scepsy.growth import latency_growth
-from scepsy.problem import Problem
-from scepsy.sim.simulation import Policy
-from scepsy.summarize import quantile
+from scepsy.planning.problem import Problem
+from scepsy.sim.cluster.simulation import Policy
+from scepsy.traces.latency_trend import latency_growth
+from scepsy.traces.summarize import quantile
 
 ROOT = Path(__file__).parent.parent
 PART = 0.6

@@ -25,8 +25,8 @@ from evaluation.workflows import LLMS, programs
 
 from scepsy.convert import FORMATS, assemble, detect
 from scepsy.core.trace import Call, Trace
-from scepsy.stability import FEWEST, Stability, stability
 from scepsy.store import read_foreign, read_traces
+from scepsy.traces.stability import FEWEST, Stability, stability
 
 ROOT = Path(__file__).parent.parent
 OWN = "evaluation's workflows, simulated"

@@ -27,8 +27,8 @@ from evaluation.regret import NOTHING, panels, report
 from evaluation.stored import stored
 
 from scepsy.core.plan import Infeasible, Placement
+from scepsy.planning.problem import Problem
 from scepsy.predict.response import Measured, Response
-from scepsy.problem import Problem
 
 ROOT = Path(__file__).parent.parent
 GPUS, GPU_TYPE = 8, "h100"

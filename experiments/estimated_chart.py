@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from scepsy.report.axes import fit
-from scepsy.report.chart import path
+from scepsy.report.charts.axes import fit
+from scepsy.report.charts.chart import path
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 400, 290, 52, 34, 16, 44
 COLOURS = {"TP1": "#0072b2", "TP2": "#e69f00", "TP4": "#009e73", "TP8": "#cc79a7"}

@@ -22,14 +22,14 @@ from evaluation.workflows import LLMS
 from scepsy.core.plan import Placement, Replica, Slice
 from scepsy.core.profile import Curve
 from scepsy.core.trace import Trace
+from scepsy.curves.jobs import Job, jobs
 from scepsy.estimate.curves import estimate
-from scepsy.estimate.steps import Steps
-from scepsy.profiler.jobs import Job, jobs
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.recorded import replays
-from scepsy.sim.simulation import Simulation
+from scepsy.estimate.step_times.steps import Steps
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.cluster.simulation import Simulation
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.recorded import replays
 
 GPU = "h100"
 PARTS = (0.1, 0.3, 0.5, 0.7, 0.85, 0.92)
@@ -69,7 +69,7 @@ def simulated(job: Job, known: Sequence[Trace], rate: float, runs: int) -> float
     assert isinstance(simulation, Simulation), simulation
     (workflow,) = replays(known, random.Random(0)).values()
     times = arrivals(rate, runs, random.Random(1), cv=1.0)
-    simulate(simulation, [Load(workflow, times)])
+    simulate(simulation, [OpenLoopLoad(workflow, times)])
     told = [c.latency for c in simulation.calls if WARMUP * times[-1] <= c.start <= times[-1]]
     return float(np.mean(told))
 

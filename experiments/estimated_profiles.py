@@ -26,13 +26,13 @@ import msgspec
 from experiments.closed_loop import Clients, serve
 from experiments.estimated_chart import Panel, chart
 
-from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
-from scepsy.estimate.overheads import overheads
-from scepsy.estimate.steps import Steps
-from scepsy.estimate.tables import cache_directory, oracle_table
-from scepsy.gpus import gpu_constants
-from scepsy.sim.kv import kv_capacity
+from scepsy.estimate.step_times.files import cache_directory, oracle_table
+from scepsy.estimate.step_times.steps import Steps
+from scepsy.hardware.architectures import shape_called
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.host_time import overheads
+from scepsy.hardware.memory import kv_capacity
 
 POINTS = Path(__file__).parent / "data" / "serving_points.csv"
 OUT = Path(__file__).parents[1] / "docs" / "evaluation"

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from scepsy.core.trace import Trace
-from scepsy.demo.by_hand import one_of_each
+from scepsy.demo.manual_plans import one_of_each
 from scepsy.deploy import LocalBackend
 from scepsy.drive.children import trace_children
 from scepsy.drive.inputs import read_lines
 from scepsy.engines import EngineOptions
 from scepsy.store import read_cluster, read_llms, read_traces
-from scepsy.summarize import summarize
+from scepsy.traces.summarize import summarize
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES, OUT, DOCS = ROOT / "examples", ROOT / "out" / "examples", ROOT / "docs"

@@ -21,9 +21,9 @@ from evaluation.systems import ours
 
 from scepsy.core.plan import Placement
 from scepsy.peers.hpa import hpa
-from scepsy.problem import Problem
-from scepsy.routing import choose
-from scepsy.sim.simulation import Ask, ServedCall, Server
+from scepsy.planning.problem import Problem
+from scepsy.routing.choose import choose
+from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
 CASES = ("beam_search", "rag", "both")
 PARTS = (0.5, 0.8, 0.9)

@@ -19,11 +19,11 @@ import msgspec
 
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.trace import Trace
-from scepsy.profiler.bursts import bursts_of
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.recorded import replays
+from scepsy.curves.bursts import bursts_of
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.recorded import replays
 from scepsy.store import read_plan, read_traces
 
 LOADS = (0.5, 1.0, 1.4, 1.8, 2.2)
@@ -90,7 +90,7 @@ def latencies(
     slowest = min(target.rate for target in plan.targets)
     seconds = RUNS / slowest / load
     loads = [
-        Load(
+        OpenLoopLoad(
             flows[target.workflow],
             arrivals(
                 target.rate * load * scale[target.workflow],

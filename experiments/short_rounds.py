@@ -21,13 +21,13 @@ import numpy as np
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.trace import Call
-from scepsy.estimate.replay import ask_of
-from scepsy.profiler.bursts import Stream, bursts_of
-from scepsy.profiler.rounds import Round, Sample
-from scepsy.profiler.schedule import Arrival, schedule
-from scepsy.sim.deployment import deployment
-from scepsy.sim.prefixes import Blocks, prompt_blocks
-from scepsy.sim.simulation import ServedCall, Simulation
+from scepsy.curves.bursts import Stream, bursts_of
+from scepsy.curves.rounds import Round, Sample
+from scepsy.estimate.queueing.simulated_rounds import ask_of
+from scepsy.profiler.replay.schedule import ChainArrival, schedule
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.cluster.simulation import ServedCall, Simulation
+from scepsy.sim.workload.prefixes import Blocks, prompt_blocks
 from scepsy.store import read_plan, read_traces
 
 LLM = "generator"
@@ -44,7 +44,7 @@ class Sender:
     simulation: Simulation
     spec: LlmSpec
     blocks: dict[str, Blocks]
-    arrival: Arrival
+    arrival: ChainArrival
     unit: int
     seconds: float
     samples: list[Sample]

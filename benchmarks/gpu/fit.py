@@ -21,7 +21,7 @@ from benchmarks.gpu.fit_steps import MeasuredStep, fit_constants, step_errors, w
 from benchmarks.gpu.jobs import CPU
 from benchmarks.gpu.raw import Records, load, pair_rates, share_ratios, whole_gpu_steps
 
-from scepsy.gpus import GpuConstants, bandwidth_kept, compute_stretch, gpu_constants, gpus
+from scepsy.hardware.gpus import GpuConstants, bandwidth_kept, compute_stretch, gpu_constants, gpus
 
 TRIAL = replace(gpu_constants("a100"), flops=1e11, bandwidth=2e10)
 """Peaks of a CPU, roughly, on which only the scripts are tried."""
@@ -122,7 +122,7 @@ def gpu_type_of(name: str) -> str:
             return known
     raise SystemExit(
         f"no peaks are known for {name!r} (known: {', '.join(tuple(gpus()))}): add them to"
-        " scepsy.gpus, or name the nearest type with --gpu-type"
+        " scepsy.hardware.gpus, or name the nearest type with --gpu-type"
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from benchmarks.gpu.fit_steps import spec
 from benchmarks.gpu.shapes import Shape
 
-from scepsy.gpus import bandwidth_kept
-from scepsy.predict.contention import Tenant
+from scepsy.hardware.contention import Tenant
+from scepsy.hardware.gpus import bandwidth_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Rate:
 def co_location(rates: Sequence[Rate], bandwidth: float) -> list[dict[str, Any]]:
     """A row for each work beside a neighbour, both of whose rates alone are known.
 
-    kept: part of its rate alone. kept_shipped: what `scepsy.predict.contention` says of it, given
+    kept: part of its rate alone. kept_shipped: what `scepsy.hardware.contention` says of it, given
     the rates alone and the GPU's peak `bandwidth` (bytes/s).
     """
     alone = {rate.work: rate for rate in rates if rate.neighbour is None}

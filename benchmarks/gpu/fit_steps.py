@@ -1,4 +1,4 @@
-"""Fits the constants of a GPU type (`scepsy.gpus`) to measured step times. Pure."""
+"""Fits the constants of a GPU type (`scepsy.hardware.gpus`) to measured step times. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from benchmarks.gpu.shapes import Shape
 from benchmarks.gpu.solve import Vector, levenberg
 
 from scepsy.core.llm import LlmSpec
-from scepsy.gpus import GpuConstants
-from scepsy.sim.timing import StepLoad, StepTimer
+from scepsy.hardware.gpus import GpuConstants
+from scepsy.hardware.step_time import StepLoad, StepTimer
 
 BOUNDS = {
     "weight_efficiency": (0.05, 1.0),

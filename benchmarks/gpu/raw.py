@@ -12,7 +12,7 @@ from benchmarks.gpu.fit_shares import LONG_PREFILL, SMALL_BATCH, ShareRatio, rat
 from benchmarks.gpu.fit_steps import MeasuredStep
 from benchmarks.gpu.shapes import SHAPES
 
-from scepsy.sim.timing import STEP_OVERHEAD
+from scepsy.hardware.step_time import STEP_OVERHEAD
 
 Records = Sequence[dict[str, Any]]
 KEYS = ("llm", "prefill", "prefix", "decodes", "context")

@@ -21,8 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from scepsy.sim.program import Steps
-from scepsy.sim.simulation import Ask
+from scepsy.sim.cluster.simulation import Ask
+from scepsy.sim.workload.program import Steps
 
 SLICE = Path(__file__).parent.parent / "data" / "coding_sessions.csv.gz"
 MAIN, SUB = "coder", "explorer"

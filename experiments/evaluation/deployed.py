@@ -6,9 +6,9 @@ from evaluation import tables
 from evaluation.tracing import plan_of
 from scepsy.core.plan import Placement
 from scepsy.peers.aegaeon import Pool, serving
-from scepsy.problem import Problem
-from scepsy.sim.deployment import deployment
-from scepsy.sim.simulation import Simulation
+from scepsy.planning.problem import Problem
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.cluster.simulation import Simulation
 
 Deployed = Placement | Pool
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
-from scepsy.report.axes import Axis, Tick
+from scepsy.report.charts.axes import Axis, Tick
 
 Dots = Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]
 """By panel, row and series: a ratio, and half of the width of its interval."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evaluation.pictures import BOTTOM, COLOURS, HEIGHT, LEFT, RIGHT, STYLE, TOP, WIDTH
-from scepsy.report.axes import fit
-from scepsy.report.chart import Chart, Label, Line, Mark, apart
-from scepsy.report.chart import path as joined
+from scepsy.report.charts.axes import fit
+from scepsy.report.charts.chart import Chart, ChartMark, Label, Line, apart
+from scepsy.report.charts.chart import path as joined
 from scepsy.report.html import environment
 
 
@@ -23,12 +23,12 @@ def lines(
     x = fit([one[0] for of in known.values() for one in of], LEFT, WIDTH - RIGHT)
     y = fit([one[1] for of in known.values() for one in of], HEIGHT - BOTTOM, TOP)
     drawn: list[Line] = []
-    marks: list[Mark] = []
+    marks: list[ChartMark] = []
     labels: list[Label] = []
     for index, (name, of) in enumerate(known.items()):
         css = f"s{index % len(COLOURS)}"
         drawn.append(Line(joined(of, x, y), css, name))
-        marks += [Mark(x.at(a), y.at(b), "ring", css, f"{name}: {b:.3g}") for a, b in of]
+        marks += [ChartMark(x.at(a), y.at(b), "ring", css, f"{name}: {b:.3g}") for a, b in of]
         labels.append(Label(WIDTH - RIGHT + 10, y.at(of[-1][1]) + 4, name, css))
     chart = Chart(
         title=title,

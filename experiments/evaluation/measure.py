@@ -11,12 +11,12 @@ from statistics import fmean, stdev
 
 from evaluation.deployed import Deployed, simulation_of
 from evaluation.workflows import programs
-from scepsy.problem import Problem
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.measure import window, workflow_results
-from scepsy.sim.result import WorkflowResult
-from scepsy.sim.simulation import Policy, Simulation
+from scepsy.planning.problem import Problem
+from scepsy.sim.cluster.simulation import Policy, Simulation
+from scepsy.sim.results.measure import window, workflow_results
+from scepsy.sim.results.records import WorkflowResult
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
 
 SEED = 2
 """Of the runs that are measured; others are traced."""
@@ -112,12 +112,12 @@ def standard_error(differences: Sequence[float]) -> float:
     return stdev(means) / math.sqrt(len(means)) if len(means) > 1 else 0.0
 
 
-def _loads(problem: Problem, scale: float, offered: Offered) -> list[Load]:
+def _loads(problem: Problem, scale: float, offered: Offered) -> list[OpenLoopLoad]:
     found = programs(offered.seed)
-    loads: list[Load] = []
+    loads: list[OpenLoopLoad] = []
     for target in problem.targets:
         name = target.workflow
         rate = target.rate * scale * dict(offered.factors).get(name, 1.0)
         runs, rng = max(20, round(rate * offered.seconds)), random.Random(f"{offered.seed}/{name}")
-        loads.append(Load(found[name], arrivals(rate, runs, rng, cv=offered.cv)))
+        loads.append(OpenLoopLoad(found[name], arrivals(rate, runs, rng, cv=offered.cv)))
     return loads

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scepsy.gpus import gpu_constants
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.step_time import StepTimer
 from scepsy.peers.sizing import tp_degrees
 from scepsy.peers.work import CostsOf, costs_of
-from scepsy.problem import Problem
-from scepsy.routing import choose
-from scepsy.sim.simulation import Ask, ServedCall, Server
-from scepsy.sim.timing import StepTimer
+from scepsy.planning.problem import Problem
+from scepsy.routing.choose import choose
+from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
 
 def first_come(_: Problem) -> FirstCome:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.tables import totals
-from scepsy.report.axes import Axis, fit
-from scepsy.report.chart import path
+from scepsy.report.charts.axes import Axis, fit
+from scepsy.report.charts.chart import path
 
 GPUS, GPU_TYPE = 8, "h100"
 SYSTEMS = {

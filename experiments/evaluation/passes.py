@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scepsy.sim.kv import BLOCK_TOKENS
-from scepsy.sim.program import Effect, Steps
-from scepsy.sim.simulation import Ask
+from scepsy.hardware.memory import BLOCK_TOKENS
+from scepsy.sim.cluster.simulation import Ask
+from scepsy.sim.workload.program import Effect, Steps
 
 
 def passed(steps: Steps) -> Steps:

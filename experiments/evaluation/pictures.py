@@ -11,8 +11,8 @@ from typing import Any
 
 from evaluation.agreement import PREDICTORS
 from evaluation.tables import OURS
-from scepsy.report.axes import fit
-from scepsy.report.chart import Chart, Label, Line, Mark, apart, path
+from scepsy.report.charts.axes import fit
+from scepsy.report.charts.chart import Chart, ChartMark, Label, Line, apart, path
 from scepsy.report.html import environment
 
 WIDTH, HEIGHT = 640, 360
@@ -54,7 +54,7 @@ def _chart(title: str, rows: list[dict[str, Any]]) -> Chart:
     x = fit([row["throughput"] for row in seen], LEFT, WIDTH - RIGHT, linear=True)
     y = fit([row["latency_mean"] for row in seen], HEIGHT - BOTTOM, TOP)
     lines: list[Line] = []
-    marks: list[Mark] = []
+    marks: list[ChartMark] = []
     labels: list[Label] = []
     for index, system in enumerate(dict.fromkeys(row["system"] for row in seen)):
         css = f"s{index % len(COLOURS)}"
@@ -62,7 +62,9 @@ def _chart(title: str, rows: list[dict[str, Any]]) -> Chart:
             (row["throughput"], row["latency_mean"]) for row in seen if row["system"] == system
         ]
         lines.append(Line(path(points, x, y), css, system))
-        marks += [Mark(x.at(a), y.at(b), "ring", css, f"{system}: {b:.3g} s") for a, b in points]
+        marks += [
+            ChartMark(x.at(a), y.at(b), "ring", css, f"{system}: {b:.3g} s") for a, b in points
+        ]
         labels.append(Label(WIDTH - RIGHT + 10, y.at(points[-1][1]) + 4, system, css))
     return Chart(
         title=title,
@@ -109,7 +111,7 @@ def agreement(rows: Sequence[dict[str, Any]], to: Path) -> None:
     y = fit(values, HEIGHT - 48, 26)
     agreed = Line(path([(x.low, x.low), (x.high, x.high)], x, y), "s8", "predicted as observed")
     marks = tuple(
-        Mark(
+        ChartMark(
             x.at(row["observed"]),
             y.at(row["predicted"]),
             "ring",

@@ -13,7 +13,7 @@ from evaluation.problems import Spot, highest, problem, traces
 from evaluation.stored import stored
 from evaluation.systems import SYSTEMS, decided, placement_at
 from scepsy.core.plan import Infeasible
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 
 OURS = ("Scepsy", "Scepsy, parts of groups")
 LATENCIES, RUNS = 30, 150

@@ -11,10 +11,10 @@ from evaluation.workflows import programs
 from scepsy.core.plan import Infeasible
 from scepsy.peers.aegaeon import Pool, pools
 from scepsy.peers.aegaeon.weights import LINK
-from scepsy.problem import Problem
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.measure import workflow_results
+from scepsy.planning.problem import Problem
+from scepsy.sim.results.measure import workflow_results
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
 
 SEED = 1
 """Of the runs that are tried: those that are traced for planners too."""
@@ -42,7 +42,7 @@ def _tried(pool: Pool, problem: Problem, calls: int) -> float:
     )
     known, simulation = programs(SEED), simulation_of(pool, problem)
     loads = [
-        Load(
+        OpenLoopLoad(
             known[name],
             arrivals(rate, max(10, round(rate * calls / per_second)), random.Random(name)),
         )

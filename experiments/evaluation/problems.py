@@ -10,13 +10,13 @@ from evaluation.tracing import cluster, traced
 from evaluation.workflows import CASES, LLMS, programs
 from scepsy.core.plan import Infeasible, Target
 from scepsy.core.trace import Trace
+from scepsy.curves.jobs import jobs
 from scepsy.estimate.curves import estimate
-from scepsy.estimate.steps import Steps
+from scepsy.estimate.step_times.steps import Steps
+from scepsy.planning.problem import Problem
 from scepsy.predict import responses
 from scepsy.predict.response import Response
-from scepsy.problem import Problem
-from scepsy.profiler.jobs import jobs
-from scepsy.summarize import summarize
+from scepsy.traces.summarize import summarize
 
 TRACED, SEED = 100, 1
 """Runs that are traced, and the series they are of; what is measured is another one."""

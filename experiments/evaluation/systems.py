@@ -9,9 +9,9 @@ from evaluation.deployed import Deployed
 from evaluation.pooled import best_pool
 from evaluation.problems import traces
 from evaluation.workflows import CASES
-from scepsy.confirm import Confirm
 from scepsy.core.plan import Infeasible, Placement
-from scepsy.gpus import gpu_constants
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.step_time import StepTimer
 from scepsy.peers import ayo, user_specified
 from scepsy.peers.alpaserve import alpaserve
 from scepsy.peers.compass import Compass
@@ -21,10 +21,10 @@ from scepsy.peers.independent_slo import independent_slo
 from scepsy.peers.muxserve import muxserve, without_parts_of_groups
 from scepsy.peers.sizing import tp_degrees
 from scepsy.peers.work import Costs, costs_of
-from scepsy.planner import Decision, decide
-from scepsy.problem import Problem
-from scepsy.sim.simulation import Policy
-from scepsy.sim.timing import StepTimer
+from scepsy.planning.confirm import Confirm
+from scepsy.planning.planner import Decision, decide
+from scepsy.planning.problem import Problem
+from scepsy.sim.cluster.simulation import Policy
 
 BACKING_OFF = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Who finds no plan for a rate gets the one for the next lower rate that has one."""

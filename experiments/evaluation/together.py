@@ -12,12 +12,12 @@ from statistics import fmean
 from evaluation.deployed import Deployed, simulation_of
 from evaluation.measure import SEED, T_95, standard_error
 from evaluation.workflows import programs
-from scepsy.problem import Problem
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.measure import EDGE
-from scepsy.sim.program import Program
-from scepsy.sim.simulation import Policy
+from scepsy.planning.problem import Problem
+from scepsy.sim.cluster.simulation import Policy
+from scepsy.sim.results.measure import EDGE
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ def served(
     """
     simulation = simulation_of(deployed, problem)
     simulation.policy = policy
-    loads: list[Load] = []
+    loads: list[OpenLoopLoad] = []
     for name, rate in rates.items():
         times = arrivals(rate, round(rate * seconds), random.Random(f"{SEED}/{name}"))
-        loads.append(Load(_numbered(programs(SEED)[name]), times))
+        loads.append(OpenLoopLoad(_numbered(programs(SEED)[name]), times))
     simulate(simulation, loads)
     waited: defaultdict[int, float] = defaultdict(float)
     for call in simulation.calls:

@@ -11,9 +11,9 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Explanation, Placement, Plan, Prediction, Target
 from scepsy.core.trace import BLOCK_CHARS, Call, Trace
 from scepsy.peers.sizing import placed, tp_degrees, whole
-from scepsy.sim.deployment import deployment
-from scepsy.sim.load import Load, Workflow, simulate
-from scepsy.sim.simulation import ServedCall, Simulation
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.cluster.simulation import ServedCall, Simulation
+from scepsy.sim.workload.open_loop import OpenLoopLoad, Workflow, simulate
 
 APART = 1e4
 """Seconds between runs: they do not meet."""
@@ -53,7 +53,7 @@ def traced(workflow: Workflow, runs: int, llms: tuple[LlmSpec, ...], gpu_type: s
     assert isinstance(placement, Placement)
     simulation = deployment(plan_of(placement, llms, machines))
     assert isinstance(simulation, Simulation)
-    simulate(simulation, [Load(workflow, [APART * number for number in range(runs)])])
+    simulate(simulation, [OpenLoopLoad(workflow, [APART * number for number in range(runs)])])
     kinds = {one.name: one.kind for one in llms}
     calls: defaultdict[int, list[Call]] = defaultdict(list)
     for number, call in enumerate(simulation.calls):

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from evaluation import coding
-from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
-from scepsy.sim.program import Program, Steps
-from scepsy.sim.simulation import Ask
+from scepsy.hardware.architectures import shape_called
+from scepsy.sim.cluster.simulation import Ask
+from scepsy.sim.workload.program import Program, Steps
 
 BLOCK = 16
 COMMON = tuple(range(1, 9))

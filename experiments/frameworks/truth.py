@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from scepsy.core.record import Record
 from scepsy.core.trace import Call, Layer, Trace
-from scepsy.summarize import summarize
+from scepsy.traces.summarize import summarize
 
 EXACT = 1e-9
 

@@ -19,7 +19,7 @@ from table import between
 from scepsy.core.record import Record
 from scepsy.core.trace import Call
 from scepsy.store import TraceSet, read_traces
-from scepsy.unattributed import Told, is_sure, told
+from scepsy.traces.unattributed import Told, is_sure, told
 
 KNOWN = ("tasks+", "threads+", "serve")
 BARE = ("tasks", "threads", "turns")

@@ -25,20 +25,20 @@ import numpy as np  # noqa: E402
 from evaluation.tables import described  # noqa: E402
 from evaluation.tracing import cluster, traced  # noqa: E402
 
-from scepsy.architectures import shape_of  # noqa: E402
 from scepsy.core.llm import LlmSpec  # noqa: E402
 from scepsy.core.plan import Infeasible, Placement, Target  # noqa: E402
+from scepsy.curves.jobs import jobs  # noqa: E402
 from scepsy.estimate.curves import estimate  # noqa: E402
-from scepsy.estimate.steps import Steps as StepSource  # noqa: E402
+from scepsy.estimate.step_times.steps import Steps as StepSource  # noqa: E402
+from scepsy.hardware.architectures import shape_of  # noqa: E402
 from scepsy.peers.alpaserve import alpaserve  # noqa: E402
 from scepsy.peers.muxserve import muxserve  # noqa: E402
 from scepsy.peers.sizing import load, tp_degrees  # noqa: E402
+from scepsy.planning.problem import Problem  # noqa: E402
 from scepsy.predict import responses  # noqa: E402
-from scepsy.problem import Problem  # noqa: E402
-from scepsy.profiler.jobs import jobs  # noqa: E402
-from scepsy.sim.program import Program, Steps  # noqa: E402
-from scepsy.sim.simulation import Ask  # noqa: E402
-from scepsy.summarize import summarize  # noqa: E402
+from scepsy.sim.cluster.simulation import Ask  # noqa: E402
+from scepsy.sim.workload.program import Program, Steps  # noqa: E402
+from scepsy.traces.summarize import summarize  # noqa: E402
 
 GPU = "a100"
 PROMPT, OUTPUT = 161, 337

@@ -12,7 +12,7 @@ from experiments.silicon.calibrate import Adds, Pair, fit
 from experiments.silicon.points import Point
 from experiments.silicon.timers import Source
 
-from scepsy.estimate.overheads import overheads
+from scepsy.hardware.host_time import overheads
 
 Name = tuple[str, ...]
 Row = dict[str, Any]

@@ -23,17 +23,17 @@ from typing import Any
 from experiments.distributions import compare
 from experiments.silicon.timers import OracleTimer
 
-from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
-from scepsy.estimate.oracle import Oracle
-from scepsy.estimate.overheads import overheads
-from scepsy.gpus import gpu_constants
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.kv import kv_capacity
-from scepsy.sim.replica import SimulatedReplica
-from scepsy.sim.simulation import Ask, LlmReplicas, ServedCall, Simulation
-from scepsy.sim.timing import StepLoad, StepTimer, Timer
+from scepsy.estimate.step_times.oracle import Oracle
+from scepsy.hardware.architectures import shape_called
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.host_time import overheads
+from scepsy.hardware.memory import kv_capacity
+from scepsy.hardware.step_time import StepLoad, StepTimer, Timer
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.replica import SimulatedReplica
+from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
 from scepsy.store.files import write_atomic
 
 LOG = Path(__file__).parents[1] / "data" / "open_loop.csv"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from scepsy.architectures import shape_called
+from scepsy.hardware.architectures import shape_called
 
 POINTS = Path(__file__).parents[1] / "data" / "silicon.csv"
 LEFT_OUT = Path(__file__).parents[1] / "data" / "silicon_left_out.csv"

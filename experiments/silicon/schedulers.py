@@ -12,12 +12,12 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.batch import Finished, Step, StepResult
-from scepsy.sim.decoders import Entry
-from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.kv import BLOCK_TOKENS, blocks_for
-from scepsy.sim.timing import StepLoad, Timer
+from scepsy.hardware.memory import BLOCK_TOKENS, blocks_for
+from scepsy.hardware.step_time import StepLoad, Timer
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.engine.batch import EngineStep, FinishedSequence, StepResult
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
+from scepsy.sim.engine.decoders import ActiveSequence
 
 INSTANT = 1e-9
 SEATS = 1024
@@ -36,7 +36,7 @@ class Watched(SimulatedEngine):
         self._agenda = agenda
         self._begins, self._ends, self._done = [0.0], [0.0], [(0, 0)]
 
-    def commit(self, step: Step, steps: int) -> StepResult:
+    def commit(self, step: EngineStep, steps: int) -> StepResult:
         result = super().commit(step, steps)
         self._remember(result.duration)
         return result
@@ -54,7 +54,7 @@ class Watched(SimulatedEngine):
         self._ends.append(self._agenda.now)
         self._done.append((self.counters.steps, self.counters.generation_tokens))
 
-    def _take(self, entry: Entry, tokens: int) -> bool:
+    def _take(self, entry: ActiveSequence, tokens: int) -> bool:
         """Admit who is first in the queue, if there are blocks; nothing is shared here."""
         if not self.kv.take(blocks_for(tokens)):
             return False
@@ -69,7 +69,7 @@ class PromptsFirst(Watched):
 
     _alone = False
 
-    def schedule(self) -> Step:
+    def schedule(self) -> EngineStep:
         self._chunks = []
         budget = self._step_tokens
         if self._partial is not None:
@@ -82,15 +82,15 @@ class PromptsFirst(Watched):
         prefill = sum(tokens for _, tokens in self._chunks)
         attended = sum(tokens * (entry.computed + tokens / 2) for entry, tokens in self._chunks)
         first, memory = self._timer.cost(StepLoad(prefill, attended, 0, 0))
-        return Step(first, 0.0, 1, memory)
+        return EngineStep(first, 0.0, 1, memory)
 
-    def commit(self, step: Step, steps: int) -> StepResult:
+    def commit(self, step: EngineStep, steps: int) -> StepResult:
         if not self._alone:
             return super().commit(step, steps)
         self.counters.steps += 1
         self.counters.busy_seconds += step.first
         started: list[int] = []
-        finished: list[Finished] = []
+        finished: list[FinishedSequence] = []
         for entry, tokens in self._chunks:
             entry.computed += tokens
             if entry.computed == entry.known:
@@ -110,7 +110,7 @@ class PromptsFirst(Watched):
                 return
             budget -= tokens
 
-    def _preempt_last(self) -> Entry:
+    def _preempt_last(self) -> ActiveSequence:
         """It may come back without the clock having moved, so nothing may be left of it."""
         entry = super()._preempt_last()
         ends = self._decoders._ends  # noqa: SLF001
@@ -118,7 +118,7 @@ class PromptsFirst(Watched):
         heapq.heapify(ends)
         return entry
 
-    def _to_come(self, entry: Entry) -> int:
+    def _to_come(self, entry: ActiveSequence) -> int:
         sequence = entry.sequence
         return min(MOST_PROMISED, sequence.output_tokens - self.generated(sequence.id))
 
@@ -136,14 +136,14 @@ class NoEviction(Watched):
         super().__init__(agenda, timer, kv_tokens, step_tokens)
         self._wait, self._waited, self._held_back = wait, 0, False
 
-    def schedule(self) -> Step:
+    def schedule(self) -> EngineStep:
         self._held_back = False
         step = super().schedule()
         if self._held_back:
             return step._replace(most=min(step.most, self._wait - self._waited))
         return step
 
-    def commit(self, step: Step, steps: int) -> StepResult:
+    def commit(self, step: EngineStep, steps: int) -> StepResult:
         self._waited = self._waited + steps if self._held_back else 0
         return super().commit(step, steps)
 
@@ -163,5 +163,5 @@ class NoEviction(Watched):
             budget -= entry.known
 
 
-def _in_the_end(entry: Entry) -> int:
+def _in_the_end(entry: ActiveSequence) -> int:
     return blocks_for(entry.sequence.prompt_tokens + entry.sequence.output_tokens)

@@ -16,11 +16,11 @@ from experiments.silicon.schedulers import NoEviction, PromptsFirst, Watched
 from experiments.silicon.timers import Source, spec_of, timer_of
 
 from scepsy.core.llm import LlmSpec
-from scepsy.gpus import gpu_constants
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.kv import BLOCK_TOKENS, engine_memory
-from scepsy.sim.replica import SimulatedReplica
-from scepsy.sim.simulation import Ask, LlmReplicas, ServedCall, Simulation
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.memory import BLOCK_TOKENS, engine_memory
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.replica import SimulatedReplica
+from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
 
 ROUNDS = 10
 """Calls per client, as the public benchmark sends them."""

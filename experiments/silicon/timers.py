@@ -12,12 +12,12 @@ import msgspec
 from experiments.silicon.points import Point
 from experiments.silicon.recipes import recipe
 
-from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
 from scepsy.errors import BadInput
-from scepsy.estimate.oracle import Oracle
-from scepsy.gpus import gpu_constants, gpus
-from scepsy.sim.timing import StepLoad, StepTimer, Timer
+from scepsy.estimate.step_times.oracle import Oracle
+from scepsy.hardware.architectures import shape_called
+from scepsy.hardware.gpus import gpu_constants, gpus
+from scepsy.hardware.step_time import StepLoad, StepTimer, Timer
 
 Source = Literal["oracle", "roofline"]
 

@@ -19,13 +19,13 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
-from scepsy.estimate.fitted import FittedTimer, fitted
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.measure import window
-from scepsy.sim.recorded import replays
-from scepsy.sim.simulation import Simulation
+from scepsy.estimate.step_times.fitted import FittedTimer, fitted
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.cluster.simulation import Simulation
+from scepsy.sim.results.measure import window
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.recorded import replays
 from scepsy.store import read_traces
 
 RUNS = 1000
@@ -92,7 +92,7 @@ def simulated_samples(
     replay = replays(traces, random.Random(0))[workflow]
     if len(times) == len(traces):
         replay = replays(traces, _InOrder())[workflow]
-    simulate(made, [Load(replay, times)])
+    simulate(made, [OpenLoopLoad(replay, times)])
     begin, end = window(made) if edges else (0.0, float("inf"))
     runs = [run.latency for run in made.runs if begin <= run.arrival <= end]
     found: Samples = {"runs": runs}

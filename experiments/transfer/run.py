@@ -33,7 +33,7 @@ from experiments.transfer.report import Row
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.plan import Target
-from scepsy.demo.by_hand import even_split
+from scepsy.demo.manual_plans import even_split
 from scepsy.engines import engine_for
 from scepsy.engines.llamacpp.tiny import write_tiny_llm
 from scepsy.engines.tiny.folder import write_tiny_folder

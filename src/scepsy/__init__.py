@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scepsy.drive import Workload
     from scepsy.errors import ScepsyError
     from scepsy.marking import workflow
-    from scepsy.planner import plan
+    from scepsy.planning.planner import plan
     from scepsy.store import read_profile, read_traces
 
 _HOMES = {
@@ -33,7 +33,7 @@ _HOMES = {
     "Target": "scepsy.core.plan",
     "Trace": "scepsy.core.trace",
     "Workload": "scepsy.drive",
-    "plan": "scepsy.planner",
+    "plan": "scepsy.planning.planner",
     "read_profile": "scepsy.store",
     "read_traces": "scepsy.store",
     "workflow": "scepsy.marking",

@@ -17,8 +17,8 @@ from scepsy.core.plan import Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Call
 from scepsy.errors import BadInput
-from scepsy.planner import plan
-from scepsy.profiler.synthesis import TOKEN_CHARS, request_for
+from scepsy.planning.planner import plan
+from scepsy.profiler.replay.synthesis import TOKEN_CHARS, request_for
 from scepsy.store import read_traces
 
 ASSETS = Path(__file__).parent.parent / "assets" / "foreign"

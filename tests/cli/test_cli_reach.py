@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from scepsy.cli.reach import check_reachable
+from scepsy.cli.reachable import check_reachable
 from scepsy.errors import BadInput, Unreachable
 
 

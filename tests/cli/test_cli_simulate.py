@@ -12,9 +12,9 @@ from scepsy.cli.simulate import command
 from scepsy.core.plan import Plan
 from scepsy.errors import BadInput, ScepsyError, Unmeetable
 from scepsy.report.simulation import render
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.result import SimulationResult
-from scepsy.sim.study import study
+from scepsy.sim.results.records import SimulationResult
+from scepsy.sim.results.study import study
+from scepsy.sim.workload.arrivals import arrivals
 from scepsy.store import read_plan, read_record, read_traces, write_record
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets" / "v1"

@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from builders import call
-from scepsy.architectures import shape_like
-from scepsy.cli.described import cluster_of, llms_of
+from scepsy.cli.descriptions import cluster_of, llms_of
 from scepsy.cli.main import cli
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 from scepsy.estimate.lengths import with_lengths
+from scepsy.hardware.architectures import shape_like
 from scepsy.store import read_plan
 
 ASSETS = Path(__file__).parent.parent / "assets" / "foreign"

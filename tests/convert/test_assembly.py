@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scepsy.convert import Imported, Span, assemble
-from scepsy.convert.span import Asked
+from scepsy.convert.span import LlmRequest
 from scepsy.errors import BadInput
 
 tokens = st.none() | st.integers(0, 10**6)
@@ -25,7 +25,7 @@ def leaves(draw: st.DrawFn) -> list[Span]:
             start=(start := draw(st.floats(0, 100))),
             end=start + draw(st.floats(0.001, 10)),
             where="f:1",
-            asked=Asked(
+            asked=LlmRequest(
                 llm=draw(st.sampled_from("ab")),
                 prompt_tokens=draw(tokens),
                 output_tokens=draw(tokens),
@@ -75,12 +75,12 @@ def test_unknown_tokens_stay_unknown(found: list[Span]) -> None:
 
 
 def span(name: str, **more: object) -> Span:
-    known = Span(id=name, trace="t", start=0, end=1, where="f:1", asked=Asked(llm="a"))
+    known = Span(id=name, trace="t", start=0, end=1, where="f:1", asked=LlmRequest(llm="a"))
     return replace(known, **more)  # pyright: ignore
 
 
 def test_a_wrapper_lends_its_tokens_to_one_call_never_to_several() -> None:
-    outer = span("outer", asked=Asked(llm="a", output_tokens=7))
+    outer = span("outer", asked=LlmRequest(llm="a", output_tokens=7))
     [one] = put_together([outer, span("x", parent="outer")]).calls
     assert one.output_tokens == 7
     two = put_together([outer, span("x", parent="outer"), span("y", parent="outer")]).calls
@@ -88,7 +88,7 @@ def test_a_wrapper_lends_its_tokens_to_one_call_never_to_several() -> None:
 
 
 def test_an_embedding_inside_a_chat_is_another_call() -> None:
-    inner = span("e", parent="outer", asked=Asked(llm="e", endpoint="embeddings"))
+    inner = span("e", parent="outer", asked=LlmRequest(llm="e", endpoint="embeddings"))
     assert set(calls([span("outer"), inner])) == {"outer", "e"}
 
 
@@ -112,7 +112,7 @@ def test_a_call_that_never_ended_is_left_out_aloud() -> None:
 
 
 def test_a_failure_that_names_no_llm_is_left_out_unless_it_is_named() -> None:
-    lost = span("y", asked=Asked(llm=None), error="timeout")
+    lost = span("y", asked=LlmRequest(llm=None), error="timeout")
     found = put_together([span("x"), lost])
     assert [call.call for call in found.calls] == ["x"]
     assert "1 calls failed and name no LLM, and were left out" in found.notes
@@ -124,7 +124,7 @@ def test_a_failure_that_names_no_llm_is_left_out_unless_it_is_named() -> None:
     ("told", "message"),
     [
         ([span("x", end=-1.0)], "f:1: ends 1 s before it starts"),
-        ([span("x", asked=Asked(llm=None))], "f:1: tells no LLM.*--llm"),
+        ([span("x", asked=LlmRequest(llm=None))], "f:1: tells no LLM.*--llm"),
         ([span("x", asked=None)], "none of its 1 spans is an LLM call"),
         ([], "none of its 0 spans"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import call, trace
-from scepsy.convert import FORMATS, Part, assemble, otlp_documents, perfetto_events
+from scepsy.convert import FORMATS, ForeignRecord, assemble, otlp_documents, perfetto_events
 from scepsy.core.trace import Call, Endpoint, RunMark, Trace
 from scepsy.errors import BadInput
 from scepsy.store import TraceWriter, read_foreign, read_traces
@@ -103,7 +103,7 @@ def test_standard_names_alone_tell_the_main_things() -> None:
     """Another tool that reads our export knows nothing of `scepsy.*`."""
     [document] = otlp_documents([trace(call("a", 1.5, 2, cached_tokens=64))])
     text = msgspec.json.encode(document).replace(b"scepsy.", b"other.")
-    parts = [Part("f", "", msgspec.json.decode(text))]
+    parts = [ForeignRecord("f", "", msgspec.json.decode(text))]
     [found] = assemble(FORMATS["otlp"].spans(parts), workflow=None, fallback="f", llm=None).calls
     assert (found.llm, found.start, found.end, found.workflow) == ("a", 1.5, 2, "w")
     assert (found.prompt_tokens, found.cached_tokens, found.output_tokens) == (100, 64, 20)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scepsy.convert import FORMATS, Imported, Part, Span, assemble, detect
-from scepsy.convert.span import Asked
-from scepsy.convert.twins import twins
+from scepsy.convert import FORMATS, ForeignRecord, Imported, Span, assemble, detect
+from scepsy.convert.duplicate_spans import twins
+from scepsy.convert.span import LlmRequest
 from scepsy.store import read_foreign
 
 ASSETS = Path(__file__).parent.parent / "assets" / "foreign"
@@ -156,7 +156,7 @@ def test_what_langfuses_sdk_sends() -> None:
 
 def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
     def span(id: str, start: float, end: float, teller: str | None, tokens: int | None) -> Span:
-        asked = Asked(llm="m", prompt_tokens=tokens)
+        asked = LlmRequest(llm="m", prompt_tokens=tokens)
         return Span(id, "t", start, end, "f", asked=asked, teller=teller)
 
     outer, inner = span("a", 0, 9, "framework", 5), span("b", 1, 8, "sdk", None)
@@ -172,7 +172,7 @@ def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
         span("b", 1, 8, "sdk", 6),
         span("b", 1, 10, "sdk", 5),
         replace(inner, parent="p"),
-        replace(inner, asked=Asked(llm="n")),
+        replace(inner, asked=LlmRequest(llm="n")),
     ):
         assert not list(twins([outer, other]))
 
@@ -182,7 +182,7 @@ def test_mooncake_sessions_tell_no_llm_and_no_durations() -> None:
         {"timestamp": 1000, "input_length": 9, "output_length": 2, "hash_ids": [1], "session_id": s}
         for s in ("a", "a", "b")
     ]
-    parts = [Part("f", f":{n}", row) for n, row in enumerate(rows, start=1)]
+    parts = [ForeignRecord("f", f":{n}", row) for n, row in enumerate(rows, start=1)]
     assert detect(parts) == "mooncake"
     found = assemble(FORMATS["mooncake"].spans(parts), workflow=None, fallback="f", llm="m")
     assert [(call.llm, call.run, call.timed) for call in found.calls] == [

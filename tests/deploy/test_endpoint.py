@@ -17,7 +17,7 @@ from gateway.gateway_peers import completion, send
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Target
-from scepsy.demo.by_hand import even_split
+from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import LocalBackend
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput

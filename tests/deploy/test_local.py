@@ -14,7 +14,7 @@ import pytest
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Target
-from scepsy.demo.by_hand import even_split
+from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import Deployment, LocalBackend
 from scepsy.engines import EngineOptions
 from scepsy.engines.procfs import is_alive

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 
 from openai_like import openai_like
 from scepsy.core.trace import RunMark
-from scepsy.drive import Progress, Workload, drive
+from scepsy.drive import DriveProgress, Workload, drive
 from scepsy.errors import BadInput
 from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER
 
@@ -158,7 +158,7 @@ async def test_every_run_is_noted_the_cancelled_ones_as_such() -> None:
 
 
 async def test_tells_its_progress() -> None:
-    told: list[Progress] = []
+    told: list[DriveProgress] = []
 
     async def nothing() -> None:
         return

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scepsy.drive.arrivals import poisson
 from scepsy.drive.result import RunOutcome
 from scepsy.drive.statistics import measure
-from scepsy.growth import latency_growth, standard_error
+from scepsy.traces.latency_trend import latency_growth, standard_error
 
 
 def queue(rate: float, servers: int, service: float, seconds: float, seed: int) -> list[RunOutcome]:

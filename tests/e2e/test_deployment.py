@@ -17,7 +17,7 @@ from e2e.processes import ROOT, Marked, marked
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Target
-from scepsy.demo.by_hand import even_split
+from scepsy.demo.manual_plans import even_split
 from scepsy.store import write_record
 
 pytestmark = pytest.mark.e2e

@@ -16,7 +16,7 @@ from builders import call
 from e2e.processes import Marked, marked
 from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import BLOCK_CHARS, RunMark
-from scepsy.profiler.rounds import Round
+from scepsy.curves.rounds import Round
 from scepsy.store import TraceWriter, read_profile
 from scepsy.store.lines import read_lines
 

@@ -12,7 +12,7 @@ from e2e.processes import ROOT, marked
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Target
-from scepsy.demo.by_hand import even_split
+from scepsy.demo.manual_plans import even_split
 from scepsy.engines.llamacpp.tiny import write_tiny_llm
 from scepsy.store import write_record
 

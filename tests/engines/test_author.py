@@ -7,10 +7,16 @@ from statistics import median
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scepsy.engines.emulated.author import USUAL_TOKENS, Author, piece
-from scepsy.engines.emulated.relevance import embed, relevance
-from scepsy.engines.emulated.sampling import Sampling
-from scepsy.engines.emulated.text import count_tokens, text_prompt, token_ids, token_prompt, words
+from scepsy.engines.emulated.generation.answer import USUAL_TOKENS, Author, piece
+from scepsy.engines.emulated.generation.relevance import embed, relevance
+from scepsy.engines.emulated.generation.sampling import Sampling
+from scepsy.engines.emulated.generation.text import (
+    count_tokens,
+    text_prompt,
+    token_ids,
+    token_prompt,
+    words,
+)
 
 AUTHOR = Author(0, "x")
 

@@ -12,11 +12,11 @@ import pytest
 
 from scepsy.core.llm import LlmKind, LlmSpec
 from scepsy.engines import EngineOptions, EngineProcess, Seat, engine_for, free_port, start, stop
-from scepsy.engines.emulated.chat import Message, chat_prompt
-from scepsy.gpus import gpu_constants
-from scepsy.sim.batch import Sequence
-from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.timing import StepTimer
+from scepsy.engines.emulated.api.chat import Message, chat_prompt
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.step_time import StepTimer
+from scepsy.sim.engine.batch import EngineSequence
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
 from scepsy.testing.engine_calls import metric, post
 
 SCALE = 20.0
@@ -171,7 +171,7 @@ async def test_it_is_busy_for_as_long_as_the_closed_form_says(
     prompt = chat_prompt([Message("user", text)])
     timer = StepTimer(spec("generate"), gpu_constants("h200"), tp=2)
     machine = SimulatedEngine(timer, kv_tokens=100_000, max_sequences=1)
-    machine.add(Sequence(0, prompt.tokens, 50))
+    machine.add(EngineSequence(0, prompt.tokens, 50))
     while not machine.idle:
         machine.step()
     before = await metric(http, generator, name)

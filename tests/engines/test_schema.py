@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scepsy.engines.emulated.schema import BadSchema, check_schema, draw
+from scepsy.engines.emulated.generation.schema import BadSchema, check_schema, draw
 
 seeds = st.integers(0, 2**32)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from test_emulated_dialect import running
 
 from scepsy.engines import EngineProcess
-from scepsy.engines.emulated.refusal import Refusal
-from scepsy.engines.emulated.tools import ToolBody, Tools, draw_calls, tools_of
+from scepsy.engines.emulated.generation.tools import ToolBody, Tools, draw_calls, tools_of
+from scepsy.engines.emulated.wire.errors import RequestRefused
 
 SEARCH = {
     "type": "object",
@@ -73,11 +73,11 @@ def test_what_tool_choice_says() -> None:
     assert list(named.functions) == ["clock"]
     assert named.forced
     for choice in ({"type": "function", "name": "gone"}, "sometimes", {"type": "custom"}):
-        with pytest.raises(Refusal):
+        with pytest.raises(RequestRefused):
             tools_of(bodies, choice, **rest)
-    with pytest.raises(Refusal, match="nonsense"):
+    with pytest.raises(RequestRefused, match="nonsense"):
         tools_of([ToolBody(name="a", parameters={"type": "nonsense"})], None, **rest)
-    with pytest.raises(Refusal, match="web_search"):
+    with pytest.raises(RequestRefused, match="web_search"):
         tools_of([ToolBody(type="web_search")], None, **rest)
 
 

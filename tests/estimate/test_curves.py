@@ -9,17 +9,17 @@ import msgspec
 import pytest
 
 from builders import call, trace
-from scepsy.architectures import shape_called
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.profile import Curve
 from scepsy.core.trace import Call, Trace
+from scepsy.curves.jobs import Job, jobs
 from scepsy.errors import BadInput, NotFound
-from scepsy.estimate.choose import steps_from
 from scepsy.estimate.curves import estimate
-from scepsy.estimate.steps import Steps
-from scepsy.profiler.jobs import Job, jobs
-from scepsy.sim.timing import StepLoad, StepTimer
+from scepsy.estimate.step_times.sources import steps_from
+from scepsy.estimate.step_times.steps import Steps
+from scepsy.hardware.architectures import shape_called
+from scepsy.hardware.step_time import StepLoad, StepTimer
 
 CLUSTER = Cluster(nodes=(Node(name="a", gpus=4),))
 LLM = LlmSpec(name="g", engine="vllm", max_sequences=32, max_tp=4, **shape_called("llama-3.1-8b"))

@@ -13,9 +13,9 @@ from experiments.silicon.points import LEFT_OUT, Point, read_points
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scepsy.gpus import gpu_constants
-from scepsy.sim.kv import kv_capacity
-from scepsy.sim.timing import StepTimer
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.memory import kv_capacity
+from scepsy.hardware.step_time import StepTimer
 
 POINTS = [
     point

@@ -11,9 +11,9 @@ from experiments.silicon.schedulers import NoEviction, PromptsFirst, Watched
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.batch import Sequence
-from scepsy.sim.timing import StepLoad
+from scepsy.hardware.step_time import StepLoad
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.engine.batch import EngineSequence
 
 KV, STEP = 800, 256
 
@@ -50,7 +50,7 @@ def run(engine: Watched, some: list[tuple[int, int, int]]) -> list[int]:
         for _ in range(later):
             if not engine.idle:
                 finished += [one.id for one in engine.step().finished]
-        engine.add(Sequence(id_, prompt, output))
+        engine.add(EngineSequence(id_, prompt, output))
     while not engine.idle:
         step = engine.schedule()
         assert step.most >= 1
@@ -92,9 +92,9 @@ def test_in_sglang_nobody_decodes_while_prompts_are_computed(
 
 def test_tensorrt_holds_a_prompt_back_while_somebody_decodes() -> None:
     engine = NoEviction(Agenda(), Unit(), KV, STEP, 5)
-    engine.add(Sequence(0, 10, 100))
+    engine.add(EngineSequence(0, 10, 100))
     assert engine.step().started == [0]
-    engine.add(Sequence(1, 10, 100))
+    engine.add(EngineSequence(1, 10, 100))
     assert [engine.step().started for _ in range(6)] == [[], [], [], [], [], [1]]
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scepsy.architectures import shape_called
 from scepsy.core.llm import LlmSpec
 from scepsy.errors import BadInput
-from scepsy.estimate.steps import Steps
-from scepsy.estimate.table import COLUMNS, Table, table_of
-from scepsy.estimate.tables import read_tables
-from scepsy.gpus import gpu_constants
-from scepsy.sim.timing import StepLoad, StepTimer
+from scepsy.estimate.step_times.files import read_tables
+from scepsy.estimate.step_times.steps import Steps
+from scepsy.estimate.step_times.table import COLUMNS, Table, table_of
+from scepsy.hardware.architectures import shape_called
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.step_time import StepLoad, StepTimer
 
 LLM = LlmSpec(name="g", **shape_called("llama-3.1-8b"))
 TIMER = StepTimer(LLM, gpu_constants("h100"), host_overhead=0.0)

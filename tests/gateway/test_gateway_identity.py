@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from scepsy.gateway.identity import Address, Identity, identify, locate, trace_id
-from scepsy.gateway.json_value import Json
-from scepsy.gateway.lineage import Clues, Lineage
+from scepsy.gateway.identity.labels import Address, Identity, identify, locate, trace_id
+from scepsy.gateway.identity.lineage import Clues, Lineage
+from scepsy.gateway.wire.lenient_json import Json
 
 NOBODY = Identity()
 TRACE = "0af7651916cd43dd8448eb211c80319c"

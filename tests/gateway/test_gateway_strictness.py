@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from gateway.gateway_peers import CHAT, completion, peer, says, send
 from scepsy.core.llm import EngineKind
 from scepsy.gateway.config import GatewayConfig, Route
-from scepsy.gateway.counting import surely_fits
+from scepsy.gateway.engine_gaps.strictness import asks_too_much, refused_by_vllm
+from scepsy.gateway.engine_gaps.token_count import surely_fits
 from scepsy.gateway.server import running
-from scepsy.gateway.strictness import asks_too_much, refused_by_vllm
-from scepsy.gateway.wire import Asked
+from scepsy.gateway.wire.requests import ApiRequest
 
 SAID = [{"role": "user", "content": "hello"}]
 GOOD = {"model": "m", "messages": SAID, "max_tokens": 1, "temperature": 0}
@@ -69,19 +69,19 @@ async def test_an_engine_that_cannot_count_decides_itself(http: aiohttp.ClientSe
     ],
 )
 def test_what_vllm_decides_otherwise_passes(fields: dict[str, object]) -> None:
-    assert refused_by_vllm(Asked("chat", "m", False, fields)) is None  # pyright: ignore
+    assert refused_by_vllm(ApiRequest("chat", "m", False, fields)) is None  # pyright: ignore
 
 
 def test_a_prompt_may_be_scored_without_output() -> None:
     body: dict[str, object] = {"prompt": "x", "max_tokens": 0}
-    assert refused_by_vllm(Asked("completions", "m", False, body)) is not None  # pyright: ignore
+    assert refused_by_vllm(ApiRequest("completions", "m", False, body)) is not None  # pyright: ignore
     scored = {**body, "echo": True}
-    assert refused_by_vllm(Asked("completions", "m", False, scored)) is None  # pyright: ignore
+    assert refused_by_vllm(ApiRequest("completions", "m", False, scored)) is None  # pyright: ignore
 
 
 @given(st.text(max_size=200), st.integers(1, 400), st.integers(1, 600))
 def test_what_surely_fits_is_never_too_much(said: str, limit: int, context: int) -> None:
     fields = {"messages": [{"role": "user", "content": said}], "max_tokens": limit}
-    asked = Asked("chat", "m", False, fields)  # pyright: ignore[reportArgumentType]
+    asked = ApiRequest("chat", "m", False, fields)  # pyright: ignore[reportArgumentType]
     if surely_fits(asked, context):
         assert asks_too_much(asked, len(said.encode()), context) is None

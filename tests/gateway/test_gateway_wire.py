@@ -10,17 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scepsy.core.trace import BLOCK_CHARS, Endpoint
-from scepsy.gateway.answers import Answer, error_message
-from scepsy.gateway.refusal import Refusal
-from scepsy.gateway.rewriting import body_for_engine, headers_for_engine, usage_is_hidden
-from scepsy.gateway.sse import EventSplitter, data_of, is_usage_only
-from scepsy.gateway.wire import Asked, digest, echoed_ids, prompt_blocks, prompt_text, read_request
+from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_engine, usage_is_hidden
+from scepsy.gateway.wire.answers import AnswerRecord, error_message
+from scepsy.gateway.wire.errors import ErrorAnswer
+from scepsy.gateway.wire.requests import (
+    ApiRequest,
+    digest,
+    echoed_ids,
+    prompt_blocks,
+    prompt_text,
+    read_request,
+)
+from scepsy.gateway.wire.sse import EventSplitter, data_of, is_usage_only
 
 
-def asked(endpoint: Endpoint = "chat", **fields: object) -> tuple[bytes, Asked]:
+def asked(endpoint: Endpoint = "chat", **fields: object) -> tuple[bytes, ApiRequest]:
     body = json.dumps({"model": "m", **fields}).encode()
     request = read_request(endpoint, body)
-    assert isinstance(request, Asked)
+    assert isinstance(request, ApiRequest)
     return body, request
 
 
@@ -97,9 +104,9 @@ def test_whatever_is_sent_is_read(endpoint: Endpoint, fields: dict[str, object],
 @given(st.binary(max_size=60))
 def test_any_bytes_get_an_answer(body: bytes):
     request = read_request("chat", body)
-    assert isinstance(request, Asked | Refusal)
-    Answer().read_whole(body)
-    Answer().read_event(body)
+    assert isinstance(request, ApiRequest | ErrorAnswer)
+    AnswerRecord().read_whole(body)
+    AnswerRecord().read_event(body)
     assert error_message(500, body)
 
 
@@ -144,7 +151,7 @@ def test_only_what_must_change_changes():
         b'"metadata":{"scepsy_run":"r","k":"v"},"stream_options":null}'
     )
     request = read_request("chat", body)
-    assert isinstance(request, Asked)
+    assert isinstance(request, ApiRequest)
     assert usage_is_hidden(request)
     assert body_for_engine(body, request, ask_usage=True) == (
         b'{"model":"m","big":123456789012345678901234567890,"f":1.50,"stream":true,'
@@ -222,7 +229,7 @@ def test_the_usage_event_is_told_from_others():
 
 def test_an_answer_reads_the_same_streamed_or_whole():
     call = {"id": "c1", "function": {"name": "f", "arguments": "{}"}}
-    whole, streamed = Answer(), Answer()
+    whole, streamed = AnswerRecord(), AnswerRecord()
     answer = {"choices": [{"message": {"content": "hello", "tool_calls": [call]}}]}
     whole.read_whole(json.dumps({**answer, "usage": {"prompt_tokens": 3}}).encode())
     for delta in ({"role": "assistant", "content": ""}, {"content": "he"}, {"content": "llo"}):
@@ -238,7 +245,7 @@ def test_an_answer_reads_the_same_streamed_or_whole():
 
 
 def test_a_responses_stream_is_read():
-    answer = Answer()
+    answer = AnswerRecord()
     usage = {"input_tokens": 5, "output_tokens": 2, "input_tokens_details": {"cached_tokens": 1}}
     answer.read_event(b'{"type": "response.created", "response": {"id": "resp_1", "usage": null}}')
     assert not answer.has_output
@@ -251,7 +258,7 @@ def test_a_responses_stream_is_read():
 
 
 def test_an_error_in_the_stream_is_noticed():
-    answer = Answer()
+    answer = AnswerRecord()
     answer.read_event(b'{"error": {"message": "EngineCore died", "code": 500}}')
     assert answer.error == "EngineCore died"
     assert error_message(400, b'{"object": "error", "message": "old vLLM"}') == "old vLLM"

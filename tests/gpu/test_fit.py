@@ -17,8 +17,8 @@ from benchmarks.gpu.shapes import LARGE, SMALL, Shape
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from scepsy.gpus import GpuConstants, gpu_constants
-from scepsy.sim.timing import STEP_OVERHEAD
+from scepsy.hardware.gpus import GpuConstants, gpu_constants
+from scepsy.hardware.step_time import STEP_OVERHEAD
 
 H100 = gpu_constants("h100")
 constants = st.builds(

@@ -8,8 +8,8 @@ import published
 import pytest
 
 from scepsy.core.llm import LlmSpec
-from scepsy.gpus import bandwidth_kept, compute_stretch, gpu_constants
-from scepsy.sim.timing import StepLoad, StepTimer
+from scepsy.hardware.gpus import bandwidth_kept, compute_stretch, gpu_constants
+from scepsy.hardware.step_time import StepLoad, StepTimer
 
 LLAMA_7B = LlmSpec(
     name="llama-7b", parameters=6.74e9, layers=32, hidden=4096, kv_heads=32, head_dim=128

@@ -9,8 +9,8 @@ from scepsy.core.cluster import Cluster, Node
 from scepsy.core.demand import Demand, LlmDemand, Spread
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Target
+from scepsy.planning.problem import Problem
 from scepsy.predict import responses
-from scepsy.problem import Problem
 
 SIZES = (0.6e9, 8e9, 32e9, 70e9)
 SPREAD = Spread(mean=1.0, cv=0.1, p10=1.0, p50=1.0, p90=1.0)

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from peers.problems import cluster, llm, problem
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible
-from scepsy.gpus import gpu_constants
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.step_time import StepTimer
 from scepsy.peers.aegaeon import Pool, pools, serving
 from scepsy.peers.aegaeon.prefill import GROUP
 from scepsy.peers.aegaeon.quotas import LEAST_ALPHA, LONGEST, TOKEN_GOAL, quotas
 from scepsy.peers.aegaeon.weights import LINK, PREPARED, Weights, kv_bytes
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.batch import Sequence
-from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.program import Program, Steps
-from scepsy.sim.simulation import Ask, Simulation
-from scepsy.sim.timing import StepTimer
+from scepsy.sim.cluster.simulation import Ask, Simulation
+from scepsy.sim.engine.batch import EngineSequence
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.program import Program, Steps
 
 LLMS = (llm("a", 8e9), llm("b", 14e9), llm("c", 32e9))
 EIGHT = cluster(1, 8)
@@ -44,7 +44,7 @@ def program(names: str, most: int = 6) -> Program:
 
 def served(pool: Pool, work: Program, rate: float, runs: int) -> Simulation:
     simulation = serving(pool, LLMS, EIGHT)
-    simulate(simulation, [Load(work, arrivals(rate, runs, random.Random(1)))])
+    simulate(simulation, [OpenLoopLoad(work, arrivals(rate, runs, random.Random(1)))])
     return simulation
 
 
@@ -89,7 +89,7 @@ def alone(one: LlmSpec, asked: Ask, pool: Pool) -> tuple[float, float]:
         yield asked
 
     simulation = serving(pool, [one], EIGHT)
-    simulate(simulation, [Load(Program("w", steps), [0.0])])
+    simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0])])
     first, second = simulation.calls
     return first.latency, second.latency
 
@@ -101,7 +101,7 @@ def test_one_call_takes_the_closed_form_and_its_switches(
 ) -> None:
     timer = StepTimer(one, gpu_constants("h100"), tp=tp)
     engine = SimulatedEngine(timer, kv_tokens=16_000, max_sequences=1)
-    engine.add(Sequence(0, prompt, output))
+    engine.add(EngineSequence(0, prompt, output))
     closed = 0.0
     while not engine.idle:
         closed += engine.step().duration
@@ -151,7 +151,7 @@ def test_prompts_go_in_groups_of_eight_of_one_llm() -> None:
         yield [Ask("ab"[n % 2], 2000, 0) for n in range(4 * GROUP)]
 
     simulation = serving(Pool(1, 1, 1), LLMS, EIGHT)
-    simulate(simulation, [Load(Program("w", steps), [0.0])])
+    simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0])])
     order = "".join(one.ask.llm for one in sorted(simulation.calls, key=lambda one: one.end))
     assert order == ("a" * GROUP + "b" * GROUP) * 2
 

@@ -9,17 +9,17 @@ import pytest
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Explanation, Placement, Plan, Prediction, Replica, Slice
-from scepsy.gpus import gpu_constants
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.step_time import StepTimer
 from scepsy.peers.ayo import DEEPEST, TopologyAware
 from scepsy.peers.compass import Compass
 from scepsy.peers.hexgen_flow import HexgenFlow
 from scepsy.peers.work import Costs, costs_of
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.program import Program, Steps
-from scepsy.sim.simulation import Ask, Policy, Simulation
-from scepsy.sim.timing import StepTimer
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.cluster.simulation import Ask, Policy, Simulation
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.program import Program, Steps
 
 LLM = LlmSpec(
     name="a", parameters=8e9, layers=32, hidden=4096, kv_heads=8, head_dim=128, max_sequences=4
@@ -66,7 +66,7 @@ def run(policy: Policy | None) -> Simulation:
     assert isinstance(simulation, Simulation)
     simulation.policy = policy
     times = arrivals(2.0, 60, random.Random(1))
-    simulate(simulation, [Load(Program("w", fan_out), times)])
+    simulate(simulation, [OpenLoopLoad(Program("w", fan_out), times)])
     return simulation
 
 

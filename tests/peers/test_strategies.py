@@ -16,7 +16,7 @@ from scepsy.peers.independent_slo import independent_slo
 from scepsy.peers.muxserve import muxserve, without_parts_of_groups
 from scepsy.peers.sizing import Strategy, load
 from scepsy.peers.user_specified import best, median, splits
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 from scepsy.search import floors
 
 STRATEGIES = {

@@ -10,7 +10,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, LlmAllocation, Target
 from scepsy.errors import BadInput
 from scepsy.predict import Pipeline, responses
-from scepsy.summarize import summarize
+from scepsy.traces.summarize import summarize
 
 
 def run_of_two(workflow: str = "w") -> tuple[object, ...]:

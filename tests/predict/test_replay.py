@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from builders import call, curve, trace
 from scepsy.core.plan import Allocation, LlmAllocation, Prediction, Target
 from scepsy.core.trace import Call, Trace
-from scepsy.predict import Pipeline, Replay, recordings, responses
-from scepsy.summarize import quantile, summarize
+from scepsy.predict import Pipeline, ReplayPredictor, recordings, responses
+from scepsy.traces.summarize import quantile, summarize
 
 ALLOCATION = Allocation(
     llms=tuple(
@@ -26,7 +26,7 @@ def both(traces: list[Trace], a: float, b: float) -> tuple[Prediction, Predictio
     allocation = Allocation(
         llms=tuple(part for part in ALLOCATION.llms if part.llm in pipeline.llms)
     )
-    replay = Replay(pipeline, recordings(traces))
+    replay = ReplayPredictor(pipeline, recordings(traces))
     return pipeline.predict(allocation), replay.predict(allocation)
 
 

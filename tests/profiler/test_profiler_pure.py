@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from builders import call, trace
 from scepsy.core.trace import BLOCK_CHARS, Call
-from scepsy.profiler.bursts import Stream, bursts_of, endless
-from scepsy.profiler.curves import own_throughputs, point
-from scepsy.profiler.rounds import Sample, Typical, typical
-from scepsy.profiler.sweep import SweepSettings
-from scepsy.profiler.synthesis import request_for
+from scepsy.curves.bursts import Stream, bursts_of, endless
+from scepsy.curves.own_throughput import own_throughputs
+from scepsy.curves.rounds import Sample, Typical, typical
+from scepsy.profiler.curves import point
+from scepsy.profiler.replay.synthesis import request_for
+from scepsy.profiler.sweep.next_round import SweepSettings
 
 
 def test_overlapping_calls_are_one_burst_and_keep_their_offsets() -> None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import call, trace
+from scepsy.curves.bursts import Stream, bursts_of
+from scepsy.curves.rounds import Round, Sample
 from scepsy.errors import BadInput
-from scepsy.profiler.bursts import Stream, bursts_of
-from scepsy.profiler.journal import Journal
-from scepsy.profiler.rounds import Round, Sample
-from scepsy.profiler.schedule import arrival_times, load_seen, schedule
-from scepsy.profiler.steptime import step_time
+from scepsy.profiler.fit_steps import step_time
+from scepsy.profiler.replay.schedule import arrival_times, load_seen, schedule
+from scepsy.profiler.round_log import RoundLog
 
 
 def stream_of(*lengths: int) -> Stream:
@@ -150,18 +150,18 @@ def a_round(number: int) -> Round:
 
 def test_a_journal_keeps_whole_rounds_and_forgets_a_torn_one(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
-    with Journal(path) as journal:
+    with RoundLog(path) as journal:
         for number in range(3):
             journal.append(a_round(number))
     whole = path.read_bytes()
     for cut in (1, 20, len(whole) // 3 - 1):
         path.write_bytes(whole[:-cut])
-        with Journal(path) as journal:
+        with RoundLog(path) as journal:
             assert journal.rounds("k") == [a_round(0), a_round(1)]
             assert journal.rounds("other") == []
             journal.append(a_round(2))
         assert path.read_bytes() == whole
-    with Journal(path) as journal:
+    with RoundLog(path) as journal:
         journal.remove()
     assert not path.exists()
 
@@ -170,7 +170,7 @@ def test_a_journal_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text("{}\n{}\n")
     with pytest.raises(BadInput, match=r"p.jsonl:1"):
-        Journal(path)
+        RoundLog(path)
 
 
 def test_step_time_is_found_again() -> None:

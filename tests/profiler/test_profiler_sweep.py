@@ -9,23 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scepsy.profiler.noise import Estimate, estimate
-from scepsy.profiler.refine import Load, next_rate
-from scepsy.profiler.rounds import Round, Sample, Step, Typical
-from scepsy.profiler.saturation import Saturation
-from scepsy.profiler.sweep import SweepSettings, left_of, next_step, saturated
+from scepsy.curves.batch_means import Estimate, estimate
+from scepsy.curves.rounds import Round, RoundSpec, Sample, Typical
+from scepsy.profiler.sweep.next_round import SweepSettings, left_of, next_step, saturated
+from scepsy.profiler.sweep.refine import KnownRate, next_rate
+from scepsy.profiler.sweep.saturation import Saturation
 
 USUAL = {"w": Typical(None, None)}
 
 
 @st.composite
-def sweeps(draw: st.DrawFn) -> tuple[list[Load], float]:
+def sweeps(draw: st.DrawFn) -> tuple[list[KnownRate], float]:
     """Loads at rising rates from 0 to `top`."""
     top = draw(st.floats(0.1, 1000))
     parts = sorted(draw(st.sets(st.integers(1, 19), max_size=6)) | {0, 20})
     latency = st.floats(0.01, 10)
     return [
-        Load(
+        KnownRate(
             top * part / 20,
             draw(latency),
             draw(st.floats(0, 5)),
@@ -37,7 +37,7 @@ def sweeps(draw: st.DrawFn) -> tuple[list[Load], float]:
 
 @given(sweeps(), st.floats(0.001, 0.5))
 def test_the_next_rate_is_a_known_one_or_halves_a_gap(
-    found: tuple[list[Load], float], precision: float
+    found: tuple[list[KnownRate], float], precision: float
 ) -> None:
     known, top = found
     rate = next_rate(known, top, precision)
@@ -47,11 +47,11 @@ def test_the_next_rate_is_a_known_one_or_halves_a_gap(
 
 @given(sweeps(), st.floats(0.001, 0.5), st.floats(0.01, 100), st.floats(0.01, 100))
 def test_units_do_not_matter(
-    found: tuple[list[Load], float], precision: float, faster: float, slower: float
+    found: tuple[list[KnownRate], float], precision: float, faster: float, slower: float
 ) -> None:
     known, top = found
     scaled = [
-        Load(one.rate * faster, one.latency * slower, one.half_width * slower, one.rounds)
+        KnownRate(one.rate * faster, one.latency * slower, one.half_width * slower, one.rounds)
         for one in known
     ]
     before, after = next_rate(known, top, precision), next_rate(scaled, top * faster, precision)
@@ -63,7 +63,7 @@ def test_units_do_not_matter(
 
 @given(sweeps(), st.floats(0.001, 0.5))
 def test_who_wants_less_precision_measures_no_more(
-    found: tuple[list[Load], float], precision: float
+    found: tuple[list[KnownRate], float], precision: float
 ) -> None:
     known, top = found
     if next_rate(known, top, precision) is None:
@@ -72,21 +72,23 @@ def test_who_wants_less_precision_measures_no_more(
 
 @given(st.floats(0.1, 10), st.floats(0, 0.1))
 def test_a_straight_sure_curve_is_done(level: float, slope: float) -> None:
-    known = [Load(rate, level + slope * rate, 0.0, 2) for rate in (0.0, 40.0, 90.0)]
+    known = [KnownRate(rate, level + slope * rate, 0.0, 2) for rate in (0.0, 40.0, 90.0)]
     assert next_rate(known, 90.0, 0.05) is None
-    once = [*known[:1], Load(40.0, known[1].latency, 0.0, 1), *known[2:]]
+    once = [*known[:1], KnownRate(40.0, known[1].latency, 0.0, 1), *known[2:]]
     assert next_rate(once, 90.0, 0.05) == 40
 
 
 def test_a_bend_is_looked_into() -> None:
-    known = [Load(rate, 1.0, 0.0, 2) for rate in (0, 25, 50, 75)] + [Load(100, 3.0, 0.0, 2)]
+    known = [KnownRate(rate, 1.0, 0.0, 2) for rate in (0, 25, 50, 75)] + [
+        KnownRate(100, 3.0, 0.0, 2)
+    ]
     assert next_rate(known, 100, 0.05) in (62.5, 87.5)
 
 
 def test_the_top_comes_first_then_the_middle() -> None:
-    idle = Load(0, 1.0, 0.0)
+    idle = KnownRate(0, 1.0, 0.0)
     assert next_rate([idle], 90, 0.05) == 90
-    assert next_rate([idle, Load(90, 5.0, 0.0)], 90, 0.05) == 45
+    assert next_rate([idle, KnownRate(90, 5.0, 0.0)], 90, 0.05) == 45
 
 
 @given(st.floats(1, 100), st.floats(0.97, 1.3), st.floats(1.5, 1e4))
@@ -152,7 +154,7 @@ class Formula:
     def __init__(self, edge: float, noise: float, seed: int) -> None:
         self.edge, self.noise, self.rng = edge, noise, random.Random(seed)
 
-    def play(self, step: Step) -> Round:
+    def play(self, step: RoundSpec) -> Round:
         rate = self.edge if step.kind == "full" else step.rate or 1.0
         count = max(1, round(rate * step.seconds))
         samples = tuple(self._sample(unit, unit / rate, step.rate) for unit in range(count))
@@ -195,7 +197,7 @@ def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not() -> None:
     wanted = SweepSettings(budget=60, max_rate=1e4)
     engine = Formula(20, 0.3, 0)
     rounds: list[Round] = []
-    steps: list[Step | None] = []
+    steps: list[RoundSpec | None] = []
     while (step := next_step(rounds, USUAL, wanted)) is not None:
         steps.append(step)
         rounds.append(engine.play(step))

@@ -19,8 +19,8 @@ from scepsy.core.plan import (
     Target,
 )
 from scepsy.core.profile import Curve, Profile, ProfilePoint
-from scepsy.explain import describe, differences
 from scepsy.place import place
+from scepsy.planning.explain import describe, differences
 from scepsy.predict import Pipeline, responses
 from scepsy.report.data import (
     CurvePoint,

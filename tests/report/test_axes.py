@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scepsy.report.axes import fit
+from scepsy.report.charts.axes import fit
 
 POSITIVE = st.floats(1e-6, 1e6)
 

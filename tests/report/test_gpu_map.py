@@ -10,9 +10,9 @@ from synthetic_report import ALLOCATION, CLUSTER, placed
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Allocation, LlmAllocation, Placement, Replica, Slice
 from scepsy.place import place
-from scepsy.report.gpumap import gpu_map
-from scepsy.report.maprow import OVERLAP
-from scepsy.report.mapshapes import FULL, SMALL, GpuMap, Style, shortened
+from scepsy.report.gpu_map.cluster import gpu_map
+from scepsy.report.gpu_map.row import OVERLAP
+from scepsy.report.gpu_map.shapes import FULL, SMALL, GpuMap, Style, shortened
 
 COLOURS = {part.llm: f"llm-{index}" for index, part in enumerate(ALLOCATION)}
 

@@ -14,10 +14,10 @@ from scepsy.core.plan import Allocation, Infeasible
 from scepsy.errors import BadInput
 from scepsy.place import place
 from scepsy.search import search
+from scepsy.search.cuts import excess
 from scepsy.search.dominance import undominated
 from scepsy.search.measure import Measure, plain, sharper
-from scepsy.search.options import Options, Shape
-from scepsy.search.sharpen import excess
+from scepsy.search.options import Options, ReplicaSize
 from scepsy.search.space import space
 from scepsy.testing.strategies import allocations, clusters
 
@@ -140,11 +140,11 @@ def test_reasons_name_tp_degrees_that_are_not_worth_it() -> None:
 
 
 SHAPES = (
-    Shape(1, 1, 3, 10),
-    Shape(1, 3, 3, 10),
-    Shape(1, 5, 5, 10),
-    Shape(1, 10, 10, 10),
-    Shape(2, 10, 10, 10),
+    ReplicaSize(1, 1, 3, 10),
+    ReplicaSize(1, 3, 3, 10),
+    ReplicaSize(1, 5, 5, 10),
+    ReplicaSize(1, 10, 10, 10),
+    ReplicaSize(2, 10, 10, 10),
 )
 
 

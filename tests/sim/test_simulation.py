@@ -25,12 +25,12 @@ from scepsy.core.plan import (
     Slice,
 )
 from scepsy.errors import BadInput
-from scepsy.sim.arrivals import arrivals
-from scepsy.sim.deployment import deployment, roofline
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.program import Program, Steps
-from scepsy.sim.simulation import Ask, Simulation
-from scepsy.sim.timing import StepLoad
+from scepsy.hardware.step_time import StepLoad
+from scepsy.sim.cluster.deployment import deployment, roofline
+from scepsy.sim.cluster.simulation import Ask, Simulation
+from scepsy.sim.workload.arrivals import arrivals
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.program import Program, Steps
 
 LLMS = tuple(
     LlmSpec(
@@ -97,7 +97,7 @@ def run(which: Plan, rate: float, runs: int, seed: int, cv: float = 1.0) -> Simu
     simulation = deployment(which)
     assert isinstance(simulation, Simulation)
     times = arrivals(rate, runs, random.Random(seed), cv=cv)
-    simulate(simulation, [Load(Program("w", fan_out, seed), times)])
+    simulate(simulation, [OpenLoopLoad(Program("w", fan_out, seed), times)])
     return simulation
 
 
@@ -167,7 +167,7 @@ def test_one_call_at_a_time_takes_the_closed_form(prompt: int, output: int, whic
 
     simulation = deployment(which)
     assert isinstance(simulation, Simulation)
-    simulate(simulation, [Load(Program("w", steps), [0.0, 100.0, 200.0])])
+    simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0, 100.0, 200.0])])
     timer = roofline(LLMS[0], "h100", which.placement.replicas[0].tp, 1.0)
     expected = timer.seconds(StepLoad(prompt, prompt * prompt / 2)) + sum(
         timer.seconds(StepLoad(decodes=1, decode_kv=prompt + i)) for i in range(1, output)
@@ -184,7 +184,7 @@ def latencies(which: Plan, llms: list[str], *, contention: bool = True) -> list[
 
     simulation = deployment(which, contention=contention)
     assert isinstance(simulation, Simulation)
-    simulate(simulation, [Load(Program("w", steps), [0.0])])
+    simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0])])
     return [call.end - call.start for call in simulation.calls]
 
 
@@ -217,7 +217,7 @@ def test_the_urgent_go_first() -> None:
 
     simulation = deployment(plan(replica("b", "big", 0)))
     assert isinstance(simulation, Simulation)
-    simulate(simulation, [Load(Program("w", steps), [0.0])])
+    simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0])])
     later = simulation.calls[1:]
     assert [c.ask.priority for c in sorted(later, key=lambda c: c.end)] == list(range(9))
 
@@ -231,7 +231,7 @@ def test_earlier_runs_go_first() -> None:
 
     simulation = deployment(plan(replica("b", "big", 0)))
     assert isinstance(simulation, Simulation)
-    simulate(simulation, [Load(Program("w", steps), [0.0, 0.01, 0.02])])
+    simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0, 0.01, 0.02])])
     ends = [one.end for one in simulation.runs]
     assert ends == sorted(ends)
     last = {run: max(c.start for c in simulation.calls if c.run == run) for run in range(3)}
@@ -267,7 +267,7 @@ def test_what_a_plan_cannot_do_is_said() -> None:
         simulation = deployment(SPREAD)
         assert isinstance(simulation, Simulation)
         with pytest.raises(BadInput, match=words):
-            simulate(simulation, [Load(steps(ask), [0.0])])
+            simulate(simulation, [OpenLoopLoad(steps(ask), [0.0])])
 
 
 @given(st.floats(0.01, 100), st.integers(1, 300), st.floats(0, 5), SEEDS)
@@ -300,4 +300,4 @@ def test_a_run_without_end_is_said(effect: float | list[float] | str) -> None:
     simulation = deployment(SPREAD)
     assert isinstance(simulation, Simulation)
     with pytest.raises(BadInput, match="run 0 of 'w' has made 100000 calls and waits"):
-        simulate(simulation, [Load(Program("w", steps), [0.0])])
+        simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0])])

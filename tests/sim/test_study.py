@@ -15,17 +15,17 @@ from builders import call, trace
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
-from scepsy.graph import graph_of, latency
-from scepsy.sim.arrivals import arrivals, recorded
-from scepsy.sim.deployment import deployment
-from scepsy.sim.kv import BLOCK_TOKENS
-from scepsy.sim.load import Load, simulate
-from scepsy.sim.prefixes import prompt_blocks
-from scepsy.sim.recorded import replays
-from scepsy.sim.result import SimulationResult
-from scepsy.sim.simulation import Simulation
-from scepsy.sim.study import SCALES, study
+from scepsy.hardware.memory import BLOCK_TOKENS
+from scepsy.sim.cluster.deployment import deployment
+from scepsy.sim.cluster.simulation import Simulation
+from scepsy.sim.results.records import SimulationResult
+from scepsy.sim.results.study import SCALES, study
+from scepsy.sim.workload.arrivals import arrivals, recorded
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.prefixes import prompt_blocks
+from scepsy.sim.workload.recorded import replays
 from scepsy.store import read_plan, read_traces
+from scepsy.traces.graph import graph_of, latency
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets" / "v1"
 
@@ -46,7 +46,7 @@ def test_a_replayed_run_takes_what_its_graph_says(plan: Plan, traces: tuple[Trac
         simulation = deployment(plan)
         assert isinstance(simulation, Simulation)
         (flow,) = replays([one], random.Random(0)).values()
-        simulate(simulation, [Load(flow, [5.0])])
+        simulate(simulation, [OpenLoopLoad(flow, [5.0])])
         graph = graph_of(one)
         left = list(simulation.calls)
         durations: list[float] = []

@@ -19,13 +19,13 @@ from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Plan
 from scepsy.core.trace import Trace
 from scepsy.demo import run
-from scepsy.demo.run import Listener
+from scepsy.demo.run import PhaseListener
 from scepsy.demo.settings import quick_settings, settings_for
 from scepsy.errors import NotFound
 from scepsy.profiler import DONE, Job
 from scepsy.report import wording
 from scepsy.report.data import Measurement, Summary
-from scepsy.summarize import summarize
+from scepsy.traces.summarize import summarize
 
 
 @click.command("demo")
@@ -98,7 +98,7 @@ class Narrator:
         self._status = Status("", console=screen)
         self._begun = time.monotonic()
         self._done = 0
-        self.listener = Listener(self._phase, self._profiling, self._traced, self._planned)
+        self.listener = PhaseListener(self._phase, self._profiling, self._traced, self._planned)
 
     def __enter__(self) -> Narrator:
         self._status.start()

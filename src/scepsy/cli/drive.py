@@ -13,9 +13,9 @@ from rich import progress
 from rich.console import Console
 
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
-from scepsy.cli.reach import check_reachable
+from scepsy.cli.reachable import check_reachable
 from scepsy.core.trace import RunMark
-from scepsy.drive import DriveResult, Progress, Workload, drive, load_function, read_inputs
+from scepsy.drive import DriveProgress, DriveResult, Workload, drive, load_function, read_inputs
 from scepsy.drive.marks import post_marks
 from scepsy.errors import BadInput, RunsFailed
 
@@ -110,7 +110,7 @@ async def _drive(
     warmup: float,
     seed: int,
     timeout: float,  # noqa: ASYNC109 - of each run
-    report: Callable[[Progress], None],
+    report: Callable[[DriveProgress], None],
 ) -> DriveResult:
     """Drives; then tells the gateway of every run, in case it records, also when interrupted: runs
     that were cancelled are no good runs.
@@ -131,7 +131,7 @@ async def _drive(
 
 
 @contextmanager
-def drive_progress(quiet: bool) -> Generator[Callable[[Progress], None]]:
+def drive_progress(quiet: bool) -> Generator[Callable[[DriveProgress], None]]:
     """A bar of the time until the measured window ends, with how many runs are open."""
     bar = progress.Progress(
         progress.TextColumn("driving"),
@@ -143,7 +143,7 @@ def drive_progress(quiet: bool) -> Generator[Callable[[Progress], None]]:
     )
     task = bar.add_task("", total=None, now="")
 
-    def report(now: Progress) -> None:
+    def report(now: DriveProgress) -> None:
         counts = f"{now.running} open, {now.completed} done, {now.failed} failed"
         bar.update(task, total=now.total, completed=min(now.elapsed, now.total), now=counts)
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from scepsy.cli.described import cluster_of, llms_of
+from scepsy.cli.descriptions import cluster_of, llms_of
 from scepsy.cli.inputs import (
     cluster_option,
     known_llms_option,
@@ -23,16 +23,16 @@ from scepsy.cli.profile import parse_shares, print_profile
 from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import Trace
+from scepsy.curves.jobs import DEFAULT_SHARES, jobs
 from scepsy.errors import BadInput
-from scepsy.estimate.choose import SOURCES, StepSource, steps_from
 from scepsy.estimate.correct import correct
 from scepsy.estimate.curves import estimate
-from scepsy.estimate.fitted import FittedSteps, fitted
 from scepsy.estimate.lengths import with_lengths
-from scepsy.estimate.steps import StepTimes
-from scepsy.profiler import Job, jobs
-from scepsy.profiler.jobs import DEFAULT_SHARES
-from scepsy.provenance import key_of
+from scepsy.estimate.step_times.fitted import FittedSteps, fitted
+from scepsy.estimate.step_times.sources import SOURCES, StepSource, steps_from
+from scepsy.estimate.step_times.steps import StepTimes
+from scepsy.planning.provenance import key_of
+from scepsy.profiler import Job
 from scepsy.store import read_profile, read_traces, write_record
 
 

@@ -9,19 +9,19 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from scepsy.cli.described import cluster_of, llms_of
+from scepsy.cli.descriptions import cluster_of, llms_of
 from scepsy.cli.inputs import cluster_option, known_llms_option, parse_targets, stand_in_option
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
-from scepsy.confirm import Confirm
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Finalist, Infeasible, Plan, WorkflowPrediction
 from scepsy.core.profile import Profile
 from scepsy.engines import engine_for
 from scepsy.errors import ScepsyError, Unmeetable
-from scepsy.explain import describe
-from scepsy.planner import plan
+from scepsy.planning.confirm import Confirm
+from scepsy.planning.explain import describe
+from scepsy.planning.planner import plan
+from scepsy.planning.provenance import elsewhere, merge
 from scepsy.profiler.machine import machine
-from scepsy.provenance import elsewhere, merge
 from scepsy.store import read_profile, read_traces, write_record
 
 SHARED_GROUPS = (

@@ -9,18 +9,18 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from scepsy.cli.described import cluster_of
+from scepsy.cli.descriptions import cluster_of
 from scepsy.cli.inputs import cluster_option, llms_option, only, parse_mix, workflow_option
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.profiling import progress
 from scepsy.core.plan import size_name
 from scepsy.core.profile import Profile
+from scepsy.curves.jobs import DEFAULT_SHARES, jobs
+from scepsy.curves.rounds import ReplayUnit
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
-from scepsy.profiler import Bench, Journal, SweepSettings, jobs, profile
-from scepsy.profiler.jobs import DEFAULT_SHARES
-from scepsy.profiler.rounds import Replay
-from scepsy.profiler.schedule import Gaps
+from scepsy.profiler import Bench, RoundLog, SweepSettings, profile
+from scepsy.profiler.replay.schedule import Gaps
 from scepsy.store import read_llms, read_traces, write_record
 
 
@@ -103,7 +103,7 @@ def command(
     share_groups: bool,
     budget: float,
     gaps: Gaps,
-    replay: Replay,
+    replay: ReplayUnit,
     max_rate: float,
     mix_texts: tuple[str, ...],
     parallel: int | None,
@@ -126,7 +126,7 @@ def command(
     settings = SweepSettings(budget=budget, max_rate=max_rate, gaps=gaps, replay=replay)
     with (
         tempfile.TemporaryDirectory(prefix="scepsy-profile-") as logs,
-        Journal(out.with_name(out.name + ".partial.jsonl")) as journal,
+        RoundLog(out.with_name(out.name + ".partial.jsonl")) as journal,
         progress(todo, quiet=as_json) as report,
     ):
         options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
-from scepsy.compare import Difference, differences, per_gpu
 from scepsy.core.plan import size_name
 from scepsy.core.profile import Profile, ProfilePoint
-from scepsy.provenance import key_of, merge
+from scepsy.planning.provenance import key_of, merge
+from scepsy.profiler.compare import Difference, differences, per_gpu
 from scepsy.store import read_profile
 from scepsy.store.files import write_atomic
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from scepsy.curves.jobs import Job
 from scepsy.profiler.bench import DONE, OnProgress
-from scepsy.profiler.jobs import Job
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from scepsy.cli.output import bar, console, emit_json, json_option, seconds, tab
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable
 from scepsy.report.simulation import render
-from scepsy.sim.arrivals import arrivals, recorded
-from scepsy.sim.result import SimulationResult
-from scepsy.sim.study import Pattern, study
+from scepsy.sim.results.records import SimulationResult
+from scepsy.sim.results.study import Pattern, study
+from scepsy.sim.workload.arrivals import arrivals, recorded
 from scepsy.store import read_arrivals, read_plan, read_traces, write_atomic, write_record
 
 RUNS = 400

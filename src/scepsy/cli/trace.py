@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from scepsy.cli.output import console, emit_json, json_option
-from scepsy.cli.reach import check_reachable
+from scepsy.cli.reachable import check_reachable
 from scepsy.cli.traces import print_demands, summaries
 from scepsy.core.trace import RunMark
 from scepsy.drive.children import ChildResult, trace_children

@@ -10,14 +10,14 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from scepsy.cli import untold
+from scepsy.cli import unattributed as untold
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.demand import Demand
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
-from scepsy.stability import Stability, stability
 from scepsy.store import read_traces
-from scepsy.summarize import summarize
+from scepsy.traces.stability import Stability, stability
+from scepsy.traces.summarize import summarize
 
 BAR = 60
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from scepsy.convert.assembly import Imported, assemble
 from scepsy.convert.formats import FORMATS, detect
 from scepsy.convert.otlp_export import otlp_documents
-from scepsy.convert.part import Part
+from scepsy.convert.part import ForeignRecord
 from scepsy.convert.perfetto import perfetto_events
 from scepsy.convert.span import Span
 
 __all__ = [
     "FORMATS",
+    "ForeignRecord",
     "Imported",
-    "Part",
     "Span",
     "assemble",
     "detect",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from scepsy.convert.span import GENERATES, Asked, Span, kind
-from scepsy.convert.twins import twins
+from scepsy.convert.duplicate_spans import twins
+from scepsy.convert.span import GENERATES, LlmRequest, Span, kind
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput
 
@@ -112,7 +112,7 @@ def _lent(span: Span, outer: Span | None) -> Span:
     return replace(span, asked=_completed(span.asked, outer.asked))
 
 
-def _completed(inner: Asked, outer: Asked) -> Asked:
+def _completed(inner: LlmRequest, outer: LlmRequest) -> LlmRequest:
     known = {
         name: getattr(outer, name)
         for name in (

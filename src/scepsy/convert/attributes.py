@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import cast
 
 from scepsy.convert.langfuse import observed
-from scepsy.convert.part import Part
-from scepsy.convert.span import Asked
+from scepsy.convert.part import ForeignRecord
+from scepsy.convert.span import LlmRequest
 from scepsy.core.trace import Endpoint
 
 OPERATIONS: dict[str, Endpoint] = {
@@ -40,7 +40,7 @@ FIRST_TOKEN = (
 KINDS: dict[str, Endpoint] = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 
 
-def asked_of(attributes: Part, start: float) -> Asked | None:
+def asked_of(attributes: ForeignRecord, start: float) -> LlmRequest | None:
     """What the attributes (flat, dotted names) say of an LLM call; None where it is none."""
     kind = attributes.text("openinference.span.kind")
     if kind is not None:
@@ -50,7 +50,7 @@ def asked_of(attributes: Part, start: float) -> Asked | None:
     return _genai(attributes, start)
 
 
-def workflow_of(attributes: Part) -> str | None:
+def workflow_of(attributes: ForeignRecord) -> str | None:
     """The workflow that the attributes name."""
     return attributes.text(
         "scepsy.workflow",
@@ -61,7 +61,7 @@ def workflow_of(attributes: Part) -> str | None:
     )
 
 
-def _genai(found: Part, start: float) -> Asked | None:
+def _genai(found: ForeignRecord, start: float) -> LlmRequest | None:
     operation = found.text("gen_ai.operation.name", "llm.request.type")
     model = found.text("gen_ai.request.model", "gen_ai.response.model", "llm.request.model")
     if operation is None:
@@ -72,7 +72,7 @@ def _genai(found: Part, start: float) -> Asked | None:
     elif operation not in OPERATIONS:
         return None
     wait = found.number("gen_ai.response.time_to_first_chunk")
-    return Asked(
+    return LlmRequest(
         llm=model,
         endpoint=OPERATIONS.get(operation or "chat", "chat"),
         prompt_tokens=found.count(
@@ -96,11 +96,11 @@ def _genai(found: Part, start: float) -> Asked | None:
     )
 
 
-def _openinference(found: Part, kind: str) -> Asked | None:
+def _openinference(found: ForeignRecord, kind: str) -> LlmRequest | None:
     if kind not in KINDS:
         return None
     sent = _parameters(found)
-    return Asked(
+    return LlmRequest(
         llm=found.text(
             "llm.request.model_name",
             "llm.model_name",
@@ -119,7 +119,7 @@ def _openinference(found: Part, kind: str) -> Asked | None:
     )
 
 
-def _parameters(found: Part) -> Part:
+def _parameters(found: ForeignRecord) -> ForeignRecord:
     """What was sent, out of its JSON text: of a call that failed, often all that is known."""
     told: object = None
     with suppress(ValueError):
@@ -127,10 +127,10 @@ def _parameters(found: Part) -> Part:
             found.text("llm.invocation_parameters", "embedding.invocation_parameters") or "{}"
         )
     fields = cast(dict[str, object], told) if isinstance(told, dict) else {}
-    return Part(found.file, f"{found.where}.llm.invocation_parameters", fields)
+    return ForeignRecord(found.file, f"{found.where}.llm.invocation_parameters", fields)
 
 
-def _items(found: Part, kind: str) -> int:
+def _items(found: ForeignRecord, kind: str) -> int:
     """Documents that were reranked, texts that were embedded: lists are flattened by index."""
     head = {
         "RERANKER": "reranker.input_documents.",
@@ -145,5 +145,5 @@ def _items(found: Part, kind: str) -> int:
     return max(1, len(numbers))
 
 
-def _true(found: Part, *names: str) -> bool:
+def _true(found: ForeignRecord, *names: str) -> bool:
     return any(found.fields.get(name) in (True, "true", "True") for name in names)

@@ -12,19 +12,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from scepsy.convert.part import Part, known
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord, known
+from scepsy.convert.span import LlmRequest, Span
 
 _SCHEMAS = ("dynamo.request.trace.v1", "dynamo.agent.trace.v1")
 
 
-def recognises(part: Part) -> bool:
+def recognises(part: ForeignRecord) -> bool:
     event = part.fields.get("event")
     told = part.part("event") if isinstance(event, dict) else part
     return told.fields.get("schema") in _SCHEMAS
 
 
-def spans(parts: Iterable[Part]) -> Iterator[Span]:
+def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     found: list[Span] = []
     parents: dict[str, str] = {}
     for part in parts:
@@ -50,7 +50,7 @@ def _oldest(session: str, parents: dict[str, str]) -> str:
     return session
 
 
-def _request(event: Part, session: str | None, context: Part) -> Span:
+def _request(event: ForeignRecord, session: str | None, context: ForeignRecord) -> Span:
     request = event.part("request")
     name = request.text("request_id")
     if name is None:
@@ -63,7 +63,7 @@ def _request(event: Part, session: str | None, context: Part) -> Span:
         start=start,
         end=end,
         where=f"{event.file}{event.where}",
-        asked=Asked(
+        asked=LlmRequest(
             llm=request.text("model"),
             prompt_tokens=known(
                 request.count("input_tokens"), request.part("replay").count("input_length")
@@ -76,7 +76,7 @@ def _request(event: Part, session: str | None, context: Part) -> Span:
     )
 
 
-def _times(event: Part, request: Part) -> tuple[float, float]:
+def _times(event: ForeignRecord, request: ForeignRecord) -> tuple[float, float]:
     """Start and end; alike where no duration is told."""
     begun, took = request.moment("request_received_ms"), request.number("total_time_ms")
     ended = event.moment("event_time_unix_ms")
@@ -91,7 +91,7 @@ def _times(event: Part, request: Part) -> tuple[float, float]:
     return min(begun, ended), ended
 
 
-def _tool(event: Part, session: str) -> Iterator[Span]:
+def _tool(event: ForeignRecord, session: str) -> Iterator[Span]:
     tool = event.part("tool")
     name = tool.text("tool_call_id")
     start, end = tool.moment("started_at_unix_ms"), tool.moment("ended_at_unix_ms")

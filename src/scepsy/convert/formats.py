@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scepsy.convert import dynamo, langfuse, langsmith, mooncake, otlp, phoenix, tracelab, weka
-from scepsy.convert.part import Part
+from scepsy.convert.part import ForeignRecord
 from scepsy.convert.span import Span
 from scepsy.errors import BadInput
 
@@ -22,8 +22,8 @@ class Format:
     """
 
     title: str
-    recognises: Callable[[Part], bool]
-    spans: Callable[[Iterable[Part]], Iterator[Span]]
+    recognises: Callable[[ForeignRecord], bool]
+    spans: Callable[[Iterable[ForeignRecord]], Iterator[Span]]
 
 
 FORMATS = {
@@ -71,7 +71,7 @@ _FOREIGN = (
 )
 
 
-def detect(first: Sequence[Part]) -> str:
+def detect(first: Sequence[ForeignRecord]) -> str:
     """The name of the format of the records that begin a file. Raises BadInput where none fits."""
     for part in first:
         for name, known in FORMATS.items():

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import Part
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord
+from scepsy.convert.span import LlmRequest, Span
 from scepsy.core.trace import Endpoint
 
 _CALLS: dict[str, Endpoint] = {"GENERATION": "chat", "EMBEDDING": "embeddings"}
@@ -28,7 +28,7 @@ _SDK = "langfuse.observation."
 _ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def recognises(part: Part) -> bool:
+def recognises(part: ForeignRecord) -> bool:
     for inside in ("observations", "data"):
         if isinstance(part.fields.get(inside), list):
             return any(recognises(one) for one in part.parts(inside))
@@ -37,7 +37,7 @@ def recognises(part: Part) -> bool:
     return part.has("id", "type") and traced and parent
 
 
-def spans(parts: Iterable[Part]) -> Iterator[Span]:
+def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for part in parts:
         if part.has("observations"):
             for one in part.parts("observations"):
@@ -47,7 +47,7 @@ def spans(parts: Iterable[Part]) -> Iterator[Span]:
                 yield _span(one, None)
 
 
-def _span(told: Part, trace_name: str | None) -> Span:
+def _span(told: ForeignRecord, trace_name: str | None) -> Span:
     name, trace = told.text("id"), told.text("trace_id", "traceId")
     start = told.moment("start_time", "startTime")
     if name is None or trace is None or start is None:
@@ -70,13 +70,13 @@ def _span(told: Part, trace_name: str | None) -> Span:
     )
 
 
-def _asked(told: Part, endpoint: Endpoint) -> Asked:
+def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     usage = told.part("usage_details" if told.has("usage_details") else "usageDetails")
     parameters = told.part(
         "model_parameters" if told.has("model_parameters") else "modelParameters"
     )
     first = told.moment("completion_start_time", "completionStartTime")
-    return Asked(
+    return LlmRequest(
         llm=told.text("provided_model_name", "providedModelName", "model"),
         endpoint=endpoint,
         prompt_tokens=_total(usage, "input", *_ANTHROPIC),
@@ -88,7 +88,7 @@ def _asked(told: Part, endpoint: Endpoint) -> Asked:
     )
 
 
-def observed(attributes: Part) -> Asked | None:
+def observed(attributes: ForeignRecord) -> LlmRequest | None:
     """What the attributes of a span of Langfuse's SDK say of an LLM call; None where it is none."""
     endpoint = _CALLS.get((attributes.text(f"{_SDK}type") or "").upper())
     if endpoint is None:
@@ -98,10 +98,10 @@ def observed(attributes: Part) -> Asked | None:
     fields = {key: attributes.fields.get(f"{_SDK}{name}") for key, name in names.items()}
     first = attributes.text(f"{_SDK}completion_start_time")
     fields["completion_start_time"] = None if first is None else first.strip('"')
-    return _asked(Part(attributes.file, attributes.where, fields), endpoint)
+    return _asked(ForeignRecord(attributes.file, attributes.where, fields), endpoint)
 
 
-def _total(usage: Part, head: str, *besides: str) -> int | None:
+def _total(usage: ForeignRecord, head: str, *besides: str) -> int | None:
     names = [name for name in usage.fields if name.startswith(head) or name in besides]
     counts = [count for name in names if (count := usage.count(name)) is not None]
     return sum(counts) if counts else None

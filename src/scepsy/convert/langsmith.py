@@ -9,32 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import Part, known
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord, known
+from scepsy.convert.span import LlmRequest, Span
 from scepsy.core.trace import Endpoint
 
 _CALLS: dict[str, Endpoint] = {"llm": "chat", "embedding": "embeddings"}
 
 
-def recognises(part: Part) -> bool:
+def recognises(part: ForeignRecord) -> bool:
     if part.has("runs"):
         return any(recognises(one) for one in part.parts("runs"))
     return part.has("run_type", "id", "start_time")
 
 
-def spans(parts: Iterable[Part]) -> Iterator[Span]:
+def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for part in parts:
         for one in part.parts("runs") if part.has("runs") else (part,):
             yield from _with_children(one)
 
 
-def _with_children(told: Part) -> Iterator[Span]:
+def _with_children(told: ForeignRecord) -> Iterator[Span]:
     yield _span(told)
     for child in told.parts("child_runs"):
         yield from _with_children(child)
 
 
-def _span(told: Part) -> Span:
+def _span(told: ForeignRecord) -> Span:
     name, start = told.text("id"), told.moment("start_time")
     if name is None or start is None:
         raise told.missing("id or start_time")
@@ -55,13 +55,13 @@ def _span(told: Part) -> Span:
     )
 
 
-def _asked(told: Part, endpoint: Endpoint) -> Asked:
+def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     extra = told.part("extra")
     metadata, parameters = extra.part("metadata"), extra.part("invocation_params")
     usage = _usage(told, metadata)
     details = told.part("prompt_token_details")
     first = told.moment("first_token_time")
-    return Asked(
+    return LlmRequest(
         llm=metadata.text("ls_model_name") or parameters.text("model", "model_name"),
         endpoint=endpoint,
         prompt_tokens=known(told.count("prompt_tokens"), usage.count("input_tokens")),
@@ -78,7 +78,7 @@ def _asked(told: Part, endpoint: Endpoint) -> Asked:
     )
 
 
-def _usage(told: Part, metadata: Part) -> Part:
+def _usage(told: ForeignRecord, metadata: ForeignRecord) -> ForeignRecord:
     """`usage_metadata`, which integrations put beside the metadata or into the answer. What else
     an answer holds, and how, is not our business.
     """

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import Part
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord
+from scepsy.convert.span import LlmRequest, Span
 
 
-def recognises(part: Part) -> bool:
+def recognises(part: ForeignRecord) -> bool:
     return part.has("input_length", "output_length") and not part.has("schema")
 
 
-def spans(parts: Iterable[Part]) -> Iterator[Span]:
+def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     arrived: dict[str, float] = {}
     for number, row in enumerate(parts):
         name = row.text("request_id") or str(number)
@@ -32,7 +32,7 @@ def spans(parts: Iterable[Part]) -> Iterator[Span]:
             start=at,
             end=at,
             where=f"{row.file}{row.where}",
-            asked=Asked(
+            asked=LlmRequest(
                 llm=None,
                 prompt_tokens=row.count("input_length"),
                 output_tokens=row.count("output_length"),

@@ -12,8 +12,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from scepsy.convert.attributes import FIRST_TOKEN, asked_of, workflow_of
-from scepsy.convert.part import Part
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord
+from scepsy.convert.span import LlmRequest, Span
 from scepsy.core.trace import Call
 
 OWN = "scepsy.call."
@@ -21,11 +21,11 @@ NANO = 10**9
 ERROR = (2, "STATUS_CODE_ERROR")
 
 
-def recognises(part: Part) -> bool:
+def recognises(part: ForeignRecord) -> bool:
     return part.has("resourceSpans")
 
 
-def spans(parts: Iterable[Part]) -> Iterator[Span]:
+def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for document in parts:
         for resource in document.parts("resourceSpans"):
             service = attributes(resource.part("resource")).text("service.name")
@@ -35,7 +35,7 @@ def spans(parts: Iterable[Part]) -> Iterator[Span]:
                     yield replace(span_of(span, service), teller=teller)
 
 
-def span_of(told: Part, service: str | None) -> Span:
+def span_of(told: ForeignRecord, service: str | None) -> Span:
     """One OTLP span, of the service of that name."""
     found = attributes(told)
     trace, name, start = told.text("traceId"), told.text("spanId"), told.text("startTimeUnixNano")
@@ -64,14 +64,14 @@ def span_of(told: Part, service: str | None) -> Span:
     )
 
 
-def _streamed(asked: Asked, told: Part) -> Asked:
+def _streamed(asked: LlmRequest, told: ForeignRecord) -> LlmRequest:
     for event in told.parts("events") if asked.first_token is None else ():
         if event.text("name") in FIRST_TOKEN and event.text("timeUnixNano"):
             return replace(asked, stream=True, first_token=_seconds(event, "timeUnixNano"))
     return asked
 
 
-def _guess(told: Part, service: str | None) -> str | None:
+def _guess(told: ForeignRecord, service: str | None) -> str | None:
     """A root span's name, or the service's where that is only a way to be called."""
     name = told.text("name")
     known = service if service and not service.startswith("unknown_service") else None
@@ -79,7 +79,7 @@ def _guess(told: Part, service: str | None) -> str | None:
     return known or name if by_http else name
 
 
-def attributes(told: Part) -> Part:
+def attributes(told: ForeignRecord) -> ForeignRecord:
     """A span's or resource's attributes as one flat object."""
     flat: dict[str, object] = {}
     for pair in told.parts("attributes"):
@@ -87,10 +87,10 @@ def attributes(told: Part) -> Part:
         if key is None:
             raise pair.missing("key")
         flat[key] = _value(pair.part("value"))
-    return Part(told.file, f"{told.path}.attributes", flat)
+    return ForeignRecord(told.file, f"{told.path}.attributes", flat)
 
 
-def _value(told: Part) -> object:
+def _value(told: ForeignRecord) -> object:
     if told.has("intValue"):
         return told.number("intValue") if _fraction(told) else int(str(told.fields["intValue"]))
     if told.has("arrayValue"):
@@ -98,11 +98,11 @@ def _value(told: Part) -> object:
     return next(iter(told.fields.values()), None)
 
 
-def _fraction(told: Part) -> bool:
+def _fraction(told: ForeignRecord) -> bool:
     return not str(told.fields["intValue"]).removeprefix("-").isdecimal()
 
 
-def _seconds(told: Part, name: str) -> float:
+def _seconds(told: ForeignRecord, name: str) -> float:
     """Nanoseconds, written as text or as a number, to the float that is nearest."""
     nanos = str(told.fields[name])
     if not nanos.isdecimal():

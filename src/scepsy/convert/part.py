@@ -16,7 +16,7 @@ Json = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ForeignRecord:
     """An object of a foreign file. What it does not have, or has as null or "", is None.
 
     Attributes:
@@ -78,21 +78,21 @@ class Part:
             raise self.wrong(name, "a time (ISO 8601, or milliseconds since 1970)") from None
         return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> ForeignRecord:
         """The object in a field, in a table the JSON text of one; an empty one where there is
         none.
         """
         value = self.fields.get(name)
         if value is None or value == "":
-            return Part(self.file, f"{self.path}.{name}", {})
+            return ForeignRecord(self.file, f"{self.path}.{name}", {})
         if isinstance(value, str):
             with suppress(ValueError):
                 value = cast(object, json.loads(value))
         if not isinstance(value, dict):
             raise self.wrong(name, "an object")
-        return Part(self.file, f"{self.path}.{name}", cast(Json, value))
+        return ForeignRecord(self.file, f"{self.path}.{name}", cast(Json, value))
 
-    def parts(self, *names: str) -> Iterator[Part]:
+    def parts(self, *names: str) -> Iterator[ForeignRecord]:
         """The objects in a list; none where there is no list."""
         found = self._first(names)
         if found is None:
@@ -104,11 +104,11 @@ class Part:
             where = f"{self.path}.{name}[{index}]"
             if not isinstance(one, dict):
                 raise BadInput(f"{self.file}{where}: expected an object, found {short(one)}")
-            yield Part(self.file, where, cast(Json, one))
+            yield ForeignRecord(self.file, where, cast(Json, one))
 
-    def flat(self) -> Part:
+    def flat(self) -> ForeignRecord:
         """The same with the objects inside it spread: {"a": {"b": 1}} becomes {"a.b": 1}."""
-        return Part(self.file, self.where, dict(_flat(self.fields, "")))
+        return ForeignRecord(self.file, self.where, dict(_flat(self.fields, "")))
 
     @property
     def path(self) -> str:

@@ -15,11 +15,11 @@ from typing import cast
 
 from scepsy.convert import otlp
 from scepsy.convert.attributes import FIRST_TOKEN, asked_of, workflow_of
-from scepsy.convert.part import Json, Part
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord, Json
+from scepsy.convert.span import LlmRequest, Span
 
 
-def recognises(part: Part) -> bool:
+def recognises(part: ForeignRecord) -> bool:
     if isinstance(part.fields.get("data"), list):
         return any(recognises(one) for one in part.parts("data"))
     if part.has("trace_id", "span_id", "start_time_unix_nano"):
@@ -28,15 +28,15 @@ def recognises(part: Part) -> bool:
     return flat.has("context.trace_id", "context.span_id")
 
 
-def spans(parts: Iterable[Part]) -> Iterator[Span]:
+def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for part in parts:
         for one in part.parts("data") if part.has("data") else (part,):
             yield _otlp(one) if one.has("start_time_unix_nano") else _span(one)
 
 
-def _otlp(told: Part) -> Span:
+def _otlp(told: ForeignRecord) -> Span:
     fields = cast(Json, _camel(told.fields))
-    span = otlp.span_of(Part(told.file, told.where, fields), service=None)
+    span = otlp.span_of(ForeignRecord(told.file, told.where, fields), service=None)
     return replace(span, teller=told.text("name"))
 
 
@@ -53,7 +53,7 @@ def _camel(value: object) -> object:
     }
 
 
-def _span(told: Part) -> Span:
+def _span(told: ForeignRecord) -> Span:
     flat = told.flat()
     trace, name = flat.text("context.trace_id"), flat.text("context.span_id")
     start = flat.moment("start_time")
@@ -63,7 +63,7 @@ def _span(told: Part) -> Span:
     found = {key.removeprefix(head): value for key, value in flat.fields.items()}
     # The kind is a column of its own, and not always an attribute too.
     found.setdefault("openinference.span.kind", flat.text("span_kind"))
-    attributes = Part(told.file, f"{told.path}.attributes", found)
+    attributes = ForeignRecord(told.file, f"{told.path}.attributes", found)
     asked = asked_of(attributes, start)
     parent = flat.text("parent_id")
     failed = (flat.text("status_code") or "").upper() == "ERROR"
@@ -82,7 +82,7 @@ def _span(told: Part) -> Span:
     )
 
 
-def _streamed(asked: Asked, told: Part) -> Asked:
+def _streamed(asked: LlmRequest, told: ForeignRecord) -> LlmRequest:
     """The instrumentors mark the first token of a stream by an event."""
     if not isinstance(told.fields.get("events"), list):
         return asked

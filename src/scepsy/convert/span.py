@@ -11,7 +11,7 @@ GENERATES = ("chat", "completions", "responses")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LlmRequest:
     """What was asked of an LLM, and what it cost. None is unknown.
 
     `first_token` is in Unix seconds, or None.
@@ -28,7 +28,7 @@ class Asked:
     first_token: float | None = None
 
 
-def kind(asked: Asked) -> str:
+def kind(asked: LlmRequest) -> str:
     """What two spans must agree in to tell of one call."""
     return "generate" if asked.endpoint in GENERATES else asked.endpoint
 
@@ -57,7 +57,7 @@ class Span:
     where: str
     parent: str | None = None
     run: str | None = None
-    asked: Asked | None = None
+    asked: LlmRequest | None = None
     teller: str | None = None
     workflow: str | None = None
     workflow_guess: str | None = None

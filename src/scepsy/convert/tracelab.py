@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import Part
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord
+from scepsy.convert.span import LlmRequest, Span
 
 _INPUTS = ("user_message", "tool_result")
 _OUTPUTS = ("reasoning", "text", "tool_call")
 
 
-def recognises_rounds(part: Part) -> bool:
+def recognises_rounds(part: ForeignRecord) -> bool:
     return part.has("session_id", "round_id", "timing_events", "model")
 
 
-def rounds(parts: Iterable[Part]) -> Iterator[Span]:
+def rounds(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for told in parts:
         session, name = told.text("session_id"), told.text("round_id")
         if session is None or name is None:
@@ -38,7 +38,7 @@ def rounds(parts: Iterable[Part]) -> Iterator[Span]:
             start=start,
             end=max([start, *outs]) if outs else None,
             where=f"{told.file}{told.where}",
-            asked=Asked(
+            asked=LlmRequest(
                 llm=told.text("model"),
                 prompt_tokens=told.count("input_tokens_total"),
                 cached_tokens=told.count("prefix_tokens"),
@@ -49,15 +49,15 @@ def rounds(parts: Iterable[Part]) -> Iterator[Span]:
         )
 
 
-def _events(told: Part) -> Iterator[Part]:
+def _events(told: ForeignRecord) -> Iterator[ForeignRecord]:
     return told.parts("timing_events")
 
 
-def recognises_sessions(part: Part) -> bool:
+def recognises_sessions(part: ForeignRecord) -> bool:
     return part.has("session_id", "round_idx", "prefix_len", "input_len", "tool_wait_after_ms")
 
 
-def sessions(parts: Iterable[Part]) -> Iterator[Span]:
+def sessions(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     waited: dict[str, float] = {}
     for row in parts:
         session, index = row.text("session_id"), row.text("round_idx")
@@ -73,7 +73,7 @@ def sessions(parts: Iterable[Part]) -> Iterator[Span]:
             start=at,
             end=at,
             where=f"{row.file}{row.where}",
-            asked=Asked(
+            asked=LlmRequest(
                 llm=None,
                 prompt_tokens=None if prefix is None or new is None else prefix + new,
                 cached_tokens=prefix,

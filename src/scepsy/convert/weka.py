@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import Part
-from scepsy.convert.span import Asked, Span
+from scepsy.convert.part import ForeignRecord
+from scepsy.convert.span import LlmRequest, Span
 
 
-def recognises(part: Part) -> bool:
+def recognises(part: ForeignRecord) -> bool:
     return part.has("trace_id", "agent", "idx", "t_s", "api_time_s", "model")
 
 
-def spans(parts: Iterable[Part]) -> Iterator[Span]:
+def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for row in parts:
         session, agent, index = row.text("trace_id"), row.text("agent"), row.text("idx")
         start, took = row.number("t_s"), row.number("api_time_s")
@@ -30,7 +30,7 @@ def spans(parts: Iterable[Part]) -> Iterator[Span]:
             start=start,
             end=start + (took or 0.0),
             where=f"{row.file}{row.where}",
-            asked=Asked(
+            asked=LlmRequest(
                 llm=row.text("model"),
                 prompt_tokens=row.count("input_tokens"),
                 cached_tokens=row.count("cached_prefix_tokens"),

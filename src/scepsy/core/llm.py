@@ -29,8 +29,8 @@ class LlmSpec(Record, frozen=True, kw_only=True):
         name: the name that programs ask for.
         engine: which adapter serves it.
         kind: what it can be asked for.
-        architecture: a shape that we know (`scepsy.architectures`), which fills in the numbers that
-            are not given.
+        architecture: a shape that we know (`scepsy.hardware.architectures`), which fills in the
+            numbers that are not given.
         parameters: weights, as a count, all experts included.
         lookup_parameters: of them, tables that are looked up and never read whole (the input
             embedding, where it is not the output head too).

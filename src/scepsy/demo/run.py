@@ -15,14 +15,14 @@ from pathlib import Path
 
 import msgspec
 
-from scepsy.confirm import Confirm
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
-from scepsy.demo.by_hand import even_split, one_of_each
-from scepsy.demo.settings import DemoSettings, Program
+from scepsy.curves.jobs import jobs
+from scepsy.demo.manual_plans import even_split, one_of_each
+from scepsy.demo.settings import DemoProgram, DemoSettings
 from scepsy.demo.summary import Outcome, curves, llm_summaries, workflow_summaries
 from scepsy.deploy import LocalBackend
 from scepsy.drive import DriveResult
@@ -30,9 +30,10 @@ from scepsy.drive.children import trace_children
 from scepsy.drive.inputs import read_lines
 from scepsy.engines import EngineOptions, engine_for
 from scepsy.errors import NotFound, RunsFailed, ScepsyError, Unmeetable, first_of
-from scepsy.planner import plan
+from scepsy.planning.confirm import Confirm
+from scepsy.planning.planner import plan
 from scepsy.predict import Pipeline, responses
-from scepsy.profiler import Bench, Job, Journal, jobs, profile
+from scepsy.profiler import Bench, Job, RoundLog, profile
 from scepsy.report import render
 from scepsy.report.data import Report, Summary
 from scepsy.store import read_cluster, read_llms, read_traces, write_atomic, write_record
@@ -43,7 +44,7 @@ PREPARATION = "preparation"
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class PhaseListener:
     """Told of what goes on: phases, profiling progress, and results as they are there."""
 
     phase: OnPhase
@@ -52,7 +53,7 @@ class Listener:
     planned: Callable[[Plan], None]
 
 
-async def run(settings: DemoSettings, listener: Listener) -> Report:
+async def run(settings: DemoSettings, listener: PhaseListener) -> Report:
     """Does everything and writes `traces/`, `profile.json`, `plan.json`, `summary.json` and
     `report.html` into `settings.out`. Whatever happens, cancellation included, no process of it is
     left.
@@ -67,7 +68,7 @@ async def run(settings: DemoSettings, listener: Listener) -> Report:
     even = even_split(llms, cluster, targets)
     _clear_outputs(settings.out)
     os.environ["RAG_INDEX"] = str((settings.out / "state" / "rag-index").resolve())
-    stage = Stage(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
+    stage = Phase(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
     try:
         traces = await stage.trace(one_of_each(llms, cluster, targets))
         measured = await stage.profile(traces, llms, cluster)
@@ -110,11 +111,11 @@ def _options(settings: DemoSettings) -> EngineOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Phase:
     """The phases, with what they share."""
 
     settings: DemoSettings
-    listener: Listener
+    listener: PhaseListener
     backend: LocalBackend
 
     async def trace(self, first: Plan) -> tuple[Trace, ...]:
@@ -136,13 +137,13 @@ class Stage:
         self.listener.traced(traces)
         return traces
 
-    async def _trace_program(self, program: Program, url: str) -> None:
+    async def _trace_program(self, program: DemoProgram, url: str) -> None:
         command = (sys.executable, str(program.script))
         if program.prepare:
             await self._children((*command, *program.prepare), url, PREPARATION, None)
         await self._children(command, url, program.workflow, self._inputs(program))
 
-    def _inputs(self, program: Program) -> list[str]:
+    def _inputs(self, program: DemoProgram) -> list[str]:
         """The same for tracing and driving, so that the measured workload is the one traced."""
         return read_lines(program.inputs)[: self.settings.traced_runs]
 
@@ -178,7 +179,7 @@ class Stage:
             self.listener.profiling,
             {program.workflow: program.rate for program in self.settings.programs},
         )
-        with Journal(state / "rounds.jsonl") as journal:
+        with RoundLog(state / "rounds.jsonl") as journal:
             parallel = self.settings.profile_parallel
             measured = await profile(todo, bench, journal, parallel=parallel)
         write_record(self.settings.out / "profile.json", measured)

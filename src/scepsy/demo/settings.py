@@ -26,7 +26,7 @@ TRACED_RUNS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class DemoProgram:
     """One agent program: its file, its inputs (one per line), its target in runs per second.
 
     `prepare` are the arguments with which it sets up what all its runs share, a search index say.
@@ -51,7 +51,7 @@ class DemoSettings:
     `duration` is that of driving at the targets, `beyond_duration` at `beyond` times them.
     """
 
-    programs: tuple[Program, ...]
+    programs: tuple[DemoProgram, ...]
     engine: EngineKind
     cluster: Path
     llms: Path
@@ -139,12 +139,12 @@ def _vllm(root: Path, out: Path, seed: int) -> DemoSettings:
     )
 
 
-def _programs(root: Path, beam_rate: float, rag_rate: float) -> tuple[Program, ...]:
+def _programs(root: Path, beam_rate: float, rag_rate: float) -> tuple[DemoProgram, ...]:
     examples = root / "examples"
     data = examples / "data"
     return (
-        Program("beam_search", examples / "beam_search.py", data / "problems.txt", beam_rate),
-        Program("rag", examples / "rag.py", data / "questions.txt", rag_rate, ("--index",)),
+        DemoProgram("beam_search", examples / "beam_search.py", data / "problems.txt", beam_rate),
+        DemoProgram("rag", examples / "rag.py", data / "questions.txt", rag_rate, ("--index",)),
     )
 
 

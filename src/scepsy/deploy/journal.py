@@ -11,7 +11,7 @@ from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica
 
 
 @dataclass(slots=True)
-class Journal:
+class ChangeJournal:
     """The processes started on the way from `current`; `save` writes them with those of it.
 
     A process noted again under its name (it is ready now, or was started once more) takes the

@@ -16,7 +16,7 @@ import msgspec
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Replica
-from scepsy.deploy.journal import Journal
+from scepsy.deploy.journal import ChangeJournal
 from scepsy.deploy.launching import recipe, start_on_free_port
 from scepsy.deploy.reconcile import Changes, diff
 from scepsy.deploy.routes import hosted_routes, routes_of
@@ -78,7 +78,7 @@ class LocalBackend:
         )
         kept = [one for one in alive if one.replica in changes.keep]
         superfluous = [one for one in alive if one.replica in changes.stop]
-        journal = Journal(current, self._save)
+        journal = ChangeJournal(current, self._save)
         try:
             await self._start_all(journal, plan, changes, recipes, on_progress)
             serving = (*kept, *journal.replicas)
@@ -131,7 +131,7 @@ class LocalBackend:
 
     async def _start_all(
         self,
-        journal: Journal,
+        journal: ChangeJournal,
         plan: Plan,
         changes: Changes,
         recipes: Mapping[str, str],
@@ -154,7 +154,7 @@ class LocalBackend:
         await _all([in_turn(replica) for replica in changes.start])
 
     async def _start_one(
-        self, journal: Journal, llm: LlmSpec, replica: Replica, plan: Plan
+        self, journal: ChangeJournal, llm: LlmSpec, replica: Replica, plan: Plan
     ) -> RunningReplica:
         log = self._directory(journal.current.name) / f"{replica.replica}.log"
         seat = Seat(
@@ -184,7 +184,7 @@ class LocalBackend:
 
     async def _route(
         self,
-        journal: Journal,
+        journal: ChangeJournal,
         routes: Sequence[Route],
         port: int,
         traces: Path | None,
@@ -198,7 +198,7 @@ class LocalBackend:
 
     async def _start_gateway(
         self,
-        journal: Journal,
+        journal: ChangeJournal,
         routes: Sequence[Route],
         port: int,
         traces: Path | None,
@@ -228,7 +228,7 @@ class LocalBackend:
         )
         return running(process.pid, process.born, process.url)
 
-    async def _undo(self, name: str, before: Deployment | None, journal: Journal) -> None:
+    async def _undo(self, name: str, before: Deployment | None, journal: ChangeJournal) -> None:
         """The old routes first, so that nobody is sent to what is about to end."""
         gateway = journal.current.gateway
         if gateway is not None and is_alive(gateway.pid, gateway.born):
@@ -271,7 +271,7 @@ class LocalBackend:
             raise BadInput(f"deployment name {name!r}: use letters, digits and dashes")
         return self.root / name
 
-    def _boards(self, journal: Journal, replica: Replica) -> tuple[str, ...]:
+    def _boards(self, journal: ChangeJournal, replica: Replica) -> tuple[str, ...]:
         folder = self._directory(journal.current.name) / "gpus"
         return tuple(str(folder / f"{part.node}-{part.gpu}") for part in replica.slices)
 

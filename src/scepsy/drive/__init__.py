@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from scepsy.drive.children import ChildResult, trace_children
-from scepsy.drive.driver import Progress, Workload, drive
+from scepsy.drive.driver import DriveProgress, Workload, drive
 from scepsy.drive.inputs import read_inputs, read_lines
 from scepsy.drive.loading import load_function
 from scepsy.drive.result import DriveResult, RunOutcome, WorkflowMeasurement
 
 __all__ = [
     "ChildResult",
+    "DriveProgress",
     "DriveResult",
-    "Progress",
     "RunOutcome",
     "WorkflowMeasurement",
     "Workload",

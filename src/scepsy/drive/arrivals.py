@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class RunArrival:
     """A run that is due `time` seconds after the measured window begins. `inputs` holds its input,
     or nothing.
     """
@@ -20,7 +20,7 @@ class Arrival:
 
 def schedule(
     rate: float, warmup: float, duration: float, inputs: Sequence[object], rng: random.Random
-) -> Iterator[Arrival]:
+) -> Iterator[RunArrival]:
     """Arrivals without end, in order of time: a warm-up before 0, the measured window up to
     `duration`, and a tail.
 
@@ -29,14 +29,14 @@ def schedule(
     """
     order = _shuffled(inputs, rng)
     for time in poisson(rate, warmup, rng):
-        yield Arrival(time - warmup, next(order), measured=False)
+        yield RunArrival(time - warmup, next(order), measured=False)
     order = _shuffled(inputs, rng)
     for time in poisson(rate, duration, rng):
-        yield Arrival(time, next(order), measured=True)
+        yield RunArrival(time, next(order), measured=True)
     time = duration
     while True:
         time += rng.expovariate(rate)
-        yield Arrival(time, next(order), measured=False)
+        yield RunArrival(time, next(order), measured=False)
 
 
 def poisson(rate: float, duration: float, rng: random.Random) -> list[float]:

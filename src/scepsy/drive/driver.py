@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from scepsy.core.trace import RunMark
-from scepsy.drive.arrivals import Arrival, schedule
+from scepsy.drive.arrivals import RunArrival, schedule
 from scepsy.drive.result import DriveResult, RunOutcome
 from scepsy.drive.run import Function, run_once
 from scepsy.drive.statistics import measure
@@ -36,7 +36,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class DriveProgress:
     """How far a drive has come: seconds since it began, and until its measured window ends; runs of
     all workloads, warm-up and tail included.
     """
@@ -55,7 +55,7 @@ async def drive(
     warmup: float = 0.0,
     seed: int = 0,
     timeout: float = 300.0,  # noqa: ASYNC109 - of each run, not of this call
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[DriveProgress], None] | None = None,
     on_run: Callable[[RunMark], None] | None = None,
 ) -> DriveResult:
     """Runs all workloads at once, each run marked as one of its workflow, and measures the runs
@@ -113,7 +113,7 @@ class _Load:
     lags: list[float] = field(default_factory=list[float])
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def feed(self, arrivals: Iterator[Arrival], tasks: asyncio.TaskGroup) -> None:
+    async def feed(self, arrivals: Iterator[RunArrival], tasks: asyncio.TaskGroup) -> None:
         """Starts each run when it is due; does not end by itself."""
         clock = asyncio.get_running_loop().time
         for arrival in arrivals:
@@ -128,7 +128,7 @@ class _Load:
             self._ended.clear()
             await self._ended.wait()
 
-    async def _run(self, arrival: Arrival) -> None:
+    async def _run(self, arrival: RunArrival) -> None:
         clock = asyncio.get_running_loop().time
         due = self.window + arrival.time
         lag = clock() - due
@@ -165,13 +165,13 @@ class _Load:
             )
 
 
-def _arrivals(load: Workload, warmup: float, duration: float, seed: int) -> Iterator[Arrival]:
+def _arrivals(load: Workload, warmup: float, duration: float, seed: int) -> Iterator[RunArrival]:
     rng = random.Random(f"{seed}/{load.workflow}")
     return schedule(load.rate, warmup, duration, load.inputs, rng)
 
 
-def _progress(loads: Sequence[_Load], elapsed: float, total: float) -> Progress:
-    return Progress(
+def _progress(loads: Sequence[_Load], elapsed: float, total: float) -> DriveProgress:
+    return DriveProgress(
         elapsed=elapsed,
         total=total,
         running=sum(len(load.open) for load in loads),

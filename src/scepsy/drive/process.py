@@ -18,7 +18,7 @@ _READ = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ExitedProcess:
     """How a process ended (negative: by which signal) and what it printed."""
 
     exit_code: int
@@ -26,7 +26,9 @@ class Finished:
     stderr: str
 
 
-async def run_process(argv: Sequence[str], env: Mapping[str, str], *, attached: bool) -> Finished:
+async def run_process(
+    argv: Sequence[str], env: Mapping[str, str], *, attached: bool
+) -> ExitedProcess:
     """Runs a process to its end, then ends whatever it left behind in its process group; the same
     when this is cancelled.
 
@@ -67,7 +69,7 @@ async def run_process(argv: Sequence[str], env: Mapping[str, str], *, attached: 
     finally:
         for output in outputs:
             output.close()
-    return Finished(exit_code, "" if stdout is None else stdout.text, stderr.text)
+    return ExitedProcess(exit_code, "" if stdout is None else stdout.text, stderr.text)
 
 
 class _Output:

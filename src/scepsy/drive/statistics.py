@@ -6,7 +6,7 @@ seconds, the runs that are open at its ends are a sixth of all. Instead: runs th
 that arrive within dt leave within (1 + g) dt. In overload that is the rate at which the system
 serves; below it, g = 0 and the runs leave as they come.
 
-Whether latency grows is for `scepsy.growth` to say.
+Whether latency grows is for `scepsy.traces.latency_trend` to say.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from scepsy.drive.result import RunOutcome, WorkflowMeasurement
-from scepsy.growth import latency_growth, standard_error
-from scepsy.summarize import quantile
+from scepsy.traces.latency_trend import latency_growth, standard_error
+from scepsy.traces.summarize import quantile
 
 
 def measure(workflow: str, runs: Sequence[RunOutcome], duration: float) -> WorkflowMeasurement:

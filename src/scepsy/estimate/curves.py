@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve
 from scepsy.core.trace import Call, Trace
+from scepsy.curves.bursts import Stream, bursts_of
+from scepsy.curves.jobs import Job
+from scepsy.curves.own_throughput import own_throughputs
 from scepsy.errors import BadInput
-from scepsy.estimate.arriving import idle, point, sustained
-from scepsy.estimate.crowds import crowds_of
-from scepsy.estimate.overheads import overheads
-from scepsy.estimate.replay import EngineModel, longest
-from scepsy.estimate.steps import StepTimes
-from scepsy.profiler.bursts import Stream, bursts_of
-from scepsy.profiler.curves import own_throughputs
-from scepsy.profiler.jobs import Job
-from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
-from scepsy.sim.prefixes import prompt_blocks
+from scepsy.estimate.queueing.birth_death import idle, point, sustained
+from scepsy.estimate.queueing.closed_loop import crowds_of
+from scepsy.estimate.queueing.simulated_rounds import EngineModel, longest
+from scepsy.estimate.step_times.steps import StepTimes
+from scepsy.hardware.host_time import overheads
+from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
+from scepsy.sim.workload.prefixes import prompt_blocks
 
 UTILISATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.86, 0.92)
 """Nearer to saturation, latency has no mean that would last."""

@@ -14,14 +14,14 @@ from aiohttp import web
 
 from scepsy.core.trace import RunMark
 from scepsy.errors import BadInput
+from scepsy.gateway.calls.dataplane import DataPlane
+from scepsy.gateway.calls.delivery import refuse
 from scepsy.gateway.config import Route, check_routes
-from scepsy.gateway.dataplane import DataPlane
-from scepsy.gateway.delivery import refuse
-from scepsy.gateway.identity import locate
+from scepsy.gateway.identity.labels import locate
 from scepsy.gateway.metrics import CONTENT_TYPE, exposition, status
-from scepsy.gateway.refusal import Refusal, malformed, unanswered, unknown_llm, unknown_path
-from scepsy.gateway.relay import BrokenOff
-from scepsy.gateway.rewriting import headers_for_engine
+from scepsy.gateway.upstreams.relay import BrokenOff
+from scepsy.gateway.upstreams.rewriting import headers_for_engine
+from scepsy.gateway.wire.errors import ErrorAnswer, malformed, unanswered, unknown_llm, unknown_path
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,7 +55,7 @@ class Admin:
     async def put_routes(self, request: web.Request) -> web.StreamResponse:
         """Replaces all routes by those in the body; calls in flight end where they are."""
         routes = _read(await request.read(), tuple[Route, ...])
-        if isinstance(routes, Refusal):
+        if isinstance(routes, ErrorAnswer):
             return refuse(routes)
         try:
             check_routes(routes)
@@ -67,17 +67,19 @@ class Admin:
     async def post_run(self, request: web.Request) -> web.StreamResponse:
         """Notes when a run began and ended, as whoever started it knows."""
         mark = _read(await request.read(), RunMark)
-        if isinstance(mark, Refusal):
+        if isinstance(mark, ErrorAnswer):
             return refuse(mark)
         if not -math.inf < mark.start <= mark.end < math.inf:
             return refuse(malformed("$.end must not be before $.start, and both finite", "end"))
         writer = self.plane.recorder.writer
         if writer is None:
-            return refuse(Refusal(409, "this gateway records no traces", "not_recording"))
+            return refuse(ErrorAnswer(409, "this gateway records no traces", "not_recording"))
         try:
             writer.mark(mark)
         except OSError as error:
-            return refuse(Refusal(500, f"the mark could not be written: {error}", "not_written"))
+            return refuse(
+                ErrorAnswer(500, f"the mark could not be written: {error}", "not_written")
+            )
         return _json({"run": mark.run})
 
     async def _models(self, request: web.Request, path: str) -> web.StreamResponse:
@@ -106,7 +108,7 @@ def local_only(handler: Handler) -> Handler:
         except ValueError:
             local = False
         if not local:
-            return refuse(Refusal(403, "only this machine may do that", "forbidden"))
+            return refuse(ErrorAnswer(403, "only this machine may do that", "forbidden"))
         return await handler(request)
 
     return guarded
@@ -116,7 +118,7 @@ def _model(llm: str, created: int) -> dict[str, str | int]:
     return {"id": llm, "object": "model", "created": created, "owned_by": "scepsy"}
 
 
-def _read(body: bytes, record_type: type[T]) -> T | Refusal:
+def _read(body: bytes, record_type: type[T]) -> T | ErrorAnswer:
     try:
         return msgspec.json.decode(body, type=record_type)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scepsy.core.record import Record
-from scepsy.gateway.recording import Tally
-from scepsy.gateway.upstreams import Upstream, Upstreams
+from scepsy.gateway.recording.recorder import Tally
+from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

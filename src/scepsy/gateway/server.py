@@ -17,16 +17,16 @@ from aiohttp import web
 
 from scepsy.errors import PortInUse, Unreachable
 from scepsy.gateway.admin import Admin, Handler, local_only
+from scepsy.gateway.calls.dataplane import DataPlane
+from scepsy.gateway.calls.delivery import refuse
 from scepsy.gateway.config import GatewayConfig, Route, check_routes, check_url
-from scepsy.gateway.counting import LlamaCppCounter
-from scepsy.gateway.dataplane import DataPlane
-from scepsy.gateway.delivery import refuse
-from scepsy.gateway.lineage import Lineage
-from scepsy.gateway.making_up import Stand
-from scepsy.gateway.recording import Recorder
-from scepsy.gateway.refusal import Refusal
-from scepsy.gateway.relay import Relay
-from scepsy.gateway.upstreams import Upstream, Upstreams, probe
+from scepsy.gateway.engine_gaps.fill import Stand
+from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter
+from scepsy.gateway.identity.lineage import Lineage
+from scepsy.gateway.recording.recorder import Recorder
+from scepsy.gateway.upstreams.relay import Relay
+from scepsy.gateway.upstreams.upstream import Upstream, Upstreams, probe
+from scepsy.gateway.wire.errors import ErrorAnswer
 from scepsy.store import TraceWriter
 
 _MOST_BYTES = 256 << 20
@@ -160,7 +160,7 @@ async def _in_shape(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except web.HTTPException as error:
-        return refuse(Refusal(error.status, error.reason, "http_error"))
+        return refuse(ErrorAnswer(error.status, error.reason, "http_error"))
 
 
 async def _listen(runner: web.AppRunner, config: GatewayConfig) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Placement
 from scepsy.peers.sizing import load, placed, smallest_each, tp_degrees, whole
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 
 GOAL = 5.0
 UTILISATIONS = np.linspace(0.02, 1.0, 50)

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scepsy.peers.user_specified import best as ayo
-from scepsy.routing import choose
-from scepsy.sim.simulation import Ask, ServedCall, Server
+from scepsy.routing.choose import choose
+from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
 __all__ = ["DEEPEST", "TopologyAware", "ayo"]
 

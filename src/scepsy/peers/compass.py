@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from scepsy.hardware.memory import BLOCK_TOKENS
 from scepsy.peers.work import CostsOf
-from scepsy.sim.kv import BLOCK_TOKENS
-from scepsy.sim.simulation import Ask, ServedCall, Server
+from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
 
 @dataclass(slots=True)

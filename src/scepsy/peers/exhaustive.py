@@ -10,7 +10,7 @@ import numpy as np
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement
 from scepsy.place import place
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 from scepsy.search.space import grain_of, room, shapes
 
 MOST = 2_000_000

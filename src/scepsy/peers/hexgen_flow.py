@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scepsy.peers.work import CostsOf
-from scepsy.sim.simulation import Ask, ServedCall, Server
+from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
 TICKS = 1000.0
 """Priorities per second."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from scepsy.core.plan import Infeasible, Placement
 from scepsy.peers.sizing import load, placed, smallest_each, whole
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 
 
 def hpa(problem: Problem) -> Placement | Infeasible:

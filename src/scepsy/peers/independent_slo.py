@@ -18,7 +18,7 @@ import numpy as np
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, LlmAllocation, Placement
 from scepsy.peers.sizing import placed, smallest_each, tp_degrees, whole
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 from scepsy.search.options import Floats
 
 Sized = list[tuple[float, LlmAllocation]]

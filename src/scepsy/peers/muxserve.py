@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Placement, Replica, Slice
-from scepsy.gpus import bandwidth_kept
+from scepsy.hardware.gpus import bandwidth_kept
 from scepsy.peers.sizing import load
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 from scepsy.search import floors
 
 GRAIN = 10

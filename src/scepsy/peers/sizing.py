@@ -10,7 +10,7 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement
 from scepsy.place import place
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 from scepsy.search import floors
 
 Strategy = Callable[[Problem], Placement | Infeasible]

@@ -16,7 +16,7 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement
 from scepsy.peers.sizing import placed, tp_degrees, whole
-from scepsy.problem import Problem
+from scepsy.planning.problem import Problem
 from scepsy.search import floors
 
 WEIGHTS = (1, 2, 3)

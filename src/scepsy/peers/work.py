@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scepsy.sim.simulation import Ask
-from scepsy.sim.timing import StepLoad, StepTimer
+from scepsy.hardware.step_time import StepLoad, StepTimer
+from scepsy.sim.cluster.simulation import Ask
 
 PROMPT = 1024
 """Tokens of the prompt whose step tells what one costs."""

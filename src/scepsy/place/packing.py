@@ -37,7 +37,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class PackedBins:
     """`bins` GPUs that each hold the same: `counts[k]` items of kind k."""
 
     counts: tuple[int, ...]
@@ -54,7 +54,7 @@ class Leftover:
     memory: int
 
 
-def pack(kinds: Sequence[Kind], bins: int) -> tuple[Load, ...] | Leftover:
+def pack(kinds: Sequence[Kind], bins: int) -> tuple[PackedBins, ...] | Leftover:
     """Loads of at most `bins` GPUs that hold every item, or what best fit had to leave over."""
     answer = _best_fit(kinds, bins)
     if isinstance(answer, tuple):
@@ -67,14 +67,17 @@ def pack(kinds: Sequence[Kind], bins: int) -> tuple[Load, ...] | Leftover:
     return filled or answer
 
 
-def _best_fit(kinds: Sequence[Kind], bins: int) -> tuple[Load, ...] | Leftover:
+def _best_fit(kinds: Sequence[Kind], bins: int) -> tuple[PackedBins, ...] | Leftover:
     """Largest items first, each into the fullest GPU that has room."""
-    loads: list[Load] = []
+    loads: list[PackedBins] = []
     for index in _largest_first(kinds):
         left = kinds[index].count
         loads.sort(key=lambda load: sum(_free(kinds, load.counts)))
-        grown: list[Load] = []
-        for load in [*loads, Load((0,) * len(kinds), bins - sum(load.bins for load in loads))]:
+        grown: list[PackedBins] = []
+        for load in [
+            *loads,
+            PackedBins((0,) * len(kinds), bins - sum(load.bins for load in loads)),
+        ]:
             parts, left = _add(kinds, load, index, left)
             grown.extend(parts)
         if left:
@@ -84,32 +87,34 @@ def _best_fit(kinds: Sequence[Kind], bins: int) -> tuple[Load, ...] | Leftover:
     return tuple(loads)
 
 
-def _add(kinds: Sequence[Kind], load: Load, index: int, left: int) -> tuple[list[Load], int]:
+def _add(
+    kinds: Sequence[Kind], load: PackedBins, index: int, left: int
+) -> tuple[list[PackedBins], int]:
     """The load with up to `left` items of a kind added, split where its GPUs come to differ."""
     each = min(_fits(kinds[index], *_free(kinds, load.counts)), left)
     if each == 0 or load.bins == 0:
         return ([load] if load.bins else []), left
     full = min(load.bins, left // each)
-    parts = [Load(_plus(load.counts, index, each), full)]
+    parts = [PackedBins(_plus(load.counts, index, each), full)]
     rest, left = load.bins - full, left - full * each
     if rest and left:
-        parts.append(Load(_plus(load.counts, index, left), 1))
+        parts.append(PackedBins(_plus(load.counts, index, left), 1))
         rest, left = rest - 1, 0
     if rest:
-        parts.append(Load(load.counts, rest))
+        parts.append(PackedBins(load.counts, rest))
     return parts, left
 
 
-def _least_waste(kinds: Sequence[Kind], bins: int) -> tuple[Load, ...] | None:
+def _least_waste(kinds: Sequence[Kind], bins: int) -> tuple[PackedBins, ...] | None:
     """Fills GPU after GPU: the largest item left, and with it what leaves least unused."""
     left = [kind.count for kind in kinds]
-    loads: list[Load] = []
+    loads: list[PackedBins] = []
     while any(left):
         counts = min(
             islice(_fillings(kinds, left), FILLINGS), key=lambda each: sum(_free(kinds, each))
         )
         times = min(have // use for have, use in zip(left, counts, strict=True) if use)
-        loads.append(Load(counts, times))
+        loads.append(PackedBins(counts, times))
         left = [have - times * use for have, use in zip(left, counts, strict=True)]
     return tuple(loads) if sum(load.bins for load in loads) <= bins else None
 
@@ -122,10 +127,10 @@ class _Exact:
         self._steps = EXACT_STEPS
         self._failed: set[tuple[tuple[int, ...], int]] = set()
 
-    def solve(self, bins: int) -> tuple[Load, ...] | None:
+    def solve(self, bins: int) -> tuple[PackedBins, ...] | None:
         return self._solve(tuple(kind.count for kind in self._kinds), bins)
 
-    def _solve(self, left: tuple[int, ...], bins: int) -> tuple[Load, ...] | None:
+    def _solve(self, left: tuple[int, ...], bins: int) -> tuple[PackedBins, ...] | None:
         if not any(left):
             return ()
         if (left, bins) in self._failed or _least_bins(self._kinds, left) > bins:
@@ -137,7 +142,7 @@ class _Exact:
             rest = tuple(have - use for have, use in zip(left, counts, strict=True))
             further = self._solve(rest, bins - 1)
             if further is not None:
-                return (Load(counts, 1), *further)
+                return (PackedBins(counts, 1), *further)
         self._failed.add((left, bins))
         return None
 

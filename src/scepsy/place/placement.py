@@ -16,7 +16,7 @@ from scepsy.core.plan import (
 )
 from scepsy.place.domains import Domains, Gpu
 from scepsy.place.groups import Groups, place_groups, takes_part_of_a_group
-from scepsy.place.packing import WHOLE, Kind, Leftover, Load, pack
+from scepsy.place.packing import WHOLE, Kind, Leftover, PackedBins, pack
 
 
 def place(allocation: Allocation, cluster: Cluster) -> Placement | Infeasible:
@@ -90,7 +90,7 @@ def _place_whole(parts: Sequence[LlmAllocation], domains: Domains) -> Groups | I
 
 
 def _spread(
-    alike: Sequence[Sequence[LlmAllocation]], loads: Sequence[Load], gpus: Sequence[Gpu]
+    alike: Sequence[Sequence[LlmAllocation]], loads: Sequence[PackedBins], gpus: Sequence[Gpu]
 ) -> Groups:
     """The GPU of every fractional replica: loads go to GPUs in order, LLMs take turns in theirs."""
     groups: Groups = {part.llm: [] for same in alike for part in same}

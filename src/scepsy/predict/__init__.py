@@ -1,15 +1,15 @@
 """Predictors: what an allocation would do to the workflows' latency and throughput."""
 
+from scepsy.predict.neighbours import sharing
 from scepsy.predict.pipeline import NINETY_PERCENT, Pipeline
-from scepsy.predict.replay import Recorded, Replay, recordings
+from scepsy.predict.replay import Recorded, ReplayPredictor, recordings
 from scepsy.predict.response import Response, responses
-from scepsy.predict.sharing import sharing
 
 __all__ = [
     "NINETY_PERCENT",
     "Pipeline",
     "Recorded",
-    "Replay",
+    "ReplayPredictor",
     "Response",
     "recordings",
     "responses",

@@ -1,9 +1,9 @@
 """Recorded runs, timed anew: each with the call latencies that an allocation would give it.
 
-A call starts when what it waited for has ended, plus its recorded gap (`scepsy.graph`), and takes
-as long as its LLM's curve says at the load of the allocation, longer or shorter than the mean as it
-was when it was recorded. So what the pipeline takes as serial may overlap, tools stay where they
-were, and there is a latency for each run, of which quantiles can be read off.
+A call starts when what it waited for has ended, plus its recorded gap (`scepsy.traces.graph`). It
+takes as long as its LLM's curve says at the load of the allocation, longer or shorter than the mean
+as it was when it was recorded. So what the pipeline takes as serial may overlap, tools stay where
+they were, and there is a latency for each run, of which quantiles can be read off.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 
 from scepsy.core.plan import Allocation, Prediction, StagePrediction, WorkflowPrediction
 from scepsy.core.trace import Call, Trace
-from scepsy.graph import RunGraph, graph_of, latency
 from scepsy.predict.pipeline import Pipeline
+from scepsy.traces.graph import RunGraph, graph_of, latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayPredictor:
     """The pipeline's call latencies in the recorded runs, by workflow; where none is known whose
     calls all tell how long they took, the pipeline's own answer stands.
     """

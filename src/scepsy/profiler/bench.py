@@ -12,11 +12,11 @@ import msgspec
 from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve
 from scepsy.core.trace import Trace
+from scepsy.curves.bursts import Stream, bursts_of
+from scepsy.curves.jobs import Job
 from scepsy.engines import Engine, EngineOptions, Seat
-from scepsy.profiler.bursts import Stream, bursts_of
-from scepsy.profiler.jobs import Job
 from scepsy.profiler.machine import machine
-from scepsy.profiler.sweep import SweepSettings
+from scepsy.profiler.sweep.next_round import SweepSettings
 
 OnProgress = Callable[[Job, str, float], None]
 """Told of a job, what it does now, and how many seconds of its budget are left."""

@@ -8,13 +8,14 @@ from statistics import fmean
 import msgspec
 
 from scepsy.core.profile import Curve, ProfilePoint, Quantiles
+from scepsy.curves.batch_means import estimate
+from scepsy.curves.bursts import Stream
+from scepsy.curves.own_throughput import own_throughputs
+from scepsy.curves.rounds import Round, Sample, Typical, usual_calls
 from scepsy.errors import EngineFailed
-from scepsy.profiler.bursts import Stream
-from scepsy.profiler.noise import estimate
-from scepsy.profiler.rounds import Round, Sample, Typical, usual_calls
-from scepsy.profiler.steptime import step_time
-from scepsy.profiler.sweep import SweepSettings, curve_rounds, saturated
-from scepsy.summarize import quantile
+from scepsy.profiler.fit_steps import step_time
+from scepsy.profiler.sweep.next_round import SweepSettings, curve_rounds, saturated
+from scepsy.traces.summarize import quantile
 
 
 def curves(
@@ -94,20 +95,6 @@ def point(rate: float, rounds: Sequence[Sequence[Sample]], usual: Typical) -> Pr
         ttft_quantiles=_quantiles(ttfts),
         tpot_quantiles=_quantiles(tpots),
     )
-
-
-def own_throughputs(
-    total: float, calls: Mapping[str, float], cost: Mapping[str, float]
-) -> dict[str, float]:
-    """Calls per second at which each workflow alone would saturate an engine that saturates at
-    `total` with the workflows' calls mixed in parts `calls`.
-
-    `cost` is what a call of each workflow costs, relative to the others; the loads that the
-    workflows make in the mixture then add up to one.
-    """
-    least = 1e-9  # a call that took no time at all would cost nothing
-    mean_cost = sum(calls[name] * max(cost[name], least) for name in calls)
-    return {name: total * mean_cost / max(cost[name], least) for name in calls}
 
 
 def _quantiles(values: Sequence[float]) -> Quantiles | None:

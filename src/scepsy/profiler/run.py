@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from scepsy.core.profile import Curve, Profile
+from scepsy.curves.jobs import Job
+from scepsy.curves.rounds import Round, RoundSpec, usual_calls
 from scepsy.engines import engine_for
 from scepsy.engines.process import free_port, start, stop
 from scepsy.errors import ScepsyError, first_of
 from scepsy.profiler.bench import DONE, Bench
 from scepsy.profiler.curves import curves
-from scepsy.profiler.jobs import Job
-from scepsy.profiler.journal import Journal
-from scepsy.profiler.replay import Replayer
-from scepsy.profiler.rounds import Round, Step, usual_calls
-from scepsy.profiler.sweep import left_of, next_step
+from scepsy.profiler.replay.send import Replayer
+from scepsy.profiler.round_log import RoundLog
+from scepsy.profiler.sweep.next_round import left_of, next_step
 
 _ANSWER_TIMEOUT = 120.0
 
@@ -46,7 +46,7 @@ class GpuPool:
 
 
 async def profile(
-    jobs: Sequence[Job], bench: Bench, journal: Journal, *, parallel: int | None = None
+    jobs: Sequence[Job], bench: Bench, journal: RoundLog, *, parallel: int | None = None
 ) -> Profile:
     """Measures every job's curves; at most `parallel` engines at once, and never more GPUs than
     there are: emulated ones in the whole cluster, real ones in one node, which this machine is
@@ -76,7 +76,7 @@ async def profile(
 class _Sweep:
     """One job, round by round."""
 
-    def __init__(self, job: Job, bench: Bench, journal: Journal, gpus: tuple[int, ...]) -> None:
+    def __init__(self, job: Job, bench: Bench, journal: RoundLog, gpus: tuple[int, ...]) -> None:
         self._gpus = gpus
         self._job, self._bench, self._journal = job, bench, journal
         self._settings = bench.settings.times(job.effort)
@@ -97,7 +97,7 @@ class _Sweep:
     def _rounds(self) -> list[Round]:
         return self._journal.rounds(self._key)
 
-    def _next(self) -> Step | None:
+    def _next(self) -> RoundSpec | None:
         return next_step(self._rounds, self._usual, self._settings)
 
     async def _measure(self) -> None:
@@ -128,13 +128,13 @@ class _Sweep:
             seed=self._key,
         )
         # A first burst finds cold caches and code that was never run: it is not counted.
-        await replayer.play(Step("idle", 0.0, -1, 0.0))
+        await replayer.play(RoundSpec("idle", 0.0, -1, 0.0))
         while (step := self._next()) is not None:
             left = left_of(self._rounds, self._settings)
             self._bench.on_progress(self._job, str(step), left)
             self._journal.append(await self._play(replayer, step))
 
-    async def _play(self, replayer: Replayer, step: Step) -> Round:
+    async def _play(self, replayer: Replayer, step: RoundSpec) -> Round:
         clock = asyncio.get_running_loop().time
         begin = clock()
         samples = await replayer.play(step)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scepsy import explain
 from scepsy.core.plan import Allocation, Finalist, Plan
-from scepsy.report import gpumap, loadcurves, profilecurves, result, shares, wording
-from scepsy.report.chart import Chart
+from scepsy.planning import explain
+from scepsy.report import result, wording
+from scepsy.report.charts import load_curves as loadcurves
+from scepsy.report.charts import profile_curves as profilecurves
+from scepsy.report.charts import time_shares as shares
+from scepsy.report.charts.chart import Chart
+from scepsy.report.charts.palette import colours
 from scepsy.report.data import LlmSummary, Report, WorkflowSummary
-from scepsy.report.mapshapes import SMALL, GpuMap
-from scepsy.report.palette import colours
+from scepsy.report.gpu_map import cluster as gpumap
+from scepsy.report.gpu_map.shapes import SMALL, GpuMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """What the template fills in. `colours` maps LLMs to CSS classes."""
 
     headline: str
@@ -35,7 +39,7 @@ class Page:
     even_map: GpuMap
     even_allocation: str
     colours: Mapping[str, str]
-    bars: tuple[shares.Bar, ...]
+    bars: tuple[shares.ShareBar, ...]
     profile_charts: tuple[Chart, ...]
     workflows: tuple[WorkflowSummary, ...]
     llms: tuple[LlmSummary, ...]
@@ -46,11 +50,11 @@ class Page:
     notes: tuple[str, ...]
 
 
-def page(report: Report, version: str) -> Page:
+def page(report: Report, version: str) -> ReportPage:
     """Lays out `report`; `version` is Scepsy's."""
     plan, even = report.plan, report.even_split
     by_llm = colours(llm.name for llm in (*plan.llms, *even.llms))
-    return Page(
+    return ReportPage(
         headline=result.headline(report),
         facts=_facts(plan),
         cards=result.cards(report.summary.workflows),

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scepsy.core.profile import Profile
-from scepsy.report.chart import Chart
+from scepsy.report.charts.chart import Chart
+from scepsy.report.charts.palette import colours
+from scepsy.report.charts.profile_curves import charts
 from scepsy.report.html import environment
-from scepsy.report.palette import colours
-from scepsy.report.profilecurves import charts
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ProfilesPage:
     """What the template fills in."""
 
     headline: str
@@ -29,5 +29,5 @@ def render(profiles: Sequence[tuple[str, Profile]]) -> str:
     """The page, as text. Raises NotFound where jinja2 is not installed (the extra `report`)."""
     every = tuple(curve for _, profile in profiles for curve in profile.curves)
     drawn = charts(Profile(curves=every), None, colours(curve.llm for curve in every))
-    page = Page(", ".join(name for name, _ in profiles), tuple(drawn))
+    page = ProfilesPage(", ".join(name for name, _ in profiles), tuple(drawn))
     return environment().get_template("profiles.html").render(page=page)

@@ -8,21 +8,22 @@ from importlib.metadata import version
 from statistics import fmean
 
 from scepsy.core.plan import Plan
-from scepsy.report import gpumap, wording
-from scepsy.report.axes import fit
-from scepsy.report.chart import Chart, Label, Line, Mark, path
+from scepsy.report import wording
+from scepsy.report.charts.axes import fit
+from scepsy.report.charts.chart import Chart, ChartMark, Label, Line, path
+from scepsy.report.charts.palette import colours
+from scepsy.report.charts.spans import Spans, utilisation, waterfall
+from scepsy.report.gpu_map import cluster as gpumap
+from scepsy.report.gpu_map.shapes import GpuMap
 from scepsy.report.html import environment
-from scepsy.report.mapshapes import GpuMap
-from scepsy.report.palette import colours
-from scepsy.report.spans import Spans, utilisation, waterfall
-from scepsy.sim.result import LlmResult, SimulationResult, WorkflowResult
+from scepsy.sim.results.records import LlmResult, SimulationResult, WorkflowResult
 
 WIDTH, HEIGHT = 540, 300
 LEFT, TOP, RIGHT, BOTTOM = 58, 14, 22, 48
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SimulationPage:
     """What the template fills in. `colours` maps LLMs to CSS classes."""
 
     headline: str
@@ -44,10 +45,10 @@ def render(plan: Plan, found: SimulationResult) -> str:
     return template.render(page=page(plan, found), words=wording)
 
 
-def page(plan: Plan, found: SimulationResult) -> Page:
+def page(plan: Plan, found: SimulationResult) -> SimulationPage:
     """Lays out what was found."""
     by_llm = colours(llm.name for llm in plan.llms)
-    return Page(
+    return SimulationPage(
         headline=_headline(found.workflows),
         facts=(
             wording.count(len(plan.placement.replicas), "replica"),
@@ -101,7 +102,7 @@ def _distribution(flow: WorkflowResult) -> Chart:
         y_label="runs (%)",
         lines=(Line(path(points, x, y), "predicted plan", "part of the runs"),),
         marks=tuple(
-            Mark(x.at(value), y.at(at), "dot", "plan", f"{name} {wording.seconds(value)}")
+            ChartMark(x.at(value), y.at(at), "dot", "plan", f"{name} {wording.seconds(value)}")
             for at, value, name in marks
         ),
         labels=tuple(
@@ -149,7 +150,7 @@ def _curve(flow: WorkflowResult, found: SimulationResult) -> Chart:
             ),
         ),
         marks=tuple(
-            Mark(
+            ChartMark(
                 x.at(one.throughput),
                 y.at(one.latency.mean),
                 "dot" if one.sustained else "ring",

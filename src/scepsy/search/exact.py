@@ -11,7 +11,7 @@ import numpy as np
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible
-from scepsy.search.bestfirst import best_first
+from scepsy.search.best_first import best_first
 from scepsy.search.measure import Measure, plain
 from scepsy.search.options import Ints, StageCosts
 from scepsy.search.relaxation import Column, Relaxation, relax, slack

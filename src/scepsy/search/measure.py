@@ -16,7 +16,7 @@ from fractions import Fraction
 from math import ceil
 
 from scepsy.core.cluster import Cluster
-from scepsy.search.options import Shape
+from scepsy.search.options import ReplicaSize
 
 RESOLUTION = 120
 """Weight units in a GPU for sharper measures. Weights are rounded down, which keeps them valid."""
@@ -39,7 +39,7 @@ class Measure:
     capacity: int
     smallest_tp: int = 1
 
-    def weigh(self, shape: Shape) -> int:
+    def weigh(self, shape: ReplicaSize) -> int:
         return shape.tp * self.fraction[shape.memory] if shape.tp >= self.smallest_tp else 0
 
     @property

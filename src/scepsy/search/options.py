@@ -20,7 +20,7 @@ StageCosts = Callable[[LlmSpec, int, float, Ints], Floats]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ReplicaSize:
     """One replica: `tp` GPUs, `compute` and `memory` units of each, `grain` units to a GPU.
 
     Memory is never below compute (see `space.shapes`), so a GPU that holds the memory of its
@@ -40,7 +40,7 @@ class Shape:
     def memory_share(self) -> float:
         return self.memory / self.grain
 
-    def hosts(self, other: Shape) -> int:
+    def hosts(self, other: ReplicaSize) -> int:
         """How many replicas of shape `other` fit wherever one of this shape does."""
         return (self.tp // other.tp) * (self.memory // other.memory)
 
@@ -50,7 +50,7 @@ class Options:
     """Options of one LLM in columns: the index of its shape, its replicas, its cost in seconds."""
 
     llm: LlmSpec
-    shapes: tuple[Shape, ...]
+    shapes: tuple[ReplicaSize, ...]
     shape: Ints
     replicas: Ints
     cost: Floats
@@ -63,7 +63,7 @@ class Options:
             self.llm, self.shapes, self.shape[mask], self.replicas[mask], self.cost[mask]
         )
 
-    def units(self, weigh: Callable[[Shape], int]) -> Ints:
+    def units(self, weigh: Callable[[ReplicaSize], int]) -> Ints:
         """What each option takes, `weigh` giving that of one replica."""
         weights = np.array([weigh(shape) for shape in self.shapes], dtype=np.int64)
         return weights[self.shape] * self.replicas

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from scepsy.core.plan import Allocation, Infeasible, Placement
+from scepsy.search.cuts import sharpened
 from scepsy.search.exact import Candidate, Search
 from scepsy.search.measure import cautious
-from scepsy.search.sharpen import sharpened
 
 Place = Callable[[Allocation], Placement | Infeasible]
 

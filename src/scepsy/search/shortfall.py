@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from scepsy.core.plan import Infeasible
 from scepsy.search.measure import Measure, plain, sharper
-from scepsy.search.options import Options, Shape
+from scepsy.search.options import Options, ReplicaSize
 from scepsy.search.space import Space
 
 
@@ -35,7 +35,7 @@ def shortfall(found: Space) -> Infeasible | None:
     return None
 
 
-def _least_shape(options: Options, weigh: Callable[[Shape], int]) -> int:
+def _least_shape(options: Options, weigh: Callable[[ReplicaSize], int]) -> int:
     return min(weigh(shape) for shape in options.shapes)
 
 

@@ -14,7 +14,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible
 from scepsy.errors import BadInput
 from scepsy.search.dominance import undominated
-from scepsy.search.options import Ints, Options, Shape, StageCosts
+from scepsy.search.options import Ints, Options, ReplicaSize, StageCosts
 
 GENERATE_OVERHEAD = 2e9
 OTHER_OVERHEAD = 1e9
@@ -102,13 +102,13 @@ def floors(llm: LlmSpec, cluster: Cluster) -> dict[int, float]:
 
 def shapes(
     llm: LlmSpec, cluster: Cluster, grain: int, *, share_groups: bool = False
-) -> tuple[tuple[Shape, ...], list[str]]:
+) -> tuple[tuple[ReplicaSize, ...], list[str]]:
     """Shapes whose memory floor fits, and reasons for TP degrees that do not.
 
     A part of a GPU gets the larger of its compute share and the floor as memory; whole GPUs get
     all of it. Shapes that the cluster has no room for are left out.
     """
-    found: list[Shape] = []
+    found: list[ReplicaSize] = []
     reasons: list[str] = []
     for tp, needed in floors(llm, cluster).items():
         if needed > 1 + 1e-9:
@@ -116,8 +116,8 @@ def shapes(
             continue
         if tp == 1 or share_groups:
             floor = max(1, ceil(needed * grain - 1e-9))
-            found.extend(Shape(tp, unit, max(unit, floor), grain) for unit in range(1, grain))
-        found.append(Shape(tp, grain, grain, grain))
+            found.extend(ReplicaSize(tp, unit, max(unit, floor), grain) for unit in range(1, grain))
+        found.append(ReplicaSize(tp, grain, grain, grain))
     if not found:
         widest = min(llm.max_tp, cluster.largest_domain)
         reasons.append(
@@ -128,7 +128,7 @@ def shapes(
     return tuple(found), reasons
 
 
-def room(cluster: Cluster, shape: Shape) -> int:
+def room(cluster: Cluster, shape: ReplicaSize) -> int:
     """Most replicas of one shape that an empty cluster holds."""
     groups = cluster.gpus
     if shape.tp > 1:
@@ -137,7 +137,7 @@ def room(cluster: Cluster, shape: Shape) -> int:
 
 
 def _priced(
-    llm: LlmSpec, found: Sequence[Shape], cluster: Cluster, stage_costs: StageCosts
+    llm: LlmSpec, found: Sequence[ReplicaSize], cluster: Cluster, stage_costs: StageCosts
 ) -> Options:
     """Every shape with every count of replicas that sustains the targets."""
     counts = [np.arange(1, room(cluster, shape) + 1, dtype=np.int64) for shape in found]
@@ -150,7 +150,7 @@ def _priced(
     return options.where(np.isfinite(options.cost))
 
 
-def _unsustained(llm: LlmSpec, found: Sequence[Shape], cluster: Cluster) -> str:
+def _unsustained(llm: LlmSpec, found: Sequence[ReplicaSize], cluster: Cluster) -> str:
     degrees = ", ".join(f"TP{tp}" for tp in sorted({shape.tp for shape in found}))
     return (
         f"no share and replica count of {llm.name!r} at {degrees} sustains the targets "

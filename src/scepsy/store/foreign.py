@@ -13,7 +13,7 @@ from typing import cast
 
 import msgspec
 
-from scepsy.convert import Part
+from scepsy.convert import ForeignRecord
 from scepsy.convert.part import Json, short
 from scepsy.errors import BadInput, NotFound
 
@@ -29,7 +29,7 @@ _BINARY = (
 _HEAD = 1 << 16
 
 
-def read_foreign(path: Path) -> Iterator[Part]:
+def read_foreign(path: Path) -> Iterator[ForeignRecord]:
     """The records of a file: the lines of JSON lines, the rows of a CSV, else the whole document
     or, where that is a list, its items.
 
@@ -55,7 +55,7 @@ def read_foreign(path: Path) -> Iterator[Part]:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _records(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[Part]:
+def _records(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[ForeignRecord]:
     head = file.peek(_HEAD)[:_HEAD].lstrip(b"\xef\xbb\xbf \r\n\t")
     if not head:
         raise BadInput(f"{path}: the file is empty")
@@ -73,7 +73,7 @@ def _records(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[Part
         yield from _csv(path, file)
 
 
-def _json(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[Part]:
+def _json(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[ForeignRecord]:
     """JSON lines where the first line is a value and another follows; else one document."""
     lines = enumerate(file, start=1)
     number, first = next((n, line) for n, line in lines if line.strip(b"\xef\xbb\xbf \r\n\t"))
@@ -108,13 +108,13 @@ def _decoded(path: Path, content: bytes, where: str) -> object:
         raise BadInput(f"{path}{where}: not valid JSON, or cut off: {error}") from None
 
 
-def _object(path: Path, where: str, value: object) -> Part:
+def _object(path: Path, where: str, value: object) -> ForeignRecord:
     if not isinstance(value, dict):
         raise BadInput(f"{path}{where}: expected an object, found {short(value)}")
-    return Part(str(path), where, cast(Json, value))
+    return ForeignRecord(str(path), where, cast(Json, value))
 
 
-def _csv(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[Part]:
+def _csv(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[ForeignRecord]:
     csv.field_size_limit(1 << 30)  # prompts stand in some exports
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         rows = csv.reader(text)
@@ -128,6 +128,8 @@ def _csv(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[Part]:
                         f"{path}:{rows.line_num}: not JSON, and not CSV: {len(row)} columns, but "
                         f"the first line has {len(names)}"
                     )
-                yield Part(str(path), f":{rows.line_num}", dict(zip(names, row, strict=True)))
+                yield ForeignRecord(
+                    str(path), f":{rows.line_num}", dict(zip(names, row, strict=True))
+                )
         except (csv.Error, UnicodeDecodeError) as error:
             raise BadInput(f"{path}:{rows.line_num}: not valid CSV: {error}") from None

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from scepsy.architectures import shape_called, shape_of
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan
 from scepsy.core.profile import Curve, Profile
 from scepsy.core.record import Record
 from scepsy.errors import BadInput
+from scepsy.hardware.architectures import shape_called, shape_of
 from scepsy.store.files import read_record, read_toml
 
 PLAN_FORMAT = 1

@@ -25,7 +25,7 @@ from scepsy.testing.engine_calls import (
     refused,
     until_running,
 )
-from scepsy.testing.served import Served
+from scepsy.testing.served import ServedEngine
 
 _HELLO = b'"messages": [{"role": "user", "content": "a"}]'
 
@@ -48,7 +48,7 @@ STRICTLY_BAD_CHATS = {
 """Bodies that vLLM refuses and some engines accept."""
 
 
-class ApiContract(Served):
+class ApiContract(ServedEngine):
     """The OpenAI API in vLLM's dialect."""
 
     async def test_it_is_healthy_and_names_its_llm(

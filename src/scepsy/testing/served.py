@@ -26,7 +26,7 @@ from scepsy.engines import (
 )
 
 
-class Served(ABC):
+class ServedEngine(ABC):
     """Starts one engine for each kind of LLM that the tests of a class ask for."""
 
     kind: ClassVar[EngineKind]

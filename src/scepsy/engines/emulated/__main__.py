@@ -13,17 +13,17 @@ import msgspec
 from aiohttp import web
 
 from scepsy.core.llm import LlmSpec
-from scepsy.engines.emulated.app import make_app
-from scepsy.engines.emulated.author import Author
+from scepsy.engines.emulated.api.app import make_app
 from scepsy.engines.emulated.board import Board
+from scepsy.engines.emulated.generation.answer import Author
 from scepsy.engines.emulated.pacer import Pacer
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.procfs import end_with_parent
 from scepsy.errors import BadInput, ScepsyError
-from scepsy.gpus import bandwidth_kept, gpu_constants
-from scepsy.sim.engine import SimulatedEngine
-from scepsy.sim.kv import BLOCK_TOKENS, kv_capacity
-from scepsy.sim.timing import StepTimer
+from scepsy.hardware.gpus import bandwidth_kept, gpu_constants
+from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
+from scepsy.hardware.step_time import StepTimer
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import msgspec
 from scepsy.core.llm import EngineKind, LlmSpec
 from scepsy.engines.emulated.version import VERSION
 from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
-from scepsy.gpus import gpu_constants
+from scepsy.hardware.gpus import gpu_constants
 
 _CAPABILITIES = Capabilities(
     ignore_eos=True,

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from scepsy.engines.emulated.board import Board
-from scepsy.sim.batch import Sequence, Step, StepResult
-from scepsy.sim.engine import SimulatedEngine
+from scepsy.sim.engine.batch import EngineSequence, EngineStep, StepResult
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
 
 _EPOLL_TICK = 1e-3
 """An event loop on epoll wakes up to this much late; aiming half of it early leaves no bias."""
@@ -22,7 +22,7 @@ _LOOK = 50e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TokenProgress:
     """`tokens` more of a sequence. With the last of them `cached_tokens` is known."""
 
     tokens: int
@@ -36,7 +36,7 @@ class _Listener:
     done: asyncio.Future[int]
     output: int
     told: int = 0
-    progress: asyncio.Queue[Progress] | None = None
+    progress: asyncio.Queue[TokenProgress] | None = None
 
 
 @dataclass(slots=True)
@@ -73,10 +73,10 @@ class Pacer:
 
     async def stream(
         self, tokens: int, output: int, blocks: tuple[int, ...], priority: int = 0
-    ) -> AsyncGenerator[Progress, None]:
+    ) -> AsyncGenerator[TokenProgress, None]:
         """The same, telling of every few tokens."""
         id_, listener = self._add(tokens, output, blocks, priority)
-        listener.progress = queue = asyncio.Queue[Progress]()
+        listener.progress = queue = asyncio.Queue[TokenProgress]()
         self._streams += 1
         try:
             while True:
@@ -114,7 +114,7 @@ class Pacer:
             return _STREAM_GRAIN
         return _LOOK if self.boards else None
 
-    def _speed(self, step: Step) -> float:
+    def _speed(self, step: EngineStep) -> float:
         """Engine seconds per second. Where the engines on one of our GPUs want more bandwidth than
         it has, the memory-bound part of a step takes as much longer (processor sharing).
         """
@@ -131,7 +131,7 @@ class Pacer:
         self, tokens: int, output: int, blocks: tuple[int, ...], priority: int
     ) -> tuple[int, _Listener]:
         id_, self._next_id = self._next_id, self._next_id + 1
-        self.engine.add(Sequence(id_, tokens, output, blocks, priority))
+        self.engine.add(EngineSequence(id_, tokens, output, blocks, priority))
         self._news.set()
         listener = _Listener(asyncio.get_running_loop().create_future(), output)
         self._listeners[id_] = listener
@@ -158,7 +158,7 @@ class Pacer:
         new = generated - listener.told
         if listener.progress is not None and (new > 0 or cached is not None):
             listener.told = generated
-            listener.progress.put_nowait(Progress(new, cached))
+            listener.progress.put_nowait(TokenProgress(new, cached))
 
     async def _interrupted(self, deadline: float) -> bool:
         """Whether somebody came before the deadline."""

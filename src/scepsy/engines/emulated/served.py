@@ -7,21 +7,21 @@ from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 
 from scepsy.core.llm import LlmSpec
-from scepsy.engines.emulated.author import Answer, Author
+from scepsy.engines.emulated.generation.answer import Author, GeneratedAnswer
+from scepsy.engines.emulated.generation.sampling import Sampling
+from scepsy.engines.emulated.generation.text import Prompt
 from scepsy.engines.emulated.pacer import Pacer
-from scepsy.engines.emulated.refusal import Refusal
-from scepsy.engines.emulated.sampling import Sampling
-from scepsy.engines.emulated.text import Prompt
+from scepsy.engines.emulated.wire.errors import RequestRefused
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AnswerChoice:
     """One answer to one prompt. `prompt_number` says which prompt of the request."""
 
     index: int
     prompt_number: int
     prompt: Prompt
-    answer: Answer
+    answer: GeneratedAnswer
     priority: int = 0
 
 
@@ -29,7 +29,7 @@ class Choice:
 class Increment:
     """Tokens `start` to `stop` of a choice. The last increment knows how much was cached."""
 
-    choice: Choice
+    choice: AnswerChoice
     start: int
     stop: int
     cached_tokens: int | None
@@ -65,19 +65,21 @@ class ServedLlm:
     def check_name(self, name: str | None) -> None:
         """Refuses another LLM's name; none at all means this one."""
         if name is not None and name != self.spec.name:
-            raise Refusal(f"The model `{name}` does not exist.", status=404, param="model")
+            raise RequestRefused(f"The model `{name}` does not exist.", status=404, param="model")
 
-    def choices(self, prompts: Sequence[Prompt], sampling: Sampling, n: int) -> list[Choice]:
-        """`n` answers to each prompt. Raises Refusal for a prompt that leaves no room."""
-        made: list[Choice] = []
+    def choices(self, prompts: Sequence[Prompt], sampling: Sampling, n: int) -> list[AnswerChoice]:
+        """`n` answers to each prompt. Raises RequestRefused for a prompt that leaves no room."""
+        made: list[AnswerChoice] = []
         for number, prompt in enumerate(prompts):
             room = self._room(prompt, sampling.max_tokens or 1)
             for index in range(n):
                 answer = self.author.answer(prompt, sampling, index=index, room=room)
-                made.append(Choice(number * n + index, number, prompt, answer, sampling.priority))
+                made.append(
+                    AnswerChoice(number * n + index, number, prompt, answer, sampling.priority)
+                )
         return made
 
-    async def finish(self, choices: Sequence[Choice]) -> Usage:
+    async def finish(self, choices: Sequence[AnswerChoice]) -> Usage:
         """Let all of them be computed."""
         cached = await self._all(
             self.pacer.finish(one.prompt.tokens, one.answer.tokens, one.prompt.blocks, one.priority)
@@ -85,11 +87,11 @@ class ServedLlm:
         )
         return usage_of(choices, cached)
 
-    async def increments(self, choices: Sequence[Choice]) -> AsyncGenerator[Increment, None]:
+    async def increments(self, choices: Sequence[AnswerChoice]) -> AsyncGenerator[Increment, None]:
         """What is new of any of them, as it comes."""
         queue: asyncio.Queue[Increment] = asyncio.Queue()
 
-        async def follow(choice: Choice) -> None:
+        async def follow(choice: AnswerChoice) -> None:
             answer, prompt, start = choice.answer, choice.prompt, 0
             parts = self.pacer.stream(prompt.tokens, answer.tokens, prompt.blocks, choice.priority)
             async for part in parts:
@@ -128,12 +130,12 @@ class ServedLlm:
 
     def _room(self, prompt: Prompt, output: int) -> int:
         if prompt.tokens == 0:
-            raise Refusal("The prompt cannot be empty.", param="prompt")
+            raise RequestRefused("The prompt cannot be empty.", param="prompt")
         if output > self.context:
             message = f"max_tokens={output} cannot be greater than max_model_len={self.context}."
-            raise Refusal(message, param="max_tokens")
+            raise RequestRefused(message, param="max_tokens")
         if prompt.tokens + output > self.context:
-            raise Refusal(
+            raise RequestRefused(
                 f"This model's maximum context length is {self.context} tokens. However, you "
                 f"requested {output} output tokens and your prompt contains {prompt.tokens} input "
                 "tokens. Please reduce the length of the input prompt or the number of requested "
@@ -143,7 +145,7 @@ class ServedLlm:
         return self.context - prompt.tokens
 
 
-def usage_of(choices: Sequence[Choice], cached: Sequence[int]) -> Usage:
+def usage_of(choices: Sequence[AnswerChoice], cached: Sequence[int]) -> Usage:
     """`cached` are the cached prompt tokens of each choice; the first of a prompt speaks for it."""
     first = {choice.prompt_number: i for i, choice in reversed(list(enumerate(choices)))}
     return Usage(

@@ -16,7 +16,7 @@ from scepsy.engines.confine import confine
 from scepsy.engines.gpu_env import gpu_environment
 from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.errors import BadInput, NotFound
-from scepsy.sim.kv import kv_capacity
+from scepsy.hardware.memory import kv_capacity
 
 VARIABLE = "SCEPSY_SGLANG_PYTHON"
 """Names the Python that has SGLang, where that is another one than ours."""

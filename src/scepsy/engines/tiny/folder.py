@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from scepsy.core.llm import LlmKind
-from scepsy.engines.tiny.shape import SHAPES, Shape, Size
+from scepsy.engines.tiny.shape import SHAPES, Size, TinySize
 from scepsy.engines.tiny.vocabulary import CHAT_TEMPLATE, SPECIAL, vocabulary
 from scepsy.engines.tiny.weights import random_weights, write_safetensors
 
@@ -59,7 +59,7 @@ def write_tiny_folder(
         write_safetensors(folder / "model.safetensors", drawn)
 
 
-def _config(kind: LlmKind, shape: Shape, vocabulary: int, end: int) -> dict[str, object]:
+def _config(kind: LlmKind, shape: TinySize, vocabulary: int, end: int) -> dict[str, object]:
     config: dict[str, object] = {
         "architectures": [_ARCHITECTURES[kind]],
         "model_type": "llama",
@@ -116,7 +116,7 @@ def _tokenizer(tokens: list[str], merges: list[str]) -> dict[str, object]:
     }
 
 
-def _mean_pooling(shape: Shape) -> dict[str, object]:
+def _mean_pooling(shape: TinySize) -> dict[str, object]:
     """What sentence-transformers writes beside an LLM: the mean over tokens, of length one."""
     kinds = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
     return {

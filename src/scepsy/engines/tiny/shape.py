@@ -9,7 +9,7 @@ Size = Literal["tiny", "small"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TinySize:
     """Numbers of a Llama: layers, widths, heads."""
 
     layers: int
@@ -24,8 +24,8 @@ class Shape:
         return self.hidden // self.heads
 
 
-SHAPES: dict[Size, Shape] = {
-    "tiny": Shape(layers=4, hidden=256, feed_forward=768, heads=4, kv_heads=2),
-    "small": Shape(layers=12, hidden=768, feed_forward=2048, heads=12, kv_heads=4),
+SHAPES: dict[Size, TinySize] = {
+    "tiny": TinySize(layers=4, hidden=256, feed_forward=768, heads=4, kv_heads=2),
+    "small": TinySize(layers=12, hidden=768, feed_forward=2048, heads=12, kv_heads=4),
 }
 """Of 3 and 76 million parameters; the second takes about seven times as long for a token."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scepsy.core.llm import LlmKind
-from scepsy.engines.tiny.shape import Shape
+from scepsy.engines.tiny.shape import TinySize
 from scepsy.engines.tiny.vocabulary import likelihood
 
 _FOCUS = 4.0
@@ -22,7 +22,7 @@ Tensor = npt.NDArray[np.float16]
 
 
 def random_weights(
-    kind: LlmKind, shape: Shape, tokens: Sequence[str], seed: int
+    kind: LlmKind, shape: TinySize, tokens: Sequence[str], seed: int
 ) -> Iterable[tuple[str, Tensor]]:
     """The tensors of a Llama, by the names that transformers gives them.
 

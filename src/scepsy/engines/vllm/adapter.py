@@ -10,7 +10,7 @@ from scepsy.engines.gpu_env import gpu_environment
 from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.engines.vllm.interpreter import vllm_python, vllm_version
 from scepsy.errors import BadInput
-from scepsy.sim.kv import kv_capacity
+from scepsy.hardware.memory import kv_capacity
 
 CPU = "cpu"
 """The GPU type that stands for a core of the machine's own processor."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scepsy.core.llm import LlmSpec
-from scepsy.peers.aegaeon.prefill import Served
+from scepsy.peers.aegaeon.prefill import PooledCall
 from scepsy.peers.aegaeon.weights import kv_bytes
-from scepsy.sim.decoders import Decoders, Entry
+from scepsy.sim.engine.decoders import ActiveSequence, Decoders
 
 
 @dataclass(slots=True, eq=False)
 class Decoding:
     """A call that decodes. `here`: whether its KV is on the GPUs, or in the host's memory."""
 
-    call: Served
-    entry: Entry
+    call: PooledCall
+    entry: ActiveSequence
     here: bool = False
 
     @property
@@ -26,7 +26,7 @@ class Decoding:
 
 
 @dataclass(slots=True, eq=False)
-class Batch:
+class DecodeBatch:
     """`room` bytes of KV and the LLM's `max_sequences` are its limits; `quota` its next turn's
     seconds. Who is added decodes from the next `settle` on.
     """
@@ -89,13 +89,13 @@ class Batch:
         self.decoders.leave(one.entry)
 
 
-def batched(calls: list[Decoding], memory: float) -> list[Batch]:
+def batched(calls: list[Decoding], memory: float) -> list[DecodeBatch]:
     """Each in the first batch of its LLM with room, first come, first served; LLM by LLM."""
-    found: list[Batch] = []
+    found: list[DecodeBatch] = []
     for one in sorted(calls, key=lambda one: one.entry.order):
         batch = next((batch for batch in found if batch.fits(one)), None)
         if batch is None:
-            batch = Batch(one.call.llm, memory - one.call.llm.weight_bytes)
+            batch = DecodeBatch(one.call.llm, memory - one.call.llm.weight_bytes)
             found.append(batch)
         batch.add(one)
     for batch in found:

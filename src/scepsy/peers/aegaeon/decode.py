@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from scepsy.core.llm import LlmSpec
-from scepsy.peers.aegaeon.batches import Batch, Decoding, batched
+from scepsy.hardware.step_time import StepLoad, Timer
+from scepsy.peers.aegaeon.batches import DecodeBatch, Decoding, batched
 from scepsy.peers.aegaeon.quotas import quotas
 from scepsy.peers.aegaeon.weights import Weights
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.batch import Step
-from scepsy.sim.timing import StepLoad, Timer
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.engine.batch import EngineStep
 
-_NOTHING = Step(0.0)
+_NOTHING = EngineStep(0.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -29,11 +29,11 @@ class DecodeMember:
     timers: Mapping[str, Timer]
     agenda: Agenda
     done: Callable[[Decoding], None]
-    batches: deque[Batch] = field(default_factory=deque[Batch])
+    batches: deque[DecodeBatch] = field(default_factory=deque[DecodeBatch])
     _turns: int = 0
-    _running: Batch | None = None
+    _running: DecodeBatch | None = None
     _until: float = 0.0
-    _step: Step = _NOTHING
+    _step: EngineStep = _NOTHING
     _steps: int = 0
     _since: float = 0.0
     _due: int = 0
@@ -54,7 +54,7 @@ class DecodeMember:
 
     def open(self, one: Decoding) -> None:
         """A new batch for a call that no batch takes: it waits for the next round."""
-        batch = Batch(one.call.llm, self.weights.memory - one.call.llm.weight_bytes)
+        batch = DecodeBatch(one.call.llm, self.weights.memory - one.call.llm.weight_bytes)
         batch.add(one)
         self.batches.append(batch)
         if not self._turns:
@@ -79,26 +79,26 @@ class DecodeMember:
         seconds += batch.move_in() / self.weights.link
         self.agenda.at(self.agenda.now + seconds, self._start, batch)
 
-    def _start(self, batch: Batch) -> None:
+    def _start(self, batch: DecodeBatch) -> None:
         batch.move_in()  # whoever joined meanwhile came along
         self._running = batch
         self._until = self.agenda.now + batch.quota
         self._begin(batch)
 
-    def _begin(self, batch: Batch) -> None:
+    def _begin(self, batch: DecodeBatch) -> None:
         batch.settle()
         self.weights.hold(batch.reserved)
         self.weights.prefetch(self._after(batch), self.agenda.now)
         decoders = batch.decoders
         growth = self.timers[batch.llm.name].per_kv_token * decoders.count
-        self._step = Step(self._cost(batch), growth, decoders.ticks_to_finish())
+        self._step = EngineStep(self._cost(batch), growth, decoders.ticks_to_finish())
         self._since = self.agenda.now
         self._await(self._step.steps_by(max(0.0, self._until - self.agenda.now)))
 
-    def _after(self, batch: Batch) -> LlmSpec | None:
+    def _after(self, batch: DecodeBatch) -> LlmSpec | None:
         return next((one.llm for one in self.batches if one.llm is not batch.llm), None)
 
-    def _cost(self, batch: Batch) -> float:
+    def _cost(self, batch: DecodeBatch) -> float:
         decoders = batch.decoders
         load = StepLoad(decodes=decoders.count, decode_kv=decoders.tokens)
         return self.timers[batch.llm.name].cost(load)[0]
@@ -125,7 +125,7 @@ class DecodeMember:
         else:
             self._end_turn(batch)
 
-    def _end_turn(self, batch: Batch) -> None:
+    def _end_turn(self, batch: DecodeBatch) -> None:
         self._running = None
         self._turns -= 1
         self.batches.popleft()

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible
-from scepsy.gpus import gpu_constants
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.memory import engine_memory
+from scepsy.hardware.step_time import StepTimer
 from scepsy.peers.aegaeon.batches import Decoding
 from scepsy.peers.aegaeon.decode import DecodeMember
-from scepsy.peers.aegaeon.prefill import PrefillMember, Served
+from scepsy.peers.aegaeon.prefill import PooledCall, PrefillMember
 from scepsy.peers.aegaeon.weights import LINK, Weights, kv_bytes
 from scepsy.peers.sizing import tp_degrees
-from scepsy.problem import Problem
-from scepsy.sim import batch
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.decoders import Entry
-from scepsy.sim.kv import engine_memory
-from scepsy.sim.replica import Listener
-from scepsy.sim.simulation import LlmReplicas, Simulation
-from scepsy.sim.timing import StepTimer
+from scepsy.planning.problem import Problem
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.replica import CallListener
+from scepsy.sim.cluster.simulation import LlmReplicas, Simulation
+from scepsy.sim.engine.batch import EngineSequence
+from scepsy.sim.engine.decoders import ActiveSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class _Front:
 
     def report_to(self, told: Callable[[int], None]) -> None: ...
 
-    def submit(self, sequence: batch.Sequence, listener: Listener) -> None:
-        self.dispatch.prompt(Served(self.llm, sequence, listener))
+    def submit(self, sequence: EngineSequence, listener: CallListener) -> None:
+        self.dispatch.prompt(PooledCall(self.llm, sequence, listener))
 
 
 class _Dispatch:
@@ -114,12 +114,12 @@ class _Dispatch:
         """Tokens that a call may have at most."""
         return min(llm.max_context, int((self._memory - llm.weight_bytes) // kv_bytes(llm, 1)) * 16)
 
-    def prompt(self, call: Served) -> None:
+    def prompt(self, call: PooledCall) -> None:
         """To the first group with a place, else to whom the fewest calls wait for."""
         member = next((one for one in self.prefill if one.group_of(call.llm) is not None), None)
         (member or min(self.prefill, key=lambda one: (one.waiting, one.lacks(call.llm)))).add(call)
 
-    def _prompt_done(self, call: Served) -> None:
+    def _prompt_done(self, call: PooledCall) -> None:
         now, sequence = self._agenda.now, call.sequence
         call.listener.started(now)
         if sequence.output_tokens <= 1:
@@ -128,10 +128,10 @@ class _Dispatch:
         away = kv_bytes(call.llm, sequence.prompt_tokens) / self._link
         self._agenda.at(now + away, self._decode, call)
 
-    def _decode(self, call: Served) -> None:
+    def _decode(self, call: PooledCall) -> None:
         """To the first batch with a place, else to whom has the fewest batches."""
         known = call.sequence.prompt_tokens + 1
-        one = Decoding(call, Entry(call.sequence, call.sequence.id, known))
+        one = Decoding(call, ActiveSequence(call.sequence, call.sequence.id, known))
         if not any(member.accepts(one) for member in self.decode):
             member = min(self.decode, key=lambda one: (len(one.batches), one.lacks(call.llm)))
             member.open(one)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from scepsy.core.llm import LlmSpec
+from scepsy.hardware.step_time import StepLoad, Timer
 from scepsy.peers.aegaeon.weights import Weights, kv_bytes
-from scepsy.sim.agenda import Agenda
-from scepsy.sim.batch import Sequence
-from scepsy.sim.replica import Listener
-from scepsy.sim.timing import StepLoad, Timer
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.replica import CallListener
+from scepsy.sim.engine.batch import EngineSequence
 
 GROUP = 8
 """Calls of one LLM that go one after another before another LLM's turn comes."""
@@ -20,12 +20,12 @@ STEP_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
+class PooledCall:
     """A call of an LLM on its way through the pool."""
 
     llm: LlmSpec
-    sequence: Sequence
-    listener: Listener
+    sequence: EngineSequence
+    listener: CallListener
 
 
 @dataclass(slots=True, eq=False)
@@ -35,16 +35,16 @@ class PrefillMember:
     weights: Weights
     timers: Mapping[str, Timer]
     agenda: Agenda
-    done: Callable[[Served], None]
-    groups: deque[deque[Served]] = field(default_factory=deque[deque[Served]])
+    done: Callable[[PooledCall], None]
+    groups: deque[deque[PooledCall]] = field(default_factory=deque[deque[PooledCall]])
     waiting: int = 0
-    _last: dict[str, deque[Served]] = field(default_factory=dict[str, deque[Served]])
+    _last: dict[str, deque[PooledCall]] = field(default_factory=dict[str, deque[PooledCall]])
     _busy: bool = False
 
     def lacks(self, llm: LlmSpec) -> bool:
         return self.weights.resident is not llm
 
-    def group_of(self, llm: LlmSpec) -> deque[Served] | None:
+    def group_of(self, llm: LlmSpec) -> deque[PooledCall] | None:
         """The first group of that LLM that may grow: only the one that is being served, which has
         shrunk, and the last one of the LLM can.
         """
@@ -53,10 +53,10 @@ class PrefillMember:
                 return group
         return None
 
-    def add(self, call: Served) -> None:
+    def add(self, call: PooledCall) -> None:
         group = self.group_of(call.llm)
         if group is None:
-            group = deque[Served]()
+            group = deque[PooledCall]()
             self.groups.append(group)
             self._last[call.llm.name] = group
         group.append(call)
@@ -81,7 +81,7 @@ class PrefillMember:
         seconds = self.timers[llm.name].cost(load)[0]
         self.agenda.at(self.agenda.now + seconds, self._computed, calls)
 
-    def _batch(self) -> list[Served]:
+    def _batch(self) -> list[PooledCall]:
         """From the first group, what fits a step and the memory; at least one call."""
         group = self.groups[0]
         calls = [group.popleft()]
@@ -97,7 +97,7 @@ class PrefillMember:
         self.waiting -= len(calls)
         return calls
 
-    def _computed(self, calls: list[Served]) -> None:
+    def _computed(self, calls: list[PooledCall]) -> None:
         self.weights.hold(0.0)
         for call in calls:
             self.done(call)
@@ -107,5 +107,5 @@ class PrefillMember:
             self._busy = False
 
 
-def _kv(calls: list[Served]) -> float:
+def _kv(calls: list[PooledCall]) -> float:
     return sum(kv_bytes(call.llm, call.sequence.prompt_tokens) for call in calls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scepsy.core.llm import LlmSpec
-from scepsy.sim.kv import BLOCK_TOKENS, blocks_for
+from scepsy.hardware.memory import BLOCK_TOKENS, blocks_for
 
 LINK = 16e9
 """Bytes per second between host and GPU, for weights and KV: the rate of the artifact's simulator

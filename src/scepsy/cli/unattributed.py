@@ -1,0 +1,76 @@
+"""What `scepsy traces` says of calls that belong to no sure run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from scepsy.cli.output import seconds, table
+from scepsy.core.trace import Call, RunMark
+from scepsy.errors import BadInput
+from scepsy.store import TraceSet, TraceWriter, read_traces
+from scepsy.traces.unattributed import Told, is_sure, told
+
+
+def looked_at(found: TraceSet, like: Path | None) -> Told:
+    """Learns from the runs that are sure, those in `like` among them, and says what that tells of
+    all other calls.
+    """
+    models = () if like is None else read_traces(like).traces
+    return told([trace for trace in (*found.traces, *models) if is_sure(trace)], unsure(found))
+
+
+def unsure(found: TraceSet) -> list[Call]:
+    """Calls of no run, and those of runs that were only inferred."""
+    inferred = (trace.calls for trace in found.traces if not is_sure(trace))
+    return [*found.unassigned, *(call for calls in inferred for call in calls)]
+
+
+def write(out: Path, found: TraceSet, seen: Told) -> None:
+    """A new trace directory: the sure runs, and those that templates told."""
+    if (out / "calls.jsonl").exists():
+        raise BadInput(f"--attributed {out}: holds traces already; name a new directory")
+    sure = [trace for trace in found.traces if is_sure(trace)]
+    with TraceWriter(out) as writer:
+        for trace in (*sure, *seen.runs):
+            for call in trace.calls:
+                writer.append(call)
+            about = {name: getattr(trace, name) for name in ("run", "workflow", "start", "end")}
+            writer.mark(RunMark(**about, ok=trace.ok))
+
+
+def show(seen: Told, calls: Sequence[Call], screen: Console) -> None:
+    """A table for each workflow that some of the calls are of."""
+    for total in seen.totals:
+        rows = [
+            (
+                one.llm,
+                one.calls,
+                "unknown" if one.n is None else f"{one.n:.2f}",
+                seconds(one.duration),
+                f"{one.time_share:.1%}",
+            )
+            for one in total.llms
+        ]
+        title = f"{total.workflow}: calls of no sure run"
+        screen.print(table(title, ("LLM", "calls", "n", "call", "time share"), rows))
+        count = sum(one.calls for one in total.llms)
+        runs = "an unknown number of" if total.runs is None else f"{total.runs:.3g}"
+        screen.print(
+            f"{count} calls are of no sure run, which is {runs} runs of {total.workflow} "
+            f"(confidence {total.confidence:g})",
+            soft_wrap=True,
+        )
+        for reason in total.refused:
+            screen.print(f"  {total.workflow}: {reason}", style="yellow")
+    for note in seen.notes:
+        screen.print(f"  {note}", style="yellow")
+    if calls:
+        whole = sum(len(run.calls) for run in seen.runs)
+        screen.print(
+            f"{len(seen.runs)} whole runs with {whole} calls can be told apart, "
+            f"{seen.left} calls cannot",
+            soft_wrap=True,
+        )

@@ -1,0 +1,114 @@
+"""How sure a mean latency is, when calls of a burst and bursts of a queue hang together (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, pstdev
+
+import numpy as np
+
+from scepsy.curves.rounds import Sample, Typical, Usual
+
+BATCHES = 10
+"""Enough for a standard error that is itself within a quarter; each long enough to hold the waves
+of a queue.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallBatch:
+    """Calls that were sent one after another: mean time of sending, mean latency, how many."""
+
+    arrival: float
+    latency: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean and its standard error, in seconds, from so many batches."""
+
+    mean: float
+    noise: float
+    batches: int
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95% interval: Student's quantile at batches - 1 degrees of freedom, by its
+        expansion around the normal one (Abramowitz and Stegun 26.7.5).
+        """
+        if self.batches < 2:
+            return math.inf
+        z, freedom = 1.96, self.batches - 1
+        first = (z**3 + z) / 4 / freedom
+        second = (5 * z**5 + 16 * z**3 + 3 * z) / 96 / freedom**2
+        return (z + first + second) * self.noise
+
+
+def levelled(samples: Sequence[Sample], usual: Usual) -> list[float]:
+    """Latencies as they would be at the usual length of a call of their workflow.
+
+    A short measurement draws long and short calls unevenly: noise of the draw, not of the engine.
+    So latency is regressed on length and read off at the traced mean length (a control variate).
+    """
+    shifts = {
+        name: _shift([s for s in samples if s.workflow == name], of) for name, of in usual.items()
+    }
+    return [
+        sample.latency + slope * (own - usual[sample.workflow].length(sample))
+        for sample in samples
+        for slope, own in [shifts[sample.workflow]]
+    ]
+
+
+def batches(samples: Sequence[Sample], latencies: Sequence[float], count: int) -> list[CallBatch]:
+    """At most `count` batches of one round, in order of arrival; units stay whole."""
+    units: dict[int, list[int]] = {}
+    for index in sorted(range(len(samples)), key=lambda index: samples[index].sent):
+        units.setdefault(samples[index].unit, []).append(index)
+    ordered = list(units.values())
+    count = min(count, len(ordered))
+    bounds = [index * len(ordered) // count for index in range(count + 1)] if count else []
+    groups = [[i for unit in ordered[low:high] for i in unit] for low, high in pairwise(bounds)]
+    return [
+        CallBatch(fmean(samples[i].sent for i in g), fmean(latencies[i] for i in g), len(g))
+        for g in groups
+    ]
+
+
+def estimate(rounds: Sequence[Sequence[Sample]], usual: Usual) -> Estimate:
+    """The mean latency over rounds at one rate, with a standard error from batch means.
+
+    Batches differ in size, so the mean is a ratio of sums, and so is its error (Cochran, Sampling
+    Techniques, 6.4). Raises ValueError without samples.
+    """
+    pooled = [sample for samples in rounds for sample in samples]
+    values = levelled(pooled, usual)
+    mean = fmean(values)
+    each = max(2, math.ceil(BATCHES / len(rounds)))
+    found: list[CallBatch] = []
+    start = 0
+    for samples in rounds:
+        found += batches(samples, values[start : start + len(samples)], each)
+        start += len(samples)
+    if len(found) < 2:
+        return Estimate(mean, mean, len(found))
+    total = sum(batch.calls for batch in found)
+    squares = sum((batch.calls * (batch.latency - mean)) ** 2 for batch in found)
+    return Estimate(mean, math.sqrt(squares * len(found) / (len(found) - 1)) / total, len(found))
+
+
+def _shift(samples: Sequence[Sample], of: Typical) -> tuple[float, float]:
+    """Seconds per token of length, and the length to read off at."""
+    lengths = [of.length(sample) for sample in samples]
+    if of.own_length is None or len(lengths) < 8 or pstdev(lengths) == 0:
+        return 0.0, of.own_length or 0.0
+    latencies = [sample.latency for sample in samples]
+    slope = float(np.polyfit(np.asarray(lengths), np.asarray(latencies), 1)[0])
+    # A longer call is not a faster one; and none is read off below all that was seen.
+    slope = max(0.0, slope)
+    least = fmean(lengths) - (fmean(latencies) - min(latencies)) / slope if slope else 0.0
+    return slope, max(of.own_length, least)

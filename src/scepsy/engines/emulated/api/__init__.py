@@ -1,0 +1,1 @@
+"""The endpoints of an emulated engine, as vLLM has them."""

@@ -1,0 +1,109 @@
+"""The routes of an emulated engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from scepsy.core.llm import LlmKind
+from scepsy.engines.emulated.api import info, pooling
+from scepsy.engines.emulated.api.chat import chat
+from scepsy.engines.emulated.api.completions import completions
+from scepsy.engines.emulated.api.responses import responses
+from scepsy.engines.emulated.served import ServedLlm
+from scepsy.engines.emulated.wire.bodies import MALFORMED
+from scepsy.engines.emulated.wire.errors import RequestRefused
+
+_log = logging.getLogger(__name__)
+
+_MAX_BODY = 64 << 20
+
+Route = Callable[[web.Request, ServedLlm], Awaitable[web.StreamResponse]]
+
+_POST: dict[LlmKind, dict[str, Route]] = {
+    "generate": {
+        "/v1/chat/completions": chat,
+        "/v1/completions": completions,
+        "/v1/responses": responses,
+    },
+    "embed": {"/v1/embeddings": pooling.embeddings},
+    "rerank": {
+        "/v1/rerank": pooling.rerank,
+        "/rerank": pooling.rerank,
+        "/v1/score": pooling.score,
+        "/score": pooling.score,
+    },
+}
+"""What an LLM cannot do has no route, as in vLLM."""
+
+_GET: dict[str, Route] = {
+    "/v1/models": info.models,
+    "/health": info.health,
+    "/ping": info.health,
+    "/version": info.version,
+    "/metrics": info.metrics,
+}
+
+
+def make_app(llm: ServedLlm) -> web.Application:
+    """The server. Its engine runs while the application does."""
+    app = web.Application(client_max_size=_MAX_BODY, middlewares=[_detail])
+    for path, route in (_POST[llm.spec.kind] | {"/tokenize": info.tokenize}).items():
+        app.router.add_post(path, _handler(route, llm))
+    for path, route in _GET.items():
+        app.router.add_get(path, _handler(route, llm))
+
+    async def run_engine(_app: web.Application) -> AsyncGenerator[None, None]:
+        running = asyncio.create_task(llm.pacer.run())
+        running.add_done_callback(_end_if_failed)
+        yield
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    app.cleanup_ctx.append(run_engine)
+    return app
+
+
+def _handler(
+    route: Route, llm: ServedLlm
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            if request.method == "POST" and request.content_type != "application/json":
+                raise RequestRefused("Only 'application/json' is allowed", kind=MALFORMED)
+            return await route(request, llm)
+        except RequestRefused as refusal:
+            return _error(refusal)
+        except (web.HTTPException, ConnectionResetError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            _log.exception("%s %s failed", request.method, request.path)
+            return _error(RequestRefused(f"internal error: {error!r}", status=500))
+
+    return handle
+
+
+@web.middleware
+async def _detail(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Unknown paths and wrong methods are told as vLLM's web framework tells them."""
+    try:
+        return await handler(request)
+    except web.HTTPClientError as error:
+        return web.json_response({"detail": error.reason}, status=error.status)
+
+
+def _error(refusal: RequestRefused) -> web.Response:
+    return web.Response(body=refusal.body(), status=refusal.status, content_type="application/json")
+
+
+def _end_if_failed(running: asyncio.Task[None]) -> None:
+    """As in vLLM, a dead engine core takes the server with it."""
+    if not running.cancelled() and running.exception() is not None:
+        _log.error("the engine failed", exc_info=running.exception())
+        raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""How long an engine step takes: from a table, the oracle, a roofline, or a profile."""

@@ -1,0 +1,92 @@
+"""Where step times come from: a table, the oracle tabulated once, or the roofline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from scepsy.core.llm import LlmSpec
+from scepsy.core.profile import Source
+from scepsy.estimate.step_times.table import Table
+from scepsy.hardware.gpus import gpu_constants, known_gpu
+from scepsy.hardware.host_time import error_of, overheads
+from scepsy.hardware.step_time import StepLoad, StepTimer, Timer
+
+TableOf = Callable[[LlmSpec, int], Table | None]
+"""(LLM, tp) -> its table on whole GPUs, None where there is none."""
+
+
+class StepTimes(Protocol):
+    """What is known of engines on GPUs of one type, whichever its source."""
+
+    @property
+    def gpu_type(self) -> str: ...
+    @property
+    def source(self) -> Source: ...
+    def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
+        """None where nothing is known of this LLM at this size."""
+        ...
+
+    def request(self, llm: LlmSpec) -> float:
+        """Seconds of a call outside of its steps."""
+        ...
+
+    def error(self, llm: LlmSpec) -> float:
+        """How far a mean latency may be off, relative to itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableTimer:
+    """Steps of a table, `host` seconds longer each.
+
+    On a share of a GPU they stretch as those of the roofline do (`share` over `whole`).
+    """
+
+    table: Table
+    host: float
+    per_kv_token: float
+    whole: StepTimer | None = None
+    share: StepTimer | None = None
+
+    def cost(self, load: StepLoad) -> tuple[float, float]:
+        """Seconds of a step, and the part of them, from 0 to 1, in which it reads memory."""
+        seconds = self.table.at(load)
+        if self.whole is None or self.share is None:
+            return seconds + self.host, 1.0
+        modelled, memory = self.share.cost(load)
+        return seconds * modelled / self.whole.cost(load)[0] + self.host, memory
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Of a table, or of the roofline where there is none."""
+
+    gpu_type: str
+    source: Source
+    table_of: TableOf | None = None
+
+    def request(self, llm: LlmSpec) -> float:
+        return overheads(llm.engine).request
+
+    def error(self, llm: LlmSpec) -> float:
+        return error_of(llm)
+
+    def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
+        """None where the table lacks this LLM at this degree, or where a part of a GPU is asked of
+        a GPU type whose parts nobody knows.
+        """
+        host = overheads(llm.engine).step
+        if self.table_of is None:
+            gpu = gpu_constants(self.gpu_type)
+            return StepTimer(llm, gpu, tp=tp, gpu_share=gpu_share, host_overhead=host)
+        table, gpu = self.table_of(llm, tp), known_gpu(self.gpu_type)
+        if table is None or (gpu is None and gpu_share < 1):
+            return None
+        if gpu is None:
+            return TableTimer(table, host, table.per_kv_token)
+        whole = StepTimer(llm, gpu, tp=tp, host_overhead=0.0)
+        share = StepTimer(llm, gpu, tp=tp, gpu_share=gpu_share, host_overhead=0.0)
+        slope = table.per_kv_token * share.per_kv_token / whole.per_kv_token
+        return TableTimer(table, host, slope, whole, share)

@@ -1,0 +1,1 @@
+"""The path of a call: read, identify, route, relay, record."""

@@ -1,0 +1,1 @@
+"""What an engine lacks of the OpenAI API, done by the gateway in its stead."""

@@ -1,0 +1,61 @@
+"""Counts a prompt's tokens by asking llama.cpp, which alone knows its tokenizer and template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from scepsy.gateway.wire.lenient_json import Json, elements, members, parse, text
+from scepsy.gateway.wire.requests import ApiRequest, prompt_text
+
+TEMPLATE_TOKENS = 64
+"""More than a chat template adds to one message: beyond it the engine is asked."""
+
+_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+
+
+def surely_fits(asked: ApiRequest, context: int) -> bool:
+    """Whether no tokenizer could make so many tokens of the prompt that it did not fit with the
+    wanted output: none makes more than one of a byte.
+    """
+    messages = len(elements(asked.fields.get("messages")))
+    prompt = len(prompt_text(asked.endpoint, asked.fields).encode("utf-8", "surrogatepass"))
+    most = prompt + TEMPLATE_TOKENS * (messages + 1)
+    return most + (asked.max_tokens or 0) <= context
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCppCounter:
+    """Counts by POST /apply-template and POST /tokenize of llama.cpp's server."""
+
+    session: aiohttp.ClientSession
+
+    async def count(self, url: str, asked: ApiRequest) -> int | None:
+        """Tokens of the prompt; None where the engine does not tell, or there are many prompts."""
+        if asked.endpoint == "chat":
+            body = {k: v for k, v in asked.fields.items() if k not in ("stream", "model")}
+            prompt = text((await self._ask(f"{url}/apply-template", body)).get("prompt"))
+        else:
+            said = asked.fields.get("prompt")
+            if isinstance(said, list):
+                return len(said) if all(type(one) is int for one in said) else None
+            prompt = text(said)
+        if prompt is None:
+            return None
+        asking: dict[str, Json] = {"content": prompt, "add_special": True, "parse_special": True}
+        tokens = (await self._ask(f"{url}/tokenize", asking)).get("tokens")
+        return len(tokens) if isinstance(tokens, list) else None
+
+    async def _ask(self, url: str, body: dict[str, Json]) -> dict[str, Json]:
+        """What it answers; nothing where it does not, or not with 200."""
+        headers = {"Content-Type": "application/json"}
+        data = msgspec.json.encode(body)
+        try:
+            async with self.session.post(
+                url, data=data, headers=headers, timeout=_TIMEOUT
+            ) as response:
+                return members(parse(await response.read())) if response.status == 200 else {}
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            return {}

@@ -1,0 +1,111 @@
+"""Which run a call says that it belongs to, by its path, headers and body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from scepsy.core.trace import Layer
+from scepsy.gateway.wire.lenient_json import Json, members, text
+from scepsy.gateway.wire.requests import ENDPOINTS
+
+OWN_HEADERS = "x-scepsy-"
+OWN_METADATA = "scepsy_"
+_OWN_BAGGAGE = "scepsy."
+
+# A parent before its child: a sub-agent's calls belong to the run of whoever asked for it.
+SESSION_HEADERS = (
+    "x-dynamo-parent-session-id",
+    "x-parent-session-id",
+    "x-codex-parent-thread-id",
+    "x-dynamo-session-id",
+    "x-session-id",
+    "x-claude-code-session-id",
+    "thread-id",
+    "helicone-session-id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A path, with the run that is written into it (`/w/WORKFLOW/RUN/v1/...`) taken out."""
+
+    path: str
+    workflow: str | None = None
+    run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The run of a call, what told it, and how sure that is (0 to 1). None is unknown."""
+
+    run: str | None = None
+    workflow: str | None = None
+    layer: Layer = "none"
+    confidence: float = 0.0
+
+
+def locate(path: str) -> Address:
+    """Reads a path as it was sent, percent signs and all."""
+    parts = path.split("/")
+    if len(parts) < 4 or parts[1] != "w":
+        return Address(path)
+    workflow = unquote(parts[2])
+    without_run, with_run = "/" + "/".join(parts[3:]), "/" + "/".join(parts[4:])
+    if not _is_served(without_run) and _is_served(with_run):
+        return Address(with_run, workflow, unquote(parts[3]))
+    return Address(without_run, workflow)
+
+
+def identify(headers: Mapping[str, str], address: Address, fields: dict[str, Json]) -> Identity:
+    """What the call itself says, the surest way of saying it first.
+
+    `headers` must find lower-case names, whatever their spelling.
+    """
+    baggage = {key: value for _, key, value in baggage_members(headers.get("baggage", ""))}
+    metadata = members(fields.get("metadata"))
+    workflow = (
+        headers.get("x-scepsy-workflow")
+        or address.workflow
+        or baggage.get("scepsy.workflow")
+        or text(metadata.get("scepsy_workflow"))
+    )
+    crew = baggage.get("crew_context", "").removeprefix("id=")
+    session = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
+    named = headers.get("x-scepsy-run")
+    opened = headers.get("x-scepsy-opened") == "auto"
+    said: tuple[tuple[Layer, str | None, float], ...] = (
+        ("header", None if opened else named, 1.0),
+        ("url", address.run, 1.0),
+        ("baggage", baggage.get("scepsy.run") or crew, 1.0),
+        ("metadata", text(metadata.get("scepsy_run")), 1.0),
+        ("auto", named, 0.9),
+        ("session", session, 0.8),
+    )
+    for layer, run, confidence in said:
+        if run:
+            return Identity(run, workflow, layer, confidence)
+    return Identity(workflow=workflow)
+
+
+def trace_id(headers: Mapping[str, str]) -> str | None:
+    """The trace id of a W3C `traceparent`; None where there is none, or it is not one."""
+    parts = headers.get("traceparent", "").split("-")
+    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
+
+
+def baggage_members(header: str) -> Iterator[tuple[str, str, str]]:
+    """Each member of a W3C `baggage` header: as written, its key, its decoded value."""
+    for raw in header.split(","):
+        key, equals, value = raw.partition(";")[0].partition("=")
+        if equals:
+            yield raw, key.strip(), unquote(value.strip())
+
+
+def is_own_baggage(key: str) -> bool:
+    return key.startswith(_OWN_BAGGAGE)
+
+
+def _is_served(path: str) -> bool:
+    return path in ENDPOINTS or path == "/v1/models" or path.startswith("/v1/models/")

@@ -1,0 +1,167 @@
+"""Which run a call belongs to when it does not say: by what it echoes, or by its timing.
+
+Keeps no clock: every method is told the time. Bounded: what was seen longest ago is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from scepsy.gateway.identity.labels import Identity
+from scepsy.gateway.identity.lru import Recent
+from scepsy.gateway.identity.quoted_answers import Quotes
+
+MOST_IDS = 65_536
+MOST_CLIENTS = 4_096
+UNKNOWN = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, with the workflow it is of."""
+
+    run: str
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What a call shows besides its identity: the caller's address, ids that servers issued, the
+    trace id of its `traceparent`, and, where it does not say its run, what it asks of whom.
+
+    Attributes:
+        opening: LLM and first words of the prompt, the template's as a rule. A call that opens as
+            an active run did may be that run's, or begin the next.
+    """
+
+    client: str
+    echoes: tuple[str, ...] = ()
+    trace_id: str | None = None
+    prompt: str = ""
+    opening: str = ""
+
+
+@dataclass(slots=True)
+class _Activity:
+    open: int = 0
+    last_end: float = 0.0
+
+
+@dataclass(slots=True)
+class Lineage:
+    """Remembers the runs that were seen.
+
+    Attributes:
+        quiet_gap: seconds without a call after which a run is taken to be over.
+        workflow: of calls that name none.
+    """
+
+    quiet_gap: float
+    workflow: str
+    _issued: Recent[str, set[Run]] = field(default_factory=lambda: Recent(MOST_IDS))
+    _traces: Recent[str, Run] = field(default_factory=lambda: Recent(MOST_IDS))
+    _clients: Recent[tuple[str, str], dict[Run, _Activity]] = field(
+        default_factory=lambda: Recent(MOST_CLIENTS)
+    )
+    _openings: Recent[Run, str] = field(default_factory=lambda: Recent(MOST_CLIENTS))
+    _quotes: Quotes[Run] = field(default_factory=Quotes[Run])
+    _inferred: int = 0
+
+    def begin(self, said: Identity, clues: Clues, now: float) -> Identity:
+        """The call's identity, with the run filled in where one can be told, and always a workflow.
+
+        Every call that begins must end.
+        """
+        identity = self._resolve(said, clues, now)
+        self._activity(_run_of(identity), clues.client).open += 1
+        return identity
+
+    def end(
+        self, identity: Identity, clues: Clues, now: float, issued: Iterable[str], answer: str = ""
+    ) -> None:
+        """A call has ended; its answer issued these ids and said this."""
+        run = _run_of(identity)
+        activity = self._activity(run, clues.client)
+        activity.open = max(0, activity.open - 1)
+        activity.last_end = now
+        known = None if run.run == UNKNOWN else run
+        if clues.prompt:
+            self._quotes.wrote(known, clues.prompt, answer)
+        if known is not None:
+            for one in issued:
+                runs = self._issued.get(one) or set()
+                self._issued.put(one, runs | {known})
+
+    def _resolve(self, said: Identity, clues: Clues, now: float) -> Identity:
+        workflow = said.workflow or self.workflow
+        if said.run is not None:
+            self._see(clues.trace_id, Run(said.run, workflow))
+            return Identity(said.run, workflow, said.layer, said.confidence)
+        echoed = self._echoed(clues.echoes)
+        if echoed is not None:
+            self._see(clues.trace_id, echoed)
+            return Identity(echoed.run, echoed.workflow, "echo", 0.9)
+        traced = None if clues.trace_id is None else self._traces.get(clues.trace_id)
+        if traced is not None:
+            return Identity(traced.run, traced.workflow, "traceparent", 0.5)
+        quoted = self._quotes.quoted_by(clues.prompt)
+        if quoted is not None:
+            self._see(clues.trace_id, quoted)
+            return Identity(quoted.run, quoted.workflow, "quote", 0.7)
+        return self._by_time(workflow, clues, now)
+
+    def _echoed(self, ids: Iterable[str]) -> Run | None:
+        """The run that the ids were issued in. An id that two runs were given proves nothing."""
+        runs: set[Run] = set()
+        for one in ids:
+            issued = self._issued.get(one) or set()
+            if len(issued) == 1:
+                runs |= issued
+        return runs.pop() if len(runs) == 1 else None
+
+    def _by_time(self, workflow: str, clues: Clues, now: float) -> Identity:
+        """Joins the one run that is active, opens one where none is, refuses where several are, or
+        where the call may begin another.
+
+        A trace id seen for the first time proves nothing, but its later calls follow this one if
+        this one opened a run.
+        """
+        active = self._active(clues.client, workflow, now)
+        if not active:
+            self._inferred += 1
+            opened = Run(f"time-{int(now * 1000):x}-{self._inferred}", workflow)
+            self._see(clues.trace_id, opened)
+            self._openings.put(opened, clues.opening)
+            return Identity(opened.run, workflow, "time", 0.3)
+        if clues.trace_id is not None:
+            self._see(clues.trace_id, Run(clues.trace_id, workflow))
+        alike = clues.opening and self._openings.get(active[0]) == clues.opening
+        if len(active) > 1 or active[0].run == UNKNOWN or alike:
+            return Identity(workflow=workflow)
+        return Identity(active[0].run, workflow, "time", 0.3)
+
+    def _active(self, client: str, workflow: str, now: float) -> list[Run]:
+        """Runs with a call open, or ended less than the gap ago; the others are forgotten."""
+        runs = self._clients.get((client, workflow)) or {}
+        for run, seen in list(runs.items()):
+            if seen.open == 0 and now - seen.last_end > self.quiet_gap:
+                del runs[run]
+        return list(runs)
+
+    def _activity(self, run: Run, client: str) -> _Activity:
+        key = (client, run.workflow)
+        runs = self._clients.get(key)
+        if runs is None:
+            runs = dict[Run, _Activity]()
+            self._clients.put(key, runs)
+        return runs.setdefault(run, _Activity())
+
+    def _see(self, trace_id: str | None, run: Run) -> None:
+        if trace_id is not None and self._traces.get(trace_id) is None:
+            self._traces.put(trace_id, run)
+
+
+def _run_of(identity: Identity) -> Run:
+    """A call of an unknown run is active, too: whoever comes next may belong to it."""
+    return Run(identity.run or UNKNOWN, identity.workflow or "")

@@ -1,0 +1,86 @@
+"""One call on its way through the gateway, and the record that is left of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from scepsy.core.trace import Call
+from scepsy.gateway.identity.labels import Identity
+from scepsy.gateway.identity.lineage import Clues
+from scepsy.gateway.identity.prompt_openings import goes_on, openings
+from scepsy.gateway.wire.answers import AnswerRecord
+from scepsy.gateway.wire.requests import ApiRequest, digest, prompt_blocks, prompt_text
+from scepsy.store.traces import CALLER_LEFT
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A call and what has become of it so far. Times are Unix seconds.
+
+    `answer` is None where nobody wants to know what the answer says; `kept` collects its bytes
+    where content is to be recorded.
+    """
+
+    asked: ApiRequest
+    body: bytes
+    identity: Identity
+    clues: Clues
+    start: float
+    answer: AnswerRecord | None = None
+    kept: list[bytes] | None = None
+    dispatched: float | None = None
+    first_token: float | None = None
+    status: int = 500
+    error: str | None = None
+    replica: str | None = None
+    attempts: int = 0
+    id: str = field(default_factory=lambda: uuid4().hex)
+
+    def fail(self, status: int, why: str) -> None:
+        self.status, self.error = status, why
+
+    def caller_left(self) -> None:
+        self.fail(CALLER_LEFT, "the caller went away")
+
+    def keep(self, content: bytes) -> None:
+        if self.kept is not None:
+            self.kept.append(content)
+
+
+def call_of(exchange: Exchange, end: float) -> Call:
+    """The record of a call that ended."""
+    asked, identity = exchange.asked, exchange.identity
+    answer = exchange.answer or AnswerRecord()
+    prompt = prompt_text(asked.endpoint, asked.fields)
+    kept = None if exchange.kept is None else b"".join(exchange.kept)
+    return Call(
+        call=exchange.id,
+        run=identity.run or "",
+        workflow=identity.workflow or "",
+        llm=asked.llm,
+        endpoint=asked.endpoint,
+        start=exchange.start,
+        end=max(end, exchange.start),
+        status=exchange.status,
+        layer=identity.layer,
+        confidence=identity.confidence,
+        dispatched=exchange.dispatched,
+        first_token=exchange.first_token,
+        prompt_tokens=answer.prompt_tokens,
+        cached_tokens=answer.cached_tokens,
+        output_tokens=answer.output_tokens,
+        error=exchange.error or answer.error,
+        stream=asked.stream,
+        items=asked.items,
+        max_tokens=asked.max_tokens,
+        prompt_digest=digest(prompt),
+        output_digest=answer.digest,
+        prompt_blocks=prompt_blocks(prompt),
+        prompt_chars=len(prompt),
+        openings=openings(prompt, goes_on(asked.fields)),
+        replica=exchange.replica,
+        attempts=exchange.attempts,
+        request=None if kept is None else exchange.body.decode(errors="replace"),
+        response=None if kept is None else kept.decode(errors="replace"),
+    )

@@ -1,0 +1,125 @@
+"""What the gateway changes of a request on its way to an engine; all else stays byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from scepsy.gateway.identity.labels import (
+    OWN_HEADERS,
+    OWN_METADATA,
+    baggage_members,
+    is_own_baggage,
+)
+from scepsy.gateway.wire.lenient_json import members
+from scepsy.gateway.wire.requests import ApiRequest
+
+_DROPPED = frozenset(
+    {
+        "host",
+        "content-length",
+        "content-encoding",  # the server has decoded the body
+        "accept-encoding",  # an answer must stay readable
+        "expect",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key", "cookie"})
+_Fields = dict[str, msgspec.Raw]
+
+
+def usage_is_hidden(asked: ApiRequest) -> bool:
+    """Whether the engine would not tell token counts unless asked: streams of two endpoints."""
+    options = members(asked.fields.get("stream_options"))
+    speaks = asked.endpoint in ("chat", "completions")
+    return asked.stream and speaks and options.get("include_usage") is not True
+
+
+def body_for_engine(
+    body: bytes, asked: ApiRequest, *, ask_usage: bool, priority: int | None = None
+) -> bytes:
+    """The caller's own bytes, unless usage is to be asked for or our metadata is to be removed;
+    then every other field keeps its bytes. A body that only a lenient reader can read stays as it
+    is. `priority` goes before all of it, unless the caller has set that field.
+    """
+    kept = _rewritten(body, asked, ask_usage=ask_usage)
+    start = kept.lstrip()
+    if priority is None or "priority" in asked.fields or not start.startswith(b"{"):
+        return kept
+    if start[1:2] == b"\0":  # UTF-16
+        return kept
+    return b'{"priority":%d,' % priority + start[1:]
+
+
+def _rewritten(body: bytes, asked: ApiRequest, *, ask_usage: bool) -> bytes:
+    own_metadata = any(map(_is_own, members(asked.fields.get("metadata"))))
+    if not (ask_usage or own_metadata):
+        return body
+    try:
+        fields = msgspec.json.decode(body, type=_Fields)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body
+    if ask_usage:
+        options = _object(fields.get("stream_options"))
+        options["include_usage"] = msgspec.Raw(b"true")
+        fields["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
+    if own_metadata:
+        kept = {k: v for k, v in _object(fields.pop("metadata")).items() if not _is_own(k)}
+        if kept:
+            fields["metadata"] = msgspec.Raw(msgspec.json.encode(kept))
+    return msgspec.json.encode(fields)
+
+
+def headers_for_engine(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The caller's headers without those of this hop and those that are ours."""
+    passed = [
+        (name, kept)
+        for name, value in headers
+        if (kept := _kept_value(name.lower(), value)) is not None
+    ]
+    return [*passed, ("Accept-Encoding", "identity")]
+
+
+def with_key(headers: Iterable[tuple[str, str]], key: str) -> list[tuple[str, str]]:
+    """The headers with `key` for the caller's own credentials."""
+    kept = [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
+    return [*kept, ("Authorization", f"Bearer {key}")]
+
+
+def headers_for_caller(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The engine's headers without those of this hop."""
+    encoding = "content-encoding"  # the body goes on as it came
+    return [
+        (name, value)
+        for name, value in headers.items()
+        if name.lower() not in _DROPPED or name.lower() == encoding
+    ]
+
+
+def _kept_value(name: str, value: str) -> str | None:
+    if name in _DROPPED or name.startswith(OWN_HEADERS):
+        return None
+    if name != "baggage":
+        return value
+    kept = [raw for raw, key, _ in baggage_members(value) if not is_own_baggage(key)]
+    return ",".join(kept) or None
+
+
+def _object(raw: msgspec.Raw | None) -> _Fields:
+    """An object's fields; none where the value is null or something else."""
+    if raw is None or not bytes(raw).lstrip().startswith(b"{"):
+        return {}
+    return msgspec.json.decode(raw, type=_Fields)
+
+
+def _is_own(key: str) -> bool:
+    return key.startswith(OWN_METADATA)

@@ -1,0 +1,57 @@
+"""What the gateway answers on its own account: errors in OpenAI's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """An error answer. `param` names the field of the request that it is about."""
+
+    status: int
+    message: str
+    code: str
+    param: str | None = None
+
+    @property
+    def type(self) -> str:
+        if self.status == 429:
+            return "rate_limit_error"
+        return "server_error" if self.status >= 500 else "invalid_request_error"
+
+    def body(self) -> bytes:
+        fields = {"message": self.message, "type": self.type, "param": self.param}
+        return msgspec.json.encode({"error": {**fields, "code": self.code}})
+
+
+def malformed(message: str, param: str | None = None) -> ErrorAnswer:
+    return ErrorAnswer(400, message, "invalid_request", param)
+
+
+def unknown_path(method: str, path: str) -> ErrorAnswer:
+    return ErrorAnswer(404, f"{method} {path} is not served here", "not_found")
+
+
+def unknown_llm(name: str, known: Iterable[str]) -> ErrorAnswer:
+    there = ", ".join(sorted(known)) or "none"
+    message = f"the model {name!r} does not exist here; there are: {there}"
+    return ErrorAnswer(404, message, "model_not_found", "model")
+
+
+def overloaded(limit: int) -> ErrorAnswer:
+    return ErrorAnswer(429, f"{limit} calls are in flight, which is the limit here", "overloaded")
+
+
+def unanswered(llm: str, why: Iterable[str]) -> ErrorAnswer:
+    reasons = "; ".join(why) or "it has none"
+    return ErrorAnswer(503, f"no replica of {llm!r} answers: {reasons}", "no_replica")
+
+
+def broken_off(replica: str, why: str) -> ErrorAnswer:
+    return ErrorAnswer(
+        502, f"{replica} broke off in the middle of its answer: {why}", "engine_died"
+    )

@@ -1,0 +1,179 @@
+"""From a Hugging Face `config.json` to the shape of an LLM; the shapes that ship with Scepsy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from scepsy.core.llm import Experts
+from scepsy.errors import BadInput
+
+LlmFields = dict[str, Any]
+"""Fields of `LlmSpec`, by name."""
+
+_GATED = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+_MIXTURES = frozenset({"gpt_oss", "minimax_m2", "mixtral", "qwen3_moe"})
+_ENCODERS = frozenset({"bert", "xlm-roberta"})
+_KNOWN = ", ".join(sorted(_GATED | _MIXTURES | _ENCODERS))
+_DEFAULT_CONTEXT = 8192
+_SAME_SIZE = re.compile(r"-(instruct|chat|it|base|thinking|v\d+(\.\d+)?|\d{4})(?=-|$)")
+
+
+class _Config(msgspec.Struct):
+    """What we read of a `config.json`; the rest passes by."""
+
+    model_type: str
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    vocab_size: int
+    intermediate_size: int
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    max_position_embeddings: int = _DEFAULT_CONTEXT
+    tie_word_embeddings: bool = False
+    architectures: tuple[str, ...] = ()
+    sliding_window: int | None = None
+    layer_types: tuple[str, ...] = ()
+    num_experts: int | None = None
+    num_local_experts: int | None = None
+    num_experts_per_tok: int = 0
+    moe_intermediate_size: int | None = None
+    quantization_config: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+
+@cache
+def _configs() -> Mapping[str, dict[str, Any]]:
+    content = files("scepsy.hardware").joinpath("architectures.json").read_bytes()
+    return msgspec.json.decode(content, type=dict[str, dict[str, Any]])
+
+
+@cache
+def shipped() -> Mapping[str, LlmFields]:
+    """The shapes that ship with Scepsy, by name. Facts from the LLMs' published configurations."""
+    return {name: shape_of(config) for name, config in _configs().items()}
+
+
+def most_context(name: str) -> int:
+    """The most tokens that a shipped architecture can hold, prompt and output together."""
+    return _configs()[name]["max_position_embeddings"]
+
+
+def shape_like(name: str) -> str | None:
+    """The shipped architecture that an LLM's name stands for: `Qwen/Qwen3-8B` is `qwen3-8b`. What
+    follows the size and does not change it (`-Instruct`, a date) is left aside; None for others.
+    """
+    plain = name.rpartition("/")[2].lower().removeprefix("meta-").replace("_", "-")
+    plain = _SAME_SIZE.sub("", plain)
+    return plain if plain in _configs() else None
+
+
+def shape_called(name: str) -> LlmFields:
+    """A shipped shape. Raises BadInput for a name that we do not know."""
+    try:
+        return shipped()[name]
+    except KeyError:
+        known = ", ".join(sorted(shipped()))
+        raise BadInput(f"architecture {name!r} is not known; known are {known}") from None
+
+
+def shape_of(content: Mapping[str, Any]) -> LlmFields:
+    """The shape that a decoded `config.json` describes.
+
+    `kind` is that of the class it names: an encoder embeds, a classifier reranks, all others
+    generate; an embedder or reranker made of a decoder does not say so, and has to be told.
+
+    Raises:
+        BadInput: a family that we do not know, or fields missing.
+    """
+    try:
+        config = msgspec.convert(content, _Config)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"config.json: {error}") from None
+    if config.model_type not in _GATED | _MIXTURES | _ENCODERS:
+        raise BadInput(f"config.json: model_type {config.model_type!r}; we know {_KNOWN}")
+    kind = content.get("kind") or _kind(config)
+    heads, layers = config.num_attention_heads, config.num_hidden_layers
+    table = float(config.vocab_size * config.hidden_size)
+    head = table if kind == "generate" else 0.0
+    lookup = 0.0 if head and config.tie_word_embeddings else table
+    experts = _experts(config)
+    parameters = lookup + head + layers * _layer_parameters(config)
+    windowed = sum(kind == "sliding_attention" for kind in config.layer_types)
+    return {
+        "kind": kind,
+        "parameters": parameters + (experts.parameters if experts else 0.0),
+        "lookup_parameters": lookup,
+        "head_parameters": head,
+        "layers": layers,
+        "hidden": config.hidden_size,
+        "heads": heads,
+        "kv_heads": config.num_key_value_heads or heads,
+        "head_dim": _head_dim(config),
+        "experts": experts,
+        "window": (config.sliding_window or 0) if windowed else 0,
+        "window_layers": windowed,
+        "max_context": min(_DEFAULT_CONTEXT, config.max_position_embeddings),
+        **_precision(config),
+    }
+
+
+def _kind(config: _Config) -> str:
+    if any("SequenceClassification" in name for name in config.architectures):
+        return "rerank"
+    return "embed" if config.model_type in _ENCODERS else "generate"
+
+
+def _head_dim(config: _Config) -> int:
+    return config.head_dim or config.hidden_size // config.num_attention_heads
+
+
+def _layer_parameters(config: _Config) -> float:
+    """Of one layer, without experts; biases and norms are below a thousandth."""
+    width = _head_dim(config)
+    kv_heads = config.num_key_value_heads or config.num_attention_heads
+    attention = 2 * config.hidden_size * width * (config.num_attention_heads + kv_heads)
+    if config.model_type in _MIXTURES:
+        return float(attention + config.hidden_size * _expert_count(config))
+    matrices = 2 if config.model_type in _ENCODERS else 3
+    return float(attention + matrices * config.hidden_size * config.intermediate_size)
+
+
+def _expert_count(config: _Config) -> int:
+    return config.num_local_experts or config.num_experts or 0
+
+
+def _experts(config: _Config) -> Experts | None:
+    if config.model_type not in _MIXTURES:
+        return None
+    count, inner = _expert_count(config), config.moe_intermediate_size or config.intermediate_size
+    return Experts(
+        count=count,
+        active=config.num_experts_per_tok,
+        parameters=float(config.num_hidden_layers * count * 3 * config.hidden_size * inner),
+        bytes_per_parameter=_expert_precision(config),
+    )
+
+
+def _expert_precision(config: _Config) -> float:
+    match config.quantization_config.get("quant_method"):
+        case "mxfp4":
+            return 4.25 / 8  # four bits and a scale of eight for each 32
+        case "fp8" | "modelopt" | "compressed-tensors":
+            return 1.0
+        case "awq" | "gptq":
+            return float(config.quantization_config.get("bits", 4)) / 8
+        case _:
+            return 2.0
+
+
+def _precision(config: _Config) -> LlmFields:
+    """Of all but the experts. MXFP4 leaves them in bf16."""
+    method = config.quantization_config.get("quant_method")
+    bytes_ = 2.0 if method == "mxfp4" else _expert_precision(config)
+    return {"bytes_per_parameter": bytes_, "fp8": bytes_ == 1.0}

@@ -1,0 +1,167 @@
+"""The simulator's word on the best few plans: the traced runs under each of them, all arriving at
+the same times (pure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from scepsy.core.plan import Explanation, Infeasible, Plan
+from scepsy.core.trace import Trace
+from scepsy.errors import BadInput
+from scepsy.hardware.gpus import known_gpu
+from scepsy.planning.problem import Problem
+from scepsy.planning.shortlist import ShortlistEntry
+from scepsy.sim.cluster.deployment import TimerOf, roofline
+from scepsy.sim.results.paired_trials import Trial, difference, trial
+
+WITHIN = 1.3
+"""Only plans are simulated that the replay finds at most so many times as slow as its best."""
+LATENCIES = 8.0
+"""Runs arrive for at least so many times as long as the slowest workflow takes."""
+FEWEST = 20
+"""Runs of the rarest workflow at the least."""
+MOST = 6.0
+"""At most so many times the calls asked for are simulated for the sake of these two."""
+BEYOND_CHANCE = 2.0
+"""Standard errors by which another plan must be better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """How many of the best plans are simulated, with about how many calls each. `progress` is told
+    which part is done.
+    """
+
+    plans: int = 4
+    calls: int = 10_000
+    seed: int = 0
+    timer_of: TimerOf = roofline
+    progress: Callable[[float], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """`trials` are those of the entries with these places in the shortlist; `best` is the place of
+    the one to take, which may not carry the targets if none does.
+    """
+
+    trials: Mapping[int, Trial]
+    best: int
+
+    @property
+    def sustained(self) -> bool:
+        return self.trials[self.best].sustained
+
+
+def confirm(
+    entries: Sequence[ShortlistEntry],
+    problem: Problem,
+    traces: Sequence[Trace],
+    how: Confirm,
+    speed: float,
+) -> Confirmed | Infeasible:
+    """Simulates the first few entries, which are ranked, at the targets. `speed` is how many times
+    as fast as real ones the engines run.
+
+    The first stands unless it cannot carry the targets where another can, or another is better by
+    more than chance.
+    Infeasible("simulation") where the problem cannot be simulated.
+    """
+    reason = _unknown(problem)
+    if reason is not None:
+        return Infeasible("simulation", reason)
+    places = _worth_it(entries, how.plans)
+    offered = loads(entries[0], problem, how.calls)
+    total = len(places) * sum(runs for _, runs in offered.values())
+    trials: dict[int, Trial] = {}
+    for number, place in enumerate(places):
+        done = number / len(places)
+        plan = draft(entries[place], problem, speed)
+        try:
+            found = trial(
+                plan,
+                traces,
+                offered,
+                how.timer_of,
+                seed=how.seed,
+                progress=lambda runs, done=done: how.progress(done + runs / total),
+            )
+        except BadInput as error:
+            return Infeasible("simulation", str(error))
+        if isinstance(found, Trial):
+            trials[place] = found
+    if not trials:
+        return Infeasible("simulation", "no engine of the best plans has room for a KV cache")
+    return Confirmed(trials, _best(trials))
+
+
+def _best(trials: Mapping[int, Trial]) -> int:
+    carrying = [place for place in trials if trials[place].sustained] or list(trials)
+    first = carrying[0]
+    fastest = min(carrying, key=lambda place: trials[place].objective)
+    apart, error = difference(trials[first], trials[fastest])
+    return fastest if apart > BEYOND_CHANCE * error else first
+
+
+def draft(entry: ShortlistEntry, problem: Problem, speed: float) -> Plan:
+    """The entry as a plan that nothing has been said of."""
+    return Plan(
+        cluster=problem.cluster,
+        llms=(*problem.needed_llms, *(one.llm for one in problem.hosted)),
+        targets=problem.targets,
+        demands=problem.demands,
+        allocation=entry.allocation,
+        placement=entry.placement,
+        prediction=entry.replay,
+        explanation=Explanation(summary=()),
+        time_scale=speed,
+    )
+
+
+def _unknown(problem: Problem) -> str | None:
+    """Why nothing is known of how long steps take."""
+    gpu_type = problem.cluster.nodes[0].gpu_type
+    if known_gpu(gpu_type) is None:
+        return f"no step times are known for GPU type {gpu_type!r}"
+    if problem.hosted:
+        return f"how {problem.hosted[0].llm.name} at its endpoint answers under load is not known"
+    sizes = [llm.name for llm in problem.needed_llms if llm.parameters <= 0]
+    return f"the LLM file does not tell the size of {sizes[0]}" if sizes else None
+
+
+def _worth_it(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
+    """Places of the best, and of the best without what neighbours cost: that is reckoned on the
+    safe side.
+    """
+    near = [
+        place
+        for place, entry in enumerate(entries)
+        if not isfinite(entry.replay.objective)
+        or entry.replay.objective <= WITHIN * entries[0].replay.objective
+    ][:most]
+    alone = min(range(len(entries)), key=lambda place: entries[place].alone)
+    return near if alone in near else [*near[: most - 1], alone]
+
+
+def loads(first: ShortlistEntry, problem: Problem, calls: int) -> dict[str, tuple[float, int]]:
+    """By workflow: its target rate, and how many runs to simulate for about so many calls, or some
+    more where latencies are long or a workflow is rare.
+    """
+    demands = {demand.workflow: demand for demand in problem.demands}
+    per_second = sum(
+        target.rate * sum(llm.calls for llm in demands[target.workflow].llms)
+        for target in problem.targets
+    )
+    slowest = max(demand.latency.mean for demand in demands.values())
+    promised = [flow.latency_mean for flow in first.replay.workflows]
+    slowest = max([slowest, *(one for one in promised if isfinite(one))])
+    rarest = min(target.rate for target in problem.targets)
+    wished = max(calls / per_second, LATENCIES * slowest, FEWEST / rarest)
+    seconds = min(wished, MOST * calls / per_second)
+    return {
+        target.workflow: (target.rate, max(1, round(target.rate * seconds)))
+        for target in problem.targets
+    }

@@ -1,0 +1,97 @@
+"""Which predictor ranked what: a table, and a sentence (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+
+from scepsy.core.plan import Finalist, Infeasible
+from scepsy.planning.confirm import Confirmed
+from scepsy.planning.explain import differences
+from scepsy.planning.shortlist import Shortlist, ShortlistEntry
+from scepsy.sim.results.paired_trials import Trial, difference
+
+Verdict = Confirmed | Infeasible | None
+"""What the simulator said; None: it was not asked."""
+
+
+def finalists(listed: Shortlist, verdict: Verdict, chosen: ShortlistEntry) -> tuple[Finalist, ...]:
+    """The chosen one first, then the others that were simulated, fastest first, then the rest."""
+    trials: Mapping[int, Trial] = verdict.trials if isinstance(verdict, Confirmed) else {}
+    ours = trials[listed.entries.index(chosen)] if trials else None
+    order = sorted(
+        range(len(listed.entries)),
+        key=lambda place: (
+            listed.entries[place] is not chosen,
+            place not in trials,
+            trials[place].objective if place in trials else 0.0,
+        ),
+    )
+    return tuple(
+        _finalist(listed.entries[place], trials.get(place), ours, chosen) for place in order
+    )
+
+
+def _finalist(
+    entry: ShortlistEntry, seen: Trial | None, ours: Trial | None, chosen: ShortlistEntry
+) -> Finalist:
+    said: list[str] = []
+    if entry is not chosen:
+        said.append(differences(chosen.allocation, entry.allocation))
+    if seen is not None and not seen.sustained:
+        said.append("cannot carry the targets")
+    return Finalist(
+        allocation=entry.allocation,
+        pipeline=_known(entry.pipeline.objective),
+        replay=_known(entry.replay.objective),
+        simulated=None if seen is None else seen.objective,
+        noise=_noise(seen, ours),
+        note="; ".join(said) or "chosen",
+    )
+
+
+def _noise(seen: Trial | None, ours: Trial | None) -> float | None:
+    if seen is None or ours is None or seen is ours:
+        return None
+    return _known(difference(seen, ours)[1])
+
+
+def _known(seconds: float) -> float | None:
+    return seconds if isfinite(seconds) else None
+
+
+def sentences(listed: Shortlist, verdict: Verdict, chosen: ShortlistEntry) -> Iterator[str]:
+    """Who decided, and against whom."""
+    if verdict is None:
+        yield "Not simulated: the replay of the recorded runs decided"
+    elif isinstance(verdict, Infeasible):
+        yield f"Not simulated: {verdict.reason}. The replay of the recorded runs decided"
+    else:
+        yield _simulated(listed.entries, verdict, chosen)
+        if not verdict.sustained:
+            yield (
+                f"None of the {len(verdict.trials)} plans that were simulated carries the targets: "
+                "expect latency to grow as long as this load lasts"
+            )
+        elif not isfinite(chosen.replay.objective):
+            yield (
+                "By the profile and what neighbours on a GPU are reckoned to cost, this plan does "
+                "not meet the targets; simulated, it does. Its latency is the simulated one"
+            )
+
+
+def _simulated(
+    entries: Sequence[ShortlistEntry], verdict: Confirmed, chosen: ShortlistEntry
+) -> str:
+    trials, others = verdict.trials, len(verdict.trials) - 1
+    first = entries[next(iter(trials))]
+    if not others:
+        return "Simulated alone: the replay finds no other plan near it"
+    if chosen is first:
+        return f"Simulated beside {others} other plans: none is better beyond chance"
+    apart, error = difference(trials[entries.index(first)], trials[verdict.best])
+    return (
+        "The replay of the recorded runs ranks another plan first ("
+        f"{differences(chosen.allocation, first.allocation)}). Simulated with the same runs, that "
+        f"one is {apart:.2g} s slower (standard error {error:.2g} s)"
+    )

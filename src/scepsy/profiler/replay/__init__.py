@@ -1,0 +1,1 @@
+"""Sends traced calls to an engine at chosen times, and times the answers."""

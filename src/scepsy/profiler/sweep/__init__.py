@@ -1,0 +1,1 @@
+"""Which arrival rate to measure next, and when an engine is saturated (pure)."""

@@ -1,0 +1,1 @@
+"""Charts as values in pixels: axes, load curves, profile curves, spans, time shares."""

@@ -1,0 +1,1 @@
+"""The map of the cluster: nodes, GPUs, and the replicas on them."""

@@ -1,0 +1,1 @@
+"""All replicas of a deployment in simulated time, and the queue of events (pure)."""

@@ -1,0 +1,104 @@
+"""A plan -> its replicas, ready to be simulated."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Infeasible, Plan, Replica
+from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
+from scepsy.hardware.step_time import StepTimer, Timer
+from scepsy.sim.cluster.bandwidth import Bandwidth
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.replica import SimulatedReplica
+from scepsy.sim.cluster.simulation import LlmReplicas, Simulation
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
+
+TimerOf = Callable[[LlmSpec, str, int, float], Timer]
+"""(LLM, GPU type, tp, GPU share) -> step times."""
+
+Gpu = tuple[str, int]
+"""(node, number)."""
+
+
+def roofline(llm: LlmSpec, gpu_type: str, tp: int, gpu_share: float) -> StepTimer:
+    """Step times from the shipped constants. Raises BadInput for an unknown GPU type."""
+    return StepTimer(llm, gpu_constants(gpu_type), tp=tp, gpu_share=gpu_share)
+
+
+def deployment(
+    plan: Plan, timer_of: TimerOf = roofline, *, contention: bool = True
+) -> Simulation | Infeasible:
+    """The plan's replicas with empty queues at time 0. `contention`: whether engines on one GPU
+    slow one another down.
+    """
+    wrong = _overfull(plan.placement.replicas)
+    if wrong is not None:
+        return wrong
+    specs = {llm.name: llm for llm in plan.llms}
+    gpu_types = {node.name: node.gpu_type for node in plan.cluster.nodes}
+    agenda = Agenda()
+    shared = _shared(plan.placement.replicas) if contention else {}
+    replicas: defaultdict[str, list[SimulatedReplica]] = defaultdict(list)
+    contexts: dict[str, int] = {}
+    for replica in plan.placement.replicas:
+        spec = specs[replica.llm]
+        capacity = kv_capacity(
+            spec,
+            tp=replica.tp,
+            memory_share=replica.memory_share,
+            gpu_memory=plan.cluster.gpu_memory,
+        )
+        if capacity < BLOCK_TOKENS:
+            return Infeasible(
+                "memory",
+                f"{replica.replica}: the weights of {spec.name}, {spec.weight_bytes / 1e9:.1f} GB, "
+                f"leave no room for KV cache in {replica.memory_share:g} of {replica.tp} GPU(s) of "
+                f"{plan.cluster.gpu_memory / 1e9:g} GB",
+            )
+        gpu_type = gpu_types[replica.slices[0].node]
+        timer = timer_of(spec, gpu_type, replica.tp, replica.gpu_share)
+        made = SimulatedReplica(
+            replica.replica,
+            SimulatedEngine(timer, kv_tokens=capacity, max_sequences=spec.max_sequences),
+            agenda,
+            gpu_share=replica.gpu_share,
+            gpus=tuple(shared[gpu] for gpu in _gpus(replica) if gpu in shared),
+            speed=plan.time_scale,
+        )
+        context = min(spec.max_context, capacity)
+        replicas[replica.llm].append(made)
+        contexts[replica.llm] = min(context, contexts.get(replica.llm, context))
+    return Simulation(agenda, {llm: LlmReplicas(replicas[llm], contexts[llm]) for llm in replicas})
+
+
+def _gpus(replica: Replica) -> tuple[Gpu, ...]:
+    return tuple((part.node, part.gpu) for part in replica.slices)
+
+
+def _shared(replicas: Iterable[Replica]) -> dict[Gpu, Bandwidth]:
+    """The GPUs that several engines read."""
+    engines: defaultdict[Gpu, int] = defaultdict(int)
+    for replica in replicas:
+        for gpu in _gpus(replica):
+            engines[gpu] += 1
+    return {gpu: Bandwidth() for gpu, count in engines.items() if count > 1}
+
+
+def _overfull(replicas: Iterable[Replica]) -> Infeasible | None:
+    """The first GPU of which more is taken than there is."""
+    memory: defaultdict[Gpu, float] = defaultdict(float)
+    compute: defaultdict[Gpu, float] = defaultdict(float)
+    for replica in replicas:
+        for part in replica.slices:
+            memory[part.node, part.gpu] += part.memory_share
+            compute[part.node, part.gpu] += part.gpu_share
+    for what, taken in (("memory", memory), ("compute", compute)):
+        for (node, gpu), share in taken.items():
+            if share > 1.0 + 1e-6:
+                return Infeasible(
+                    what, f"GPU {gpu} of {node}: {share:.3g} of its {what} is given away"
+                )
+    return None

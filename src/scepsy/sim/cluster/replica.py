@@ -1,0 +1,149 @@
+"""A replica in simulated time: its engine's steps, one after another, and who waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from scepsy.hardware.gpus import bandwidth_kept
+from scepsy.sim.cluster.bandwidth import Bandwidth
+from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.engine.batch import EngineSequence, EngineStep
+from scepsy.sim.engine.continuous_batching import SimulatedEngine
+
+_NOTHING = EngineStep(0.0)
+
+
+def _nobody(_in_flight: int) -> None: ...
+
+
+class CallListener(Protocol):
+    """Told when a sequence's first token is out, and when it has ended; `cached` tokens of its
+    prompt were in the cache.
+    """
+
+    def started(self, now: float) -> None: ...
+    def ended(self, now: float, cached: int) -> None: ...
+
+
+class SimulatedReplica:
+    """Visits the moments at which its batch changes, and jumps over the decode steps between.
+
+    A sequence that comes while the engine decodes joins at the next boundary between steps. The
+    engine's seconds pass `pace` times as fast as the simulation's: `speed` times when it is alone
+    on its GPUs, less while engines there want more bandwidth than there is.
+    """
+
+    def __init__(
+        self,
+        replica: str,
+        engine: SimulatedEngine,
+        agenda: Agenda,
+        *,
+        gpu_share: float = 1.0,
+        gpus: tuple[Bandwidth, ...] = (),
+        speed: float = 1.0,
+    ) -> None:
+        self.replica = replica
+        self.engine = engine
+        self.in_flight = 0
+        self.capacity = 1.0
+        self.healthy = True
+        self.busy: list[tuple[float, float]] = []
+        self._told: Callable[[int], None] = _nobody
+        self._agenda = agenda
+        self._kept = bandwidth_kept(gpu_share)
+        self._gpus = gpus
+        self._speed = speed
+        self._pace: float = speed
+        self._listeners: dict[int, CallListener] = {}
+        self._step = _NOTHING
+        self._steps = 0
+        self._busy = False
+        self._since = 0.0
+        self._done: float = 0.0
+        self._busy_since = 0.0
+        self._due = 0
+        for gpu in gpus:
+            gpu.join(self)
+
+    @property
+    def preemptions(self) -> int:
+        return self.engine.counters.preemptions
+
+    def report_to(self, told: Callable[[int], None]) -> None:
+        """`told` is given `in_flight` from now on whenever it changes."""
+        self._told = told
+
+    def submit(self, sequence: EngineSequence, listener: CallListener) -> None:
+        """Raises ValueError for a sequence whose KV exceeds the whole cache."""
+        self.engine.add(sequence)
+        self._listeners[sequence.id] = listener
+        self.in_flight += 1
+        self._told(self.in_flight)
+        if not self._busy:
+            self._busy = True
+            self._busy_since = self._agenda.now
+            self._begin()
+        elif self._steps > 1 and not self.engine.full:
+            self._cut_short()
+
+    def repace(self) -> None:
+        """The bandwidth that is left for it has changed."""
+        if not self._steps:
+            return
+        now = self._agenda.now
+        pace = self._speed / self._slowdown()
+        if pace != self._pace:
+            self._done += (now - self._since) * self._pace
+            self._since, self._pace = now, pace
+            self._await_end()
+
+    def _begin(self) -> None:
+        self._step = self.engine.schedule()
+        self._steps = self._step.most
+        self._since, self._done = self._agenda.now, 0.0
+        if self._gpus:
+            self._draw(self._step.memory * self._kept)
+            self._pace = self._speed / self._slowdown()
+        self._await_end()
+
+    def _cut_short(self) -> None:
+        elapsed = self._done + (self._agenda.now - self._since) * self._pace
+        steps = self._step.steps_by(elapsed)
+        if steps < self._steps:
+            self._steps = steps
+            self._await_end()
+
+    def _await_end(self) -> None:
+        self._due += 1
+        left = self._step.duration(self._steps) - self._done
+        self._agenda.at(self._since + max(0.0, left) / self._pace, self._end, self._due)
+
+    def _end(self, due: int) -> None:
+        if due != self._due:
+            return
+        now = self._agenda.now
+        result = self.engine.commit(self._step, self._steps)
+        self._steps = 0
+        if result.finished:
+            self.in_flight -= len(result.finished)
+            self._told(self.in_flight)
+        for id_ in result.started:
+            self._listeners[id_].started(now)
+        for id_, cached in result.finished:
+            self._listeners.pop(id_).ended(now, cached)
+        if self.engine.idle:
+            self._busy = False
+            self.busy.append((self._busy_since, now))
+            self._draw(0.0)
+        else:
+            self._begin()
+
+    def _draw(self, part: float) -> None:
+        for gpu in self._gpus:
+            gpu.draw(self, part)
+
+    def _slowdown(self) -> float:
+        wanted = max([gpu.wanted for gpu in self._gpus], default=0.0)
+        return 1.0 + self._step.memory * max(0.0, wanted - 1.0)

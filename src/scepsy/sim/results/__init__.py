@@ -1,0 +1,1 @@
+"""What a simulation has shown, and comparisons of plans under the same runs (pure)."""

@@ -1,0 +1,181 @@
+"""A finished simulation -> what it has shown."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from scepsy.core.plan import Plan
+from scepsy.sim.cluster.simulation import ServedCall, ServedRun, Simulation
+from scepsy.sim.results.records import (
+    CallSpan,
+    GpuResult,
+    LatencyDistribution,
+    LlmResult,
+    SlowRun,
+    WorkflowResult,
+)
+from scepsy.traces.latency_trend import latency_growth
+from scepsy.traces.summarize import quantile
+
+EDGE = 0.1
+"""Of the time in which runs arrive: at its begin the queues fill, at its end they empty, and who
+arrives then says little."""
+
+SUSTAINED = 0.97
+"""A throughput this close to what was offered."""
+
+PARTS = 120
+"""Of the window, in which utilisation is shown."""
+
+SLOWEST = 2
+"""Runs of each workflow that are kept whole."""
+
+
+def window(simulation: Simulation, warmup: float = EDGE) -> tuple[float, float]:
+    """When the measured window begins and ends; `warmup` is the part of the time before it."""
+    last = max((run.arrival for run in simulation.runs), default=0.0)
+    return warmup * last, (1 - EDGE) * last
+
+
+def in_window(simulation: Simulation, warmup: float = EDGE) -> dict[str, list[ServedRun]]:
+    """The runs that arrived in the window, by workflow, in their order."""
+    begin, end = window(simulation, warmup)
+    runs: defaultdict[str, list[ServedRun]] = defaultdict(list)
+    for run in simulation.runs:
+        if begin <= run.arrival <= end:
+            runs[run.workflow].append(run)
+    return {name: runs[name] for name in sorted(runs)}
+
+
+def workflow_results(simulation: Simulation) -> tuple[WorkflowResult, ...]:
+    """One per workflow that had a run in the window."""
+    begin, end = window(simulation)
+    runs = in_window(simulation)
+    return tuple(_workflow(name, runs[name], end - begin) for name in runs)
+
+
+def _workflow(name: str, runs: Sequence[ServedRun], seconds: float) -> WorkflowResult:
+    rate = len(runs) / seconds if seconds else 0.0
+    growth = latency_growth(runs)
+    return WorkflowResult(
+        workflow=name,
+        runs=len(runs),
+        offered_rate=rate,
+        throughput=rate / (1 + growth),
+        latency=quantiles([run.latency for run in runs]),
+        latency_growth=growth,
+        sustained=1 / (1 + growth) >= SUSTAINED,
+    )
+
+
+def llm_results(simulation: Simulation) -> tuple[LlmResult, ...]:
+    """One per LLM that was called, over all of its calls in the window."""
+    begin, end = window(simulation)
+    calls: defaultdict[str, list[ServedCall]] = defaultdict(list)
+    for call in simulation.calls:
+        if begin <= call.start <= end:
+            calls[call.ask.llm].append(call)
+    return tuple(
+        LlmResult(
+            llm=llm,
+            calls=len(those),
+            latency=quantiles([call.latency for call in those]),
+            first_token=quantiles([call.first_token - call.start for call in those]),
+            cached=sum(call.cached_tokens for call in those)
+            / sum(call.ask.prompt_tokens for call in those),
+            preemptions=sum(one.preemptions for one in simulation.llms[llm].replicas),
+        )
+        for llm, those in sorted(calls.items())
+    )
+
+
+def gpu_results(simulation: Simulation, plan: Plan) -> tuple[GpuResult, ...]:
+    """One per GPU on which there is a replica."""
+    begin, end = window(simulation)
+    busy = {
+        one.replica: _parts(one.busy, begin, end)
+        for group in simulation.llms.values()
+        for one in group.replicas
+    }
+    names: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    series: defaultdict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0] * PARTS)
+    for replica in plan.placement.replicas:
+        for part in replica.slices:
+            names[part.node, part.gpu].append(replica.replica)
+            totals = series[part.node, part.gpu]
+            for index, value in enumerate(busy[replica.replica]):
+                totals[index] += part.gpu_share * value
+    return tuple(
+        GpuResult(
+            node=node,
+            gpu=gpu,
+            replicas=tuple(names[node, gpu]),
+            utilisation=fmean(series[node, gpu]),
+            over_time=tuple(round(value, 4) for value in series[node, gpu]),
+        )
+        for node, gpu in sorted(names)
+    )
+
+
+def slowest_runs(simulation: Simulation) -> tuple[SlowRun, ...]:
+    """The slowest runs of each workflow in the window, slowest first."""
+    begin, end = window(simulation)
+    by_workflow: defaultdict[str, list[int]] = defaultdict(list)
+    for number, run in enumerate(simulation.runs):
+        if begin <= run.arrival <= end:
+            by_workflow[run.workflow].append(number)
+    kept = [
+        number
+        for _, numbers in sorted(by_workflow.items())
+        for number in sorted(numbers, key=lambda one: -simulation.runs[one].latency)[:SLOWEST]
+    ]
+    calls: dict[int, list[ServedCall]] = {number: [] for number in kept}
+    for call in simulation.calls:
+        if call.run in calls:
+            calls[call.run].append(call)
+    return tuple(_slow_run(simulation.runs[number], calls[number]) for number in kept)
+
+
+def _slow_run(run: ServedRun, calls: Iterable[ServedCall]) -> SlowRun:
+    return SlowRun(
+        workflow=run.workflow,
+        latency=run.latency,
+        calls=tuple(
+            CallSpan(
+                llm=call.ask.llm,
+                replica=call.replica,
+                start=call.start - run.arrival,
+                first_token=call.first_token - run.arrival,
+                end=call.end - run.arrival,
+            )
+            for call in calls
+        ),
+    )
+
+
+def quantiles(values: Iterable[float]) -> LatencyDistribution:
+    """Of at least one value."""
+    ranked = sorted(values)
+    return LatencyDistribution(
+        mean=fmean(ranked),
+        p50=quantile(ranked, 0.5),
+        p90=quantile(ranked, 0.9),
+        p99=quantile(ranked, 0.99),
+        percentiles=tuple(quantile(ranked, percent / 100) for percent in range(101)),
+    )
+
+
+def _parts(spans: Iterable[tuple[float, float]], begin: float, end: float) -> list[float]:
+    """The part of each of the window's equal parts that the spans cover."""
+    width = (end - begin) / PARTS
+    covered = [0.0] * PARTS
+    if width <= 0:
+        return covered
+    for start, stop in spans:
+        first = max(0, int((start - begin) / width))
+        for index in range(first, min(PARTS, int((stop - begin) / width) + 1)):
+            left = begin + index * width
+            covered[index] += max(0.0, min(stop, left + width) - max(start, left)) / width
+    return covered

@@ -1,0 +1,98 @@
+"""A plan and its traces -> what the plan does at the rates asked about, and at others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from scepsy.core.plan import Infeasible, Plan
+from scepsy.core.trace import Trace
+from scepsy.errors import BadInput
+from scepsy.sim.cluster.deployment import TimerOf, deployment, roofline
+from scepsy.sim.cluster.simulation import Simulation
+from scepsy.sim.results.measure import (
+    gpu_results,
+    llm_results,
+    slowest_runs,
+    window,
+    workflow_results,
+)
+from scepsy.sim.results.records import LoadPoint, SimulationResult
+from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.sim.workload.recorded import replays
+
+SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+"""Loads of the throughput-latency curve, relative to the rates asked about."""
+
+
+class Pattern(Protocol):
+    """How runs arrive: `runs` rising times from 0 on, at `rate`."""
+
+    def __call__(self, rate: float, runs: int, rng: random.Random) -> list[float]: ...
+
+
+def study(
+    plan: Plan,
+    traces: Sequence[Trace],
+    loads: Mapping[str, tuple[float, int]],
+    pattern: Pattern,
+    *,
+    seed: int = 0,
+    timer_of: TimerOf = roofline,
+    progress: Callable[[float], None] = lambda _: None,
+) -> SimulationResult | Infeasible:
+    """Simulates `loads` (by workflow: runs per second, and how many runs), and the same runs at
+    other rates. `progress` is told which part of it all is done.
+
+    Raises BadInput for a workflow without traces, or one that the plan cannot serve.
+    """
+    total = len(SCALES) * sum(runs for _, runs in loads.values())
+    points: list[LoadPoint] = []
+    central: Simulation | None = None
+    for number, scale in enumerate(SCALES):
+        done = number / len(SCALES)
+        simulation = deployment(plan, timer_of)
+        if isinstance(simulation, Infeasible):
+            return simulation
+        arriving = offered(traces, loads, pattern, scale, seed)
+        simulate(simulation, arriving, lambda runs, done=done: progress(done + runs / total))
+        points.append(LoadPoint(scale=scale, workflows=workflow_results(simulation)))
+        if scale == 1.0:
+            central = simulation
+    assert central is not None
+    begin, end = window(central)
+    asks = [call.ask for call in central.calls]
+    return SimulationResult(
+        seed=seed,
+        seconds=end - begin,
+        calls=len(asks),
+        tokens=sum(ask.prompt_tokens + ask.output_tokens * ask.items for ask in asks),
+        workflows=workflow_results(central),
+        llms=llm_results(central),
+        gpus=gpu_results(central, plan),
+        slowest=slowest_runs(central),
+        curve=tuple(points),
+    )
+
+
+def offered(
+    traces: Sequence[Trace],
+    loads: Mapping[str, tuple[float, int]],
+    pattern: Pattern,
+    scale: float,
+    seed: int,
+) -> list[OpenLoopLoad]:
+    """The runs of each workflow, to be repeated at `scale` times the rates.
+
+    Raises BadInput for a workflow without traces.
+    """
+    workflows = replays(traces, random.Random(seed))
+    for name in loads:
+        if name not in workflows:
+            known = ", ".join(sorted(workflows)) or "none"
+            raise BadInput(f"no successful run of {name!r} in the traces; there: {known}")
+    return [
+        OpenLoopLoad(workflows[name], pattern(rate * scale, runs, random.Random(f"{seed}/{name}")))
+        for name, (rate, runs) in sorted(loads.items())
+    ]

@@ -1,0 +1,107 @@
+"""Workflows that are programs: generators in simulated time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Union
+
+from scepsy.errors import BadInput
+from scepsy.sim.cluster.simulation import Ask, Simulation
+
+MOST = 100_000
+"""Effects of one run, after which it is taken for one that never ends."""
+
+Effect = Union[Ask, float, "Steps", Sequence["Effect"]]
+Steps = Generator[Effect, Any, Any]
+"""Yields an `Ask` and is sent its `ServedCall`; a number of seconds, which pass; or a sequence of
+these and of other such generators, which go on side by side until all have ended, and is sent their
+results.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A workflow whose runs are `steps(rng)`: what a run does may depend on chance and on what its
+    calls took, so that its branches stay correlated as in the real thing.
+
+    A run that has made `MOST` calls and waits and has not ended raises BadInput.
+    """
+
+    workflow: str
+    steps: Callable[[random.Random], Steps]
+    seed: int = 0
+
+    def begin(self, simulation: Simulation, run: int) -> None:
+        rng = random.Random(f"{self.seed}/{self.workflow}/{run}")
+        left = _Left(self.workflow, run)
+        _Task(simulation, left, self.steps(rng), lambda _: simulation.end_run(run)).resume(None)
+
+
+@dataclass(slots=True)
+class _Left:
+    """How many effects a run may still have."""
+
+    workflow: str
+    run: int
+    effects: int = MOST
+
+    def use(self) -> None:
+        self.effects -= 1
+        if self.effects < 0:
+            raise BadInput(
+                f"run {self.run} of {self.workflow!r} has made {MOST} calls and waits and has not "
+                "ended: give its loop an end"
+            )
+
+
+@dataclass(slots=True)
+class _Task:
+    simulation: Simulation
+    left: _Left
+    steps: Steps
+    done: Callable[[object], None]
+
+    def resume(self, value: object) -> None:
+        try:
+            effect = self.steps.send(value)
+        except StopIteration as stop:
+            self.done(stop.value)
+            return
+        self._start(effect, self.resume)
+
+    def _start(self, effect: Effect, then: Callable[[object], None]) -> None:
+        self.left.use()
+        agenda = self.simulation.agenda
+        match effect:
+            case Ask():
+                self.simulation.call(self.left.run, effect, then)
+            case float() | int():
+                agenda.at(agenda.now + effect, then, None)
+            case Generator():
+                task = _Task(self.simulation, self.left, effect, then)
+                agenda.at(agenda.now, task.resume, None)
+            case Sequence():
+                self._gather(effect, then)
+            case _:
+                raise TypeError(f"a workflow yielded {effect!r}")
+
+    def _gather(self, effects: Sequence[Effect], then: Callable[[object], None]) -> None:
+        if not effects:
+            agenda = self.simulation.agenda
+            agenda.at(agenda.now, then, list[object]())
+            return
+        results: list[object] = [None] * len(effects)
+        left = len(effects)
+
+        def ended(index: int, result: object) -> None:
+            nonlocal left
+            results[index] = result
+            left -= 1
+            if not left:
+                then(results)
+
+        for index, effect in enumerate(effects):
+            self._start(effect, partial(ended, index))

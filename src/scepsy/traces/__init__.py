@@ -1,0 +1,1 @@
+"""What recorded calls tell: demand, dependency graphs, time shares, lone runs (pure)."""
