@@ -31,6 +31,7 @@ from scepsy.planning.shortlist import ShortlistEntry, entry_of, shortlist
 from scepsy.predict import recordings, responses
 from scepsy.sim.cluster.deployment import roofline
 from scepsy.sim.results.paired_trials import Trial, trial
+from scepsy.sim.results.study import recorded_workflows
 from scepsy.store import read_plan, read_profile, read_traces
 from scepsy.traces.summarize import quantile
 
@@ -126,7 +127,8 @@ def predictions(
         for name, prediction in (("pipeline", entry.pipeline), ("replay", entry.replay))
     }
     offered = loads(entry, one, Confirm().calls)
-    seen = trial(draft(entry, one, speed), known, offered, roofline)
+    workflows = recorded_workflows(known, offered, 0)
+    seen = trial(draft(entry, one, speed), workflows, offered, roofline)
     if isinstance(seen, Trial):
         found["sim"] = {flow: _figures(of) for flow, of in seen.latencies.items()}
     return found

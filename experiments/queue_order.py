@@ -11,6 +11,7 @@ calls are still to come, as only the program knows. Prints as it goes, and write
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,8 @@ def cells(one: Problem, scale: float, placement: Placement) -> list[str]:
         results = measured(one, scale, placement, Rule(*rule), offered)
         found.append(
             "; ".join(
-                f"{r.latency.mean:.2f} / {r.latency.p99:.1f}{'' if r.sustained else ' *'}"
+                f"{r.latency.mean:.2f} / {r.latency.p99 or math.nan:.1f}"
+                f"{' *' if r.verdict == 'not sustained' else ''}"
                 for r in results.workflows.values()
             )
         )

@@ -21,7 +21,7 @@ from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
 SEED = 2
 """Of the runs that are measured; others are traced."""
 SUSTAINED = 0.95
-"""Of the offered rate."""
+"""Part of the offered rate that must be served, by the growth of latency."""
 LONGEST = 0.25
 """Mean latency, as part of the time over which it was measured."""
 BATCHES = 10
@@ -57,7 +57,7 @@ class Measured:
         that the measurement could not tell.
         """
         of = self.workflows[workflow]
-        grows = of.throughput < SUSTAINED * of.offered_rate
+        grows = 1 / (1 + of.latency_growth) < SUSTAINED
         return not grows and of.latency.mean <= LONGEST * self.seconds
 
     @property

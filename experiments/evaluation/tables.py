@@ -87,7 +87,8 @@ def _points(rows: Rows) -> str:
 def _cell(row: dict[str, Any]) -> str:
     if row["latency_mean"] is None:
         return "-"
-    text = f"{row['latency_mean']:.3g} / {row['latency_p99']:.3g}"
+    p99 = "-" if row["latency_p99"] is None else f"{row['latency_p99']:.3g}"
+    text = f"{row['latency_mean']:.3g} / {p99}"
     if row["predicted"]:
         text += f" (predicted {row['predicted']:.3g})"
     return text if row["sustained"] else f"{text} *overloaded*"

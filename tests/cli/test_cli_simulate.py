@@ -35,7 +35,7 @@ def test_it_writes_its_findings(tmp_path: Path) -> None:
     found = read_record(tmp_path / "simulation.json", SimulationResult)
     assert found.workflows[0].offered_rate == pytest.approx(0.6, rel=0.15)
     page = (tmp_path / "report.html").read_text()
-    assert "The plan carries this load" in page
+    assert "The plan sustains this load" in page
     assert page.count("<svg") >= 6
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
@@ -52,7 +52,7 @@ def test_json_is_the_file(tmp_path: Path) -> None:
 def test_a_load_beyond_capacity_ends_in_a_statement(tmp_path: Path) -> None:
     _, wrong = simulate(tmp_path, "--rate", "rag=60", "--duration", "4")
     assert isinstance(wrong, Unmeetable)
-    assert "the plan cannot carry this load; rag gains" in str(wrong)
+    assert "the plan does not sustain this load; rag gains" in str(wrong)
     assert "latency of rag keeps growing" in (tmp_path / "report.html").read_text()
 
 

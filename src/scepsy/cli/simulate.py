@@ -14,7 +14,7 @@ from scepsy.cli.output import bar, console, emit_json, json_option, seconds, tab
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable
 from scepsy.report.simulation import render
-from scepsy.sim.results.records import SimulationResult
+from scepsy.sim.results.records import LatencyDistribution, SimulationResult
 from scepsy.sim.results.study import Pattern, study
 from scepsy.sim.workload.arrivals import arrivals, recorded
 from scepsy.store import read_arrivals, read_plan, read_traces, write_atomic, write_record
@@ -103,6 +103,7 @@ def command(
         emit_json(found)
     else:
         _print(found, console())
+        _say_too_short(found)
         click.echo(f"\nwritten to {out}/simulation.json and {out}/report.html")
     _check_sustained(found)
 
@@ -137,22 +138,23 @@ def _print(found: SimulationResult, screen: Console) -> None:
             flow.workflow,
             flow.runs,
             f"{flow.offered_rate:.3g}/s",
-            f"{flow.throughput:.3g}/s",
+            f"{flow.throughput:.3g} ({flow.throughput_low:.3g} to {flow.throughput_high:.3g})/s",
+            flow.verdict,
             seconds(flow.latency.mean),
             seconds(flow.latency.p50),
             seconds(flow.latency.p90),
-            seconds(flow.latency.p99),
+            _p99(flow.latency),
         )
         for flow in found.workflows
     ]
-    heads = ("workflow", "runs", "offered", "throughput", "mean", "p50", "p90", "p99")
+    heads = ("workflow", "runs", "offered", "completed", "load", "mean", "p50", "p90", "p99")
     screen.print(table("Latency of runs, simulated", heads, flows))
     calls = [
         (
             llm.llm,
             llm.calls,
             seconds(llm.latency.mean),
-            seconds(llm.latency.p99),
+            _p99(llm.latency),
             seconds(llm.first_token.mean),
             f"{llm.cached:.0%}",
             llm.preemptions,
@@ -165,12 +167,26 @@ def _print(found: SimulationResult, screen: Console) -> None:
     screen.print(f"GPUs: {sum(used) / len(used):.0%} busy on average, {max(used):.0%} at most")
 
 
+def _p99(latency: LatencyDistribution) -> str:
+    return "-" if latency.p99 is None else seconds(latency.p99)
+
+
+def _say_too_short(found: SimulationResult) -> None:
+    short = [flow.workflow for flow in found.workflows if flow.verdict == "too short to tell"]
+    if short:
+        click.echo(
+            f"whether the load of {', '.join(short)} is sustained cannot be told from so short a "
+            "simulation: give a longer --duration",
+            err=True,
+        )
+
+
 def _check_sustained(found: SimulationResult) -> None:
     late: Mapping[str, str] = {
         flow.workflow: f"{flow.workflow} gains {flow.latency_growth:.2g} s of latency per second: "
-        f"{flow.offered_rate:.3g}/s are offered, about {flow.throughput:.3g}/s served"
+        f"{flow.offered_rate:.3g} runs/s arrive, {flow.throughput:.3g} runs/s complete"
         for flow in found.workflows
-        if not flow.sustained
+        if flow.verdict == "not sustained"
     }
     if late:
-        raise Unmeetable(f"the plan cannot carry this load; {'; '.join(late.values())}")
+        raise Unmeetable(f"the plan does not sustain this load; {'; '.join(late.values())}")

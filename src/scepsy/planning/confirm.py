@@ -16,6 +16,8 @@ from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import ShortlistEntry
 from scepsy.sim.cluster.deployment import TimerOf, roofline
 from scepsy.sim.results.paired_trials import Trial, difference, trial
+from scepsy.sim.results.study import recorded_workflows
+from scepsy.traces.latency_trend import LoadVerdict
 
 WITHIN = 1.3
 """Only plans are simulated that the replay finds at most so many times as slow as its best."""
@@ -52,8 +54,9 @@ class Confirmed:
     best: int
 
     @property
-    def sustained(self) -> bool:
-        return self.trials[self.best].sustained
+    def verdict(self) -> LoadVerdict:
+        """Whether the plan to take sustains the targets."""
+        return self.trials[self.best].verdict
 
 
 def confirm(
@@ -75,6 +78,10 @@ def confirm(
         return Infeasible("simulation", reason)
     places = _worth_it(entries, how.plans)
     offered = loads(entries[0], problem, how.calls)
+    try:
+        workflows = recorded_workflows(traces, offered, how.seed)
+    except BadInput as error:
+        return Infeasible("simulation", str(error))
     total = len(places) * sum(runs for _, runs in offered.values())
     trials: dict[int, Trial] = {}
     for number, place in enumerate(places):
@@ -83,7 +90,7 @@ def confirm(
         try:
             found = trial(
                 plan,
-                traces,
+                workflows,
                 offered,
                 how.timer_of,
                 seed=how.seed,
@@ -99,7 +106,8 @@ def confirm(
 
 
 def _best(trials: Mapping[int, Trial]) -> int:
-    carrying = [place for place in trials if trials[place].sustained] or list(trials)
+    carrying = [place for place in trials if trials[place].verdict != "not sustained"]
+    carrying = carrying or list(trials)
     first = carrying[0]
     fastest = min(carrying, key=lambda place: trials[place].objective)
     apart, error = difference(trials[first], trials[fastest])

@@ -104,6 +104,8 @@ def decide(
     if isinstance(listed, Infeasible):
         return listed
     verdict = confirm(listed.entries, problem, traces, simulate, speed) if simulate else None
-    if isinstance(verdict, Confirmed) and (verdict.sustained or listed.refused is None):
+    if isinstance(verdict, Confirmed) and (
+        verdict.verdict == "sustained" or listed.refused is None
+    ):
         return Decision(listed.entries[verdict.best], listed, verdict)
     return listed.refused or Decision(listed.entries[0], listed, verdict)

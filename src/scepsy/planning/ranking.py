@@ -38,8 +38,8 @@ def _finalist(
     said: list[str] = []
     if entry is not chosen:
         said.append(differences(chosen.allocation, entry.allocation))
-    if seen is not None and not seen.sustained:
-        said.append("cannot carry the targets")
+    if seen is not None and seen.verdict == "not sustained":
+        said.append("does not sustain the targets")
     return Finalist(
         allocation=entry.allocation,
         pipeline=_known(entry.pipeline.objective),
@@ -68,10 +68,10 @@ def sentences(listed: Shortlist, verdict: Verdict, chosen: ShortlistEntry) -> It
         yield f"Not simulated: {verdict.reason}. The replay of the recorded runs decided"
     else:
         yield _simulated(listed.entries, verdict, chosen)
-        if not verdict.sustained:
+        if verdict.verdict == "not sustained":
             yield (
-                f"None of the {len(verdict.trials)} plans that were simulated carries the targets: "
-                "expect latency to grow as long as this load lasts"
+                f"None of the {len(verdict.trials)} plans that were simulated sustains the "
+                "targets: expect latency to grow as long as this load lasts"
             )
         elif not isfinite(chosen.replay.objective):
             yield (

@@ -74,11 +74,19 @@ def page(plan: Plan, found: SimulationResult) -> SimulationPage:
 
 
 def _headline(flows: Sequence[WorkflowResult]) -> str:
-    late = [flow.workflow for flow in flows if not flow.sustained]
+    late = [flow.workflow for flow in flows if flow.verdict == "not sustained"]
     if late:
-        return f"The plan cannot carry this load: the latency of {', '.join(late)} keeps growing"
+        return (
+            f"The plan does not sustain this load: the latency of {', '.join(late)} keeps growing"
+        )
     means = ", ".join(f"{flow.workflow} {wording.seconds(flow.latency.mean)}" for flow in flows)
-    return f"The plan carries this load; mean latency: {means}"
+    short = [flow.workflow for flow in flows if flow.verdict == "too short to tell"]
+    if short:
+        return (
+            f"Too short a simulation to tell whether the load of {', '.join(short)} is sustained; "
+            f"mean latency: {means}"
+        )
+    return f"The plan sustains this load; mean latency: {means}"
 
 
 def _distribution(flow: WorkflowResult) -> Chart:
@@ -86,11 +94,9 @@ def _distribution(flow: WorkflowResult) -> Chart:
     latencies = flow.latency.percentiles
     x = fit(latencies, LEFT, WIDTH - RIGHT)
     y = fit([100.0], HEIGHT - BOTTOM, TOP, linear=True)
-    marks = [
-        (50, flow.latency.p50, "p50"),
-        (90, flow.latency.p90, "p90"),
-        (99, flow.latency.p99, "p99"),
-    ]
+    marks = [(50, flow.latency.p50, "p50"), (90, flow.latency.p90, "p90")]
+    if flow.latency.p99 is not None:
+        marks.append((99, flow.latency.p99, "p99"))
     points = [(latency, float(percent)) for percent, latency in enumerate(latencies)]
     return Chart(
         title=flow.workflow,
@@ -123,7 +129,7 @@ def _curve(flow: WorkflowResult, found: SimulationResult) -> Chart:
     ]
     x = fit([one.throughput for one, _ in points], LEFT, WIDTH - RIGHT, linear=True)
     y = fit(
-        [value for one, _ in points for value in (one.latency.mean, one.latency.p99)],
+        [value for one, _ in points for value in (one.latency.mean, one.latency.p99 or 0.0)],
         HEIGHT - BOTTOM,
         TOP,
     )
@@ -139,7 +145,15 @@ def _curve(flow: WorkflowResult, found: SimulationResult) -> Chart:
         lines=(
             Line(f"M{at:g},{y.start:g}V{y.end:g}", "target", "the load asked about"),
             Line(
-                path([(one.throughput, one.latency.p99) for one, _ in points], x, y),
+                path(
+                    [
+                        (one.throughput, one.latency.p99)
+                        for one, _ in points
+                        if one.latency.p99 is not None
+                    ],
+                    x,
+                    y,
+                ),
                 "predicted even",
                 "p99",
             ),
@@ -153,11 +167,11 @@ def _curve(flow: WorkflowResult, found: SimulationResult) -> Chart:
             ChartMark(
                 x.at(one.throughput),
                 y.at(one.latency.mean),
-                "dot" if one.sustained else "ring",
+                "ring" if one.verdict == "not sustained" else "dot",
                 "plan",
                 f"{scale:g} times the load: {wording.rate(one.throughput)} of "
                 f"{wording.rate(one.offered_rate)}, mean {wording.seconds(one.latency.mean)}, "
-                f"p99 {wording.seconds(one.latency.p99)}",
+                + ("" if one.latency.p99 is None else f"p99 {wording.seconds(one.latency.p99)}"),
             )
             for one, scale in points
         ),

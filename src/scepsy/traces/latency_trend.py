@@ -1,4 +1,10 @@
-"""Whether latency grows with time: what tells a load that cannot be served from one that can.
+"""What runs under load show: runs completed per second, the trend of their latency, and whether the
+load was sustained (pure).
+
+Throughput is counted: completed runs over seconds. Whether the offered rate is *sustained* is
+another question, which the trend answers: runs that arrive at rate `a`, and whose latency grows by
+`g` seconds per second, leave at rate `a / (1 + g)`, and the queue keeps the rest. Simulation and
+drive both ask here.
 
 Latencies of neighbouring runs share their queue, so they are not independent, and neither a
 t-test nor a standard error may count each of them. Both use the means of ten batches in order of
@@ -9,13 +15,34 @@ none; with batches and t > 3 it is 2%, and overload of 1.5 is still always found
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
-from typing import Protocol
+from typing import Literal, Protocol
 
-_BATCHES = 10
-_SIGNIFICANT = 3.0
+from scepsy.core.record import Record
+
+LoadVerdict = Literal["sustained", "not sustained", "too short to tell"]
+
+BATCHES = 10
+"""Batches of consecutive runs; the usual number for batch means."""
+SIGNIFICANT = 3.0
+"""Standard errors by which a slope must be positive before latency is said to grow."""
+EXCLUDED = 1.86
+"""Standard errors above the slope that exclude a larger one: the one-sided 95% quantile of
+Student's t with `BATCHES` - 2 degrees of freedom."""
+MATERIAL_GROWTH = 0.05
+"""Seconds of latency per second. Below it more than 95% of the offered runs are served as they
+come, and a minute's measurement could not tell the rest from a queue that is still filling."""
+MIN_RUNS = 20
+"""Fewer runs make batches of single runs, whose means are as noisy as the runs."""
+LONGEST_LATENCY = 0.25
+"""Mean latency over the time in which runs arrived. Where runs take longer than that, those that
+arrive last have not met the queue that the first ones leave behind, so a level trend shows nothing.
+"""
+NINETY_PERCENT = 1.645
+"""Standard deviations to either side that hold 90% of a normal distribution."""
 
 
 class Timed(Protocol):
@@ -27,22 +54,98 @@ class Timed(Protocol):
     def latency(self) -> float: ...
 
 
-def latency_growth(runs: Sequence[Timed]) -> float:
-    """Seconds of latency gained per second of arrival time: the least-squares slope over batch
-    means, or 0 unless it is positive by three of its standard errors.
+class CountedRate(Record, frozen=True, kw_only=True):
+    """Runs completed in a window, and runs per second with the 90% interval of a Poisson count."""
+
+    completed: int
+    per_second: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Seconds of latency gained per second of arrival time, and the standard error of that."""
+
+    slope: float
+    error: float
+
+
+def load_verdict(runs: Sequence[Timed]) -> LoadVerdict:
+    """Whether the rate at which these runs arrived is sustained. `runs` are the successful ones in
+    order of arrival, those of a warm-up left out.
+
+    "not sustained": latency grows, significantly and by more than `MATERIAL_GROWTH`.
+    "sustained": growth of that size is excluded with 95% confidence.
+    "too short to tell": neither, because the runs are too few, too long, or vary too much.
+    """
+    trend = latency_trend(runs)
+    if len(runs) < MIN_RUNS or trend is None:
+        return "too short to tell"
+    if trend.slope > max(MATERIAL_GROWTH, SIGNIFICANT * trend.error):
+        return "not sustained"
+    seconds = runs[-1].arrival - runs[0].arrival
+    if fmean(run.latency for run in runs) > LONGEST_LATENCY * seconds:
+        return "too short to tell"
+    excluded = trend.slope + EXCLUDED * trend.error <= MATERIAL_GROWTH
+    return "sustained" if excluded else "too short to tell"
+
+
+def overall(verdicts: Iterable[LoadVerdict]) -> LoadVerdict:
+    """The verdict on workflows that share GPUs: the worst of theirs."""
+    found = set(verdicts)
+    if "not sustained" in found:
+        return "not sustained"
+    return "sustained" if found == {"sustained"} else "too short to tell"
+
+
+def counted_rate(ends: Iterable[float], begin: float, end: float) -> CountedRate:
+    """Runs per second that completed in [begin, end). `ends` are the times at which successful runs
+    ended, whenever they arrived: without those that arrived before `begin` the count is too low.
+
+    The interval is Byar's approximation to the exact one of a Poisson count; completions under
+    steady load vary no more than that. All zero for an empty window.
+    """
+    seconds = end - begin
+    if seconds <= 0:
+        return CountedRate(completed=0, per_second=0.0, low=0.0, high=0.0)
+    count = sum(begin <= time < end for time in ends)
+    low = count * _byar(count, -NINETY_PERCENT) if count else 0.0
+    high = (count + 1) * _byar(count + 1, NINETY_PERCENT)
+    return CountedRate(
+        completed=count, per_second=count / seconds, low=low / seconds, high=high / seconds
+    )
+
+
+def _byar(count: int, deviations: float) -> float:
+    return (1 - 1 / (9 * count) + deviations / (3 * math.sqrt(count))) ** 3
+
+
+def latency_trend(runs: Sequence[Timed]) -> Trend | None:
+    """The least-squares slope over batch means; None for fewer than three batches, or where all
+    runs arrived at once.
     """
     points = batches(runs)
     if len(points) < 3:
-        return 0.0
+        return None
     time = fmean(x for x, _ in points)
     latency = fmean(y for _, y in points)
     spread = sum((x - time) ** 2 for x, _ in points)
     if spread == 0.0:
-        return 0.0
+        return None
     slope = sum((x - time) * (y - latency) for x, y in points) / spread
     residual = sum((y - latency - slope * (x - time)) ** 2 for x, y in points)
-    error = math.sqrt(residual / (len(points) - 2) / spread)
-    return slope if slope > _SIGNIFICANT * error else 0.0
+    return Trend(slope, math.sqrt(residual / (len(points) - 2) / spread))
+
+
+def latency_growth(runs: Sequence[Timed]) -> float:
+    """Seconds of latency gained per second of arrival time; 0 unless that is positive by
+    `SIGNIFICANT` standard errors.
+    """
+    trend = latency_trend(runs)
+    if trend is None or trend.slope <= SIGNIFICANT * trend.error:
+        return 0.0
+    return trend.slope
 
 
 def standard_error(runs: Sequence[Timed]) -> float | None:
@@ -52,8 +155,8 @@ def standard_error(runs: Sequence[Timed]) -> float | None:
 
 
 def batches(runs: Sequence[Timed]) -> list[tuple[float, float]]:
-    """Mean arrival and latency of up to ten batches of runs that follow one another."""
-    count = min(_BATCHES, len(runs))
+    """Mean arrival and latency of up to ten batches of consecutive runs."""
+    count = min(BATCHES, len(runs))
     bounds = [index * len(runs) // count for index in range(count + 1)] if count else []
     batches = [runs[low:high] for low, high in pairwise(bounds)]
     return [(fmean(r.arrival for r in b), fmean(r.latency for r in b)) for b in batches]

@@ -51,6 +51,16 @@ def spread(values: Sequence[float]) -> Spread:
     )
 
 
+P99_MIN = 100
+"""Values that a 99th percentile needs. Of fewer it is the largest value or a mixture of the two
+largest, which says how many values there were rather than how they are distributed."""
+
+
+def p99(values: Sequence[float]) -> float | None:
+    """The 99th percentile of values in any order; None for fewer than `P99_MIN`."""
+    return quantile(sorted(values), 0.99) if len(values) >= P99_MIN else None
+
+
 def quantile(ranked: Sequence[float], q: float) -> float:
     """The q-quantile of rising values, linear between order statistics."""
     position = q * (len(ranked) - 1)

@@ -1,4 +1,4 @@
-"""A finished simulation -> what it has shown."""
+"""The figures of a finished simulation."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ from scepsy.sim.results.records import (
     SlowRun,
     WorkflowResult,
 )
-from scepsy.traces.latency_trend import latency_growth
-from scepsy.traces.summarize import quantile
+from scepsy.traces.latency_trend import counted_rate, latency_growth, load_verdict
+from scepsy.traces.summarize import p99, quantile
 
 EDGE = 0.1
-"""Of the time in which runs arrive: at its begin the queues fill, at its end they empty, and who
-arrives then says little."""
-
-SUSTAINED = 0.97
-"""A throughput this close to what was offered."""
+"""Part of the time in which runs arrive that is left out at its beginning, while queues fill, and
+again at its end, while they empty."""
 
 PARTS = 120
-"""Of the window, in which utilisation is shown."""
+"""Equal parts of the measured window for which utilisation is shown."""
 
 SLOWEST = 2
-"""Runs of each workflow that are kept whole."""
+"""Slowest runs of each workflow whose calls are kept."""
 
 
 def window(simulation: Simulation, warmup: float = EDGE) -> tuple[float, float]:
@@ -53,20 +50,24 @@ def workflow_results(simulation: Simulation) -> tuple[WorkflowResult, ...]:
     """One per workflow that had a run in the window."""
     begin, end = window(simulation)
     runs = in_window(simulation)
-    return tuple(_workflow(name, runs[name], end - begin) for name in runs)
+    return tuple(_workflow(name, runs[name], simulation, begin, end) for name in runs)
 
 
-def _workflow(name: str, runs: Sequence[ServedRun], seconds: float) -> WorkflowResult:
-    rate = len(runs) / seconds if seconds else 0.0
-    growth = latency_growth(runs)
+def _workflow(
+    name: str, runs: Sequence[ServedRun], simulation: Simulation, begin: float, end: float
+) -> WorkflowResult:
+    ends = (run.end for run in simulation.runs if run.workflow == name)
+    completed = counted_rate(ends, begin, end)
     return WorkflowResult(
         workflow=name,
         runs=len(runs),
-        offered_rate=rate,
-        throughput=rate / (1 + growth),
+        offered_rate=len(runs) / (end - begin) if end > begin else 0.0,
+        throughput=completed.per_second,
+        throughput_low=completed.low,
+        throughput_high=completed.high,
         latency=quantiles([run.latency for run in runs]),
-        latency_growth=growth,
-        sustained=1 / (1 + growth) >= SUSTAINED,
+        latency_growth=latency_growth(runs),
+        verdict=load_verdict(runs),
     )
 
 
@@ -162,7 +163,7 @@ def quantiles(values: Iterable[float]) -> LatencyDistribution:
         mean=fmean(ranked),
         p50=quantile(ranked, 0.5),
         p90=quantile(ranked, 0.9),
-        p99=quantile(ranked, 0.99),
+        p99=p99(ranked),
         percentiles=tuple(quantile(ranked, percent / 100) for percent in range(101)),
     )
 

@@ -1,4 +1,6 @@
-"""Several plans under the same runs at the same times: which is better, and beyond chance?"""
+"""Several plans simulated with the same runs at the same times, and how significantly they differ
+(pure).
+"""
 
 from __future__ import annotations
 
@@ -9,40 +11,46 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from scepsy.core.plan import Infeasible, Plan
-from scepsy.core.trace import Trace
 from scepsy.sim.cluster.deployment import TimerOf, deployment
 from scepsy.sim.cluster.simulation import Simulation
 from scepsy.sim.results.measure import in_window, window
 from scepsy.sim.results.study import offered
 from scepsy.sim.workload.arrivals import arrivals
 from scepsy.sim.workload.open_loop import simulate
-from scepsy.traces.latency_trend import batches, latency_growth
+from scepsy.sim.workload.recorded import RecordedWorkflow
+from scepsy.traces.latency_trend import LoadVerdict, batches, load_verdict, overall
 
 WARMUP = 0.25
-"""Part of the time that is left out: a short simulation spends much of it filling its queues."""
-SUSTAINED = 0.95
-"""A throughput this close to what was offered; for the same reason no closer."""
+"""Part of the time in which runs arrive that is left out at its beginning: a short simulation
+spends much of it filling its queues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a plan did. `latencies` are those of each workflow's runs, in their order, in seconds;
-    `calls` is the mean of the calls that each workflow (first) makes of each LLM.
+    """What a simulated plan did.
 
-    `objective` is the weighted sum of their means; `parts` is the same of as many equal parts of
-    the runs. `sustained`: whether no workflow's latency grew as long as runs arrived.
+    Attributes:
+        latencies: seconds, by workflow, of the measured runs in order of arrival.
+        calls: mean latency of a call in seconds, by workflow and LLM.
+        objective: the weighted sum of the workflows' mean latencies.
+        parts: the same for each of up to ten consecutive parts of the runs.
+        verdicts: by workflow, whether its target rate is sustained.
     """
 
     latencies: Mapping[str, Sequence[float]]
     calls: Mapping[tuple[str, str], float]
     objective: float
     parts: tuple[float, ...]
-    sustained: bool
+    verdicts: Mapping[str, LoadVerdict]
+
+    @property
+    def verdict(self) -> LoadVerdict:
+        return overall(self.verdicts.values())
 
 
 def trial(
     plan: Plan,
-    traces: Sequence[Trace],
+    workflows: Mapping[str, RecordedWorkflow],
     loads: Mapping[str, tuple[float, int]],
     timer_of: TimerOf,
     *,
@@ -51,12 +59,12 @@ def trial(
 ) -> Trial | Infeasible:
     """Simulates `loads` (by workflow: runs per second, and how many runs) of a plan's targets.
 
-    Raises BadInput for a workflow without traces, or one that cannot be simulated.
+    Raises BadInput for a workflow that the plan cannot serve.
     """
     simulation = deployment(plan, timer_of)
     if isinstance(simulation, Infeasible):
         return simulation
-    simulate(simulation, offered(traces, loads, arrivals, 1.0, seed), progress)
+    simulate(simulation, offered(workflows, loads, arrivals, 1.0, seed), progress)
     weights = {target.workflow: target.weight for target in plan.targets}
     flows = in_window(simulation, WARMUP)
     means = [[weights[name] * mean for _, mean in batches(runs)] for name, runs in flows.items()]
@@ -66,7 +74,7 @@ def trial(
         calls=_calls(simulation),
         objective=sum(weights[name] * fmean(found) for name, found in latencies.items()),
         parts=tuple(map(sum, zip(*means, strict=False))),
-        sustained=all(1 / (1 + latency_growth(runs)) >= SUSTAINED for runs in flows.values()),
+        verdicts={name: load_verdict(runs) for name, runs in flows.items()},
     )
 
 
@@ -85,6 +93,7 @@ def difference(one: Trial, other: Trial) -> tuple[float, float]:
     Both had the same runs at the same times, so what a part of the runs takes longer is compared
     part by part: neighbours in a queue are not independent, parts nearly are.
     """
-    apart = [a - b for a, b in zip(one.parts, other.parts, strict=False)]
-    error = stdev(apart) / math.sqrt(len(apart)) if len(apart) > 1 else math.inf
-    return fmean(apart) if apart else 0.0, error
+    differences = [a - b for a, b in zip(one.parts, other.parts, strict=False)]
+    count = len(differences)
+    error = stdev(differences) / math.sqrt(count) if count > 1 else math.inf
+    return fmean(differences) if differences else 0.0, error

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from scepsy.core.record import Record
+from scepsy.traces.latency_trend import LoadVerdict
 
 
 class LatencyDistribution(Record, frozen=True, kw_only=True):
-    """A distribution of seconds. `percentiles` are its 0th, 1st, ... 100th."""
+    """A distribution of seconds. `percentiles` are its 0th, 1st, ... 100th. `p99` is None for fewer
+    than 100 values.
+    """
 
     mean: float
     p50: float
     p90: float
-    p99: float
+    p99: float | None
     percentiles: tuple[float, ...] = ()
 
 
 class WorkflowResult(Record, frozen=True, kw_only=True):
     """One workflow over the measured window.
 
-    `throughput` is the offered rate over 1 + `latency_growth`, the seconds of latency gained per
-    second; runs are `sustained` where that is not noticeably less than what was offered.
+    `runs` arrived in it, `offered_rate` per second. `throughput` is runs completed in it per
+    second, with a 90% interval from `throughput_low` to `throughput_high`. `latency_growth` is the
+    seconds of latency gained per second, 0 where that is not significant. `verdict`: whether the
+    offered rate is sustained.
     """
 
     workflow: str
     runs: int
     offered_rate: float
     throughput: float
+    throughput_low: float = 0.0
+    throughput_high: float = 0.0
     latency: LatencyDistribution
     latency_growth: float
-    sustained: bool
+    verdict: LoadVerdict = "too short to tell"
 
 
 class LlmResult(Record, frozen=True, kw_only=True):

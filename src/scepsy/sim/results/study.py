@@ -1,9 +1,9 @@
-"""A plan and its traces -> what the plan does at the rates asked about, and at others."""
+"""What a plan does at the rates asked about, and at other rates: simulations of its traces."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from scepsy.core.plan import Infeasible, Plan
@@ -20,7 +20,7 @@ from scepsy.sim.results.measure import (
 )
 from scepsy.sim.results.records import LoadPoint, SimulationResult
 from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
-from scepsy.sim.workload.recorded import replays
+from scepsy.sim.workload.recorded import RecordedWorkflow, replays
 
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """Loads of the throughput-latency curve, relative to the rates asked about."""
@@ -48,6 +48,9 @@ def study(
     Raises BadInput for a workflow without traces, or one that the plan cannot serve.
     """
     total = len(SCALES) * sum(runs for _, runs in loads.values())
+    if isinstance(refused := deployment(plan, timer_of), Infeasible):
+        return refused
+    workflows = recorded_workflows(traces, loads, seed)
     points: list[LoadPoint] = []
     central: Simulation | None = None
     for number, scale in enumerate(SCALES):
@@ -55,7 +58,7 @@ def study(
         simulation = deployment(plan, timer_of)
         if isinstance(simulation, Infeasible):
             return simulation
-        arriving = offered(traces, loads, pattern, scale, seed)
+        arriving = offered(workflows, loads, pattern, scale, seed)
         simulate(simulation, arriving, lambda runs, done=done: progress(done + runs / total))
         points.append(LoadPoint(scale=scale, workflows=workflow_results(simulation)))
         if scale == 1.0:
@@ -76,23 +79,36 @@ def study(
     )
 
 
+def recorded_workflows(
+    traces: Sequence[Trace], names: Iterable[str], seed: int
+) -> dict[str, RecordedWorkflow]:
+    """The recordings of each named workflow, in an order that `seed` determines. They do not depend
+    on the plan or on the rates, so that one reading serves every simulation of these traces.
+
+    Raises BadInput for a workflow without traces.
+    """
+    workflows = replays(traces, random.Random(seed))
+    for name in names:
+        if name not in workflows:
+            known = ", ".join(sorted(workflows)) or "none"
+            raise BadInput(f"no successful run of {name!r} in the traces; there: {known}")
+    return workflows
+
+
 def offered(
-    traces: Sequence[Trace],
+    workflows: Mapping[str, RecordedWorkflow],
     loads: Mapping[str, tuple[float, int]],
     pattern: Pattern,
     scale: float,
     seed: int,
 ) -> list[OpenLoopLoad]:
-    """The runs of each workflow, to be repeated at `scale` times the rates.
-
-    Raises BadInput for a workflow without traces.
+    """The runs of each workflow in `loads`, from the first recording on, arriving at `scale` times
+    the rates.
     """
-    workflows = replays(traces, random.Random(seed))
-    for name in loads:
-        if name not in workflows:
-            known = ", ".join(sorted(workflows)) or "none"
-            raise BadInput(f"no successful run of {name!r} in the traces; there: {known}")
     return [
-        OpenLoopLoad(workflows[name], pattern(rate * scale, runs, random.Random(f"{seed}/{name}")))
+        OpenLoopLoad(
+            workflows[name].from_the_first(),
+            pattern(rate * scale, runs, random.Random(f"{seed}/{name}")),
+        )
         for name, (rate, runs) in sorted(loads.items())
     ]

@@ -41,6 +41,10 @@ class RecordedWorkflow:
     recordings: Sequence[Recording]
     begun: int = 0
 
+    def from_the_first(self) -> RecordedWorkflow:
+        """The same recordings, of which no run has begun."""
+        return RecordedWorkflow(self.workflow, self.recordings)
+
     def begin(self, simulation: Simulation, run: int) -> None:
         recording = self.recordings[self.begun % len(self.recordings)]
         self.begun += 1
