@@ -14,6 +14,9 @@ The exit codes are stable. Every message says what was wrong, where, and what to
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ScepsyError(Exception):
     """Base of all. `code` is a stable name, `exit_code` a stable number."""
@@ -69,6 +72,12 @@ class RunsFailed(ScepsyError):
 
     code = "runs_failed"
     exit_code = 8
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean plan?" where one of the `known` words is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

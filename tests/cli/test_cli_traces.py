@@ -49,7 +49,7 @@ def test_a_workflow_that_only_failed_is_a_warning_and_counted(directory: Path) -
 
 def test_without_a_name_the_median_run_of_each_workflow_is_drawn(directory: Path) -> None:
     output = shown(directory)
-    assert drawn(output) == ["good run long: 1 calls, 9 s"]
+    assert drawn(output) == ["good run long: 1 calls, 9.00 s"]
     assert "warning: workflow 'broken'" in output
 
 

@@ -63,6 +63,24 @@ async def test_an_engine_stays_only_if_it_would_be_started_the_same(local: Local
     assert other_seed.gateway == first.gateway
 
 
+async def test_a_gateway_is_told_of_once_it_accepts(local: LocalBackend) -> None:
+    accepted: dict[str, bool] = {}
+
+    def note(what: str) -> None:
+        state = local.root / "default" / "state.json"
+        gateway = read_record(state, Deployment).gateway if state.exists() else None
+        accepted[what] = gateway is not None and _answers(gateway.url)
+
+    await local.apply(plan(), on_progress=note)
+    assert accepted.pop("gateway")
+    assert accepted
+
+
+def _answers(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/scepsy/status") as answer:
+        return answer.status == 200
+
+
 async def test_what_a_running_gateway_cannot_change_is_refused(
     local: LocalBackend, tmp_path: Path
 ) -> None:

@@ -45,6 +45,10 @@ def test_percentages_counts_and_spans() -> None:
     assert wording.percent(0.031) == "3.1%"
     assert wording.percent(0.71) == "71%"
     assert wording.signed_percent(-0.035) == f"{wording.MINUS}3.5%"
+    assert wording.signed_percent(-0.0001) == "0.0%"
+    assert wording.percent(-0.0001) == "0%"
+    assert wording.seconds(0.0) == "0 s"
+    assert wording.seconds(None) == wording.DASH
     assert wording.signed_percent(math.inf) == "\N{INFINITY}"
     assert wording.count(1, "GPU").split() == ["1", "GPU"]
     assert wording.count(8, "GPU").split() == ["8", "GPUs"]

@@ -43,15 +43,18 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path):
 def test_a_missing_file_is_not_found(tmp_path: Path):
     with pytest.raises(NotFound, match=r"no\.json: no such file"):
         read_record(tmp_path / "no.json", Cluster)
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="this is a directory, not a file"):
         read_record(tmp_path, Cluster)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"nodes": [{"name": "a", "gpus": "four"}]}', r"Expected `int`.*\$\.nodes\[0\]\.gpus"),
-        (b'{"nodes": [], "colour": 1}', "unknown field `colour`"),
+        (
+            b'{"nodes": [{"name": "a", "gpus": "four"}]}',
+            r"nodes\[0\]\.gpus: Expected `int`|node number 1: gpus: Expected `int`",
+        ),
+        (b'{"nodes": [], "colour": 1}', "colour: there is no such field; known are: nodes"),
         (b"{}", "missing required field `nodes`"),
         (b'{"nodes": [', "not valid JSON"),
         (b'{"nodes": [{"name": "\xff"}]}', "not valid JSON"),
@@ -61,27 +64,27 @@ def test_a_missing_file_is_not_found(tmp_path: Path):
 def test_a_bad_json_file_is_named_with_its_field(tmp_path: Path, content: bytes, message: str):
     path = tmp_path / "c.json"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=rf"c\.json: .*{message}"):
+    with pytest.raises(BadInput, match=rf"c\.json: .*({message})"):
         read_record(path, Cluster)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"nodes = 3", r"Expected `array`.*\$\.nodes"),
+        (b"nodes = 3", "nodes: Expected `array`"),
         (b"nodes = [", "not valid TOML"),
         (b"\xff", "not valid TOML"),
-        (b"[[nodes]]\nname='a'\ngpus=1\nfan=2", r"unknown field `fan` - at `\$\.nodes\[0\]`"),
+        (b"[[nodes]]\nname='a'\ngpus=1\nfan=2", "4: node 'a': fan: there is no such field"),
     ],
 )
 def test_a_bad_toml_file_is_named_with_its_field(tmp_path: Path, content: bytes, message: str):
     path = tmp_path / "c.toml"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=rf"c\.toml: .*{message}"):
+    with pytest.raises(BadInput, match=rf"c\.toml:.*{message}"):
         read_toml(path, Cluster)
 
 
 def test_toml_may_hold_a_whole_number_for_a_real_one(tmp_path: Path):
     path = tmp_path / "c.toml"
     path.write_text("gpu_memory = 80000000000\nnodes = []")
-    assert read_toml(path, Cluster).gpu_memory == 80e9
+    assert read_toml(path, Cluster)[0].gpu_memory == 80e9

@@ -34,46 +34,87 @@ def test_the_examples_are_read():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("nodes = []", "nodes: at least one"),
-        ("[[nodes]]\nname='a'\ngpus=0", r"nodes\[0\]\.gpus: 0 must be positive"),
-        ("[[nodes]]\nname='a'\ngpus=2\nnvlink_domain=-1", r"nodes\[0\]\.nvlink_domain"),
-        ("gpu_memory = nan\n[[nodes]]\nname='a'\ngpus=1", "gpu_memory: nan must be positive"),
-        ("[[nodes]]\nname='a'\ngpus=1\n[[nodes]]\nname='a'\ngpus=1", "nodes.name: a is there more"),
+        ("nodes = []", ":1: nodes: at least one"),
+        ("[[nodes]]\nname='a'\ngpus=0", r":3: node 'a': gpus: 0 must be positive"),
+        ("[[nodes]]\nname='a'\ngpus=2\nnvlink_domain=-1", r":4: node 'a': nvlink_domain"),
+        ("gpu_memory = nan\n[[nodes]]\nname='a'\ngpus=1", ":1: gpu_memory: nan must be positive"),
+        (
+            "[[nodes]]\nname='a'\ngpus=1\n[[nodes]]\nname='a'\ngpus=1",
+            ": nodes.name: a is there more",
+        ),
         (
             "[[nodes]]\nname='a'\ngpus=1\n[[nodes]]\nname='b'\ngpus=1\ngpu_type='a100'",
-            "nodes.gpu_type: a100, h100: one GPU type per cluster",
+            ": nodes.gpu_type: a100, h100: one GPU type per cluster",
         ),
     ],
 )
 def test_a_cluster_that_makes_no_sense_is_refused(tmp_path: Path, content: str, message: str):
     path = tmp_path / "cluster.toml"
     path.write_text(content)
-    with pytest.raises(BadInput, match=rf"cluster\.toml: {message}"):
+    with pytest.raises(BadInput, match=rf"cluster\.toml{message}"):
         read_cluster(path)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("llms = []", r"length >= 1.*\$\.llms"),
+        ("llms = []", "1: llms: Expected `array` of length >= 1"),
         ("[[llms]]\nname='a'\n[[llms]]\nname='a'", "llms.name: a is there more"),
-        ("[[llms]]\nname='a'\nlayers=0", r"llms\[0\]\.layers: 0 must be positive"),
-        ("[[llms]]\nname='a'\nparameters=-1.0", r"llms\[0\]\.parameters: -1 is not a count"),
-        ("[[llms]]\nname='a'\nengine='magic'", r"'magic'.*\$\.llms\[0\]\.engine"),
-        ("[[llms]]\nname='a'\nengine='endpoint'", r"llms\[0\]\.url: None is not"),
-        ("[[llms]]\nname='a'\nengine='endpoint'\nurl='ftp://x'", r"llms\[0\]\.url: 'ftp://x'"),
-        ("[[llms]]\nname='a'\nurl='https://x'", r"llms\[0\]\.url: only an LLM with engine"),
+        ("[[llms]]\nname='a'\nlayers=0", r"LLM 'a': layers: 0 must be positive"),
+        ("[[llms]]\nname='a'\nparameters=-1.0", r"LLM 'a': parameters: -1 is not a count"),
+        (
+            "[[llms]]\nname='a'\nengine='magic'",
+            "3: LLM 'a': engine: 'magic' is not known; known are: .*vllm",
+        ),
+        ("[[llms]]\nname='a'\nengine='endpoint'", "LLM 'a': url: None is not"),
+        ("[[llms]]\nname='a'\nengine='endpoint'\nurl='ftp://x'", "4: LLM 'a': url: 'ftp://x'"),
+        ("[[llms]]\nname='a'\nurl='https://x'", "3: LLM 'a': url: only an LLM with engine"),
         (
             "[[llms]]\nname='a'\nengine='endpoint'\nurl='https://x'\nrate_limit=0.0",
-            r"llms\[0\]\.rate_limit: 0 must be positive",
+            "5: LLM 'a': rate_limit: 0 must be positive",
         ),
     ],
 )
 def test_llms_that_make_no_sense_are_refused(tmp_path: Path, content: str, message: str):
     path = tmp_path / "llms.toml"
     path.write_text(content)
-    with pytest.raises(BadInput, match=rf"llms\.toml: .*{message}"):
+    with pytest.raises(BadInput, match=rf"llms\.toml:.*{message}"):
         read_llms(path)
+
+
+def test_a_typo_is_named_with_file_line_llm_and_the_field_that_was_meant(tmp_path: Path):
+    path = tmp_path / "llms.toml"
+    path.write_text("[[llms]]\nname = 'a'\n\n[[llms]]\nname = 'generator'\nmax_pt = 4\n")
+    with pytest.raises(BadInput) as refused:
+        read_llms(path)
+    expected = f"{path}:6: LLM 'generator': max_pt: there is no such field; did you mean max_tp?"
+    assert str(refused.value) == expected
+    path.write_text("[[llms]]\nname = 'a'\nengine = 'vlm'\n")
+    with pytest.raises(BadInput, match=r":3: LLM 'a': engine: 'vlm' is not known; did you mean vl"):
+        read_llms(path)
+    cluster = tmp_path / "cluster.toml"
+    cluster.write_text("gpu_memry = 80e9\n[[nodes]]\nname = 'n'\n")
+    with pytest.raises(BadInput, match=r":1: gpu_memry: .*did you mean gpu_memory\?"):
+        read_cluster(cluster)
+
+
+def test_a_file_of_another_kind_is_named_by_its_kind(tmp_path: Path):
+    path = tmp_path / "plan.json"
+    write_record(path, plan(replica("a-0")))
+    for read, words in (
+        (read_profile, "this is a plan, not a profile; `scepsy profile`"),
+        (read_cluster, "this is a plan, not a cluster"),
+        (read_llms, "this is a plan, not an LLM file"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            read(path)
+    with pytest.raises(BadInput, match="this is an LLM file, not a plan"):
+        read_plan(EXAMPLES / "llms.toml")
+    with pytest.raises(BadInput, match="this is a cluster, not an LLM file"):
+        read_llms(EXAMPLES / "cluster.toml")
+    (tmp_path / "calls.jsonl").write_text("")
+    with pytest.raises(BadInput, match="this is a trace directory, not a profile"):
+        read_profile(tmp_path)
 
 
 def test_a_profile_is_read_and_its_rates_must_rise(tmp_path: Path):

@@ -12,12 +12,14 @@ import msgspec
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Trace
-from scepsy.errors import BadInput
+from scepsy.errors import BadInput, did_you_mean
 from scepsy.hardware.architectures import most_context, shape_called, shape_like, shipped
 from scepsy.hardware.gpus import gpus, known_gpu
 from scepsy.store import read_cluster, read_llms
 
 _IN_A_WORD = re.compile(r"(?:(\d+)x)?(\d+)x([a-z]\w*)")
+_NEAR_A_WORD = re.compile(r"(?:(\d+)[\Wx]+)?(\d+)[\Wx]*([a-z]\w*)")
+"""What a person may write instead: 8h100, 2*8xh100, 8 x h100."""
 
 
 def cluster_of(given: Path) -> Cluster:
@@ -25,19 +27,38 @@ def cluster_of(given: Path) -> Cluster:
     there is no file of that name. Raises NotFound, BadInput.
     """
     word = _IN_A_WORD.fullmatch(str(given).lower())
-    if word is None or given.exists():
+    if given.exists() or (word is None and _names_a_file(given)):
         return read_cluster(given)
+    if word is None:
+        raise BadInput(
+            f"--cluster {given}: there is no such file, and it is no cluster in a word: write "
+            f"GPUSxTYPE or NODESxGPUSxTYPE, as in 8xh100 or 2x8xh100{_meant(str(given))}"
+        )
     nodes, each, gpu_type = int(word[1] or 1), int(word[2]), word[3]
     constants = known_gpu(gpu_type)
     if constants is None:
         raise BadInput(
-            f"--cluster {given}: the memory of {gpu_type!r} is not known; known GPUs are "
+            f"--cluster {given}: the memory of {gpu_type!r} is not known"
+            f"{did_you_mean(gpu_type, gpus())}; known GPUs are "
             f"{', '.join(sorted(gpus()))}; describe others in a TOML file"
         )
     if not nodes or not each:
         raise BadInput(f"--cluster {given}: there must be a node, and a GPU in it")
     described = (Node(name=f"node-{n}", gpus=each, gpu_type=gpu_type) for n in range(nodes))
     return Cluster(nodes=tuple(described), gpu_memory=constants.memory)
+
+
+def _names_a_file(given: Path) -> bool:
+    return given.suffix != "" or len(given.parts) > 1
+
+
+def _meant(text: str) -> str:
+    """What a word for a cluster was probably meant to be."""
+    found = _NEAR_A_WORD.fullmatch(text.lower())
+    if found is None:
+        return ""
+    numbers = "x".join(part for part in (found[1], found[2]) if part)
+    return did_you_mean(f"{numbers}x{found[3]}", [f"{numbers}x{name}" for name in gpus()])
 
 
 def llms_of(

@@ -10,7 +10,7 @@ from types import FrameType
 import click
 import msgspec
 
-from scepsy.errors import ScepsyError, first_of
+from scepsy.errors import ScepsyError, did_you_mean, first_of
 
 COMMANDS = {
     "demo": "the whole job on this machine, on emulated engines",
@@ -44,6 +44,15 @@ class LazyGroup(click.Group):
             return None
         module = _MODULES.get(cmd_name, cmd_name)
         return importlib.import_module(f"scepsy.cli.{module}").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if args and name not in COMMANDS and not name.startswith("-"):
+            hint = did_you_mean(name, list(COMMANDS)) or "; see `scepsy --help`"
+            raise click.UsageError(f"there is no command {name!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import click
 import msgspec
 from rich import progress
 from rich.console import Console
-from rich.table import Table
+
+from scepsy.cli.tables import FittingTable
+from scepsy.report.wording import seconds
+
+__all__ = ["bar", "console", "emit_json", "json_option", "seconds", "table"]
+
+PIPE_COLUMNS = 120
+"""Width of output that goes to no terminal, unless $COLUMNS says otherwise."""
 
 json_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON for programs instead of text for people."
@@ -23,28 +30,19 @@ def emit_json(value: object) -> None:
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal; at least 100 columns where there is none."""
+    """Standard output. It is as wide as the terminal, or as $COLUMNS says; where there is neither,
+    as in a pipe, it is at least 120 columns wide.
+    """
     screen = Console(highlight=False)
-    return screen if screen.is_terminal else Console(highlight=False, width=max(screen.width, 120))
+    if screen.is_terminal or "COLUMNS" in os.environ:
+        return screen
+    return Console(highlight=False, width=max(screen.width, PIPE_COLUMNS))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """First column left, all others right."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for index, column in enumerate(columns):
-        made.add_column(column, justify="left" if index == 0 else "right")
-    for row in rows:
-        made.add_row(*(str(cell) for cell in row))
-    return made
-
-
-def seconds(value: float | None) -> str:
-    """A duration for people: three digits and a unit; a dash where there is none."""
-    if value is None:
-        return "-"
-    if value < 1e-3:
-        return f"{value * 1e6:.0f} us"
-    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> FittingTable:
+    """First column left, all others right. Where it is too wide, it is printed in parts."""
+    cells = tuple(tuple(str(cell) for cell in row) for row in rows)
+    return FittingTable(title, tuple(columns), cells)
 
 
 @contextmanager

@@ -123,15 +123,20 @@ def command(
     todo = jobs(
         traces, read_llms(llms_path), cluster, parse_shares(shares), share_groups=share_groups
     )
+    partial = out.with_name(out.name + ".partial.jsonl")
     settings = SweepSettings(budget=budget, max_rate=max_rate, gaps=gaps, replay=replay)
     with (
         tempfile.TemporaryDirectory(prefix="scepsy-profile-") as logs,
-        RoundLog(out.with_name(out.name + ".partial.jsonl")) as journal,
+        RoundLog(partial) as journal,
         progress(todo, quiet=as_json) as report,
     ):
         options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)
         bench = Bench(traces, cluster, settings, options, Path(logs), report, mix)
-        measured = asyncio.run(profile(todo, bench, journal, parallel=parallel))
+        try:
+            measured = asyncio.run(profile(todo, bench, journal, parallel=parallel))
+        except KeyboardInterrupt:
+            click.echo(f"\ninterrupted: {goes_on(partial)}", err=True)
+            raise
         write_record(out, measured)
         journal.remove()
     if as_json:
@@ -139,6 +144,13 @@ def command(
     else:
         print_profile(measured, console())
         click.echo(f"written to {out}")
+
+
+def goes_on(partial: Path) -> str:
+    """What an interrupted measurement leaves, and how to go on."""
+    if not partial.exists() or not partial.stat().st_size:
+        return "nothing was measured yet; the same command starts again"
+    return f"what was measured is in {partial}; the same command goes on from there"
 
 
 def parse_shares(text: str) -> tuple[float, ...]:

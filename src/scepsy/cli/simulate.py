@@ -12,7 +12,7 @@ from rich.console import Console
 from scepsy.cli.inputs import parse_rates
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.plan import Infeasible, Plan
-from scepsy.errors import BadInput, Unmeetable
+from scepsy.errors import BadInput, Unmeetable, did_you_mean
 from scepsy.report.simulation import render
 from scepsy.sim.results.records import LatencyDistribution, SimulationResult
 from scepsy.sim.results.study import Pattern, study
@@ -118,9 +118,17 @@ def _rates(plan: Plan, texts: Sequence[str], scale: float) -> dict[str, float]:
 
 
 def _pattern(text: str) -> Pattern:
-    kind, _, cv = text.partition(":")
+    kind, colon, cv = text.partition(":")
     if text == "poisson":
         return arrivals
+    file = Path(text)
+    if not file.exists() and kind != "gamma" and not (file.suffix or len(file.parts) > 1):
+        meant = did_you_mean(kind, ("poisson", "gamma"))
+        meant = meant[:-1] + f":{cv}?" if meant and colon else meant
+        raise BadInput(
+            f"--arrivals {text!r}: write poisson, gamma:CV or the name of a file; "
+            f"there is no file of this name{meant}"
+        )
     if kind == "gamma":
         try:
             number = float(cv)
@@ -129,7 +137,7 @@ def _pattern(text: str) -> Pattern:
         if not 0 <= number <= 10:
             raise BadInput(f"--arrivals {text!r}: write gamma:CV, with a CV from 0 to 10")
         return partial(arrivals, cv=number)
-    return partial(recorded, times=read_arrivals(Path(text)))
+    return partial(recorded, times=read_arrivals(file))
 
 
 def _print(found: SimulationResult, screen: Console) -> None:

@@ -20,6 +20,10 @@ from scepsy.traces.stability import Stability, stability
 from scepsy.traces.summarize import summarize
 
 BAR = 60
+"""Characters of a waterfall at most; fewer where the terminal is narrower."""
+LEAST_BAR = 10
+BEFORE_BAR = 27
+"""Characters of the LLM's name and the latency before the bar."""
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
@@ -215,10 +219,11 @@ def _waterfall(trace: Trace, screen: Console, most: int = 40) -> None:
     heading += "" if trace.ok else ", failed"
     screen.print(f"[bold]{trace.workflow}[/bold] {heading}")
     llms = sorted({call.llm for call in trace.calls})
-    scale = BAR / max(trace.latency, 1e-9)
+    bar = max(LEAST_BAR, min(BAR, screen.width - BEFORE_BAR))
+    scale = bar / max(trace.latency, 1e-9)
     for call in trace.calls[:most]:
-        left = min(BAR - 1, max(0, int((call.start - trace.start) * scale)))
-        width = min(BAR - left, max(1, round(call.duration * scale)))
+        left = min(bar - 1, max(0, int((call.start - trace.start) * scale)))
+        width = min(bar - left, max(1, round(call.duration * scale)))
         line = Text(f"  {call.llm[:14]:<14} {seconds(call.duration):>8} ")
         line.append(" " * left + "#" * width, style=COLOURS[llms.index(call.llm) % len(COLOURS)])
         screen.print(line)

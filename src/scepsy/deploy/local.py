@@ -58,6 +58,8 @@ class LocalBackend:
         A first deployment that fails, or is cancelled, leaves nothing running. A change that fails
         leaves the deployment as it was.
 
+        `on_progress` is told the name of each replica, and "gateway", once it accepts requests.
+
         Port 0 and traces None leave a running gateway as it is.
 
         Raises:
@@ -82,9 +84,9 @@ class LocalBackend:
         try:
             await self._start_all(journal, plan, changes, recipes, on_progress)
             serving = (*kept, *journal.replicas)
-            on_progress("gateway")
             routes = routes_of(plan, serving)
             gateway = await self._route(journal, routes, port, traces)
+            on_progress("gateway")
             after = Deployment(name=name, plan=plan, replicas=serving, gateway=gateway)
             # Known until they are gone, so that `down` finds them if we are stopped here.
             self._save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))

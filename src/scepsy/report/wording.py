@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers as people read them: the one formatter of reports and of the command line (pure)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import math
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 
 
-def seconds(value: float) -> str:
-    """A duration: three digits and a unit. Empty measurements are a dash, saturation is a sign."""
-    if not math.isfinite(value):
-        return _not_finite(value)
+LEAST_FOR_P99 = 100
+"""Runs below which no number is called p99: of fewer, the 99th percentile is the slowest run."""
+
+
+def seconds(value: float | None) -> str:
+    """A duration: three digits and a unit; a dash where there is none, a sign for infinity."""
+    if value is None or not math.isfinite(value):
+        return DASH if value is None else _not_finite(value)
+    if value == 0:
+        return "0 s"
     if abs(value) >= 1:
         return f"{digits(value)} s"
     return f"{digits(value * 1e3)} ms" if abs(value) >= 1e-3 else f"{digits(value * 1e6)} µs"
@@ -25,12 +31,16 @@ def percent(value: float) -> str:
     """A part of one; a digit more where it is small."""
     if not math.isfinite(value):
         return _not_finite(value)
-    return f"{value:.1%}" if 0 < abs(value) < 0.0995 else f"{value:.0%}"
+    text = f"{value:.1%}" if 0.0005 <= abs(value) < 0.0995 else f"{value:.0%}"
+    return text.removeprefix("-") if float(text[:-1]) == 0 else text.replace("-", MINUS)
 
 
 def signed_percent(value: float) -> str:
-    """A relative error."""
-    return f"{value:+.1%}".replace("-", MINUS) if math.isfinite(value) else _not_finite(value)
+    """A relative error or change. One that rounds to nothing has no sign."""
+    if not math.isfinite(value):
+        return _not_finite(value)
+    text = f"{value:+.1%}"
+    return "0.0%" if text in ("+0.0%", "-0.0%") else text.replace("-", MINUS)
 
 
 def error(value: float, chance: float | None) -> str:
@@ -39,7 +49,7 @@ def error(value: float, chance: float | None) -> str:
 
 
 def times(value: float) -> str:
-    """A ratio."""
+    """A ratio of two quantities of one unit."""
     return digits(value) + TIMES
 
 

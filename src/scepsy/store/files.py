@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import tomllib
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +12,8 @@ from typing import TypeVar
 import msgspec
 
 from scepsy.errors import BadInput, NotFound
+from scepsy.store.kinds import mistaken
+from scepsy.store.located import Source
 
 T = TypeVar("T")
 
@@ -43,39 +44,49 @@ def write_record(path: Path, record: msgspec.Struct) -> None:
     write_atomic(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
 
 
-def read_record(path: Path, record_type: type[T]) -> T:
-    """Reads a record from JSON.
+def read_record(path: Path, record_type: type[T], kind: str | None = None) -> T:
+    """Reads a record from JSON. `kind` is what a person calls the file ("a profile").
 
     Raises:
         NotFound: there is no such file.
-        BadInput: it is not what we expect; names the file and the field.
+        BadInput: it is not what we expect; names the file and the field, or says which other kind
+            of file it is.
     """
-    content = read_bytes(path)
-    return _named(path, "JSON", lambda: msgspec.json.decode(content, type=record_type))
+    raw = read_bytes(path, kind)
+    try:
+        return msgspec.json.decode(raw, type=record_type)
+    except msgspec.ValidationError as error:
+        source = Source(path)
+        message = mistaken(path, raw, kind) or source.validation(error, record_type)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = mistaken(path, raw, kind) or f"{path}: not valid JSON: {error}"
+    raise BadInput(message)
 
 
-def read_toml(path: Path, record_type: type[T]) -> T:
-    """As `read_record`, from TOML."""
-    content = read_bytes(path)
-    return _named(
-        path, "TOML", lambda: msgspec.convert(tomllib.loads(content.decode()), record_type)
-    )
+def read_toml(path: Path, record_type: type[T], kind: str | None = None) -> tuple[T, Source]:
+    """As `read_record`, from TOML; with the source, by which further errors can name lines."""
+    raw = read_bytes(path, kind)
+    try:
+        text = raw.decode()
+        source = Source(path, tomllib.loads(text), text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = mistaken(path, raw, kind) or f"{path}: not valid TOML: {error}"
+        raise BadInput(message) from None
+    try:
+        return msgspec.convert(source.content, record_type), source
+    except msgspec.ValidationError as error:
+        message = mistaken(path, raw, kind) or source.validation(error, record_type)
+        raise BadInput(message) from None
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, kind: str | None = None) -> bytes:
     """Raises NotFound, or BadInput where the file cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
+    except IsADirectoryError:
+        found = "a trace directory" if (path / "calls.jsonl").is_file() else "a directory"
+        raise BadInput(f"{path}: this is {found}, not {kind or 'a file'}") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _named(path: Path, kind: str, decode: Callable[[], T]) -> T:
-    try:
-        return decode()
-    except msgspec.ValidationError as error:
-        raise BadInput(f"{path}: {error}") from None
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not valid {kind}: {error}") from None

@@ -87,6 +87,8 @@ def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
         BadInput: a line is malformed; names the file, the line and the field. A torn last line is
             no error but a warning: it is what a crash leaves.
     """
+    if directory.is_file():
+        raise BadInput(f"{directory}: this is a file; give the directory that `scepsy trace` wrote")
     if not (directory / CALLS).is_file():
         raise NotFound(f"{directory}: no {CALLS} here; is it the --out of `scepsy trace`?")
     warnings: list[str] = []

@@ -1,0 +1,148 @@
+"""What commands say: errors that name the thing, tables that keep their heads and numbers."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from scepsy.cli.descriptions import cluster_of
+from scepsy.cli.main import cli
+from scepsy.cli.output import console, table
+from scepsy.cli.profile import goes_on
+from scepsy.errors import BadInput
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets" / "v1"
+
+
+def scepsy(*arguments: object) -> tuple[int, str, BaseException | None]:
+    done = CliRunner().invoke(cli, list(map(str, arguments)))
+    return done.exit_code, done.output, done.exception
+
+
+def test_a_misspelt_command_suggests_the_one_that_was_meant() -> None:
+    code, output, _ = scepsy("plna")
+    assert code == 2
+    assert "there is no command 'plna'; did you mean plan?" in output
+    assert "see `scepsy --help`" in scepsy("xyzzy")[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("8h100", "did you mean 8xh100?"),
+        ("2x8h100", "did you mean 2x8xh100?"),
+        ("16 h100", "did you mean 16xh100?"),
+        ("8xh10", "did you mean h100?"),
+        ("h100", "write GPUSxTYPE or NODESxGPUSxTYPE"),
+    ],
+)
+def test_a_misspelt_cluster_is_not_a_missing_file(given: str, words: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        cluster_of(Path(given))
+    assert words in str(refused.value)
+    assert "no such file" not in str(refused.value).replace("there is no such file, and it", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("gama:2", "did you mean gamma:2?"),
+        ("poison", "did you mean poisson?"),
+        ("gamma", "write gamma:CV"),
+    ],
+)
+def test_misspelt_arrivals_are_not_a_missing_file(given: str, words: str) -> None:
+    options = ("--traces", ASSETS / "traces", "--rate", "rag=1", "--arrivals", given)
+    _, _, wrong = scepsy("simulate", ASSETS / "plan.json", *options)
+    assert isinstance(wrong, BadInput)
+    assert words in str(wrong)
+
+
+def test_a_plan_given_as_a_profile_says_so() -> None:
+    _, _, wrong = scepsy("profiles", ASSETS / "plan.json")
+    assert isinstance(wrong, BadInput)
+    assert "this is a plan, not a profile" in str(wrong)
+    _, _, wrong = scepsy("traces", ASSETS / "plan.json")
+    assert isinstance(wrong, BadInput)
+    assert "give the directory that `scepsy trace` wrote" in str(wrong)
+
+
+HEADS = tuple(f"column {letter}" for letter in "abcdefghijklmn")
+
+
+@pytest.mark.parametrize("width", [24, 40, 80, 100, 200])
+def test_a_table_keeps_every_head_and_every_number(width: int) -> None:
+    rows = [
+        (f"llm-{row}", *(f"{row}.{column:03}" for column in range(1, len(HEADS))))
+        for row in range(3)
+    ]
+    output = io.StringIO()
+    Console(file=output, width=width).print(table("Title", HEADS, rows))
+    text = output.getvalue()
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for letter in "abcdefghijklmn":
+        assert f" {letter} " in text.replace("column ", "       ")
+    for row in rows:
+        for cell in row:
+            assert cell in text
+
+
+def test_a_long_name_breaks_and_loses_nothing() -> None:
+    output = io.StringIO()
+    Console(file=output, width=40).print(table("T", ("LLM", "calls"), [("x" * 90, "12")]))
+    assert output.getvalue().count("x") == 90
+    assert "12" in output.getvalue()
+
+
+def test_columns_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert console().width == 80
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("traces", ASSETS / "traces"),
+        ("profiles", ASSETS / "profile.json", ASSETS / "profile.json"),
+        ("estimate", ASSETS / "traces", "--cluster", "4xh100", "--shares", "1",
+         "--llms", ASSETS.parents[2] / "examples" / "llms.toml"),
+        ("simulate", ASSETS / "plan.json", "--traces", ASSETS / "traces", "--rate", "rag=0.5",
+         "--duration", "400"),
+    ],
+    ids=lambda one: str(one[0]),
+)  # fmt: skip
+def test_no_command_cuts_a_head_or_a_number_at_80_columns(
+    arguments: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wide, narrow = (_printed(arguments, columns, monkeypatch) for columns in (400, 80))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in narrow
+    frames = [line for line in narrow.splitlines() if line[:1] in "┏┃┡│└"]
+    assert frames
+    assert all(len(line) <= 80 for line in frames)
+    assert _cells(wide) <= _cells(narrow)
+    bars = [line for line in narrow.splitlines() if line.rstrip().endswith("#")]
+    assert all(len(line) <= 80 and not line.startswith("#") for line in bars)
+
+
+def _printed(arguments: tuple[object, ...], columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return scepsy(*arguments)[1]
+
+
+def _cells(printed: str) -> set[str]:
+    """Every word in the tables."""
+    lines = [line for line in printed.splitlines() if line[:1] in "┃│"]
+    return set(" ".join(lines).replace("│", " ").replace("┃", " ").split())
+
+
+def test_an_interrupted_profile_says_how_to_go_on(tmp_path: Path) -> None:
+    partial = tmp_path / "profile.json.partial.jsonl"
+    assert "the same command starts again" in goes_on(partial)
+    partial.write_text("{}\n")
+    assert f"is in {partial}; the same command goes on from there" in goes_on(partial)
