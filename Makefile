@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: frameworks examples demo demo-real demo-vllm test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
+.PHONY: docs frameworks examples demo demo-real demo-vllm test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
@@ -62,12 +63,20 @@ frameworks: setup  # each in an environment of its own, removed after its runs u
 	$(BIN)/python experiments/frameworks/run.py $(NAMES)
 
 EXAMPLES := out/examples/venv
-examples: $(EXAMPLES)/.installed  # each program ten times on emulated engines; writes docs/examples.md
+examples: $(EXAMPLES)/.installed  # each program ten times on emulated engines; writes docs/guides/examples.md
 	$(EXAMPLES)/bin/python experiments/examples.py
 
 $(EXAMPLES)/.installed: pyproject.toml constraints.txt
 	test -x $(EXAMPLES)/bin/python || $(PYTHON) -m venv $(EXAMPLES)
 	$(EXAMPLES)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[examples,examples-frameworks]'
+	@touch $@
+
+# The site, into out/docs/index.html: links are checked, and a warning is an error. Needs no network once set up.
+docs: setup $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+$(DOCS_STAMP): pyproject.toml constraints.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 setup: $(STAMP)

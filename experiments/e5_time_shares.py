@@ -4,7 +4,7 @@
 
 Reads the public agent traces of the data directory as they are, the evaluation's own workflows run
 one at a time in simulated time, what `make examples` measured of the example programs
-(docs/examples.json), and trace directories where some are named; writes docs/evaluation/e5.json and
+(examples.json), and trace directories where some are named; writes docs/evaluation/e5.json and
 e5.svg, and prints the same as a table.
 """
 
@@ -209,7 +209,7 @@ def public(data: Path) -> list[Row]:
 
 
 def ours(directories: Iterable[Path]) -> list[Row]:
-    found = simulated() + examples(ROOT / "docs" / "examples.json")
+    found = simulated() + examples(ROOT / "docs" / "guides" / "examples.json")
     for directory in directories:
         traces = read_traces(directory).traces
         for workflow in sorted({trace.workflow for trace in traces}):

@@ -3,7 +3,7 @@
     out/examples/venv/bin/python experiments/examples.py      (make examples sets that up first)
 
 Starts one replica of each LLM of examples/llms.all.toml, runs each program ten times as child
-processes, unmodified, and writes docs/examples.json and docs/examples.md. The traces stay in
+processes, unmodified, and writes examples.json and examples.md in docs/guides. The traces stay in
 out/examples/traces.
 """
 
@@ -32,7 +32,7 @@ from scepsy.store import read_cluster, read_llms, read_traces
 from scepsy.traces.summarize import summarize
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES, OUT, DOCS = ROOT / "examples", ROOT / "out" / "examples", ROOT / "docs"
+EXAMPLES, OUT, DOCS = ROOT / "examples", ROOT / "out" / "examples", ROOT / "docs" / "guides"
 RUNS, JOBS = 10, 2
 
 PAGE = """# The example programs
@@ -49,7 +49,7 @@ ask for LLMs by name and are pointed at a server by `OPENAI_BASE_URL`. Each runs
 `examples/llms.all.toml`; {machine}. Waterfalls: `scepsy traces out/examples/traces`. As data:
 [examples.json](examples.json).
 n is the mean number of calls per run, p how many of an LLM's calls a run has open at once; the CV
-beside a time share is over the runs ([traces.md](traces.md)).
+beside a time share is over the runs ([time shares](../how-it-works/time-shares.md)).
 
 Emulated LLMs answer legally but at random: how often a loop goes round is chance within each
 program's bounds, not what a real LLM would do. So read the shape of the programs from this, and
@@ -157,7 +157,7 @@ def lines(one: dict[str, Any]) -> list[tuple[str, ...]]:
     """One for each LLM; what is the program's stands in the first."""
     calls, latency = one["calls"], one["latency"]
     first = (
-        f"[{one['program']}](../examples/{one['program']}.py)",
+        f"`examples/{one['program']}.py`",
         one["framework"],
         f"{calls['min']}, {calls['mean']:.1f}, {calls['max']}",
         f"{latency['mean']:.1f} s, {latency['cv']:.2f}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
@@ -44,3 +45,20 @@ def test_a_public_class_name_stands_for_one_thing() -> None:
 
 def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def test_the_docs_name_files_that_exist() -> None:
+    """A path like `planning/planner.py` in the docs is below the source tree or the repository."""
+    root = SOURCE.parents[1]
+    missing = {
+        f"{page.relative_to(root)}: {path}"
+        for page in [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
+        if page.name not in ("CHANGELOG.md", "decisions.md") and "evaluation" not in page.parts
+        for path in re.findall(r"`([\w/.-]+/[\w.-]+\.(?:py|toml|json))`", page.read_text("utf-8"))
+        if not path.startswith(("out/", "/")) and not _exists(path, root, page)
+    }
+    assert not missing
+
+
+def _exists(path: str, root: Path, page: Path) -> bool:
+    return any((base / path).exists() for base in (SOURCE, root, SOURCE / "gateway", page.parent))

@@ -1,7 +1,7 @@
 """Measures one GPU (or, to try the scripts, this CPU) and writes DIR/raw.jsonl.
 
 Jobs that are in the file already are not run again; when the time is over, the rest is left to
-the next call. See docs/gpu.md.
+the next call. See docs/guides/measure-a-gpu.md.
 """
 
 from __future__ import annotations

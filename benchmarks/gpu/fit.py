@@ -1,6 +1,6 @@
 """Fits DIR/raw.jsonl, prints the error of each fit, and writes docs/gpu/<gpu>-<date>.json.
 
-Errors stand beside those of the constants that Scepsy ships. docs/gpu.md describes the file.
+Errors stand beside those of the constants that Scepsy ships. Format: the guide "Measure a GPU".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tries the quickstarts of docs/frameworks.md as they stand there, with the real command."""
+"""Tries the quickstarts of docs/guides/frameworks.md as they stand there, with the real command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def length(program: str) -> int:
 
 async def tried(name: str, place: Path, upstream: str) -> str:
     """One sentence on how it went. Raises Failed where it did not."""
-    language, program = blocks((envs.ROOT / "docs" / "frameworks.md").read_text())[name]
+    language, program = blocks((envs.ROOT / "docs" / "guides" / "frameworks.md").read_text())[name]
     lines = length(program)
     if lines > MOST_LINES:
         raise Failed(f"{name}: its quickstart has {lines} lines")

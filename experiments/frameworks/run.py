@@ -1,6 +1,6 @@
 """`make frameworks`: real frameworks, unmodified, several runs at once, through the gateway; then
-compares what the gateway recorded with what is true, and writes docs/frameworks.json (on engines
-that run already, docs/frameworks-real.json) and the tables of docs/frameworks.md.
+compares what the gateway recorded with the truth, writes docs/guides/frameworks.json (on engines
+that run already, docs/guides/frameworks-real.json) and the tables of docs/guides/frameworks.md.
 
     python experiments/frameworks/run.py [NAME...] [--keep] [--url URL --writer LLM --critic LLM]
 """
@@ -57,10 +57,10 @@ async def main() -> None:
                 envs.remove(name)
             print(f"  took {time.monotonic() - began:.0f} s", flush=True)
     whole = (real or not options.names) and not failed
-    table.write(rows, envs.ROOT / "docs" if whole else envs.OUT, real=real)
+    table.write(rows, envs.ROOT / "docs" / "guides" if whole else envs.OUT, real=real)
     if not real and not failed:
         told = [row for name in chosen for row in untold.rows(name)]
-        untold.write(told, envs.ROOT / "docs" if whole else envs.OUT)
+        untold.write(told, envs.ROOT / "docs" / "guides" if whole else envs.OUT)
     wrong = table.wrong(rows)
     if wrong or failed:
         sys.exit(

@@ -1,4 +1,4 @@
-"""Rows as docs/frameworks.json, and as the tables of docs/frameworks.md between their marks."""
+"""Rows as frameworks.json in docs/guides, and as tables of frameworks.md between their marks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Layer L4 on what `run.py` recorded: templates learned from runs that are known judge the calls
-that said nothing, beside the truth. Writes docs/frameworks-untold.json and its table.
+that said nothing, beside the truth. Writes docs/guides/frameworks-untold.json and its table.
 
     python experiments/frameworks/untold.py     # once more, on what the last run left under out/
 """
@@ -102,7 +102,7 @@ def _word(call: Call) -> str:
 
 
 def lines(found: Iterable[Row]) -> list[str]:
-    """The table of docs/frameworks.md."""
+    """The table of docs/guides/frameworks.md."""
     head = "| framework | how | calls | of the workflow | runs | n | in whole runs | wrong |"
     return [
         head,
@@ -137,4 +137,4 @@ def write(found: Sequence[Row], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write([row for name in envs.names() for row in rows(name)], envs.ROOT / "docs")
+    write([row for name in envs.names() for row in rows(name)], envs.ROOT / "docs" / "guides")

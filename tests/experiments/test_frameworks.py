@@ -76,7 +76,7 @@ def test_a_prompt_of_no_run_or_two_proves_nothing(text: str) -> None:
 
 
 def test_every_framework_has_pins_a_program_and_a_quickstart_of_ten_lines() -> None:
-    quickstarts = quickstart.blocks((ROOT / "docs" / "frameworks.md").read_text())
+    quickstarts = quickstart.blocks((ROOT / "docs" / "guides" / "frameworks.md").read_text())
     programs = {path.stem.removesuffix("_agent") for path in (envs.HERE / "programs").iterdir()}
     assert set(envs.names()) == set(quickstarts) == programs - {"__pycache__"}
     for name, (_, program) in quickstarts.items():
@@ -92,7 +92,7 @@ def test_the_text_between_marks_is_replaced() -> None:
 
 def test_templates_sent_no_call_of_the_ten_to_a_wrong_run() -> None:
     """As recorded by `make frameworks`; what it could not tell is refused, not guessed."""
-    content = (ROOT / "docs" / "frameworks-untold.json").read_bytes()
+    content = (ROOT / "docs" / "guides" / "frameworks-untold.json").read_bytes()
     rows = msgspec.json.decode(content, type=list[untold.Row])
     assert {row.framework for row in rows} == set(envs.names())
     assert sum(row.misattributed for row in rows) == 0

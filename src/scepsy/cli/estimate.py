@@ -53,7 +53,7 @@ from scepsy.store import read_profile, read_traces, write_record
     "--table",
     "table_path",
     type=click.Path(path_type=Path),
-    help="Measured steps, CSV (docs/estimates.md).",
+    help="Measured steps, CSV (docs/how-it-works/estimates.md).",
 )
 @click.option(
     "--measured",

@@ -19,14 +19,14 @@ class Overheads:
     step_tokens: int
 
 
-# The step from 105 serving points of one LLM on vLLM, the request from all (docs/estimates.md).
+# The step from 105 serving points of one LLM on vLLM, the request from all (docs, Estimates).
 _VLLM = Overheads(step=1e-3, request=0.015, step_tokens=8192)
 _EMULATED = Overheads(step=STEP_OVERHEAD, request=0.0, step_tokens=2048)
 
 ERROR = 0.11
 ERROR_OF_MIXTURES = 0.25
 """Mean absolute relative error of a call's latency against measured serving points, of dense LLMs
-and of mixtures; oracle and roofline do not differ in it (docs/estimates.md). That of a measured
+and of mixtures; oracle and roofline do not differ in it (docs, Estimates). That of a measured
 table is taken as equal, since what is wrong is the engine beside its steps.
 """
 
