@@ -31,7 +31,7 @@ from scepsy.estimate.step_times.files import cache_directory, oracle_table
 from scepsy.estimate.step_times.steps import Steps
 from scepsy.hardware.architectures import shape_called
 from scepsy.hardware.gpus import gpu_constants
-from scepsy.hardware.host_time import overheads
+from scepsy.hardware.host_time import host_time
 from scepsy.hardware.memory import kv_capacity
 
 POINTS = Path(__file__).parent / "data" / "serving_points.csv"
@@ -42,7 +42,7 @@ EXCLUDED = {
     ("gpt-oss-120b", "h100", "trtllm"): "3 points",
 }
 PROVIDERS = ("roofline", "aiconfigurator") if find_spec("aiconfigurator_core") else ("roofline",)
-ADDS = overheads("vllm")
+ADDS = host_time("vllm")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.gpu.fit_steps import spec
 from benchmarks.gpu.shapes import Shape
 
-from scepsy.hardware.contention import Tenant
+from scepsy.hardware.contention import slowdown
 from scepsy.hardware.gpus import bandwidth_kept
 
 
@@ -68,5 +68,4 @@ def _shipped(alone: Mapping[Work, Rate], one: Work, other: Work, bandwidth: floa
         min(1.0, alone[work].rate * alone[work].step_bytes / bandwidth) for work in (one, other)
     )
     bound = min(1.0, mine / bandwidth_kept(one.share))
-    tenant = Tenant(busy_runs=1.0, traffic=mine, memory_bound=bound)
-    return 1.0 / tenant.stretched(mine + its)
+    return 1.0 / slowdown(bound, mine + its)

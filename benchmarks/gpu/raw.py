@@ -12,7 +12,10 @@ from benchmarks.gpu.fit_shares import LONG_PREFILL, SMALL_BATCH, ShareRatio, rat
 from benchmarks.gpu.fit_steps import MeasuredStep
 from benchmarks.gpu.shapes import SHAPES
 
-from scepsy.hardware.step_time import STEP_OVERHEAD
+from scepsy.hardware.host_time import host_time
+
+HOST_STEP = host_time("emulated").step
+"""Seconds of host work per step that the step time model adds to the GPU's own for these shapes."""
 
 Records = Sequence[dict[str, Any]]
 KEYS = ("llm", "prefill", "prefix", "decodes", "context")
@@ -26,7 +29,7 @@ def whole_gpu_steps(records: Records, engine: str) -> list[MeasuredStep]:
     """The plain decoder is timed on the GPU: the host work of a step that an engine would do, as
     the step time model has it, is added.
     """
-    host = STEP_OVERHEAD if engine == "torch" else 0.0
+    host = HOST_STEP if engine == "torch" else 0.0
     return [
         MeasuredStep(SHAPES[each["llm"]], *(each[key] for key in KEYS[1:]), each["seconds"] + host)
         for each in records

@@ -12,7 +12,7 @@ from experiments.silicon.calibrate import Adds, Pair, fit
 from experiments.silicon.points import Point
 from experiments.silicon.timers import Source
 
-from scepsy.hardware.host_time import overheads
+from scepsy.hardware.host_time import host_time
 
 Name = tuple[str, ...]
 Row = dict[str, Any]
@@ -37,7 +37,7 @@ def rows_of(
     """A row per group of which something was simulated; `error` is the mean absolute relative one,
     `bias` the mean one; without the others' LLMs of an engine there is no `others`.
     """
-    shipped = overheads("vllm")
+    shipped = host_time("vllm")
     counted = {
         name: some for name, some in pairs.items() if name not in IMPLAUSIBLE and len(some) >= FEW
     }

@@ -27,7 +27,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.estimate.step_times.oracle import Oracle
 from scepsy.hardware.architectures import shape_called
 from scepsy.hardware.gpus import gpu_constants
-from scepsy.hardware.host_time import overheads
+from scepsy.hardware.host_time import host_time
 from scepsy.hardware.memory import kv_capacity
 from scepsy.hardware.step_time import StepLoad, StepTimer, Timer
 from scepsy.sim.cluster.event_queue import Agenda
@@ -97,7 +97,7 @@ def main() -> None:
             if row[0] != "run":
                 times = float(row[1]), int(row[2]), int(row[3]), float(row[4]), float(row[5])
                 calls.setdefault(row[0], []).append(Logged(*times))
-    adds = overheads("vllm")
+    adds = host_time("vllm")
     rows: list[dict[str, Any]] = []
     for run in RUNS:
         logged = calls[run.name]

@@ -57,12 +57,12 @@ def test_what_neighbours_read_slows_the_memory_bound_part_of_a_step(tmp_path: Pa
         StepTimer(LLM, gpu_constants("h100"), gpu_share=0.5), kv_tokens=4096, max_sequences=4
     )
     pacer = Pacer(engine, boards=(ours,), bandwidth_kept=0.92)
-    step = EngineStep(first=0.01, memory=0.75)
+    step = EngineStep(first=0.01, memory_bound=0.75)
     assert pacer._speed(step) == 1.0
     neighbour.post(0.69, 600.0)
     wanted = 0.75 * 0.92 + 0.69
     assert pacer._speed(step) == pytest.approx(1 / (1 + 0.75 * (wanted - 1)))
     assert neighbour.others() == pytest.approx(0.69)
     assert (
-        pacer._speed(EngineStep(first=0.01, memory=0.0)) == 1.0
+        pacer._speed(EngineStep(first=0.01, memory_bound=0.0)) == 1.0
     )  # compute is divided, not fought over

@@ -13,12 +13,12 @@ from benchmarks.gpu.fit_pairs import Rate, Work, co_location
 from benchmarks.gpu.fit_shares import ShareRatio, fit_bandwidth, fit_stretch
 from benchmarks.gpu.fit_steps import BOUNDS, MeasuredStep, fit_constants, predicted
 from benchmarks.gpu.jobs import GPU, Point, share_points, step_points
+from benchmarks.gpu.raw import HOST_STEP
 from benchmarks.gpu.shapes import LARGE, SMALL, Shape
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from scepsy.hardware.gpus import GpuConstants, gpu_constants
-from scepsy.hardware.step_time import STEP_OVERHEAD
 
 H100 = gpu_constants("h100")
 constants = st.builds(
@@ -103,7 +103,7 @@ def test_from_raw_records_to_constants_shares_and_neighbours(
     for share in GPU.shares:
         for each in timed([step(LARGE, p) for p in share_points(1)], gpu):
             of_layer = gpu.layer_overhead + gpu.prefill_overhead * (each.prefill > 0)
-            fixed = STEP_OVERHEAD + of_layer * LARGE.layers  # the host's, the kernels'
+            fixed = HOST_STEP + of_layer * LARGE.layers  # the host's, the kernels'
             stretch = 0.2 + 0.8 / share if each.prefill else share**-0.3
             seconds = fixed + (each.seconds - fixed) * stretch
             records.append(record(replace(each, seconds=seconds), share, "mps"))
@@ -128,6 +128,6 @@ def test_from_raw_records_to_constants_shares_and_neighbours(
 
 def record(each: MeasuredStep, share: float = 1.0, mechanism: str | None = None) -> dict[str, Any]:
     point = {name: getattr(each, name) for name in ("prefill", "prefix", "decodes", "context")}
-    seconds = each.seconds - STEP_OVERHEAD
+    seconds = each.seconds - HOST_STEP
     return {"record": "step", "engine": "torch", "llm": each.shape.name, "seconds": seconds,
             "asked": share, "share": share, "mechanism": mechanism, **point}  # fmt: skip

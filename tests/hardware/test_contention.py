@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scepsy.hardware.contention import Tenant, stretches
+from scepsy.hardware.contention import Tenant, slowdown, stretches
 
 parts = st.integers(0, 100).map(lambda percent: percent / 100)
-tenants = st.builds(Tenant, busy_runs=st.floats(0, 5), traffic=parts, memory_bound=parts)
+wanted = st.one_of(
+    parts.map(lambda part: {"memory_bound": part, "kept": 1.0}),
+    parts.map(lambda part: {"memory_bound": 1.0, "kept": part}),
+)
+tenants = st.builds(
+    lambda busy_runs, bandwidth: Tenant(busy_runs=busy_runs, **bandwidth),
+    st.floats(0, 5),
+    wanted,
+)
+"""Bandwidths in whole percents: `stretches` counts them so."""
 
 
 @given(st.lists(tenants, max_size=6))
@@ -21,8 +30,9 @@ def test_it_is_the_mean_over_all_who_may_compute_at_once(group: list[Tenant]) ->
         others = group[:index] + group[index + 1 :]
         expected = sum(
             prod(one.busy if on else 1 - one.busy for one, on in zip(others, who, strict=True))
-            * tenant.stretched(
-                tenant.traffic + sum(one.traffic for one, on in zip(others, who, strict=True) if on)
+            * slowdown(
+                tenant.memory_bound,
+                tenant.wanted + sum(one.wanted for one, on in zip(others, who, strict=True) if on),
             )
             for who in product((False, True), repeat=len(others))
         )
@@ -37,13 +47,13 @@ def test_a_neighbour_more_makes_nobody_faster(group: list[Tenant], newcomer: Ten
 
 
 def test_alone_or_beside_idle_ones_nothing_is_lost() -> None:
-    alone = Tenant(busy_runs=1.0, traffic=0.9, memory_bound=1.0)
-    idle = Tenant(busy_runs=0.0, traffic=0.9, memory_bound=1.0)
+    alone = Tenant(busy_runs=1.0, memory_bound=1.0, kept=0.9)
+    idle = Tenant(busy_runs=0.0, memory_bound=1.0, kept=0.9)
     assert stretches([alone]) == (1.0,)
     assert stretches([alone, idle])[0] == pytest.approx(1.0)
 
 
 def test_two_that_always_decode_share_the_bandwidth() -> None:
     """0.92 of the bandwidth each, at half a GPU each: both take 1.84 times as long."""
-    one = Tenant(busy_runs=1e3, traffic=0.92, memory_bound=1.0)
+    one = Tenant(busy_runs=1e3, memory_bound=1.0, kept=0.92)
     assert stretches([one, one]) == pytest.approx((1.84, 1.84))

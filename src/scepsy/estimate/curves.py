@@ -15,7 +15,6 @@ from scepsy.estimate.queueing.birth_death import idle, point, sustained
 from scepsy.estimate.queueing.closed_loop import crowds_of
 from scepsy.estimate.queueing.simulated_rounds import EngineModel, longest
 from scepsy.estimate.step_times.steps import StepTimes
-from scepsy.hardware.host_time import overheads
 from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
 from scepsy.sim.workload.prefixes import prompt_blocks
 
@@ -49,10 +48,8 @@ def estimate(
     )
     if reason := _too_long(job, calls, kv_tokens):
         return reason
-    engine = EngineModel(
-        job.llm, timer, kv_tokens, overheads(job.llm.engine).step_tokens, prompt_blocks(calls)
-    )
-    crowds = crowds_of(engine, stream, steps.request(job.llm))
+    engine = EngineModel(job.llm, timer, kv_tokens, steps.request(job.llm), prompt_blocks(calls))
+    crowds = crowds_of(engine, stream)
     total = sustained(crowds)
     top = own_throughputs(total, stream.calls, {name: idle(crowds, name) for name in runs})
     return [

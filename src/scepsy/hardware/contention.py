@@ -1,9 +1,13 @@
-"""What engines that share a GPU cost each other.
+"""What engines that share a GPU cost each other: the one place where that is computed.
 
-A share of a GPU (NVIDIA MPS) is a share of its multiprocessors. Memory bandwidth is never
-partitioned: when the engines on a GPU together ask for more than there is, each gets its part, and
-the memory-bound part of its steps takes that much longer (processor sharing). A share is worth most
-for LLMs that are rarely busy, so what counts is who computes *at the same time*.
+A share of a GPU (NVIDIA MPS) is a share of its multiprocessors. Memory bandwidth is not
+partitioned. When the engines on a GPU together want more bandwidth than it has, each gets a part in
+proportion, and the memory-bound part of its steps takes longer (processor sharing). A GPU share
+therefore suits LLMs that are rarely busy: what counts is which engines compute at the same time.
+
+`slowdown` and `bandwidth_wanted` apply to one step. The simulator (`sim.cluster.replica`) and the
+emulated engine (`engines.emulated.pacer`) ask them step by step; the predictor
+(`predict.neighbours`) takes the mean over which engines are busy (`stretches`).
 """
 
 from __future__ import annotations
@@ -13,45 +17,61 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 GRAIN = 100
-"""Steps in which a sum of bandwidth demands is counted: one percent of a GPU's bandwidth."""
+"""Sums of bandwidth are counted in steps of 1 / GRAIN: one percent of a GPU's bandwidth."""
+
+
+def bandwidth_wanted(memory_bound: float, kept: float) -> float:
+    """Part of a GPU's bandwidth that an engine moves in a step that reads memory during the part
+    `memory_bound` of its time. While it reads, it draws `kept`: all that its share of the
+    multiprocessors can draw (`gpus.bandwidth_kept`).
+    """
+    return memory_bound * kept
+
+
+def slowdown(memory_bound: float, wanted: float) -> float:
+    """How many times as long such a step takes while all engines on its GPU together want `wanted`
+    of the bandwidth; 1 up to a `wanted` of 1.
+    """
+    return 1.0 + memory_bound * max(0.0, wanted - 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """One engine on a shared GPU, as it is alone there.
+    """One engine on a shared GPU, as it is when alone there.
 
     Attributes:
-        busy_runs: mean number of runs that wait for it at any time (Little's law).
-        traffic: part of the GPU's bandwidth that it moves while it computes.
-        memory_bound: part of its computing time in which it waits for memory.
+        busy_runs: mean number of workflow runs that wait for it at any time (Little's law).
+        memory_bound: part of its busy time in which it reads memory.
+        kept: part of the GPU's bandwidth that its GPU share can draw.
     """
 
     busy_runs: float
-    traffic: float
     memory_bound: float
+    kept: float
 
     @property
     def busy(self) -> float:
-        """Part of the time in which it computes, were the runs independent of one another."""
+        """Part of the time in which it computes, if runs come independently of one another."""
         return 1.0 - math.exp(-self.busy_runs)
 
-    def stretched(self, bandwidth_wanted: float) -> float:
-        """Its step, relative to one alone, while all who compute want so much bandwidth."""
-        return 1.0 + self.memory_bound * max(0.0, bandwidth_wanted - 1.0)
+    @property
+    def wanted(self) -> float:
+        """Part of the GPU's bandwidth that it moves while it computes."""
+        return bandwidth_wanted(self.memory_bound, self.kept)
 
 
 def stretches(tenants: Sequence[Tenant]) -> tuple[float, ...]:
-    """How much longer the calls of each take than alone on the GPU, on average; at least 1.
+    """For each tenant: how many times as long its calls take as alone on the GPU, on average.
 
-    The mean over who else computes, each independently of the others. That they are busy longer for
-    being stretched is left out: where it would count, the plan is past its knee anyway.
+    The mean over which of the others compute at the same time, each independently. It leaves out
+    that a slowed neighbour is busy for longer; where that matters, the plan is saturated anyway.
     """
     found: list[float] = []
     for index, tenant in enumerate(tenants):
         others = _wanted([other for place, other in enumerate(tenants) if place != index])
         found.append(
             sum(
-                chance * tenant.stretched(tenant.traffic + steps / GRAIN)
+                chance * slowdown(tenant.memory_bound, tenant.wanted + steps / GRAIN)
                 for steps, chance in others.items()
             )
         )
@@ -59,10 +79,10 @@ def stretches(tenants: Sequence[Tenant]) -> tuple[float, ...]:
 
 
 def _wanted(tenants: Sequence[Tenant]) -> dict[int, float]:
-    """The chance of every sum of bandwidth demands, in steps of 1 / GRAIN."""
+    """The probability of every sum of bandwidths wanted, in steps of 1 / GRAIN."""
     chances = {0: 1.0}
     for tenant in tenants:
-        steps = round(tenant.traffic * GRAIN)
+        steps = round(tenant.wanted * GRAIN)
         after: dict[int, float] = {}
         for total, chance in chances.items():
             after[total] = after.get(total, 0.0) + chance * (1.0 - tenant.busy)

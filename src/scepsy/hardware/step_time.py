@@ -1,4 +1,4 @@
-"""How long one step of a continuous-batching engine takes."""
+"""How long one step of a continuous-batching engine takes, and how much of it reads memory."""
 
 from __future__ import annotations
 
@@ -6,39 +6,49 @@ from typing import NamedTuple, Protocol
 
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.gpus import GpuConstants, bandwidth_kept, compute_stretch
-
-STEP_OVERHEAD = 2e-4
-"""Seconds of host work in every step. Real engines lie between 0 and 1.5 ms; a profile says which.
-"""
+from scepsy.hardware.host_time import host_time
 
 
 class StepLoad(NamedTuple):
-    """What one step computes.
+    """The work of one step. Counts; means where several steps are taken together.
 
     Attributes:
-        prefill_tokens: prompt tokens. attended: sum over the prompt chunks of tokens * (tokens
-            before + tokens / 2).
-        decodes: sequences that get one more token. decode_kv: tokens of KV cache that those read.
+        prefill_tokens: prompt tokens computed.
+        attended: sum over the prompt chunks of tokens * (tokens before the chunk + tokens / 2).
+        decodes: sequences that get one more token.
+        decode_kv: tokens of KV cache that those sequences read.
     """
 
-    prefill_tokens: int = 0
+    prefill_tokens: float = 0
     attended: float = 0.0
-    decodes: int = 0
-    decode_kv: int = 0
+    decodes: float = 0
+    decode_kv: float = 0
 
 
 class Timer(Protocol):
-    """How long steps take: what an engine in simulated time asks.
+    """Step times of one engine, as a simulated engine asks for them.
 
-    Between two changes of the batch it reckons with `per_kv_token` more seconds for each token of
-    KV that is read.
+    `per_kv_token` is how many seconds longer a step takes for each further token of KV that it
+    reads. With it a simulation computes a whole row of decode steps at once.
     """
 
     @property
     def per_kv_token(self) -> float: ...
     def cost(self, load: StepLoad) -> tuple[float, float]:
-        """Seconds of a step, and the part of them, from 0 to 1, in which it reads memory."""
+        """Seconds of a step, and the part of them, from 0 to 1, in which it reads memory.
+
+        That part is the one truth about the step's memory traffic: while it lasts, the engine
+        draws all the bandwidth that its GPU share can (`contention`).
+        """
         ...
+
+
+class CallTokens(NamedTuple):
+    """Length of a call: its prompt, of which `cached` tokens need not be computed, its output."""
+
+    prompt: float
+    output: float
+    cached: float = 0
 
 
 class StepTimer:
@@ -47,10 +57,13 @@ class StepTimer:
         step = ((weights / bandwidth)^q + (gemm / flops)^q)^(1/q)
                + (kv + activations) / bandwidth + attention / flops + all-reduce + overhead
 
-    A roofline whose efficiencies were fitted to measured kernels (`gpus.py`). Weights are those
-    that the step reads: the body, the output head, and of a mixture the experts that its tokens are
-    expected to visit. A share stretches memory traffic and compute each in its own way, and leaves
-    overheads and all-reduce alone. Affine in `decode_kv`, with slope `per_kv_token`.
+    A roofline whose efficiencies were fitted to measured kernels (`gpus.py`). A step reads the body
+    of the weights, the output head and, of a mixture, the experts that its tokens are expected to
+    visit. It does not read embedding tables, in which tokens are looked up. A GPU share stretches
+    memory traffic and compute each in its own way, and leaves overheads and all-reduce alone. The
+    result is affine in `decode_kv`, with slope `per_kv_token`.
+
+    `host_overhead` is host work per step in seconds; by default that of the LLM's engine kind.
     """
 
     def __init__(
@@ -60,8 +73,9 @@ class StepTimer:
         *,
         tp: int = 1,
         gpu_share: float = 1.0,
-        host_overhead: float = STEP_OVERHEAD,
+        host_overhead: float | None = None,
     ) -> None:
+        host = host_time(llm.engine).step if host_overhead is None else host_overhead
         bandwidth = gpu.bandwidth * bandwidth_kept(gpu_share)
         bf16 = gpu.flops * tp / compute_stretch(gpu_share)
         flops = bf16 * (gpu.fp8 if llm.fp8 else 1.0) * gpu.gemm_efficiency
@@ -79,6 +93,7 @@ class StepTimer:
             self._unvisited = 1.0 - visited
         attention = 4.0 * llm.query_width / (bf16 * gpu.attention_efficiency)
         self._attention = attention * (llm.layers - llm.window_layers)
+        # Beyond `kv_heads` GPUs, heads are copied: each GPU then reads a whole head.
         kv = llm.kv_bytes_per_layer / (min(tp, llm.kv_heads) * bandwidth * gpu.kv_efficiency)
         self.per_kv_token = kv * (llm.layers - llm.window_layers)
         self._window_kv = kv * llm.window_layers * llm.window
@@ -86,7 +101,7 @@ class StepTimer:
         sent = 2 * 2.0 * llm.hidden * (tp - 1) / tp
         activations = gpu.activation_passes * 2.0 * llm.hidden / bandwidth
         self._per_token = llm.layers * (activations + 2 * sent / reduce.bandwidth)
-        self._overhead = host_overhead + llm.layers * (gpu.layer_overhead + 2 * reduce.latency)
+        self._overhead = host + llm.layers * (gpu.layer_overhead + 2 * reduce.latency)
         self._prefill_overhead = llm.layers * gpu.prefill_overhead
         self._window_attention = attention * llm.window_layers * llm.window
 
@@ -112,3 +127,28 @@ class StepTimer:
             + self._prefill_overhead * (prefill > 0)
         )
         return seconds, (reading + kv) / seconds
+
+
+def call_cost(
+    timer: Timer, call: CallTokens, *, step_tokens: int, batch: float = 1.0
+) -> tuple[float, float]:
+    """Seconds of an engine's time that one call takes, and the part of them, from 0 to 1, in which
+    the engine reads memory.
+
+    The prompt is computed in chunks of at most `step_tokens` tokens; each further output token
+    takes a step, which `batch` such calls share. With a batch of 1 the seconds are those from
+    sending the call to an idle engine to its last token, without `HostTime.request`.
+    """
+    seconds = reading = 0.0
+    done = min(call.cached, call.prompt)
+    while done < call.prompt:
+        chunk = min(call.prompt - done, step_tokens)
+        step, part = timer.cost(StepLoad(chunk, chunk * (done + chunk / 2)))
+        seconds, reading = seconds + step, reading + step * part
+        done += chunk
+    steps = max(0.0, call.output - 1) / batch
+    if steps:
+        kv = batch * (call.prompt + call.output / 2)  # step i of a call reads prompt + i tokens
+        step, part = timer.cost(StepLoad(decodes=batch, decode_kv=kv))
+        seconds, reading = seconds + steps * step, reading + steps * step * part
+    return seconds, reading / seconds if seconds else 0.0

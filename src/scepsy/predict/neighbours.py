@@ -1,4 +1,4 @@
-"""Who shares a GPU with whom in a placement, and how much longer their calls take for it."""
+"""How much longer calls take because their engine shares a GPU with others, in a placement."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from scepsy.core.demand import LlmDemand
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, LlmAllocation, Placement, Prediction, Replica
 from scepsy.hardware.contention import Tenant, stretches
 from scepsy.hardware.gpus import GpuConstants, bandwidth_kept
-from scepsy.predict.pipeline import Pipeline
+from scepsy.hardware.host_time import host_time
+from scepsy.hardware.step_time import CallTokens, StepTimer, call_cost
+from scepsy.predict.pipeline import Flow, Pipeline
 
 
 def sharing(
@@ -20,8 +23,8 @@ def sharing(
     llms: Sequence[LlmSpec],
     gpu: GpuConstants,
 ) -> dict[str, float]:
-    """By LLM: how much longer a call takes than on the same part of a GPU alone, the mean over its
-    replicas; LLMs on whole GPUs are left out.
+    """By LLM: how many times as long a call takes as on the same part of a GPU alone, the mean over
+    its replicas. LLMs on whole GPUs are left out.
     """
     prediction = pipeline.predict(allocation)
     specs = {llm.name: llm for llm in llms}
@@ -39,7 +42,9 @@ def sharing(
 
 
 def _slowest(replicas: Sequence[Replica], tenants: Mapping[str, Tenant]) -> dict[str, float]:
-    """By replica: what neighbours cost it on the GPU where that is most, since the others wait."""
+    """By replica: the slowdown on the GPU where it is greatest. In a TP group the other GPUs wait
+    for that one.
+    """
     on_gpu: dict[tuple[str, int], list[Replica]] = defaultdict(list)
     for replica in replicas:
         for part in replica.slices:
@@ -59,19 +64,48 @@ def _tenant(
     prediction: Prediction,
     gpu: GpuConstants,
 ) -> Tenant:
-    """One replica. Its weights are read once per step, whatever the batch: weights over step time
-    is the bandwidth that it moves.
-    """
-    runs = sum(
-        flow.target_rate * stage.seconds
+    """One replica, at the load that the prediction gives it."""
+    stages = [
+        (flow.target_rate, stage)
         for flow in prediction.workflows
         for stage in flow.stages
         if stage.llm == part.llm
+    ]
+    flows = pipeline.flows(part.llm)
+    busy_runs = sum(rate * stage.seconds for rate, stage in stages) / part.replicas
+    open_calls = sum(
+        flow.rate * stage.call_latency for flow, (_, stage) in zip(flows, stages, strict=True)
     )
-    step = pipeline.step(part.llm, part.tp, part.gpu_share)
-    moved = llm.weight_bytes / part.tp / step / gpu.bandwidth if step else 0.0
+    tenant = Tenant(busy_runs=busy_runs, memory_bound=0.0, kept=bandwidth_kept(part.gpu_share))
+    in_a_batch = open_calls / part.replicas / tenant.busy if tenant.busy else 1.0
+    timer = StepTimer(llm, gpu, tp=part.tp, gpu_share=part.gpu_share)
+    batch = min(float(llm.max_sequences), max(1.0, in_a_batch))
     return Tenant(
-        busy_runs=runs / part.replicas,
-        traffic=min(1.0, moved),
-        memory_bound=min(1.0, moved / bandwidth_kept(part.gpu_share)),
+        busy_runs=busy_runs,
+        memory_bound=_memory_bound(timer, llm, flows, batch),
+        kept=tenant.kept,
     )
+
+
+def _memory_bound(timer: StepTimer, llm: LlmSpec, flows: Sequence[Flow], batch: float) -> float:
+    """Part of the engine's busy time in which it reads memory, over the calls of all workflows."""
+    step_tokens = host_time(llm.engine).step_tokens
+    seconds = reading = 0.0
+    for flow in flows:
+        call = _mean_call(llm, flow.demand)
+        took, memory = call_cost(timer, call, step_tokens=step_tokens, batch=batch)
+        seconds, reading = seconds + flow.rate * took, reading + flow.rate * took * memory
+    return reading / seconds if seconds else 0.0
+
+
+def _mean_call(llm: LlmSpec, demand: LlmDemand) -> CallTokens:
+    """The mean traced call. Where traces hold no lengths: a decode step, or a prompt of one token,
+    both of which wait for memory most of the time. Contention is then overestimated.
+    """
+    prompt = demand.prompt_tokens
+    if llm.kind != "generate":
+        return CallTokens(prompt=1.0 if prompt is None else prompt, output=0.0)
+    if prompt is None or demand.output_tokens is None:
+        return CallTokens(prompt=0.0, output=2.0)
+    cached = min(demand.cached_tokens or 0.0, prompt - 1.0)
+    return CallTokens(prompt=prompt, output=demand.output_tokens, cached=max(0.0, cached))

@@ -144,18 +144,6 @@ class Pipeline:
             costs += flow.target.weight * flow.stretch * blend.latency_at(utilisation)
         return costs
 
-    def step(self, llm: str, tp: int, gpu_share: float) -> float:
-        """Seconds of a step of `llm`, idle and alone, the mean over the calls that it gets; 0 where
-        nothing was profiled.
-        """
-        flows = self.flows(llm)
-        blends = self._blends(flows, tp, gpu_share)
-        if not blends:
-            return 0.0
-        calls = sum(flow.rate for flow in flows)
-        parts = zip(flows, blends, strict=True)
-        return sum(flow.rate * blend.step for flow, blend in parts) / calls
-
     def predict(self, allocation: Allocation) -> Prediction:
         """What `allocation` promises.
 

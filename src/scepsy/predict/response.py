@@ -25,15 +25,12 @@ class Measured:
     """A curve in the form that is evaluated: latency (seconds, never falling) at rising utilisation
     in (0, 1].
 
-    `step` is how often the idle engine reads its weights: once per output token, or once per call
-    where there is none. Seconds. `points` are what was measured; `error` is that of an estimate,
-    relative (`Curve.error`).
+    `points` are what was measured; `error` is that of an estimate, relative (`Curve.error`).
     """
 
     utilisation: Floats
     latency: Floats
     max_throughput: float
-    step: float = 0.0
     points: tuple[ProfilePoint, ...] = ()
     error: float = 0.0
 
@@ -105,11 +102,6 @@ class Blend:
             + self.weight * self.stretch / self.above.max_throughput
         )
 
-    @property
-    def step(self) -> float:
-        """Seconds between two readings of the weights, idle and alone."""
-        return (1 - self.weight) * self.below.step + self.weight * self.above.step
-
     def latency_at(self, utilisation: Floats) -> Floats:
         """Mean seconds of a call at each utilisation; inf where it was not measured."""
         if self.weight in (0.0, 1.0):  # 0 * inf is not a number
@@ -150,7 +142,6 @@ def _measured(curve: Curve) -> Measured:
         max_throughput=curve.max_throughput,
         points=curve.points,
         error=curve.error,
-        step=(curve.points[0].tpot or curve.points[0].latency) * curve.time_scale,
     )
 
 

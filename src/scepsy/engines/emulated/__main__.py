@@ -21,6 +21,7 @@ from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.procfs import end_with_parent
 from scepsy.errors import BadInput, ScepsyError
 from scepsy.hardware.gpus import bandwidth_kept, gpu_constants
+from scepsy.hardware.host_time import host_time
 from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
 from scepsy.hardware.step_time import StepTimer
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
@@ -80,7 +81,12 @@ def _build(options: argparse.Namespace) -> ServedLlm:
         )
     gpu = gpu_constants(options.gpu_type)
     timer = StepTimer(spec, gpu, tp=options.tp, gpu_share=options.gpu_share)
-    engine = SimulatedEngine(timer, kv_tokens=capacity, max_sequences=spec.max_sequences)
+    engine = SimulatedEngine(
+        timer,
+        kv_tokens=capacity,
+        max_sequences=spec.max_sequences,
+        step_tokens=host_time(spec.engine).step_tokens,
+    )
     return ServedLlm(
         spec=spec,
         context=min(spec.max_context, capacity),

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from scepsy.engines.emulated.board import Board
+from scepsy.hardware.contention import bandwidth_wanted, slowdown
 from scepsy.sim.engine.batch import EngineSequence, EngineStep, StepResult
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
 
@@ -115,14 +116,14 @@ class Pacer:
         return _LOOK if self.boards else None
 
     def _speed(self, step: EngineStep) -> float:
-        """Engine seconds per second. Where the engines on one of our GPUs want more bandwidth than
-        it has, the memory-bound part of a step takes as much longer (processor sharing).
+        """Engine seconds per second: fewer while the engines on one of our GPUs together want more
+        bandwidth than it has (`hardware.contention`).
         """
         if not self.boards:
             return self.time_scale
-        ours = step.memory * self.bandwidth_kept
+        ours = bandwidth_wanted(step.memory_bound, self.bandwidth_kept)
         wanted = ours + max(board.others() for board in self.boards)
-        speed = self.time_scale / (1.0 + step.memory * max(0.0, wanted - 1.0))
+        speed = self.time_scale / slowdown(step.memory_bound, wanted)
         for board in self.boards:
             board.post(ours, min(_LOOK, step.duration(step.most) / speed))
         return speed

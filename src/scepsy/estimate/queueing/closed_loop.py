@@ -49,10 +49,8 @@ class Crowd:
         return self.runs / self.rate
 
 
-def crowds_of(engine: EngineModel, stream: Stream, request: float) -> list[Crowd]:
-    """Of growing size, the first of one run; `request` are seconds of each call outside of the
-    engine.
-    """
+def crowds_of(engine: EngineModel, stream: Stream) -> list[Crowd]:
+    """Of growing size, the first of one run."""
     usual, whole = usual_calls(stream), circle_of(stream)
     base = round(min(MOST, max(FEWEST, RUNS * stream.chain_calls(whole=True))) * len(stream.runs))
     call = fmean(call.latency for call in engine.serve(whole, 1, base // 4))
@@ -61,7 +59,7 @@ def crowds_of(engine: EngineModel, stream: Stream, request: float) -> list[Crowd
     size = 1
     while size:
         calls = max(base, round(WAVES * size * stream.burst_size))
-        crowds.append(_crowd(size, engine.serve(circle, size, calls), request, usual))
+        crowds.append(_crowd(size, engine.serve(circle, size, calls), usual))
         size = _next(crowds)
     return crowds
 
@@ -77,12 +75,12 @@ def _next(crowds: Sequence[Crowd]) -> int:
     return max(last.runs + 1, int((1.5 if crowded else 2) * last.runs))
 
 
-def _crowd(size: int, served: Sequence[ServedCall], request: float, usual: Usual) -> Crowd:
+def _crowd(size: int, served: Sequence[ServedCall], usual: Usual) -> Crowd:
     begin, end = served[int(WARMUP * len(served))].start, served[-1].start
     samples: dict[str, list[Sample]] = {}
     for call in served:
         if begin <= call.end <= end:
-            samples.setdefault(call.workflow, []).append(_sample(call, request))
+            samples.setdefault(call.workflow, []).append(_sample(call))
     known = {name: estimate([of], {name: usual[name]}) for name, of in samples.items()}
     return Crowd(
         size,
@@ -93,13 +91,13 @@ def _crowd(size: int, served: Sequence[ServedCall], request: float, usual: Usual
     )
 
 
-def _sample(call: ServedCall, request: float) -> Sample:
-    first = call.first_token - call.start + request
+def _sample(call: ServedCall) -> Sample:
+    first = call.first_token - call.start
     return Sample(
         workflow=call.workflow,
         unit=call.run,
         sent=call.start,
-        latency=call.latency + request,
+        latency=call.latency,
         output_tokens=call.ask.output_tokens,
         prompt_tokens=call.ask.prompt_tokens,
         ttft=first if call.ask.output_tokens else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Call
 from scepsy.estimate.queueing.run_cycle import Circle, Lap
+from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import Timer
 from scepsy.sim.cluster.event_queue import Agenda
 from scepsy.sim.cluster.replica import SimulatedReplica
@@ -18,14 +19,18 @@ from scepsy.sim.workload.prefixes import Blocks
 
 @dataclass(frozen=True, slots=True)
 class EngineModel:
-    """One replica: its step times, its KV cache in tokens, the tokens of its largest step, and what
-    the prompts of the traced calls share.
+    """One replica of an LLM.
+
+    Attributes:
+        timer: its step times. kv_tokens: size of its KV cache.
+        request_time: seconds of each call outside of steps (`HostTime.request`).
+        blocks: by traced call, the prompt blocks that it shares with others.
     """
 
     llm: LlmSpec
     timer: Timer
     kv_tokens: int
-    step_tokens: int
+    request_time: float
     blocks: Mapping[str, Blocks]
 
     def serve(self, circle: Circle, runs: int, calls: int) -> list[ServedCall]:
@@ -38,10 +43,10 @@ class EngineModel:
             self.timer,
             kv_tokens=self.kv_tokens,
             max_sequences=self.llm.max_sequences,
-            step_tokens=self.step_tokens,
+            step_tokens=host_time(self.llm.engine).step_tokens,
         )
         agenda = Agenda()
-        replica = SimulatedReplica("estimate", engine, agenda)
+        replica = SimulatedReplica("estimate", engine, agenda, request_time=self.request_time)
         group = LlmReplicas([replica], min(self.llm.max_context, self.kv_tokens))
         simulation = Simulation(agenda, {self.llm.name: group})
         for place in range(runs):

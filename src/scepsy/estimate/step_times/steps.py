@@ -8,9 +8,10 @@ from typing import Protocol
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.profile import Source
+from scepsy.estimate.accuracy import relative_error
 from scepsy.estimate.step_times.table import Table
 from scepsy.hardware.gpus import gpu_constants, known_gpu
-from scepsy.hardware.host_time import error_of, overheads
+from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import StepLoad, StepTimer, Timer
 
 TableOf = Callable[[LlmSpec, int], Table | None]
@@ -68,19 +69,18 @@ class Steps:
     table_of: TableOf | None = None
 
     def request(self, llm: LlmSpec) -> float:
-        return overheads(llm.engine).request
+        return host_time(llm.engine).request
 
     def error(self, llm: LlmSpec) -> float:
-        return error_of(llm)
+        return relative_error(llm)
 
     def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
         """None where the table lacks this LLM at this degree, or where a part of a GPU is asked of
         a GPU type whose parts nobody knows.
         """
-        host = overheads(llm.engine).step
         if self.table_of is None:
-            gpu = gpu_constants(self.gpu_type)
-            return StepTimer(llm, gpu, tp=tp, gpu_share=gpu_share, host_overhead=host)
+            return StepTimer(llm, gpu_constants(self.gpu_type), tp=tp, gpu_share=gpu_share)
+        host = host_time(llm.engine).step
         table, gpu = self.table_of(llm, tp), known_gpu(self.gpu_type)
         if table is None or (gpu is None and gpu_share < 1):
             return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Replica
 from scepsy.hardware.gpus import gpu_constants
+from scepsy.hardware.host_time import host_time
 from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
 from scepsy.hardware.step_time import StepTimer, Timer
 from scepsy.sim.cluster.bandwidth import Bandwidth
@@ -60,13 +61,20 @@ def deployment(
             )
         gpu_type = gpu_types[replica.slices[0].node]
         timer = timer_of(spec, gpu_type, replica.tp, replica.gpu_share)
+        host = host_time(spec.engine)
         made = SimulatedReplica(
             replica.replica,
-            SimulatedEngine(timer, kv_tokens=capacity, max_sequences=spec.max_sequences),
+            SimulatedEngine(
+                timer,
+                kv_tokens=capacity,
+                max_sequences=spec.max_sequences,
+                step_tokens=host.step_tokens,
+            ),
             agenda,
             gpu_share=replica.gpu_share,
             gpus=tuple(shared[gpu] for gpu in _gpus(replica) if gpu in shared),
             speed=plan.time_scale,
+            request_time=host.request,
         )
         context = min(spec.max_context, capacity)
         replicas[replica.llm].append(made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from scepsy.hardware.contention import bandwidth_wanted, slowdown
 from scepsy.hardware.gpus import bandwidth_kept
 from scepsy.sim.cluster.bandwidth import Bandwidth
 from scepsy.sim.cluster.event_queue import Agenda
@@ -31,7 +32,8 @@ class SimulatedReplica:
 
     A sequence that comes while the engine decodes joins at the next boundary between steps. The
     engine's seconds pass `pace` times as fast as the simulation's: `speed` times when it is alone
-    on its GPUs, less while engines there want more bandwidth than there is.
+    on its GPUs, less while engines there want more bandwidth than there is. Each request reaches
+    the engine `request_time` engine seconds after it was submitted (`HostTime.request`).
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class SimulatedReplica:
         gpu_share: float = 1.0,
         gpus: tuple[Bandwidth, ...] = (),
         speed: float = 1.0,
+        request_time: float = 0.0,
     ) -> None:
         self.replica = replica
         self.engine = engine
@@ -55,6 +58,7 @@ class SimulatedReplica:
         self._kept = bandwidth_kept(gpu_share)
         self._gpus = gpus
         self._speed = speed
+        self._request_time = request_time / speed
         self._pace: float = speed
         self._listeners: dict[int, CallListener] = {}
         self._step = _NOTHING
@@ -76,11 +80,19 @@ class SimulatedReplica:
         self._told = told
 
     def submit(self, sequence: EngineSequence, listener: CallListener) -> None:
-        """Raises ValueError for a sequence whose KV exceeds the whole cache."""
-        self.engine.add(sequence)
+        """Raises ValueError for a sequence whose KV exceeds the whole cache, here or, where a
+        request takes time, when it reaches the engine.
+        """
         self._listeners[sequence.id] = listener
         self.in_flight += 1
         self._told(self.in_flight)
+        if self._request_time:
+            self._agenda.at(self._agenda.now + self._request_time, self._enter, sequence)
+        else:
+            self._enter(sequence)
+
+    def _enter(self, sequence: EngineSequence) -> None:
+        self.engine.add(sequence)
         if not self._busy:
             self._busy = True
             self._busy_since = self._agenda.now
@@ -104,7 +116,7 @@ class SimulatedReplica:
         self._steps = self._step.most
         self._since, self._done = self._agenda.now, 0.0
         if self._gpus:
-            self._draw(self._step.memory * self._kept)
+            self._draw(bandwidth_wanted(self._step.memory_bound, self._kept))
             self._pace = self._speed / self._slowdown()
         self._await_end()
 
@@ -146,4 +158,4 @@ class SimulatedReplica:
 
     def _slowdown(self) -> float:
         wanted = max([gpu.wanted for gpu in self._gpus], default=0.0)
-        return 1.0 + self._step.memory * max(0.0, wanted - 1.0)
+        return slowdown(self._step.memory_bound, wanted)

@@ -28,14 +28,14 @@ class EngineSequence(NamedTuple):
 
 class EngineStep(NamedTuple):
     """What the engine does next: one step, or up to `most` equal decode steps in a row, each
-    `growth` longer than the last. `memory` is the part of the first one's time that memory traffic
-    takes.
+    `growth` longer than the last. `memory_bound` is the part of the first one's time in which it
+    reads memory.
     """
 
     first: float
     growth: float = 0.0
     most: int = 1
-    memory: float = 0.0
+    memory_bound: float = 0.0
 
     def duration(self, steps: int) -> float:
         """Seconds that the first `steps` of them take."""

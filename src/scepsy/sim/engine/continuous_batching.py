@@ -118,13 +118,14 @@ class SimulatedEngine:
             prefill += tokens
             attended += tokens * (entry.computed + tokens / 2)
         load = StepLoad(prefill, attended, decoders.count, decoders.tokens)
-        first, memory = self._timer.cost(load)
+        first, memory_bound = self._timer.cost(load)
         if prefill or preempted:
-            return EngineStep(first, 0.0, 1, memory)
+            return EngineStep(first, 0.0, 1, memory_bound)
         most = decoders.ticks_to_finish()
         if most > 1:
             most = 1 + decoders.ticks_within(self.kv.available, most - 1)
-        return EngineStep(first, self._timer.per_kv_token * decoders.count, most, memory)
+        growth = self._timer.per_kv_token * decoders.count
+        return EngineStep(first, growth, most, memory_bound)
 
     def commit(self, step: EngineStep, steps: int) -> StepResult:
         """The batch of the last `schedule` went through `steps` steps, at most `step.most`."""
