@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from statistics import fmean
 
-from scepsy.traces.summarize import quantile
+from scepsy.statistics.quantiles import quantile
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 Comparison = dict[str, float]

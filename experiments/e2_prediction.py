@@ -32,8 +32,8 @@ from scepsy.predict import recordings, responses
 from scepsy.sim.cluster.deployment import roofline
 from scepsy.sim.results.paired_trials import Trial, trial
 from scepsy.sim.results.study import recorded_workflows
+from scepsy.statistics.quantiles import quantile
 from scepsy.store import read_plan, read_profile, read_traces
-from scepsy.traces.summarize import quantile
 
 ROOT = Path(__file__).parent.parent
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}

@@ -34,8 +34,8 @@ from evaluation.together import Seen, lost, served
 from scepsy.core.plan import Infeasible
 from scepsy.planning.problem import Problem
 from scepsy.sim.cluster.simulation import Policy
+from scepsy.statistics.quantiles import quantile
 from scepsy.traces.latency_trend import latency_growth
-from scepsy.traces.summarize import quantile
 
 ROOT = Path(__file__).parent.parent
 PART = 0.6

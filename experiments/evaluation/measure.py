@@ -6,8 +6,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 
 from evaluation.deployed import Deployed, simulation_of
 from evaluation.workflows import programs
@@ -17,6 +16,7 @@ from scepsy.sim.results.measure import window, workflow_results
 from scepsy.sim.results.records import WorkflowResult
 from scepsy.sim.workload.arrivals import arrivals
 from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
+from scepsy.statistics import batch_means
 
 SEED = 2
 """Of the runs that are measured; others are traced."""
@@ -24,9 +24,7 @@ SUSTAINED = 0.95
 """Part of the offered rate that must be served, by the growth of latency."""
 LONGEST = 0.25
 """Mean latency, as part of the time over which it was measured."""
-BATCHES = 10
-T_95 = 2.262
-"""Two-sided 95% quantile of Student's t with `BATCHES` - 1 degrees of freedom."""
+T_95 = batch_means.t_95(batch_means.BATCHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +98,14 @@ def over(ours: Measured, theirs: Measured) -> tuple[float, float]:
     for name, mine in ours.latencies.items():
         differences = [a - b for a, b in zip(mine, theirs.latencies[name], strict=True)]
         error = math.hypot(error, standard_error(differences))
-    return ours.total / theirs.total - 1, T_95 * error / theirs.total
+    return ours.total / theirs.total - 1, batch_means.t_95(
+        batch_means.BATCHES
+    ) * error / theirs.total
 
 
 def standard_error(differences: Sequence[float]) -> float:
-    """Of their mean, from `BATCHES` batches of runs that follow one another; 0 where there is but
-    one.
-    """
-    bounds = [index * len(differences) // BATCHES for index in range(BATCHES + 1)]
-    means = [fmean(differences[a:b]) for a, b in pairwise(bounds) if b > a]
-    return stdev(means) / math.sqrt(len(means)) if len(means) > 1 else 0.0
+    """Of their mean, by batch means; 0 where there is but one value."""
+    return batch_means.standard_error(list(map(fmean, batch_means.consecutive(differences)))) or 0.0
 
 
 def _loads(problem: Problem, scale: float, offered: Offered) -> list[OpenLoopLoad]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from itertools import product
 
 import numpy as np
 from experiments.silicon.points import Point
 from experiments.silicon.served import Parts, Served
+
+from scepsy.statistics.regression import non_negative
 
 ROUNDS = 30
 FIRST_TOKEN = 0.25
@@ -63,21 +64,8 @@ def fit(pairs: Sequence[Pair], *, scaled: bool = True) -> Adds:
     best = fixed
     for _ in range(ROUNDS):
         best = fixed.copy()
-        best[free] = _positive(columns[:, free], goal, at)
+        root = np.sqrt(at)
+        best[free] = non_negative(columns[:, free] * root[:, None], goal * root)
         left = np.abs(columns[:, free] @ best[free] - goal)
         at = weights / np.maximum(left, 0.01)
     return Adds(*map(float, best))
-
-
-def _positive(columns: np.ndarray, goal: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted least squares without negative values: the best of all sets of columns."""
-    root = np.sqrt(weights)
-    found: list[tuple[float, np.ndarray]] = []
-    for kept in product((False, True), repeat=columns.shape[1]):
-        some = np.zeros(columns.shape[1])
-        if any(kept):
-            part = columns[:, kept] * root[:, None]
-            some[np.array(kept)] = np.linalg.lstsq(part, goal * root, rcond=None)[0]
-        if (some >= 0).all():
-            found.append((float(np.sum(weights * (columns @ some - goal) ** 2)), some))
-    return min(found, key=lambda one: one[0])[1]

@@ -85,7 +85,7 @@ def test_the_llm_file_takes_numbers_from_architecture_or_folder(tmp_path: Path) 
     assert (b.layers, b.hidden, b.kv_heads, b.head_dim) == (2, 64, 2, 16)
     assert c.parameters == 1e9
     (tmp_path / "llms.toml").write_text("[[llms]]\nname='a'\narchitecture='lama'\n")
-    with pytest.raises(BadInput, match=r"llms\.toml: llms\[0\]: architecture 'lama'"):
+    with pytest.raises(BadInput, match=r"llms\.toml:1: LLM 'a': architecture 'lama'"):
         read_llms(tmp_path / "llms.toml")
 
 

@@ -10,7 +10,8 @@ from builders import call, curve, trace
 from scepsy.core.plan import Allocation, LlmAllocation, Prediction, Target
 from scepsy.core.trace import Call, Trace
 from scepsy.predict import Pipeline, ReplayPredictor, recordings, responses
-from scepsy.traces.summarize import quantile, summarize
+from scepsy.statistics.quantiles import quantile
+from scepsy.traces.summarize import summarize
 
 ALLOCATION = Allocation(
     llms=tuple(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scepsy.statistics.quantiles import p99
 from scepsy.traces.latency_trend import LoadVerdict, counted_rate, load_verdict, overall
-from scepsy.traces.summarize import p99
 
 
 @dataclass(frozen=True)

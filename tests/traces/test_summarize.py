@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from builders import call, trace
 from scepsy.errors import BadInput
-from scepsy.traces.summarize import quantile, spread, summarize, union_length
+from scepsy.statistics.quantiles import quantile
+from scepsy.traces.summarize import spread, summarize, union_length
 
 intervals = st.lists(
     st.tuples(st.floats(0, 100), st.floats(0.001, 10)).map(

@@ -5,17 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean, pstdev
 
 import numpy as np
 
 from scepsy.curves.rounds import Sample, Typical, Usual
-
-BATCHES = 10
-"""Enough for a standard error that is itself within a quarter; each long enough to hold the waves
-of a queue.
-"""
+from scepsy.statistics.batch_means import BATCHES, consecutive, t_95
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +32,8 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """Of the 95% interval: Student's quantile at batches - 1 degrees of freedom, by its
-        expansion around the normal one (Abramowitz and Stegun 26.7.5).
-        """
-        if self.batches < 2:
-            return math.inf
-        z, freedom = 1.96, self.batches - 1
-        first = (z**3 + z) / 4 / freedom
-        second = (5 * z**5 + 16 * z**3 + 3 * z) / 96 / freedom**2
-        return (z + first + second) * self.noise
+        """Half the width of the 95% interval of the mean, in seconds."""
+        return t_95(self.batches) * self.noise
 
 
 def levelled(samples: Sequence[Sample], usual: Usual) -> list[float]:
@@ -69,10 +57,7 @@ def batches(samples: Sequence[Sample], latencies: Sequence[float], count: int) -
     units: dict[int, list[int]] = {}
     for index in sorted(range(len(samples)), key=lambda index: samples[index].sent):
         units.setdefault(samples[index].unit, []).append(index)
-    ordered = list(units.values())
-    count = min(count, len(ordered))
-    bounds = [index * len(ordered) // count for index in range(count + 1)] if count else []
-    groups = [[i for unit in ordered[low:high] for i in unit] for low, high in pairwise(bounds)]
+    groups = [[i for unit in some for i in unit] for some in consecutive([*units.values()], count)]
     return [
         CallBatch(fmean(samples[i].sent for i in g), fmean(latencies[i] for i in g), len(g))
         for g in groups

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from scepsy.drive.result import RunOutcome, WorkflowMeasurement
+from scepsy.statistics.quantiles import quantile
 from scepsy.traces.latency_trend import latency_growth, standard_error
-from scepsy.traces.summarize import quantile
 
 
 def measure(workflow: str, runs: Sequence[RunOutcome], duration: float) -> WorkflowMeasurement:

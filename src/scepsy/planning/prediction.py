@@ -9,7 +9,7 @@ import msgspec
 from scepsy.core.plan import Prediction, StagePrediction, WorkflowPrediction
 from scepsy.planning.shortlist import ShortlistEntry
 from scepsy.sim.results.paired_trials import Trial
-from scepsy.traces.summarize import quantile
+from scepsy.statistics.quantiles import quantile
 
 
 def promised(entry: ShortlistEntry, seen: Trial | None) -> Prediction:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scepsy.core.profile import Curve, ProfilePoint
+from scepsy.statistics.regression import isotonic
 
 Floats = NDArray[np.float64]
 
@@ -154,15 +155,5 @@ def never_falling(points: Sequence[ProfilePoint]) -> Floats:
 
 
 def _isotonic(points: Sequence[ProfilePoint], latencies: Floats) -> Floats:
-    """Isotonic regression of each row of `latencies` (rows x points) by its min-max formula: the
-    greatest over beginnings of the least over ends of the weighted means (Robertson, Wright and
-    Dykstra, Order Restricted Statistical Inference, 1988).
-    """
-    weights = np.array([float(max(point.samples, 1)) for point in points])
-    sums = np.cumsum(np.pad(latencies * weights, ((0, 0), (1, 0))), axis=1)
-    totals = np.cumsum(np.pad(weights, (1, 0)))
-    lengths = totals[None, 1:] - totals[:-1, None]  # from a (row) to b (column), inclusive
-    upper = np.triu(np.ones_like(lengths, dtype=bool))
-    spans = (sums[:, None, 1:] - sums[:, :-1, None]) / np.where(upper, lengths, 1.0)
-    least = np.minimum.accumulate(np.where(upper, spans, np.inf)[..., ::-1], axis=-1)[..., ::-1]
-    return np.where(upper, least, -np.inf).max(axis=1)
+    """Isotonic regression of each row of `latencies` (rows x points)."""
+    return isotonic(latencies, np.array([float(max(point.samples, 1)) for point in points]))

@@ -15,7 +15,7 @@ from scepsy.curves.rounds import Round, Sample, Typical, usual_calls
 from scepsy.errors import EngineFailed
 from scepsy.profiler.fit_steps import step_time
 from scepsy.profiler.sweep.next_round import SweepSettings, curve_rounds, saturated
-from scepsy.traces.summarize import quantile
+from scepsy.statistics.quantiles import quantile
 
 
 def curves(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from scepsy.core.profile import StepTime
 from scepsy.curves.rounds import Round, Sample
+from scepsy.statistics.regression import non_negative
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ def step_time(rounds: Sequence[Round]) -> StepTime | None:
     seconds = np.concatenate([seconds for _, seconds in parts])
     if len(seconds) < _LEAST:
         return None
-    found = _non_negative(rows / seconds[:, None], np.ones(len(seconds)))
+    found = non_negative(rows / seconds[:, None], np.ones(len(seconds)))
     error = float(np.mean(np.abs(rows @ found / seconds - 1)))
     fixed, prefill_token, sequence, kv_token = (float(value) for value in found)
     return StepTime(
@@ -102,18 +103,3 @@ def _overlap(begin: Floats, end: Floats, others_begin: Floats, others_end: Float
     low = np.maximum(begin[:, None], others_begin[None, :])
     high = np.minimum(end[:, None], others_end[None, :])
     return np.maximum(0.0, high - low)
-
-
-def _non_negative(rows: Floats, wanted: Floats) -> Floats:
-    """Least squares; what would fall below zero is left out, the worst first, until none does."""
-    scale = np.maximum(np.abs(rows).max(axis=0), 1e-300)
-    kept = list(range(rows.shape[1]))
-    found = np.zeros(rows.shape[1])
-    while kept:
-        inverse: Floats = np.linalg.pinv(np.take(rows / scale, kept, axis=1))
-        solved = [float(np.dot(row, wanted)) for row in inverse]
-        if min(solved) >= 0:
-            found[kept] = solved
-            break
-        kept.pop(solved.index(min(solved)))
-    return found / scale

@@ -17,21 +17,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Literal, Protocol
 
 from scepsy.core.record import Record
+from scepsy.statistics import batch_means
 
 LoadVerdict = Literal["sustained", "not sustained", "too short to tell"]
 
-BATCHES = 10
-"""Batches of consecutive runs; the usual number for batch means."""
 SIGNIFICANT = 3.0
 """Standard errors by which a slope must be positive before latency is said to grow."""
 EXCLUDED = 1.86
 """Standard errors above the slope that exclude a larger one: the one-sided 95% quantile of
-Student's t with `BATCHES` - 2 degrees of freedom."""
+Student's t with ten batches - 2 degrees of freedom."""
 MATERIAL_GROWTH = 0.05
 """Seconds of latency per second. Below it more than 95% of the offered runs are served as they
 come, and a minute's measurement could not tell the rest from a queue that is still filling."""
@@ -150,13 +148,12 @@ def latency_growth(runs: Sequence[Timed]) -> float:
 
 def standard_error(runs: Sequence[Timed]) -> float | None:
     """Of the mean latency; None for fewer than two runs."""
-    means = [latency for _, latency in batches(runs)]
-    return stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
+    return batch_means.standard_error([latency for _, latency in batches(runs)])
 
 
 def batches(runs: Sequence[Timed]) -> list[tuple[float, float]]:
     """Mean arrival and latency of up to ten batches of consecutive runs."""
-    count = min(BATCHES, len(runs))
-    bounds = [index * len(runs) // count for index in range(count + 1)] if count else []
-    batches = [runs[low:high] for low, high in pairwise(bounds)]
-    return [(fmean(r.arrival for r in b), fmean(r.latency for r in b)) for b in batches]
+    return [
+        (fmean(run.arrival for run in batch), fmean(run.latency for run in batch))
+        for batch in batch_means.consecutive(runs)
+    ]

@@ -10,6 +10,7 @@ from statistics import fmean, pstdev
 from scepsy.core.demand import Demand, LlmDemand, Spread
 from scepsy.core.trace import Call, Trace
 from scepsy.errors import BadInput
+from scepsy.statistics.quantiles import quantiles
 
 
 def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
@@ -40,33 +41,9 @@ def union_length(intervals: Iterable[tuple[float, float]]) -> float:
 
 def spread(values: Sequence[float]) -> Spread:
     """Mean, coefficient of variation (0 where the mean is 0), quantiles of at least one value."""
-    ranked = sorted(values)
-    mean = fmean(ranked)
-    return Spread(
-        mean=mean,
-        cv=pstdev(ranked) / mean if mean else 0.0,
-        p10=quantile(ranked, 0.1),
-        p50=quantile(ranked, 0.5),
-        p90=quantile(ranked, 0.9),
-    )
-
-
-P99_MIN = 100
-"""Values that a 99th percentile needs. Of fewer it is the largest value or a mixture of the two
-largest, which says how many values there were rather than how they are distributed."""
-
-
-def p99(values: Sequence[float]) -> float | None:
-    """The 99th percentile of values in any order; None for fewer than `P99_MIN`."""
-    return quantile(sorted(values), 0.99) if len(values) >= P99_MIN else None
-
-
-def quantile(ranked: Sequence[float], q: float) -> float:
-    """The q-quantile of rising values, linear between order statistics."""
-    position = q * (len(ranked) - 1)
-    low = math.floor(position)
-    high = min(low + 1, len(ranked) - 1)
-    return ranked[low] + (ranked[high] - ranked[low]) * (position - low)
+    mean = fmean(values)
+    p10, p50, p90 = quantiles(values, (0.1, 0.5, 0.9))
+    return Spread(mean=mean, cv=pstdev(values) / mean if mean else 0.0, p10=p10, p50=p50, p90=p90)
 
 
 def _demand(workflow: str, traces: Sequence[Trace]) -> Demand:

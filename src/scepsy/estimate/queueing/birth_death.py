@@ -17,10 +17,8 @@ being the standard deviation of their work over its mean.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate
 from statistics import fmean, pvariance
 
 import numpy as np
@@ -28,6 +26,7 @@ from numpy.typing import NDArray
 
 from scepsy.core.profile import ProfilePoint, Quantiles
 from scepsy.estimate.queueing.closed_loop import COLLAPSED, Crowd
+from scepsy.statistics.quantiles import weighted_quantiles
 
 Floats = NDArray[np.float64]
 
@@ -135,10 +134,6 @@ def _mean(weighted: Sequence[tuple[float, float]]) -> float:
 
 
 def _quantiles(weighted: Sequence[tuple[float, float]]) -> Quantiles:
-    ranked = sorted(weighted)
-    reached = list(accumulate(weight for _, weight in ranked))
-    p50, p90, p99 = (
-        ranked[min(bisect_left(reached, part * reached[-1]), len(ranked) - 1)][0]
-        for part in (0.5, 0.9, 0.99)
-    )
+    values, weights = zip(*weighted, strict=True)
+    p50, p90, p99 = weighted_quantiles(values, weights, (0.5, 0.9, 0.99))
     return Quantiles(p50=p50, p90=p90, p99=p99)

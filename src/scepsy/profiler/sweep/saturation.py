@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scepsy.curves.batch_means import BATCHES, batches, levelled
+from scepsy.curves.batch_means import batches, levelled
 from scepsy.curves.rounds import Round, Usual
+from scepsy.statistics.batch_means import BATCHES
 from scepsy.traces.latency_trend import latency_growth
 
 FIRST, APART, CLOSE = 0.9, 1.15, 1.1

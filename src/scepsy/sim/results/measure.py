@@ -16,8 +16,8 @@ from scepsy.sim.results.records import (
     SlowRun,
     WorkflowResult,
 )
+from scepsy.statistics.quantiles import p99, quantiles
 from scepsy.traces.latency_trend import counted_rate, latency_growth, load_verdict
-from scepsy.traces.summarize import p99, quantile
 
 EDGE = 0.1
 """Part of the time in which runs arrive that is left out at its beginning, while queues fill, and
@@ -65,7 +65,7 @@ def _workflow(
         throughput=completed.per_second,
         throughput_low=completed.low,
         throughput_high=completed.high,
-        latency=quantiles([run.latency for run in runs]),
+        latency=distribution([run.latency for run in runs]),
         latency_growth=latency_growth(runs),
         verdict=load_verdict(runs),
     )
@@ -82,8 +82,8 @@ def llm_results(simulation: Simulation) -> tuple[LlmResult, ...]:
         LlmResult(
             llm=llm,
             calls=len(those),
-            latency=quantiles([call.latency for call in those]),
-            first_token=quantiles([call.first_token - call.start for call in those]),
+            latency=distribution([call.latency for call in those]),
+            first_token=distribution([call.first_token - call.start for call in those]),
             cached=sum(call.cached_tokens for call in those)
             / sum(call.ask.prompt_tokens for call in those),
             preemptions=sum(one.preemptions for one in simulation.llms[llm].replicas),
@@ -156,15 +156,15 @@ def _slow_run(run: ServedRun, calls: Iterable[ServedCall]) -> SlowRun:
     )
 
 
-def quantiles(values: Iterable[float]) -> LatencyDistribution:
+def distribution(values: Sequence[float]) -> LatencyDistribution:
     """Of at least one value."""
-    ranked = sorted(values)
+    percentiles = quantiles(values, (percent / 100 for percent in range(101)))
     return LatencyDistribution(
-        mean=fmean(ranked),
-        p50=quantile(ranked, 0.5),
-        p90=quantile(ranked, 0.9),
-        p99=p99(ranked),
-        percentiles=tuple(quantile(ranked, percent / 100) for percent in range(101)),
+        mean=fmean(values),
+        p50=percentiles[50],
+        p90=percentiles[90],
+        p99=p99(values),
+        percentiles=percentiles,
     )
 
 

@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.sim.cluster.deployment import TimerOf, deployment
@@ -18,6 +18,7 @@ from scepsy.sim.results.study import offered
 from scepsy.sim.workload.arrivals import arrivals
 from scepsy.sim.workload.open_loop import simulate
 from scepsy.sim.workload.recorded import RecordedWorkflow
+from scepsy.statistics.batch_means import standard_error
 from scepsy.traces.latency_trend import LoadVerdict, batches, load_verdict, overall
 
 WARMUP = 0.25
@@ -94,6 +95,5 @@ def difference(one: Trial, other: Trial) -> tuple[float, float]:
     part by part: neighbours in a queue are not independent, parts nearly are.
     """
     differences = [a - b for a, b in zip(one.parts, other.parts, strict=False)]
-    count = len(differences)
-    error = stdev(differences) / math.sqrt(count) if count > 1 else math.inf
-    return fmean(differences) if differences else 0.0, error
+    error = standard_error(differences)
+    return fmean(differences) if differences else 0.0, math.inf if error is None else error
