@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scepsy.convert import FORMATS, ForeignRecord, Imported, Span, assemble, detect
-from scepsy.convert.duplicate_spans import twins
+from scepsy.convert.duplicate_spans import duplicate_pairs
 from scepsy.convert.span import LlmRequest
 from scepsy.store import read_foreign
 
@@ -165,7 +165,7 @@ def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
     fan_out = [
         span(f"{n}{who}", n, 20 - n if who == "x" else 10, who, 5) for n in (0, 1) for who in "xy"
     ]
-    assert [outer.id for outer, _ in twins(fan_out)] == ["1x", "0x"]
+    assert [outer.id for outer, _ in duplicate_pairs(fan_out)] == ["1x", "0x"]
     for other in (
         span("b", 1, 8, "framework", 5),  # the same instrumentation: two calls
         span("b", 1, 8, None, 5),
@@ -174,7 +174,7 @@ def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
         replace(inner, parent="p"),
         replace(inner, asked=LlmRequest(llm="n")),
     ):
-        assert not list(twins([outer, other]))
+        assert not list(duplicate_pairs([outer, other]))
 
 
 def test_mooncake_sessions_tell_no_llm_and_no_durations() -> None:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from scepsy.cli.output import console, emit_json, json_option
 from scepsy.cli.traces import Counts, counts, print_demands, summaries
-from scepsy.convert import FORMATS, Imported, Span, assemble, detect
+from scepsy.convert import FORMATS, Findings, Imported, Span, assemble, detect, spans_of
 from scepsy.errors import BadInput
 from scepsy.store import TraceWriter, read_foreign, read_traces
 
 _LOOK = 20
 """Records that are looked at to tell a format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was read, and its format in words."""
+
+    file: str
+    format: str
 
 
 @click.command("import")
@@ -29,6 +38,7 @@ _LOOK = 20
     type=click.Choice(["auto", *FORMATS]),
     default="auto",
     show_default=True,
+    help="Format of the files; auto tells it by their first records.",
 )
 @click.option(
     "--workflow",
@@ -52,45 +62,72 @@ def command(
     """
     if (out / "calls.jsonl").exists():
         raise BadInput(f"--out {out}: holds traces already; name a new directory")
-    found = _read(files, format_name, workflow, llm)
+    findings = Findings()
+    sources: list[Source] = []
+    found = assemble(
+        itertools.chain.from_iterable(
+            _spans(file, format_name, findings, sources) for file in files
+        ),
+        workflow=workflow,
+        fallback=files[0].name.split(".")[0],
+        llm=llm,
+        findings=findings,
+    )
     with TraceWriter(out) as writer:
         for call in found.calls:
             writer.append(call)
         for mark in found.marks:
             writer.mark(mark)
-    _report(out, found, as_json)
+    _report(out, found, sources, as_json)
 
 
-def _read(
-    files: Sequence[Path], format_name: str, workflow: str | None, llm: str | None
-) -> Imported:
-    spans = itertools.chain.from_iterable(_spans(file, format_name) for file in files)
-    fallback = files[0].name.split(".")[0]
-    return assemble(spans, workflow=workflow, fallback=fallback, llm=llm)
-
-
-def _spans(file: Path, format_name: str) -> Iterator[Span]:
-    records = read_foreign(file)
+def _spans(
+    file: Path, format_name: str, findings: Findings, sources: list[Source]
+) -> Iterator[Span]:
+    records = read_foreign(file, findings)
     first = list(itertools.islice(records, _LOOK))
     if not first:
-        raise BadInput(f"{file}: holds no record")
-    known = FORMATS[detect(first) if format_name == "auto" else format_name]
+        left = "".join(f"; {one}" for one in findings.left_out[:3])
+        raise BadInput(f"{file}: holds no record{left}")
+    name = detect(first) if format_name == "auto" else format_name
+    known = FORMATS[name]
     if format_name != "auto" and not any(known.recognises(part) for part in first):
         fields = ", ".join(list(first[0].fields)[:8])
         raise BadInput(f"{file}: this is not {known.title}; its first record has {fields}")
-    return known.spans(itertools.chain(first, records))
+    sources.append(Source(str(file), known.title))
+    yield from spans_of(name, itertools.chain(first, records))
 
 
-def _report(out: Path, found: Imported, as_json: bool) -> None:
+def _report(out: Path, found: Imported, sources: Sequence[Source], as_json: bool) -> None:
     traces = read_traces(out).traces
     made: list[Counts] = counts(traces)
     demands, without = summaries(traces)
     notes = [*found.notes, *without]
     if as_json:
-        emit_json({"out": str(out), "counts": made, "notes": notes, "demands": demands})
+        emit_json(
+            {
+                "out": str(out),
+                "files": sources,
+                "counts": made,
+                "spans": found.spans,
+                "skipped": found.skipped,
+                "left_out": found.left_out,
+                "unknown": found.unknown,
+                "notes": notes,
+                "demands": demands,
+            }
+        )
         return
     screen = console()
+    for source in sources:
+        click.echo(f"{source.file}: {source.format}")
+    skipped = ", ".join(f"{count} {kind}" for kind, count in found.skipped.items())
+    click.echo(f"{found.spans} spans; no LLM calls: {skipped or 'none of them'}")
+    for one in found.left_out:
+        screen.print(f"left out: {one}", style="yellow", markup=False)
+    for one in found.unknown:
+        screen.print(f"unknown: {one}", style="yellow", markup=False)
     for note in notes:
-        screen.print(f"note: {note}", style="yellow")
+        screen.print(f"note: {note}", style="yellow", markup=False)
     print_demands(demands, screen)
     click.echo(f"\n{len(found.calls)} calls of {len(traces)} runs are in {out}")

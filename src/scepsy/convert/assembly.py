@@ -1,131 +1,114 @@
-"""Spans -> calls and run marks: what belongs together, what is the same call told twice."""
+"""Spans -> calls and run marks: each LLM call once, with what is known of it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
-from scepsy.convert.duplicate_spans import twins
-from scepsy.convert.span import GENERATES, LlmRequest, Span, kind
+from scepsy.convert.duplicate_spans import distinct_calls
+from scepsy.convert.findings import Finding, Findings
+from scepsy.convert.import_notes import Totals, notes_on
+from scepsy.convert.plausible import plausible
+from scepsy.convert.span import Span
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput
+
+NAMELESS = "tells no LLM; name the one that was called with --llm"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Calls and marks as a trace directory holds them, and sentences on what is not as one might
-    think.
+    """Calls and marks as a trace directory holds them, and what became of all other spans.
+
+    Attributes:
+        notes: sentences on what is not as one might think.
+        spans: how many there were, each counted once.
+        skipped: the spans that are no LLM calls, by kind.
+        left_out: records that could not be used.
+        unknown: values that were not believed; their calls count.
     """
 
     calls: tuple[Call, ...]
     marks: tuple[RunMark, ...]
     notes: tuple[str, ...]
+    spans: int = 0
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
+    left_out: tuple[Finding, ...] = ()
+    unknown: tuple[Finding, ...] = ()
 
 
 def assemble(
-    spans: Iterable[Span], *, workflow: str | None, fallback: str, llm: str | None
+    spans: Iterable[Span],
+    *,
+    workflow: str | None,
+    fallback: str,
+    llm: str | None,
+    findings: Findings | None = None,
 ) -> Imported:
-    """Every LLM call once.
+    """Every LLM call once, runs marked where the file tells more of them than their calls.
 
-    Where one LLM span contains another of its kind, a framework and an SDK told the same call: the
-    innermost counts. Some frameworks do not make their span the parent of the SDK's; then it is
-    the one around it in time (`twins`). A run lasts from its first span to its last where the file
-    has spans that are no LLM calls, else from its first call to its last.
+    A run lasts from its first span to its last where the file has spans that are no LLM calls, else
+    from its first call to its last. A call that never ended, or that names no LLM, is left out.
 
     Args:
         workflow: name to give to all runs; None: as the file tells, else `fallback`.
         llm: name for calls that tell none.
+        findings: what was noted while the records were read, and takes what is noted here.
 
     Raises:
-        BadInput: a span ends before it starts, a call names no LLM, or there is no call.
+        BadInput: there is no call; says what there was instead.
     """
-    runs: defaultdict[str, dict[str, Span]] = defaultdict(dict)
-    seen = told = 0
-    for span in spans:
-        seen += 1
-        runs[span.trace].setdefault(span.id, span)
+    findings = Findings() if findings is None else findings
+    runs, seen = _by_run(spans, findings)
     calls: list[Call] = []
     marks: list[RunMark] = []
-    unended = nameless = 0
-    for found in runs.values():
-        members = sorted(found.values(), key=lambda span: span.start)
-        told += sum(span.asked is not None for span in members)
-        own = _innermost(members)
-        pairs = tuple(twins(own))
-        around, lent = {one.id for one, _ in pairs}, {one.id: outer for outer, one in pairs}
-        own = [_lent(span, lent.get(span.id)) for span in own if span.id not in around]
-        ended = [span for span in own if span.end is not None]
-        whole = [span for span in ended if not _nameless_failure(span, llm)]
-        unended += len(own) - len(ended)
-        nameless += len(ended) - len(whole)
+    totals = Totals(twice=seen - sum(map(len, runs.values())))
+    for members in runs.values():
+        own = distinct_calls(members)
+        totals.told += sum(span.asked is not None for span in members)
+        totals.distinct += len(own)
         name = workflow or _workflow(members) or fallback
         run = next((span.run for span in members if span.run is not None), members[0].trace)
-        calls += (_call(span, run, name, llm) for span in whole)
-        mark = _mark(members, run, name) if whole else None
+        made = [call for span in own for call in _calls(span, run, name, llm, findings, totals)]
+        calls += made
+        mark = _mark(members, run, name) if made else None
         marks += [mark] if mark is not None else []
+    skipped = Counter(
+        span.what for members in runs.values() for span in members if span.asked is None
+    )
     if not calls:
-        raise BadInput(
-            f"{fallback}: none of its {seen} spans is an LLM call that ended: there is nothing to "
-            "plan with; was the LLM client instrumented?"
-        )
-    twice = seen - sum(map(len, runs.values()))
-    wrappers = told - len(calls) - unended - nameless
-    left_out = {"never ended": unended, "failed and name no LLM": nameless}
-    notes = tuple(_notes(calls, twice, wrappers, left_out))
-    return Imported(tuple(calls), tuple(marks), notes)
+        raise BadInput(_nothing(fallback, seen, skipped, totals, findings))
+    return Imported(
+        calls=tuple(calls),
+        marks=tuple(marks),
+        notes=tuple(notes_on(calls, totals, skipped)),
+        spans=seen - totals.twice,
+        skipped=dict(skipped.most_common()),
+        left_out=findings.left_out,
+        unknown=findings.doubted,
+    )
 
 
-def _innermost(spans: Sequence[Span]) -> list[Span]:
-    """The LLM spans that contain no other of their kind, with the token counts that only their
-    wrapper knows.
+def _by_run(spans: Iterable[Span], findings: Findings) -> tuple[dict[str, list[Span]], int]:
+    """The spans of each trace by their start, and how many were told in all. Of a span that was
+    told several times the first counts that had ended.
     """
-    by_id = {span.id: span for span in spans}
-    inside: defaultdict[str, list[str]] = defaultdict(list)
-    asked = {span.id: span.asked for span in spans if span.asked is not None}
-    for one in asked:
-        for outer in _ancestors(by_id[one], by_id):
-            if outer in asked and kind(asked[outer]) == kind(asked[one]):
-                inside[outer].append(one)
-    leaves = [one for one in asked if one not in inside]
-    for outer, inner in inside.items():
-        only = [one for one in inner if one not in inside]
-        if len(only) == 1:
-            asked[only[0]] = _completed(asked[only[0]], asked[outer])
-    return [replace(by_id[one], asked=asked[one]) for one in leaves]
-
-
-def _ancestors(span: Span, by_id: dict[str, Span]) -> Iterator[str]:
-    passed = {span.id}
-    parent = span.parent
-    while parent is not None and parent in by_id and parent not in passed:
-        yield parent
-        passed.add(parent)
-        parent = by_id[parent].parent
-
-
-def _lent(span: Span, outer: Span | None) -> Span:
-    if span.asked is None or outer is None or outer.asked is None:
-        return span
-    return replace(span, asked=_completed(span.asked, outer.asked))
-
-
-def _completed(inner: LlmRequest, outer: LlmRequest) -> LlmRequest:
-    known = {
-        name: getattr(outer, name)
-        for name in (
-            "llm",
-            "prompt_tokens",
-            "cached_tokens",
-            "output_tokens",
-            "max_tokens",
-            "first_token",
-        )
-        if getattr(inner, name) is None
+    runs: defaultdict[str, dict[str, Span]] = defaultdict(dict)
+    seen = 0
+    for span in spans:
+        seen += 1
+        before = runs[span.trace].get(span.id)
+        if before is None or (before.end is None and span.end is not None):
+            runs[span.trace][span.id] = span
+    ordered = {
+        trace: sorted((plausible(one, findings) for one in found.values()), key=lambda s: s.start)
+        for trace, found in runs.items()
     }
-    return replace(inner, **known)
+    return ordered, seen
 
 
 def _workflow(spans: Sequence[Span]) -> str | None:
@@ -134,14 +117,22 @@ def _workflow(spans: Sequence[Span]) -> str | None:
     return next(iter(told + guessed), None)
 
 
-def _call(span: Span, run: str, workflow: str, llm: str | None) -> Call:
+def _calls(
+    span: Span, run: str, workflow: str, llm: str | None, findings: Findings, totals: Totals
+) -> list[Call]:
+    """The call that a span tells; none where it cannot be used."""
     asked, end = span.asked, span.end
     if asked is None or end is None:
-        raise AssertionError(span.where)
-    _check_order(span)
+        totals.unended += 1
+        return []
     name = asked.llm or llm
     if name is None:
-        raise BadInput(f"{span.where}: tells no LLM; name the one that was called with --llm")
+        if span.error is None:
+            totals.nameless += 1
+            findings.leave_out(NAMELESS, span.where)
+        else:  # some instrumentations learn an LLM's name from its answer
+            totals.nameless_failures += 1
+        return []
     known: dict[str, object] = {
         "endpoint": asked.endpoint,
         "status": 200 if span.error is None else 500,
@@ -161,18 +152,27 @@ def _call(span: Span, run: str, workflow: str, llm: str | None) -> Call:
     if span.own:  # ours: what it does not say is as by default
         known = {field: known[field] for field in ("call", "endpoint", "status")}
     try:
-        return msgspec.convert({**known, **span.own, **fixed}, Call)
+        return [msgspec.convert({**known, **_finite(span.own), **fixed}, Call)]
     except msgspec.ValidationError as error:
-        raise BadInput(f"{span.where}: {error}") from None
+        findings.leave_out(str(error), span.where)
+        totals.malformed += 1
+        return []
+
+
+def _finite(fields: object) -> dict[str, object]:
+    """Fields without numbers that JSON cannot say."""
+    told: dict[str, object] = dict(fields)  # pyright: ignore
+    return {
+        name: value
+        for name, value in told.items()
+        if not isinstance(value, float) or math.isfinite(value)
+    }
 
 
 def _mark(spans: Sequence[Span], run: str, workflow: str) -> RunMark | None:
     """What the run took as a whole; None where the calls are all that is told of it."""
-    others = [span for span in spans if span.asked is None]
-    if not others:
+    if all(span.asked is not None for span in spans):
         return None
-    for span in others:
-        _check_order(span)
     ids = {span.id for span in spans}
     failed = [one.error for one in spans if one.parent not in ids and one.error is not None]
     return RunMark(
@@ -185,41 +185,15 @@ def _mark(spans: Sequence[Span], run: str, workflow: str) -> RunMark | None:
     )
 
 
-def _check_order(span: Span) -> None:
-    if span.end is not None and span.end < span.start:
-        raise BadInput(f"{span.where}: ends {span.start - span.end:g} s before it starts")
-
-
-def _nameless_failure(span: Span, llm: str | None) -> bool:
-    """Some instrumentations learn an LLM's name from its answer."""
-    unnamed = span.asked is not None and span.asked.llm is None and llm is None
-    return unnamed and span.error is not None
-
-
-def _notes(
-    calls: Sequence[Call], twice: int, wrappers: int, left_out: Mapping[str, int]
-) -> Iterator[str]:
-    if twice:
-        yield f"{twice} spans were told more than once, and counted once"
-    if wrappers:
-        yield f"{wrappers} LLM spans are around another one of the same call, and were not counted"
-    for why, count in left_out.items():
-        if count:
-            yield f"{count} calls {why}, and were left out"
-    for name, told in (("prompt", "prompt_tokens"), ("output", "output_tokens")):
-        generating = [call for call in calls if name == "prompt" or call.endpoint in GENERATES]
-        unknown = sum(getattr(call, told) is None for call in generating)
-        if unknown:
-            yield f"{unknown} of {len(generating)} calls tell no {name} tokens: unknown"
-    untimed = sum(not call.timed for call in calls)
-    if untimed:
-        yield (
-            f"{untimed} of {len(calls)} calls tell no duration: "
-            "they count in n, but not in parallelism and shares of time"
-        )
-    runs = {(call.workflow, call.run) for call in calls}
-    if 1 < len(runs) == len(calls):
-        yield (
-            f"each of the {len(runs)} runs has one call: if a run of yours makes more, "
-            "its calls were not tied together when they were recorded (no root span, no session)"
-        )
+def _nothing(
+    file: str, seen: int, skipped: Counter[str], totals: Totals, findings: Findings
+) -> str:
+    """The message where no call is left."""
+    parts = [f"{count} {kind}" for kind, count in skipped.most_common()]
+    parts += [f"{totals.unended} LLM calls that never ended"] if totals.unended else []
+    parts += [str(one) for one in (*findings.left_out, *findings.doubted)][:5]
+    there = f" There is: {'; '.join(parts)}" if parts else ""
+    return (
+        f"{file}: none of its {seen} spans is an LLM call that ended: there is nothing to plan "
+        f"with; was the LLM client instrumented?{there}"
+    )

@@ -8,142 +8,139 @@ Names as of November 2026:
   `llm.request.type`, `llm.usage.*`).
 - OpenInference: arize-ai.github.io/openinference/spec/attributes/semantic-conventions.html
   (`openinference.span.kind`, `llm.token_count.*`).
+- Vercel AI SDK 3.3 to 6: `ai.*` (github arize-ai/openinference, js/openinference-vercel).
+- Langfuse's SDK: `langfuse.observation.*`, objects as JSON text. MLflow: `mlflow.*`, likewise.
 """
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from typing import cast
-
-from scepsy.convert.langfuse import observed
-from scepsy.convert.part import ForeignRecord
+from scepsy.convert.attribute_names import (
+    CACHED,
+    KINDS,
+    LLM,
+    MAX_TOKENS,
+    OPERATIONS,
+    OUTPUT,
+    PARAMETERS,
+    PROMPT,
+    STREAM,
+    USAGE,
+    WORKFLOW,
+)
+from scepsy.convert.evidence import Evidence, weigh
+from scepsy.convert.foreign_record import ForeignRecord, known
+from scepsy.convert.roles import role
 from scepsy.convert.span import LlmRequest
+from scepsy.convert.usage import usage_of
 from scepsy.core.trace import Endpoint
 
-OPERATIONS: dict[str, Endpoint] = {
-    "chat": "chat",
-    "generate_content": "chat",
-    "text_completion": "completions",
-    "completion": "completions",
-    "embeddings": "embeddings",
-    "embedding": "embeddings",
-    "rerank": "rerank",
-    "score": "score",
-}
 FIRST_TOKEN = (
     "First Token Stream Event",  # OpenInference
     "gen_ai.content.completion.chunk",  # OpenLLMetry, and its older name
     "llm.content.completion.chunk",
+    "ai.stream.firstChunk",  # Vercel AI SDK
+    "gen_ai.first_token",
 )
 """Events by which instrumentations mark a chunk of a stream; the first is the first token."""
-KINDS: dict[str, Endpoint] = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 
 
-def asked_of(attributes: ForeignRecord, start: float) -> LlmRequest | None:
-    """What the attributes (flat, dotted names) say of an LLM call; None where it is none."""
-    kind = attributes.text("openinference.span.kind")
-    if kind is not None:
-        return _openinference(attributes, kind.upper())
-    if attributes.has("langfuse.observation.type"):
-        return observed(attributes)
-    return _genai(attributes, start)
+def read_span(attributes: ForeignRecord, start: float, name: str | None) -> LlmRequest | str:
+    """What the attributes (flat, dotted names) of a span of this name say of an LLM call; for any
+    other span, of which kind it is.
+    """
+    asked = _request(attributes, start)
+    found = weigh(_evidence(attributes, asked, name))
+    if isinstance(found, str):
+        return found
+    endpoint, weak = found
+    return LlmRequest(
+        llm=asked.llm,
+        endpoint=endpoint,
+        prompt_tokens=asked.prompt_tokens,
+        cached_tokens=asked.cached_tokens,
+        output_tokens=asked.output_tokens,
+        max_tokens=asked.max_tokens,
+        stream=asked.stream,
+        items=_items(attributes, endpoint),
+        first_token=asked.first_token,
+        weak=weak,
+    )
 
 
 def workflow_of(attributes: ForeignRecord) -> str | None:
     """The workflow that the attributes name."""
-    return attributes.text(
-        "scepsy.workflow",
-        "gen_ai.workflow.name",
-        "traceloop.workflow.name",
-        "langfuse.trace.name",
-        "crew_name",
+    return attributes.text(*WORKFLOW)
+
+
+def _evidence(found: ForeignRecord, asked: LlmRequest, name: str | None) -> Evidence:
+    kinds = [role(found.text(key)) for key in KINDS if found.fields.get(key)]
+    operation = next((key for key in OPERATIONS if found.text(key)), None)
+    told = None if operation is None else found.text(operation)
+    if told is not None and operation in ("operation.name", "ai.operationId"):
+        # Vercel's name may be followed by the user's own; others use these for any kind of work.
+        told = told.split(" ", 1)[0] if told.startswith("ai.") else None
+    return Evidence(
+        names=tuple(found.fields),
+        kind=next((one for one in kinds if one is not None), None),
+        operation=role(told),
+        operation_named=told,
+        name=name,
+        llm=asked.llm,
+        tokens=bool(asked.prompt_tokens or asked.output_tokens)
+        or any(found.fields.get(name) is not None for name in (*PROMPT, *OUTPUT)),
     )
 
 
-def _genai(found: ForeignRecord, start: float) -> LlmRequest | None:
-    operation = found.text("gen_ai.operation.name", "llm.request.type")
-    model = found.text("gen_ai.request.model", "gen_ai.response.model", "llm.request.model")
-    if operation is None:
-        # Before there was an operation name, a model made an LLM span; OpenLLMetry's own spans
-        # (workflow, task, tool) say their kind.
-        if model is None or found.has("traceloop.span.kind"):
-            return None
-    elif operation not in OPERATIONS:
-        return None
-    wait = found.number("gen_ai.response.time_to_first_chunk")
+def _request(found: ForeignRecord, start: float) -> LlmRequest:
+    sent = found.part(*PARAMETERS)
+    usage = usage_of(found.part(*USAGE))
+    wait = known_wait(found)
+    first = found.moment("langfuse.observation.completion_start_time") or (
+        None if wait is None else start + wait
+    )
     return LlmRequest(
-        llm=model,
-        endpoint=OPERATIONS.get(operation or "chat", "chat"),
-        prompt_tokens=found.count(
-            "gen_ai.usage.input_tokens",
-            "gen_ai.usage.prompt_tokens",
-            "llm.usage.prompt_tokens",
+        llm=found.text(*LLM) or sent.text("model", "model_name"),
+        prompt_tokens=known(found.count(*PROMPT), usage.prompt),
+        cached_tokens=known(found.count(*CACHED), usage.cached),
+        output_tokens=known(found.count(*OUTPUT), usage.output),
+        max_tokens=known(
+            found.count(*MAX_TOKENS),
+            sent.count("max_completion_tokens", "max_tokens", "max_output_tokens", "maxTokens"),
         ),
-        cached_tokens=found.count(
-            "gen_ai.usage.cache_read.input_tokens",
-            "gen_ai.usage.cache_read_input_tokens",
-            "gen_ai.usage.input_tokens.cached",
-        ),
-        output_tokens=found.count(
-            "gen_ai.usage.output_tokens",
-            "gen_ai.usage.completion_tokens",
-            "llm.usage.completion_tokens",
-        ),
-        max_tokens=found.count("gen_ai.request.max_tokens", "llm.request.max_tokens"),
-        stream=_true(found, "gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming"),
-        first_token=None if wait is None else start + wait,
+        stream=found.true(*STREAM) or sent.true("stream") or _streams(found, first),
+        first_token=first,
     )
 
 
-def _openinference(found: ForeignRecord, kind: str) -> LlmRequest | None:
-    if kind not in KINDS:
-        return None
-    sent = _parameters(found)
-    return LlmRequest(
-        llm=found.text(
-            "llm.request.model_name",
-            "llm.model_name",
-            "embedding.model_name",
-            "reranker.model_name",
-            "llm.response.model_name",
-        )
-        or sent.text("model"),
-        endpoint=KINDS[kind],
-        prompt_tokens=found.count("llm.token_count.prompt"),
-        cached_tokens=found.count("llm.token_count.prompt_details.cache_read"),
-        output_tokens=found.count("llm.token_count.completion"),
-        max_tokens=sent.count("max_completion_tokens", "max_tokens", "max_output_tokens"),
-        stream=_true(sent, "stream"),
-        items=_items(found, kind),
+def known_wait(found: ForeignRecord) -> float | None:
+    """Seconds to the first token."""
+    seconds = found.number(
+        "gen_ai.response.time_to_first_chunk",
+        "gen_ai.latency.time_to_first_token",  # vLLM's own spans
+        "gen_ai.server.time_to_first_token",
     )
+    if seconds is None:
+        seconds = found.milliseconds("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
+    return seconds if seconds is None or seconds >= 0 else None
 
 
-def _parameters(found: ForeignRecord) -> ForeignRecord:
-    """What was sent, out of its JSON text: of a call that failed, often all that is known."""
-    told: object = None
-    with suppress(ValueError):
-        told = json.loads(
-            found.text("llm.invocation_parameters", "embedding.invocation_parameters") or "{}"
-        )
-    fields = cast(dict[str, object], told) if isinstance(told, dict) else {}
-    return ForeignRecord(found.file, f"{found.where}.llm.invocation_parameters", fields)
+def _streams(found: ForeignRecord, first: float | None) -> bool:
+    told = first is not None and found.has("langfuse.observation.completion_start_time")
+    return told or "stream" in (found.text("ai.operationId", "operation.name") or "").lower()
 
 
-def _items(found: ForeignRecord, kind: str) -> int:
+def _items(found: ForeignRecord, endpoint: Endpoint) -> int:
     """Documents that were reranked, texts that were embedded: lists are flattened by index."""
-    head = {
-        "RERANKER": "reranker.input_documents.",
-        "EMBEDDING": "embedding.embeddings.",
-    }.get(kind)
-    if head is None:
-        return 1
-    listed = found.fields.get(head[:-1])
-    if isinstance(listed, list):
-        return max(1, len(cast(list[object], listed)))
-    numbers = {name[len(head) :].split(".")[0] for name in found.fields if name.startswith(head)}
-    return max(1, len(numbers))
-
-
-def _true(found: ForeignRecord, *names: str) -> bool:
-    return any(found.fields.get(name) in (True, "true", "True") for name in names)
+    heads = {
+        "rerank": ("reranker.input_documents", "ai.documents"),
+        "embeddings": ("embedding.embeddings", "ai.values"),
+    }.get(endpoint, ())
+    for head in heads:
+        listed = found.fields.get(head)
+        if isinstance(listed, list) and listed:
+            return len(listed)  # pyright: ignore[reportUnknownArgumentType]
+        start = f"{head}."
+        numbers = {key[len(start) :].split(".")[0] for key in found.fields if key.startswith(start)}
+        if numbers:
+            return len(numbers)
+    return 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from scepsy.convert.part import ForeignRecord, known
+from scepsy.convert.foreign_record import ForeignRecord, each, known
 from scepsy.convert.span import LlmRequest, Span
 
 _SCHEMAS = ("dynamo.request.trace.v1", "dynamo.agent.trace.v1")
@@ -25,21 +25,23 @@ def recognises(part: ForeignRecord) -> bool:
 
 
 def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
-    found: list[Span] = []
     parents: dict[str, str] = {}
-    for part in parts:
-        event = part.part("event") if part.has("event") else part
-        context = event.part("agent_context")
-        session, parent = context.text("session_id"), context.text("parent_session_id")
-        if session is not None and parent is not None:
-            parents[session] = parent
-        kind = event.text("event_type")
-        if kind == "request_end":
-            found.append(_request(event, session, context))
-        elif kind in ("tool_end", "tool_error") and session is not None:
-            found += _tool(event, session)
+    found = list(each(parts, lambda part: _event(part, parents)))
     for span in found:
         yield replace(span, trace=_oldest(span.trace, parents))
+
+
+def _event(part: ForeignRecord, parents: dict[str, str]) -> Iterator[Span]:
+    event = part.part("event") if part.has("event") else part
+    context = event.part("agent_context")
+    session, parent = context.text("session_id"), context.text("parent_session_id")
+    if session is not None and parent is not None:
+        parents[session] = parent
+    kind = event.text("event_type")
+    if kind == "request_end":
+        yield _request(event, session, context)
+    elif kind in ("tool_end", "tool_error") and session is not None:
+        yield from _tool(event, session)
 
 
 def _oldest(session: str, parents: dict[str, str]) -> str:
@@ -62,7 +64,7 @@ def _request(event: ForeignRecord, session: str | None, context: ForeignRecord) 
         trace=session or name,
         start=start,
         end=end,
-        where=f"{event.file}{event.where}",
+        where=event.place,
         asked=LlmRequest(
             llm=request.text("model"),
             prompt_tokens=known(
@@ -78,8 +80,8 @@ def _request(event: ForeignRecord, session: str | None, context: ForeignRecord) 
 
 def _times(event: ForeignRecord, request: ForeignRecord) -> tuple[float, float]:
     """Start and end; alike where no duration is told."""
-    begun, took = request.moment("request_received_ms"), request.number("total_time_ms")
-    ended = event.moment("event_time_unix_ms")
+    begun, took = request.milliseconds("request_received_ms"), request.number("total_time_ms")
+    ended = event.milliseconds("event_time_unix_ms")
     if begun is not None and took is not None:
         return begun, begun + took / 1000
     if ended is None:
@@ -94,8 +96,15 @@ def _times(event: ForeignRecord, request: ForeignRecord) -> tuple[float, float]:
 def _tool(event: ForeignRecord, session: str) -> Iterator[Span]:
     tool = event.part("tool")
     name = tool.text("tool_call_id")
-    start, end = tool.moment("started_at_unix_ms"), tool.moment("ended_at_unix_ms")
+    start, end = tool.milliseconds("started_at_unix_ms"), tool.milliseconds("ended_at_unix_ms")
     if name is not None and start is not None and end is not None:
-        where = f"{event.file}{event.where}"
         # That a tool failed is part of an agent's work, and no failure of its run.
-        yield Span(id=f"tool:{name}", trace=session, start=start, end=end, where=where, parent=name)
+        yield Span(
+            id=f"tool:{name}",
+            trace=session,
+            start=start,
+            end=end,
+            where=event.place,
+            parent=name,
+            what="tool call",
+        )

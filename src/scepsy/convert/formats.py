@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scepsy.convert import dynamo, langfuse, langsmith, mooncake, otlp, phoenix, tracelab, weka
-from scepsy.convert.part import ForeignRecord
+from scepsy.convert.envelopes import unwrap
+from scepsy.convert.findings import Findings
+from scepsy.convert.foreign_record import ForeignRecord
+from scepsy.convert.not_traces import what_else
 from scepsy.convert.span import Span
 from scepsy.errors import BadInput
 
@@ -17,8 +21,9 @@ class Format:
 
     Attributes:
         title: what it is called in messages.
-        recognises: whether a record is of this format; looks at names only.
-        spans: all spans of a file's records. Raises BadInput where one is malformed.
+        recognises: whether a record is of this format.
+        spans: all spans of a file's records. A record that is malformed is left out, and noted in
+            the `findings` of the records.
     """
 
     title: str
@@ -29,6 +34,9 @@ class Format:
 FORMATS = {
     "otlp": Format("OTLP JSON", otlp.recognises, otlp.spans),
     "phoenix": Format("Phoenix spans", phoenix.recognises, phoenix.spans),
+    "otel-spans": Format(
+        "OpenTelemetry spans, one an object", phoenix.recognises_others, phoenix.spans
+    ),
     "langfuse": Format("Langfuse observations", langfuse.recognises, langfuse.spans),
     "langsmith": Format("LangSmith runs", langsmith.recognises, langsmith.spans),
     "dynamo": Format("a Dynamo request trace", dynamo.recognises, dynamo.spans),
@@ -40,48 +48,47 @@ FORMATS = {
     "mooncake": Format("a Mooncake trace", mooncake.recognises, mooncake.spans),
 }
 
-_ASK_OTLP = "have the collector or its storage export OTLP JSON instead"
-_AGENTS = (
-    "what the OpenAI Agents SDK sends to its own dashboard: add an OpenTelemetry exporter "
-    "(OpenInference, OpenLLMetry), or trace with `scepsy trace`"
-)
 
-# What people may well try, by the fields that give it away.
-_FOREIGN = (
-    (("traceEvents",), "a Chrome/Perfetto trace: it is for looking at, and tells no tokens"),
-    (
-        ("ContextTokens", "GeneratedTokens"),
-        "an Azure LLM inference trace: single calls of no known LLM and no known run",
-    ),
-    (("resourceMetrics",), "OTLP metrics, not traces: export the spans"),
-    (("resourceLogs",), "OTLP logs, not traces: export the spans"),
-    (("call", "run", "llm", "endpoint"), "calls of Scepsy itself: name their directory instead"),
-    (("messages",), "a conversation or a fine-tuning set: it tells no times"),
-    (("conversations",), "a fine-tuning set: it tells no times"),
-    (("custom_id",), "a file of the OpenAI batch API: it tells no times and no runs"),
-    (("object", "span_data"), _AGENTS),
-    (("traceId", "timestamp", "duration"), f"a Zipkin trace: {_ASK_OTLP}"),
-    (("traceID",), f"a Jaeger trace: {_ASK_OTLP}"),
-    (("data", "total", "limit"), f"an answer of Jaeger's API: {_ASK_OTLP}"),
-    (("log",), "a HAR file of a browser: it tells no runs"),
-    (("Session ID", "Request tokens"), "BurstGPT: single calls of conversations, no workflow's"),
-    (("detail",), "an error message of a server, not a trace: was it asked with the right key?"),
-    (("error",), "an error message of a server, not a trace: was it asked with the right key?"),
-    (("choices", "usage"), "an answer of the OpenAI API, not a trace"),
-)
+def unwrapped(record: ForeignRecord) -> Sequence[ForeignRecord]:
+    """The records of known formats inside an envelope; the record itself where there is none."""
+    return unwrap(record, lambda one: any(known.recognises(one) for known in FORMATS.values()))
 
 
 def detect(first: Sequence[ForeignRecord]) -> str:
-    """The name of the format of the records that begin a file. Raises BadInput where none fits."""
-    for part in first:
-        for name, known in FORMATS.items():
-            if known.recognises(part):
-                return name
+    """The name of the format of the records that begin a file.
+
+    Raises BadInput where none fits, or where several fit equally well: then the user must say.
+    """
+    quiet = [replace(part, findings=Findings()) for part in first]
+    fits = Counter(
+        name for part in quiet for name, known in FORMATS.items() if known.recognises(part)
+    )
+    most = max(fits.values(), default=0)
+    best = [name for name in FORMATS if fits[name] == most]
     file = first[0].file
-    for part in first:
-        for names, what in _FOREIGN:
-            if part.has(*names):
-                raise BadInput(f"{file}: this is {what}")
+    if most and len(best) == 1:
+        return best[0]
+    if most:
+        titles = " or ".join(f"{FORMATS[name].title} (--format {name})" for name in best)
+        raise BadInput(f"{file}: may be {titles}: say which by --format")
+    if (what := what_else(quiet)) is not None:
+        raise BadInput(f"{file}: this is {what}")
     fields = ", ".join(list(first[0].fields)[:8]) or "nothing"
     known = ", ".join(FORMATS)
     raise BadInput(f"{file}: no format that we know; its first record has {fields}. Known: {known}")
+
+
+def spans_of(name: str, records: Iterable[ForeignRecord]) -> Iterator[Span]:
+    """The spans of a file in the format of that name. Records of another format are left out."""
+    known = FORMATS[name]
+    return known.spans(_fitting(known, records))
+
+
+def _fitting(known: Format, records: Iterable[ForeignRecord]) -> Iterator[ForeignRecord]:
+    for record in records:
+        quiet = replace(record, findings=Findings())
+        if known.recognises(quiet):
+            yield record
+        else:
+            what = what_else([quiet]) or f"not {known.title}"
+            record.findings.leave_out(what, record.place)

@@ -1,107 +1,131 @@
 """Observations as Langfuse exports them: blob storage (snake_case), API and user interface
-(camelCase).
+(camelCase), of versions 2 to 4.
 
 Fields by langfuse.com/docs/api-and-data-platform/features/blob-storage-export-fields: one row per
 observation, `type` GENERATION or EMBEDDING for LLM calls. In `usage_details` what was cached stands
 beside `input`, not inside it: the prompt is the sum of all whose name begins with "input" (so does
-Langfuse itself add up) and of Anthropic's two counts for the cache.
+Langfuse itself add up) and of Anthropic's two counts for the cache; programs that pass on their
+provider's usage have its keys there. Version 2 says `usage`, with a `unit` that need not be
+tokens, and `promptTokens`, which are 0 where nobody told them.
 
-The SDK (seen: 5.0.4) sends the same as OTLP attributes `langfuse.observation.*`, objects as text.
+The SDK sends the same as OTLP attributes `langfuse.observation.*`: see `attributes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import ForeignRecord
+from scepsy.convert.foreign_record import ForeignRecord, each, known
+from scepsy.convert.roles import role
 from scepsy.convert.span import LlmRequest, Span
+from scepsy.convert.usage import Usage, usage_of
 from scepsy.core.trace import Endpoint
 
-_CALLS: dict[str, Endpoint] = {"GENERATION": "chat", "EMBEDDING": "embeddings"}
-_CACHED = (
-    "input_cached_tokens",
-    "input_cache_read",
-    "cache_read_input_tokens",
-    "input_cached",
-)
-_SDK = "langfuse.observation."
-_ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_TYPES = frozenset((
+    "SPAN", "EVENT", "GENERATION", "EMBEDDING", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR",
+    "GUARDRAIL",
+))  # fmt: skip
+_START = ("start_time", "startTime")
+_TRACE = ("trace_id", "traceId")
 
 
 def recognises(part: ForeignRecord) -> bool:
-    for inside in ("observations", "data"):
-        if isinstance(part.fields.get(inside), list):
-            return any(recognises(one) for one in part.parts(inside))
-    traced = part.has("trace_id") or part.has("traceId")
+    if isinstance(part.fields.get("observations"), list):
+        return any(_is_one(one) for one in part.parts("observations"))
+    return _is_one(part)
+
+
+def _is_one(part: ForeignRecord) -> bool:
+    kind = part.fields.get("type")
+    if isinstance(kind, str) and kind.upper() not in _TYPES:
+        return False
     parent = part.has("parent_observation_id") or part.has("parentObservationId")
-    return part.has("id", "type") and traced and parent
+    traced = any(name in part.fields for name in _TRACE)
+    timed = any(name in part.fields for name in _START)
+    typed = isinstance(kind, str) and (timed or traced)
+    return part.has("id") and traced and (parent or (typed and timed)) and (typed or parent)
 
 
 def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
-    for part in parts:
-        if part.has("observations"):
-            for one in part.parts("observations"):
-                yield _span(one, part.text("name"))
-        else:
-            for one in part.parts("data") if part.has("data") else (part,):
-                yield _span(one, None)
+    return each(parts, _trace)
 
 
-def _span(told: ForeignRecord, trace_name: str | None) -> Span:
-    name, trace = told.text("id"), told.text("trace_id", "traceId")
-    start = told.moment("start_time", "startTime")
+def _trace(part: ForeignRecord) -> Iterator[Span]:
+    if not part.has("observations"):
+        yield _span(part, None, None)
+        return
+    name, trace = part.text("name"), part.text("id")
+    yield from each(part.parts("observations"), lambda one: [_span(one, name, trace)])
+
+
+def _span(told: ForeignRecord, trace_name: str | None, trace_id: str | None) -> Span:
+    name, trace = told.text("id"), told.text(*_TRACE) or trace_id
+    start = told.moment(*_START)
     if name is None or trace is None or start is None:
-        raise told.missing("id, trace_id or start_time")
+        raise told.missing("id", "trace_id", "start_time")
     kind = (told.text("type") or "").upper()
     parent = told.text("parent_observation_id", "parentObservationId")
-    failed = told.text("level") == "ERROR"
     end = told.moment("end_time", "endTime")
+    found = role(kind)
+    endpoint = None if found is None else found.endpoint
+    failed = (told.text("level") or "").upper() == "ERROR"
     return Span(
         id=name,
         trace=trace,
         parent=parent,
         start=start,
         end=start if end is None and kind == "EVENT" else end,
-        where=f"{told.file}{told.where}",
-        asked=_asked(told, _CALLS[kind]) if kind in _CALLS else None,
+        where=told.place,
+        asked=None if endpoint is None else _asked(told, endpoint),
+        what="other" if found is None else found.kind,
         workflow=told.text("trace_name", "traceName") or trace_name,
-        workflow_guess=told.text("name") if parent is None and kind not in _CALLS else None,
+        workflow_guess=told.text("name") if parent is None and endpoint is None else None,
         error=(told.text("status_message", "statusMessage") or "failed") if failed else None,
     )
 
 
 def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
-    usage = told.part("usage_details" if told.has("usage_details") else "usageDetails")
-    parameters = told.part(
-        "model_parameters" if told.has("model_parameters") else "modelParameters"
-    )
+    usage = _usage(told)
+    parameters = told.part("model_parameters", "modelParameters")
     first = told.moment("completion_start_time", "completionStartTime")
     return LlmRequest(
-        llm=told.text("provided_model_name", "providedModelName", "model"),
+        llm=told.text("provided_model_name", "providedModelName", "model")
+        or parameters.text("model", "model_name"),
         endpoint=endpoint,
-        prompt_tokens=_total(usage, "input", *_ANTHROPIC),
-        cached_tokens=usage.count(*_CACHED),
-        output_tokens=_total(usage, "output"),
+        prompt_tokens=usage.prompt,
+        cached_tokens=usage.cached,
+        output_tokens=usage.output,
         max_tokens=parameters.count("max_tokens", "max_completion_tokens", "maxTokens"),
         stream=first is not None,
         first_token=first,
     )
 
 
-def observed(attributes: ForeignRecord) -> LlmRequest | None:
-    """What the attributes of a span of Langfuse's SDK say of an LLM call; None where it is none."""
-    endpoint = _CALLS.get((attributes.text(f"{_SDK}type") or "").upper())
-    if endpoint is None:
-        return None
-    names = {"usage_details": "usage_details", "model": "model.name"}
-    names["model_parameters"] = "model.parameters"
-    fields = {key: attributes.fields.get(f"{_SDK}{name}") for key, name in names.items()}
-    first = attributes.text(f"{_SDK}completion_start_time")
-    fields["completion_start_time"] = None if first is None else first.strip('"')
-    return _asked(ForeignRecord(attributes.file, attributes.where, fields), endpoint)
+def _usage(told: ForeignRecord) -> Usage:
+    """Of all places that tell usage, for each count the first that is not zero."""
+    found = [
+        usage_of(told.part(name))
+        for name in ("usage_details", "usageDetails", "usage")
+        if told.fields.get(name)
+    ]
+    if not _in_other_units(told):
+        flat = (
+            ("promptTokens", "inputTokens", "inputUsage"),
+            (
+                "completionTokens",
+                "outputTokens",
+                "outputUsage",
+            ),
+        )
+        found.append(Usage(prompt=told.count(*flat[0]), output=told.count(*flat[1])))
+    return Usage(
+        prompt=known(*(one.prompt for one in found)),
+        cached=known(*(one.cached for one in found)),
+        output=known(*(one.output for one in found)),
+    )
 
 
-def _total(usage: ForeignRecord, head: str, *besides: str) -> int | None:
-    names = [name for name in usage.fields if name.startswith(head) or name in besides]
-    counts = [count for name in names if (count := usage.count(name)) is not None]
-    return sum(counts) if counts else None
+def _in_other_units(told: ForeignRecord) -> bool:
+    """Whether version 2 counted characters or seconds: then its "tokens" are those."""
+    unit = told.fields.get("unit") or told.part("usage").fields.get("unit")
+    return isinstance(unit, str) and unit.upper() != "TOKENS"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import ForeignRecord
+from scepsy.convert.foreign_record import ForeignRecord
 from scepsy.convert.span import LlmRequest, Span
 
 
 def recognises(part: ForeignRecord) -> bool:
-    return part.has("input_length", "output_length") and not part.has("schema")
+    lengths = part.has("input_length", "output_length") and not part.has("schema")
+    return lengths and any(name in part.fields for name in ("timestamp", "hash_ids", "session_id"))
 
 
 def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
@@ -22,8 +23,8 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for number, row in enumerate(parts):
         name = row.text("request_id") or str(number)
         session = row.text("session_id") or name
-        told = row.moment("timestamp")
-        later = (row.number("delay", "delay_ms") or 0.0) / 1000
+        told = row.milliseconds("timestamp")
+        later = row.milliseconds("delay", "delay_ms") or 0.0
         at = arrived.get(session, 0.0) + later if told is None else told
         arrived[session] = at
         yield Span(
@@ -31,7 +32,7 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
             trace=session,
             start=at,
             end=at,
-            where=f"{row.file}{row.where}",
+            where=row.place,
             asked=LlmRequest(
                 llm=None,
                 prompt_tokens=row.count("input_length"),

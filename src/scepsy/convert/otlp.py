@@ -1,110 +1,54 @@
-"""OTLP JSON: what OpenTelemetry collectors and file exporters write, by any GenAI convention.
+"""OTLP JSON: what OpenTelemetry collectors, file exporters and Tempo write.
 
 `{"resourceSpans": [{"resource", "scopeSpans": [{"spans": [...]}]}]}`, one document or one a line
 (github open-telemetry/opentelemetry-proto, docs/specification.md: lower camel case, ids in hex,
-64-bit numbers as text).
+64-bit numbers as text). Before version 0.15 of the protocol `scopeSpans` was named
+`instrumentationLibrarySpans`; Tempo's API says `batches` for `resourceSpans`; programs that dump
+protobuf objects write the names in snake case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from decimal import Decimal
 
-from scepsy.convert.attributes import FIRST_TOKEN, asked_of, workflow_of
-from scepsy.convert.part import ForeignRecord
-from scepsy.convert.span import LlmRequest, Span
-from scepsy.core.trace import Call
+from scepsy.convert import otel_span
+from scepsy.convert.foreign_record import ForeignRecord, each
+from scepsy.convert.span import Span
 
-OWN = "scepsy.call."
-NANO = 10**9
-ERROR = (2, "STATUS_CODE_ERROR")
+_RESOURCES = ("resourceSpans", "resource_spans", "batches")
+_SCOPES = (
+    "scopeSpans",
+    "scope_spans",
+    "instrumentationLibrarySpans",
+    "instrumentation_library_spans",
+)
 
 
 def recognises(part: ForeignRecord) -> bool:
-    return part.has("resourceSpans")
+    whole = any(isinstance(part.fields.get(name), list) for name in _RESOURCES[:2])
+    return whole or _tempo(part) or any(name in part.fields for name in _SCOPES)
 
 
 def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
-    for document in parts:
-        for resource in document.parts("resourceSpans"):
-            service = attributes(resource.part("resource")).text("service.name")
-            for scope in resource.parts("scopeSpans"):
-                teller = scope.part("scope").text("name")
-                for span in scope.parts("spans"):
-                    yield replace(span_of(span, service), teller=teller)
+    return each(parts, _document)
 
 
-def span_of(told: ForeignRecord, service: str | None) -> Span:
-    """One OTLP span, of the service of that name."""
-    found = attributes(told)
-    trace, name, start = told.text("traceId"), told.text("spanId"), told.text("startTimeUnixNano")
-    if trace is None or name is None or start is None:
-        raise told.missing("traceId, spanId or startTimeUnixNano")
-    begin = _seconds(told, "startTimeUnixNano")
-    status = told.part("status")
-    failed = status.fields.get("code") in ERROR
-    cause = status.text("message") or found.text("error.type") or "failed"
-    own = {key.removeprefix(OWN): at for key, at in found.fields.items() if key.startswith(OWN)}
-    asked = asked_of(found, begin)
-    parent = told.text("parentSpanId")
-    return Span(
-        id=name,
-        trace=trace,
-        parent=parent if parent and parent.strip("0") else None,
-        run=found.text("scepsy.run"),
-        start=begin,
-        end=_seconds(told, "endTimeUnixNano") if told.text("endTimeUnixNano") else None,
-        where=f"{told.file}{told.where}",
-        asked=asked if asked is None else _streamed(asked, told),
-        workflow=workflow_of(found),
-        workflow_guess=_guess(told, service) if parent is None and asked is None else None,
-        error=cause if failed else None,
-        own={key: at for key, at in own.items() if key in Call.__struct_fields__},
-    )
+def _document(document: ForeignRecord) -> Iterator[Span]:
+    if any(name in document.fields for name in _SCOPES):
+        yield from _resource(document)
+        return
+    if not any(name in document.fields for name in _RESOURCES):
+        raise document.missing("resourceSpans")
+    yield from each(document.parts(*_RESOURCES), _resource)
 
 
-def _streamed(asked: LlmRequest, told: ForeignRecord) -> LlmRequest:
-    for event in told.parts("events") if asked.first_token is None else ():
-        if event.text("name") in FIRST_TOKEN and event.text("timeUnixNano"):
-            return replace(asked, stream=True, first_token=_seconds(event, "timeUnixNano"))
-    return asked
+def _resource(resource: ForeignRecord) -> Iterator[Span]:
+    service = otel_span.attributes_of(resource.part("resource")).text("service.name")
+    for scope in resource.parts(*_SCOPES):
+        teller = scope.part("scope", "instrumentationLibrary").text("name")
+        yield from each(scope.parts("spans"), lambda one: [otel_span.read(one, service, teller)])  # noqa: B023
 
 
-def _guess(told: ForeignRecord, service: str | None) -> str | None:
-    """A root span's name, or the service's where that is only a way to be called."""
-    name = told.text("name")
-    known = service if service and not service.startswith("unknown_service") else None
-    by_http = name is None or name.split(" ")[0] in ("GET", "POST", "PUT")
-    return known or name if by_http else name
-
-
-def attributes(told: ForeignRecord) -> ForeignRecord:
-    """A span's or resource's attributes as one flat object."""
-    flat: dict[str, object] = {}
-    for pair in told.parts("attributes"):
-        key = pair.text("key")
-        if key is None:
-            raise pair.missing("key")
-        flat[key] = _value(pair.part("value"))
-    return ForeignRecord(told.file, f"{told.path}.attributes", flat)
-
-
-def _value(told: ForeignRecord) -> object:
-    if told.has("intValue"):
-        return told.number("intValue") if _fraction(told) else int(str(told.fields["intValue"]))
-    if told.has("arrayValue"):
-        return [_value(one) for one in told.part("arrayValue").parts("values")]
-    return next(iter(told.fields.values()), None)
-
-
-def _fraction(told: ForeignRecord) -> bool:
-    return not str(told.fields["intValue"]).removeprefix("-").isdecimal()
-
-
-def _seconds(told: ForeignRecord, name: str) -> float:
-    """Nanoseconds, written as text or as a number, to the float that is nearest."""
-    nanos = str(told.fields[name])
-    if not nanos.isdecimal():
-        raise told.wrong(name, "nanoseconds since 1970")
-    return float(Decimal(nanos) / NANO)
+def _tempo(part: ForeignRecord) -> bool:
+    found = next(part.parts("batches"), None) if "batches" in part.fields else None
+    return found is not None and any(name in found.fields for name in _SCOPES)

@@ -14,7 +14,8 @@ from typing import cast
 
 import msgspec
 
-from scepsy.convert.otlp import NANO, OWN
+from scepsy.convert.instants import NANO
+from scepsy.convert.otel_span import OWN
 from scepsy.core.trace import Call, Trace
 from scepsy.errors import BadInput
 

@@ -14,7 +14,8 @@ GENERATES = ("chat", "completions", "responses")
 class LlmRequest:
     """What was asked of an LLM, and what it cost. None is unknown.
 
-    `first_token` is in Unix seconds, or None.
+    `first_token` is in Unix seconds. `weak`: the span looks like an LLM call, but may as well be
+    around one or inside one; where there is such a call, that one counts.
     """
 
     llm: str | None
@@ -26,6 +27,7 @@ class LlmRequest:
     stream: bool = False
     items: int = 1
     first_token: float | None = None
+    weak: bool = False
 
 
 def kind(asked: LlmRequest) -> str:
@@ -43,7 +45,7 @@ class Span:
         start, end: Unix seconds, or seconds since the run's beginning where no more is told.
             `end` is None where it never ended, and `start` where the format tells no durations.
         where: file and place, for messages.
-        asked: None where this is no LLM call.
+        asked: None where this is no LLM call. `what` says what it is then.
         teller: which instrumentation told it, as far as the format says.
         workflow: the name that is told for the run's workflow. A guess, such as the name of a
             root span, has `workflow_guess` set instead.
@@ -58,6 +60,7 @@ class Span:
     parent: str | None = None
     run: str | None = None
     asked: LlmRequest | None = None
+    what: str = "other"
     teller: str | None = None
     workflow: str | None = None
     workflow_guess: str | None = None

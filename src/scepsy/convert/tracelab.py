@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import ForeignRecord
+from scepsy.convert.foreign_record import ForeignRecord, each
 from scepsy.convert.span import LlmRequest, Span
 
 _INPUTS = ("user_message", "tool_result")
@@ -22,31 +22,34 @@ def recognises_rounds(part: ForeignRecord) -> bool:
 
 
 def rounds(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
-    for told in parts:
-        session, name = told.text("session_id"), told.text("round_id")
-        if session is None or name is None:
-            raise told.missing("session_id or round_id")
-        events = [(one.text("event_type"), one.moment("timestamp")) for one in _events(told)]
-        ins = [at for kind, at in events if kind in _INPUTS and at is not None]
-        outs = [at for kind, at in events if kind in _OUTPUTS and at is not None]
-        if not ins and not outs:
-            raise told.wrong("timing_events", "the times of inputs or outputs")
-        start = max(ins) if ins else min(outs)
-        yield Span(
-            id=name,
-            trace=session,
-            start=start,
-            end=max([start, *outs]) if outs else None,
-            where=f"{told.file}{told.where}",
-            asked=LlmRequest(
-                llm=told.text("model"),
-                prompt_tokens=told.count("input_tokens_total"),
-                cached_tokens=told.count("prefix_tokens"),
-                output_tokens=told.count("output_tokens"),
-                stream=True,
-            ),
-            workflow=told.text("provider"),
-        )
+    return each(parts, _round)
+
+
+def _round(told: ForeignRecord) -> Iterator[Span]:
+    session, name = told.text("session_id"), told.text("round_id")
+    if session is None or name is None:
+        raise told.missing("session_id", "round_id")
+    events = [(one.text("event_type"), one.moment("timestamp")) for one in _events(told)]
+    ins = [at for kind, at in events if kind in _INPUTS and at is not None]
+    outs = [at for kind, at in events if kind in _OUTPUTS and at is not None]
+    if not ins and not outs:
+        raise told.missing("timing_events with the times of inputs or outputs")
+    start = max(ins) if ins else min(outs)
+    yield Span(
+        id=name,
+        trace=session,
+        start=start,
+        end=max([start, *outs]) if outs else None,
+        where=told.place,
+        asked=LlmRequest(
+            llm=told.text("model"),
+            prompt_tokens=told.count("input_tokens_total"),
+            cached_tokens=told.count("prefix_tokens"),
+            output_tokens=told.count("output_tokens"),
+            stream=True,
+        ),
+        workflow=told.text("provider"),
+    )
 
 
 def _events(told: ForeignRecord) -> Iterator[ForeignRecord]:
@@ -59,24 +62,28 @@ def recognises_sessions(part: ForeignRecord) -> bool:
 
 def sessions(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     waited: dict[str, float] = {}
-    for row in parts:
-        session, index = row.text("session_id"), row.text("round_idx")
-        prefix, new = row.count("prefix_len"), row.count("input_len")
-        if session is None or index is None:
-            raise row.missing("session_id or round_idx")
-        at = (row.number("arrival_time") or 0.0) / 1000 + waited.get(session, 0.0)
-        wait = (row.number("tool_wait_after_ms") or 0.0) / 1000
-        waited[session] = waited.get(session, 0.0) + wait
-        yield Span(
-            id=f"{session}/{index}",
-            trace=session,
-            start=at,
-            end=at,
-            where=f"{row.file}{row.where}",
-            asked=LlmRequest(
-                llm=None,
-                prompt_tokens=None if prefix is None or new is None else prefix + new,
-                cached_tokens=prefix,
-                output_tokens=row.count("output_len"),
-            ),
-        )
+    return each(parts, lambda row: _session(row, waited))
+
+
+def _session(row: ForeignRecord, waited: dict[str, float]) -> Iterator[Span]:
+    """A row, `waited` being the seconds that its session spent on tools before it."""
+    session, index = row.text("session_id"), row.text("round_idx")
+    prefix, new = row.count("prefix_len"), row.count("input_len")
+    if session is None or index is None:
+        raise row.missing("session_id", "round_idx")
+    at = (row.milliseconds("arrival_time") or 0.0) + waited.get(session, 0.0)
+    wait = row.milliseconds("tool_wait_after_ms") or 0.0
+    waited[session] = waited.get(session, 0.0) + wait
+    yield Span(
+        id=f"{session}/{index}",
+        trace=session,
+        start=at,
+        end=at,
+        where=row.place,
+        asked=LlmRequest(
+            llm=None,
+            prompt_tokens=None if prefix is None or new is None else prefix + new,
+            cached_tokens=prefix,
+            output_tokens=row.count("output_len"),
+        ),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.part import ForeignRecord
+from scepsy.convert.foreign_record import ForeignRecord, each
 from scepsy.convert.span import LlmRequest, Span
 
 
@@ -18,25 +18,28 @@ def recognises(part: ForeignRecord) -> bool:
 
 
 def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
-    for row in parts:
-        session, agent, index = row.text("trace_id"), row.text("agent"), row.text("idx")
-        start, took = row.number("t_s"), row.number("api_time_s")
-        if session is None or agent is None or index is None or start is None:
-            raise row.missing("trace_id, agent, idx or t_s")
-        wait = row.number("ttft_s")
-        yield Span(
-            id=f"{session}/{agent}/{index}",
-            trace=session,
-            start=start,
-            end=start + (took or 0.0),
-            where=f"{row.file}{row.where}",
-            asked=LlmRequest(
-                llm=row.text("model"),
-                prompt_tokens=row.count("input_tokens"),
-                cached_tokens=row.count("cached_prefix_tokens"),
-                output_tokens=row.count("output_tokens"),
-                stream=row.text("type") == "s",
-                first_token=None if wait is None else start + wait,
-            ),
-            workflow="claude-code",
-        )
+    return each(parts, _span)
+
+
+def _span(row: ForeignRecord) -> Iterator[Span]:
+    session, agent, index = row.text("trace_id"), row.text("agent"), row.text("idx")
+    start, took = row.number("t_s"), row.number("api_time_s")
+    if session is None or agent is None or index is None or start is None:
+        raise row.missing("trace_id", "agent", "idx", "t_s")
+    wait = row.number("ttft_s")
+    yield Span(
+        id=f"{session}/{agent}/{index}",
+        trace=session,
+        start=start,
+        end=start + (took or 0.0),
+        where=row.place,
+        asked=LlmRequest(
+            llm=row.text("model"),
+            prompt_tokens=row.count("input_tokens"),
+            cached_tokens=row.count("cached_prefix_tokens"),
+            output_tokens=row.count("output_tokens"),
+            stream=row.text("type") == "s",
+            first_token=None if wait is None else start + wait,
+        ),
+        workflow="claude-code",
+    )

@@ -1,21 +1,22 @@
-"""Reads files of others record by record: JSON, JSON lines, CSV, each also gzipped."""
+"""Reads files of others record by record: JSON, JSON lines, CSV, console output, each also gzipped.
+
+One record that cannot be read is left out and noted; the others are read.
+"""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
-import itertools
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-import msgspec
-
-from scepsy.convert import ForeignRecord
-from scepsy.convert.part import Json, short
+from scepsy.convert import Findings, ForeignRecord, unwrapped
+from scepsy.convert.foreign_record import Json, short
 from scepsy.errors import BadInput, NotFound
+from scepsy.store.json_texts import json_values
 
 # What a file cannot be, by its first bytes.
 _BINARY = (
@@ -27,26 +28,33 @@ _BINARY = (
     (b"<", "HTML or XML, not a trace: was it downloaded without being logged in?"),
 )
 _HEAD = 1 << 16
+"""Bytes that are looked at to tell what a file is."""
+_FIELD_MAX = 1 << 30
+"""Characters in a field of a CSV: prompts stand in some exports."""
 
 
-def read_foreign(path: Path) -> Iterator[ForeignRecord]:
+def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[ForeignRecord]:
     """The records of a file: the lines of JSON lines, the rows of a CSV, else the whole document
-    or, where that is a list, its items.
+    or, where that is a list, its items; out of the envelopes that they may be in.
 
     Lines and rows are read as they are asked for; a JSON document is held in memory whole.
 
+    Args:
+        findings: takes what could not be read, with its line.
+
     Raises:
         NotFound: there is no such file.
-        BadInput: it is empty, binary, or not what it seems; names the line.
+        BadInput: it is empty, binary, or not what it seems.
     """
+    findings = Findings() if findings is None else findings
     try:
         with path.open("rb") as raw:
             if raw.peek(2)[:2] == b"\x1f\x8b":
                 content = cast(io.RawIOBase, gzip.GzipFile(fileobj=raw))
                 with io.BufferedReader(content) as unzipped:
-                    yield from _records(path, unzipped)
+                    yield from _records(path, unzipped, findings)
             else:
-                yield from _records(path, cast("io.BufferedReader[io.RawIOBase]", raw))
+                yield from _records(path, cast("io.BufferedReader[io.RawIOBase]", raw), findings)
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -55,7 +63,9 @@ def read_foreign(path: Path) -> Iterator[ForeignRecord]:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _records(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[ForeignRecord]:
+def _records(
+    path: Path, file: io.BufferedReader[io.RawIOBase], findings: Findings
+) -> Iterator[ForeignRecord]:
     head = file.peek(_HEAD)[:_HEAD].lstrip(b"\xef\xbb\xbf \r\n\t")
     if not head:
         raise BadInput(f"{path}: the file is empty")
@@ -67,56 +77,45 @@ def _records(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[Fore
             f"{path}: binary, not text: OTLP as protobuf must be exported as JSON, others as "
             "JSON lines or CSV"
         )
-    if head[:1] in b"{[":
-        yield from _json(path, file)
+    found = _json(path, file, findings) if _holds_json(head) else _csv(path, file, findings)
+    for record in found:
+        yield from unwrapped(record)
+
+
+def _holds_json(head: bytes) -> bool:
+    """Whether the file begins with JSON, or is the output of a program that writes JSON between
+    other lines.
+    """
+    first, *others = head.splitlines()
+    if first[:1] in b'{["':
+        return first[:1] != b'"' or first[:3].replace(b"\\", b"").startswith((b'"{', b'"['))
+    table = b"," in first and b"{" not in first
+    return not table and any(line[:1] in (b"{", b"[") for line in others)
+
+
+def _json(
+    path: Path, file: io.BufferedReader[io.RawIOBase], findings: Findings
+) -> Iterator[ForeignRecord]:
+    for place, value in json_values(path, file, findings):
+        if isinstance(value, list) and "$" not in place:
+            for index, item in enumerate(cast(list[object], value)):
+                yield from _object(path, f"{place}: $[{index}]", item, findings)
+        else:
+            yield from _object(path, place or ": $", cast(object, value), findings)
+
+
+def _object(path: Path, where: str, value: object, findings: Findings) -> Iterator[ForeignRecord]:
+    if isinstance(value, dict):
+        yield ForeignRecord(str(path), where, cast(Json, value), findings)
     else:
-        yield from _csv(path, file)
+        findings.leave_out(f"expected an object, found {short(value)}", f"{path}{where}")
 
 
-def _json(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[ForeignRecord]:
-    """JSON lines where the first line is a value and another follows; else one document."""
-    lines = enumerate(file, start=1)
-    number, first = next((n, line) for n, line in lines if line.strip(b"\xef\xbb\xbf \r\n\t"))
-    first = first.removeprefix(b"\xef\xbb\xbf")
-    second = next(((n, line) for n, line in lines if line.strip()), None)
-    if second is not None and _is_json(first):
-        for at, line in itertools.chain([(number, first), second], lines):
-            if line.strip():
-                yield _object(path, f":{at}", _decoded(path, line, f":{at}"))
-        return
-    rest = b"" if second is None else second[1] + file.read()
-    document = _decoded(path, first + rest, "")
-    if not isinstance(document, list):
-        yield _object(path, ": $", document)
-        return
-    for index, item in enumerate(cast(list[object], document)):
-        yield _object(path, f": $[{index}]", item)
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        msgspec.json.decode(line)
-    except msgspec.DecodeError:
-        return False
-    return True
-
-
-def _decoded(path: Path, content: bytes, where: str) -> object:
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}{where}: not valid JSON, or cut off: {error}") from None
-
-
-def _object(path: Path, where: str, value: object) -> ForeignRecord:
-    if not isinstance(value, dict):
-        raise BadInput(f"{path}{where}: expected an object, found {short(value)}")
-    return ForeignRecord(str(path), where, cast(Json, value))
-
-
-def _csv(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[ForeignRecord]:
-    csv.field_size_limit(1 << 30)  # prompts stand in some exports
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+def _csv(
+    path: Path, file: io.BufferedReader[io.RawIOBase], findings: Findings
+) -> Iterator[ForeignRecord]:
+    csv.field_size_limit(_FIELD_MAX)
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text:
         rows = csv.reader(text)
         try:
             names = next(rows)
@@ -124,12 +123,12 @@ def _csv(path: Path, file: io.BufferedReader[io.RawIOBase]) -> Iterator[ForeignR
                 raise BadInput(f"{path}: neither JSON nor CSV; it begins with {short(names[0])}")
             for row in filter(None, rows):
                 if len(row) != len(names):
-                    raise BadInput(
-                        f"{path}:{rows.line_num}: not JSON, and not CSV: {len(row)} columns, but "
-                        f"the first line has {len(names)}"
+                    reason = f"{len(row)} columns, but the first line has {len(names)}"
+                    findings.leave_out(
+                        f"not JSON, and not CSV: {reason}", f"{path}:{rows.line_num}"
                     )
-                yield ForeignRecord(
-                    str(path), f":{rows.line_num}", dict(zip(names, row, strict=True))
-                )
-        except (csv.Error, UnicodeDecodeError) as error:
+                    continue
+                fields = dict(zip(names, row, strict=True))
+                yield ForeignRecord(str(path), f":{rows.line_num}", fields, findings)
+        except csv.Error as error:
             raise BadInput(f"{path}:{rows.line_num}: not valid CSV: {error}") from None

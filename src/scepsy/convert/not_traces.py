@@ -1,0 +1,45 @@
+"""What people may well try to import and what cannot be: told apart to say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scepsy.convert.foreign_record import ForeignRecord
+
+_ASK_OTLP = "have the collector or its storage export OTLP JSON instead"
+_AGENTS = (
+    "what the OpenAI Agents SDK sends to its own dashboard: add an OpenTelemetry exporter "
+    "(OpenInference, OpenLLMetry), or trace with `scepsy trace`"
+)
+_SIGNS = (
+    (("traceEvents",), "a Chrome/Perfetto trace: it is for looking at, and tells no tokens"),
+    (
+        ("ContextTokens", "GeneratedTokens"),
+        "an Azure LLM inference trace: single calls of no known LLM and no known run",
+    ),
+    (("resourceMetrics",), "OTLP metrics, not traces: export the spans"),
+    (("resourceLogs",), "OTLP logs, not traces: export the spans"),
+    (("call", "run", "llm", "endpoint"), "calls of Scepsy itself: name their directory instead"),
+    (("messages",), "a conversation or a fine-tuning set: it tells no times"),
+    (("conversations",), "a fine-tuning set: it tells no times"),
+    (("custom_id",), "a file of the OpenAI batch API: it tells no times and no runs"),
+    (("object", "span_data"), _AGENTS),
+    (("traceId", "timestamp", "duration"), f"a Zipkin trace: {_ASK_OTLP}"),
+    (("traceID",), f"a Jaeger trace: {_ASK_OTLP}"),
+    (("data", "total", "limit"), f"an answer of Jaeger's API: {_ASK_OTLP}"),
+    (("log",), "a HAR file of a browser: it tells no runs"),
+    (("Session ID", "Request tokens"), "BurstGPT: single calls of conversations, no workflow's"),
+    (("detail",), "an error message of a server, not a trace: was it asked with the right key?"),
+    (("error",), "an error message of a server, not a trace: was it asked with the right key?"),
+    (("choices", "usage"), "an answer of the OpenAI API, not a trace"),
+)
+"""Fields that give a kind of file away, and what to say of it."""
+
+
+def what_else(records: Sequence[ForeignRecord]) -> str | None:
+    """What records of no format that we read are, where they can be told."""
+    for record in records:
+        for names, what in _SIGNS:
+            if record.has(*names):
+                return what
+    return None
