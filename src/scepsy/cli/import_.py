@@ -20,7 +20,7 @@ _LOOK = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FileRead:
     """A file that was read, and its format in words."""
 
     file: str
@@ -63,7 +63,7 @@ def command(
     if (out / "calls.jsonl").exists():
         raise BadInput(f"--out {out}: holds traces already; name a new directory")
     findings = Findings()
-    sources: list[Source] = []
+    sources: list[FileRead] = []
     found = assemble(
         itertools.chain.from_iterable(
             _spans(file, format_name, findings, sources) for file in files
@@ -82,7 +82,7 @@ def command(
 
 
 def _spans(
-    file: Path, format_name: str, findings: Findings, sources: list[Source]
+    file: Path, format_name: str, findings: Findings, sources: list[FileRead]
 ) -> Iterator[Span]:
     records = read_foreign(file, findings)
     first = list(itertools.islice(records, _LOOK))
@@ -94,11 +94,11 @@ def _spans(
     if format_name != "auto" and not any(known.recognises(part) for part in first):
         fields = ", ".join(list(first[0].fields)[:8])
         raise BadInput(f"{file}: this is not {known.title}; its first record has {fields}")
-    sources.append(Source(str(file), known.title))
+    sources.append(FileRead(str(file), known.title))
     yield from spans_of(name, itertools.chain(first, records))
 
 
-def _report(out: Path, found: Imported, sources: Sequence[Source], as_json: bool) -> None:
+def _report(out: Path, found: Imported, sources: Sequence[FileRead], as_json: bool) -> None:
     traces = read_traces(out).traces
     made: list[Counts] = counts(traces)
     demands, without = summaries(traces)

@@ -135,7 +135,7 @@ class ForeignRecord:
     ) -> T | None:
         for name in names:
             value = self.fields.get(name)
-            if value is None or (isinstance(value, str) and not value.strip()):
+            if value is None or value == "":
                 continue
             found = read(value)
             if found is not None:
@@ -175,7 +175,7 @@ def short(value: object, most: int = 40) -> str:
 def _text(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value).strip().encode("utf-8", "replace").decode()  # lone surrogates cannot be kept
+    text = str(value).encode("utf-8", "replace").decode()  # lone surrogates cannot be kept
     return None if text.lower() in NOTHING else text
 
 

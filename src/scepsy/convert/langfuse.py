@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from scepsy.convert.foreign_record import ForeignRecord, each, known
 from scepsy.convert.roles import role
 from scepsy.convert.span import LlmRequest, Span
-from scepsy.convert.usage import Usage, usage_of
+from scepsy.convert.usage import TokenUsage, usage_of
 from scepsy.core.trace import Endpoint
 
 _TYPES = frozenset((
@@ -101,7 +101,7 @@ def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     )
 
 
-def _usage(told: ForeignRecord) -> Usage:
+def _usage(told: ForeignRecord) -> TokenUsage:
     """Of all places that tell usage, for each count the first that is not zero."""
     found = [
         usage_of(told.part(name))
@@ -117,8 +117,8 @@ def _usage(told: ForeignRecord) -> Usage:
                 "outputUsage",
             ),
         )
-        found.append(Usage(prompt=told.count(*flat[0]), output=told.count(*flat[1])))
-    return Usage(
+        found.append(TokenUsage(prompt=told.count(*flat[0]), output=told.count(*flat[1])))
+    return TokenUsage(
         prompt=known(*(one.prompt for one in found)),
         cached=known(*(one.cached for one in found)),
         output=known(*(one.output for one in found)),

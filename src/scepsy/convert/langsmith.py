@@ -15,7 +15,7 @@ from typing import cast
 from scepsy.convert.foreign_record import ForeignRecord, Json, each, known
 from scepsy.convert.roles import role
 from scepsy.convert.span import LlmRequest, Span
-from scepsy.convert.usage import Usage, usage_of
+from scepsy.convert.usage import TokenUsage, usage_of
 from scepsy.core.trace import Endpoint
 
 _START = ("start_time", "startTime")
@@ -95,14 +95,14 @@ def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     )
 
 
-def _usage(told: ForeignRecord, metadata: ForeignRecord) -> Usage:
+def _usage(told: ForeignRecord, metadata: ForeignRecord) -> TokenUsage:
     """The run's own counts, where it has any; else what the metadata or the answer tell."""
     found = [usage_of(told), usage_of(metadata.part("usage_metadata"))]
     if not all(one.told for one in found[:1]):
         found += [
             usage for one in _usages(told.part("outputs"), 0) if (usage := usage_of(one)).told
         ]
-    return Usage(
+    return TokenUsage(
         prompt=known(*(one.prompt for one in found)),
         cached=known(*(one.cached for one in found)),
         output=known(*(one.output for one in found)),

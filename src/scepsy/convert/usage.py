@@ -71,7 +71,7 @@ _UNITS = frozenset(("", "tokens", "token"))
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens of one call; None is unknown. What was cached is part of the prompt."""
 
     prompt: int | None = None
@@ -83,14 +83,14 @@ class Usage:
         return bool(self.prompt or self.output)
 
 
-def usage_of(told: ForeignRecord) -> Usage:
+def usage_of(told: ForeignRecord) -> TokenUsage:
     """What an object of usage says, in whichever vendor's keys."""
     unit = told.fields.get("unit")
     if isinstance(unit, str) and unit.lower() not in _UNITS:
         told.findings.doubt("usage is in another unit than tokens", f"{told.place} has {unit}")
-        return Usage()
+        return TokenUsage()
     details = told.part(*_DETAILS)
-    return Usage(
+    return TokenUsage(
         prompt=_prompt(told),
         cached=known(told.count(*_CACHED), details.count(*_CACHED)),
         output=known(_total(told, "output"), told.count(*_OUTPUT)),
