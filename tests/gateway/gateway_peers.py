@@ -157,6 +157,64 @@ async def cut(request: web.Request) -> None:
     await asyncio.sleep(0)
 
 
+@dataclass
+class RawPeer:
+    """A server that speaks bytes; `None` from its script drops the connection without an answer."""
+
+    url: str = ""
+    bodies: list[bytes] = field(default_factory=list)
+    heads: list[bytes] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        return len(self.bodies)
+
+
+@asynccontextmanager
+async def raw_peer(script: Callable[[bytes], bytes | None]) -> AsyncGenerator[RawPeer, None]:
+    """`script` maps the body of a POST to the bytes of the whole answer; GETs are healthy."""
+    one = RawPeer()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                lines = head.lower().split(b"\r\n")
+                sizes = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
+                body = await reader.readexactly(sizes[0] if sizes else 0)
+                answer: bytes | None = http_answer(b"ok", type="text/plain")
+                if head.startswith(b"POST"):
+                    one.heads.append(head)
+                    one.bodies.append(body)
+                    answer = script(body)
+                if answer is None:
+                    break
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20)
+    try:
+        one.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield one
+    finally:
+        server.close()
+
+
+def http_answer(
+    body: bytes, status: int = 200, type: str = "application/json", headers: bytes = b""
+) -> bytes:
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: {type}\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + headers + b"\r\n" + body
+
+
+def sse(*lines: bytes) -> bytes:
+    return http_answer(b"".join(lines), type="text/event-stream")
+
+
 def completion(text: str = "hello", **usage: object) -> bytes:
     return json.dumps(
         {

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from gateway.gateway_peers import CHAT, completion, peer, says, send
 from scepsy.core.llm import EngineKind
 from scepsy.gateway.config import GatewayConfig, Route
-from scepsy.gateway.engine_gaps.strictness import asks_too_much, refused_by_vllm
 from scepsy.gateway.engine_gaps.token_count import surely_fits
+from scepsy.gateway.engine_gaps.vllm_rules import asks_too_much, refused_by_vllm
 from scepsy.gateway.server import running
 from scepsy.gateway.wire.requests import ApiRequest
 

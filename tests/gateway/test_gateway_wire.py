@@ -11,16 +11,11 @@ from hypothesis import strategies as st
 
 from scepsy.core.trace import BLOCK_CHARS, Endpoint
 from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_engine, usage_is_hidden
-from scepsy.gateway.wire.answers import AnswerRecord, error_message
+from scepsy.gateway.wire.answers import AnswerRecord
 from scepsy.gateway.wire.errors import ErrorAnswer
-from scepsy.gateway.wire.requests import (
-    ApiRequest,
-    digest,
-    echoed_ids,
-    prompt_blocks,
-    prompt_text,
-    read_request,
-)
+from scepsy.gateway.wire.failures import error_message
+from scepsy.gateway.wire.prompts import digest, prompt_blocks, prompt_text
+from scepsy.gateway.wire.requests import ApiRequest, echoed_ids, read_request
 from scepsy.gateway.wire.sse import EventSplitter, data_of, is_usage_only
 
 

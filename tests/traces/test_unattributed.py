@@ -20,7 +20,7 @@ from scepsy.cli.traces import command
 from scepsy.core.trace import OPENING_WORDS, Call, Trace
 from scepsy.errors import BadInput
 from scepsy.gateway.identity.prompt_openings import goes_on, openings
-from scepsy.gateway.wire.requests import prompt_text
+from scepsy.gateway.wire.prompts import prompt_text
 from scepsy.store import TraceWriter, read_traces
 from scepsy.traces.templates import learn
 from scepsy.traces.unattributed import told

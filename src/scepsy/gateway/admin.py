@@ -1,10 +1,9 @@
-"""What is not a call: health, models, counts, and a deployer's new routes."""
+"""Requests that are no calls: health, models, counts, and a deployer's new routes."""
 
 from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote
@@ -17,13 +16,12 @@ from scepsy.errors import BadInput
 from scepsy.gateway.calls.dataplane import DataPlane
 from scepsy.gateway.calls.delivery import refuse
 from scepsy.gateway.config import Route, check_routes
+from scepsy.gateway.http_server import Handler
 from scepsy.gateway.identity.labels import locate
 from scepsy.gateway.metrics import CONTENT_TYPE, exposition, status
-from scepsy.gateway.upstreams.relay import BrokenOff
 from scepsy.gateway.upstreams.rewriting import headers_for_engine
+from scepsy.gateway.upstreams.sending import SendFailed
 from scepsy.gateway.wire.errors import ErrorAnswer, malformed, unanswered, unknown_llm, unknown_path
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 T = TypeVar("T")
 
@@ -32,12 +30,27 @@ _MODELS = "/v1/models"
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Answers GET requests, and the PUT and POST requests of this machine's own processes."""
+    """Answers every request: calls through the data plane, everything else itself."""
 
     plane: DataPlane
     started: float
 
-    async def get(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Any request of the gateway."""
+        path = request.rel_url.raw_path
+        match request.method:
+            case "POST" if path == "/scepsy/runs":
+                return await local_only(self.post_run)(request)
+            case "POST":
+                return await self.plane.handle(request)
+            case "GET":
+                return await self.get(request)
+            case "PUT" if path == "/scepsy/routes":
+                return await local_only(self.put_routes)(request)
+            case _:
+                raise web.HTTPMethodNotAllowed(request.method, ["GET", "POST"])
+
+    async def get(self, request: web.BaseRequest) -> web.StreamResponse:
         path = locate(request.rel_url.raw_path).path
         plane = self.plane
         if path == "/health":
@@ -52,7 +65,7 @@ class Admin:
             return await self._models(request, path)
         return refuse(unknown_path(request.method, path))
 
-    async def put_routes(self, request: web.Request) -> web.StreamResponse:
+    async def put_routes(self, request: web.BaseRequest) -> web.StreamResponse:
         """Replaces all routes by those in the body; calls in flight end where they are."""
         routes = _read(await request.read(), tuple[Route, ...])
         if isinstance(routes, ErrorAnswer):
@@ -64,7 +77,7 @@ class Admin:
         self.plane.upstreams.replace(routes)
         return _json({"routes": len(routes)})
 
-    async def post_run(self, request: web.Request) -> web.StreamResponse:
+    async def post_run(self, request: web.BaseRequest) -> web.StreamResponse:
         """Notes when a run began and ended, as whoever started it knows."""
         mark = _read(await request.read(), RunMark)
         if isinstance(mark, ErrorAnswer):
@@ -82,27 +95,31 @@ class Admin:
             )
         return _json({"run": mark.run})
 
-    async def _models(self, request: web.Request, path: str) -> web.StreamResponse:
-        """Those that are routed, or what the pass-through server says where there is one."""
+    async def _models(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """Those that are routed and what their engines serve besides, or what the pass-through
+        server says where there is one.
+        """
         upstreams = self.plane.upstreams
         if upstreams.pass_through is not None:
             headers = headers_for_engine(request.headers.items())
             try:
-                return await self.plane.relay.get(upstreams.pass_through, path, headers)
-            except BrokenOff as error:
+                return await self.plane.relay.sender.get(upstreams.pass_through, path, headers)
+            except SendFailed as error:
                 return refuse(unanswered("upstream", [str(error)]))
-        models = [_model(llm, int(self.started)) for llm in upstreams.llms]
+        await self.plane.models.refresh()
+        models = self.plane.models.list_models(int(self.started))
         if path == _MODELS:
             return _json({"object": "list", "data": models})
         name = unquote(path.removeprefix(_MODELS + "/"))
         found = next((model for model in models if model["id"] == name), None)
-        return refuse(unknown_llm(name, upstreams.llms)) if found is None else _json(found)
+        known = [str(model["id"]) for model in models]
+        return refuse(unknown_llm(name, known)) if found is None else _json(found)
 
 
 def local_only(handler: Handler) -> Handler:
     """Refuses callers from other machines."""
 
-    async def guarded(request: web.Request) -> web.StreamResponse:
+    async def guarded(request: web.BaseRequest) -> web.StreamResponse:
         try:
             local = ipaddress.ip_address(request.remote or "").is_loopback
         except ValueError:
@@ -112,10 +129,6 @@ def local_only(handler: Handler) -> Handler:
         return await handler(request)
 
     return guarded
-
-
-def _model(llm: str, created: int) -> dict[str, str | int]:
-    return {"id": llm, "object": "model", "created": created, "owned_by": "scepsy"}
 
 
 def _read(body: bytes, record_type: type[T]) -> T | ErrorAnswer:

@@ -23,8 +23,8 @@ class Route(Record, frozen=True, kw_only=True):
     Attributes:
         url: with or without the /v1 that OpenAI clients want in a base URL.
         capacity: speed relative to the other replicas of the same LLM.
-        engine: what answers there, so that the gateway can make up for what it lacks; None is
-            unknown, and everything passes.
+        engine: what answers there, so that the gateway can check what that engine does not; None
+            is unknown, and everything passes.
         max_context: tokens of prompt and output together.
         ranked: whether the engine orders its queue by a request's `priority`, the lower first, so
             that the gateway may set that field. Others may refuse a call for it.
@@ -43,7 +43,7 @@ class Route(Record, frozen=True, kw_only=True):
 
     @property
     def hosted(self) -> bool:
-        """Whether it is somebody else's, who need not have a /health."""
+        """Whether somebody else runs it; it may have no /health."""
         return self.engine == "endpoint"
 
 
@@ -58,6 +58,8 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
         record_content: keep prompts and answers, not only their digests.
         workflow: of calls that name none.
         most_in_flight: calls at once; one more is refused with 429.
+        max_sends: sends in all of one call that meets lost connections or answers of 5xx, over all
+            replicas. A call that kills engines kills at most as many.
         quiet_gap: seconds without a call that end a run which only its timing identifies.
         grace: seconds that calls in flight have to finish when the gateway stops.
     """
@@ -70,6 +72,7 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     record_content: bool = False
     workflow: str = "default"
     most_in_flight: Annotated[int, Meta(gt=0)] = 4096
+    max_sends: Annotated[int, Meta(gt=0)] = 2
     quiet_gap: Positive = 5.0
     grace: Annotated[float, Meta(ge=0)] = 10.0
 

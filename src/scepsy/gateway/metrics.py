@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from scepsy.core.record import Record
 from scepsy.gateway.recording.recorder import Tally
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
+from scepsy.gateway.wire.errors import printable
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -73,7 +74,7 @@ def exposition(upstreams: Upstreams, tally: Tally) -> str:
         ("replica_failed_total", "counter", [(labels, one.failed) for labels, one in replicas]),
     )
     lines = (line for name, kind, samples in families for line in _family(name, kind, samples))
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines) + "\n")
 
 
 def _replica_counts(one: Upstream) -> ReplicaCounts:

@@ -16,22 +16,23 @@ import aiohttp
 from aiohttp import web
 
 from scepsy.errors import PortInUse, Unreachable
-from scepsy.gateway.admin import Admin, Handler, local_only
+from scepsy.gateway.admin import Admin
 from scepsy.gateway.calls.dataplane import DataPlane
-from scepsy.gateway.calls.delivery import refuse
 from scepsy.gateway.config import GatewayConfig, Route, check_routes, check_url
-from scepsy.gateway.engine_gaps.fill import Stand
+from scepsy.gateway.engine_gaps.request_checks import RequestChecks
 from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter
+from scepsy.gateway.http_server import HEADER_BYTES_MAX, HEADERS_MAX, HttpServer
 from scepsy.gateway.identity.lineage import Lineage
 from scepsy.gateway.recording.recorder import Recorder
+from scepsy.gateway.upstreams.health import probe_for_ever
 from scepsy.gateway.upstreams.relay import Relay
-from scepsy.gateway.upstreams.upstream import Upstream, Upstreams, probe
-from scepsy.gateway.wire.errors import ErrorAnswer
+from scepsy.gateway.upstreams.sending import Sender
+from scepsy.gateway.upstreams.served_models import ServedModels
+from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
 from scepsy.store import TraceWriter
 
-_MOST_BYTES = 256 << 20
-_KEEP_ALIVE = 4.0  # below the 5 s after which vLLM's server closes an idle connection
-_CONNECT = 10.0
+_KEEP_ALIVE = 4.0  # seconds; below the 5 s after which vLLM's server closes an idle connection
+_CONNECT = 10.0  # seconds to make a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,8 @@ async def running(config: GatewayConfig) -> AsyncGenerator[Gateway, None]:
     """
     async with AsyncExitStack() as stack:
         plane = await _data_plane(config, stack)
-        runner = web.AppRunner(
-            _application(Admin(plane, time.time())),
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=config.grace,
-        )
+        server = HttpServer(Admin(plane, time.time()).handle)
+        runner = web.ServerRunner(server, shutdown_timeout=config.grace)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         port = await _listen(runner, config)
@@ -100,10 +97,11 @@ async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane
     await stack.enter_async_context(_probing(upstreams, fresh))
     lineage = Lineage(config.quiet_gap, config.workflow)
     return DataPlane(
-        relay=Relay(pooled, fresh, upstreams, time.time),
+        relay=Relay(Sender(pooled, fresh), upstreams, time.time, config.max_sends),
         upstreams=upstreams,
+        models=ServedModels(upstreams, fresh, time.monotonic),
         recorder=Recorder(time.time, lineage, writer, config.record_content),
-        stand=Stand(LlamaCppCounter(fresh)),
+        checks=RequestChecks(LlamaCppCounter(fresh)),
         most_in_flight=config.most_in_flight,
     )
 
@@ -129,6 +127,9 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
         auto_decompress=False,
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+        max_headers=HEADERS_MAX,
     )
 
 
@@ -137,7 +138,7 @@ async def _probing(
     upstreams: Upstreams, session: aiohttp.ClientSession
 ) -> AsyncGenerator[None, None]:
     # Not a TaskGroup: that would wrap whatever is raised in the block.
-    prober = asyncio.create_task(probe(upstreams, session))
+    prober = asyncio.create_task(probe_for_ever(upstreams, session))
     try:
         yield
     finally:
@@ -145,25 +146,7 @@ async def _probing(
         await asyncio.wait([prober])
 
 
-def _application(admin: Admin) -> web.Application:
-    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_in_shape])
-    app.router.add_put("/scepsy/routes", local_only(admin.put_routes))
-    app.router.add_post("/scepsy/runs", local_only(admin.post_run))
-    app.router.add_get("/{path:.*}", admin.get, allow_head=False)
-    app.router.add_post("/{path:.*}", admin.plane.handle)
-    return app
-
-
-@web.middleware
-async def _in_shape(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The web server's own errors (method not allowed, body too large), in OpenAI's shape."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        return refuse(ErrorAnswer(error.status, error.reason, "http_error"))
-
-
-async def _listen(runner: web.AppRunner, config: GatewayConfig) -> int:
+async def _listen(runner: web.ServerRunner, config: GatewayConfig) -> int:
     """The port that it listens on."""
     try:
         await web.TCPSite(runner, config.host, config.port, backlog=4096).start()

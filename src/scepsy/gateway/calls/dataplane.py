@@ -7,16 +7,26 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from scepsy.gateway.calls.delivery import refuse, stream, whole
-from scepsy.gateway.engine_gaps.fill import Stand
-from scepsy.gateway.engine_gaps.priority import Precedence
+from scepsy.gateway.calls.delivery import deliver_stream, deliver_whole, refuse
+from scepsy.gateway.engine_gaps.priority import RunPriorities
+from scepsy.gateway.engine_gaps.request_checks import RequestChecks
 from scepsy.gateway.identity.labels import Address, locate
 from scepsy.gateway.recording.exchange import Exchange
 from scepsy.gateway.recording.recorder import Recorder
-from scepsy.gateway.upstreams.relay import Outgoing, Relay
-from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_engine, usage_is_hidden
-from scepsy.gateway.upstreams.upstream import Upstreams
-from scepsy.gateway.wire.errors import ErrorAnswer, overloaded, unknown_llm, unknown_path
+from scepsy.gateway.upstreams.relay import Relay
+from scepsy.gateway.upstreams.rewriting import headers_for_engine, usage_is_hidden
+from scepsy.gateway.upstreams.sending import Outgoing
+from scepsy.gateway.upstreams.served_models import ServedModels
+from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
+from scepsy.gateway.wire.encodings import CannotDecode, decoded, known_encodings
+from scepsy.gateway.wire.errors import (
+    ErrorAnswer,
+    malformed,
+    overloaded,
+    unknown_llm,
+    unknown_path,
+    unsupported_encoding,
+)
 from scepsy.gateway.wire.requests import ENDPOINTS, read_request
 
 
@@ -26,13 +36,14 @@ class DataPlane:
 
     relay: Relay
     upstreams: Upstreams
+    models: ServedModels
     recorder: Recorder
-    stand: Stand
+    checks: RequestChecks
     most_in_flight: int
     in_flight: int = 0
-    precedence: Precedence = field(default_factory=Precedence)
+    priorities: RunPriorities = field(default_factory=RunPriorities)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         address = locate(request.rel_url.raw_path)
         if address.path not in ENDPOINTS:
             return refuse(unknown_path(request.method, address.path))
@@ -44,9 +55,11 @@ class DataPlane:
         finally:
             self.in_flight -= 1
 
-    async def _answer(self, request: web.Request, address: Address) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, address: Address) -> web.StreamResponse:
         arrived = self.recorder.clock()
-        body = await request.read()
+        body = await _body(request)
+        if isinstance(body, ErrorAnswer):
+            return refuse(body)
         asked = read_request(ENDPOINTS[address.path], body)
         if isinstance(asked, ErrorAnswer):
             return refuse(asked)
@@ -62,34 +75,54 @@ class DataPlane:
             self.recorder.end(exchange)
 
     async def _relay(
-        self, request: web.Request, address: Address, exchange: Exchange
+        self, request: web.BaseRequest, address: Address, exchange: Exchange
     ) -> web.StreamResponse:
-        group = self.upstreams.of(exchange.asked.llm)
+        asked = exchange.asked
+        group = await self._group(asked.llm)
         if not group:
-            return refuse(unknown_llm(exchange.asked.llm, self.upstreams.llms), exchange)
-        refusal = await self.stand.refusal(exchange.asked, group[0].route)
+            known = (*self.upstreams.llms, *self.upstreams.aliases)
+            return refuse(unknown_llm(asked.llm, known), exchange)
+        refusal = await self.checks.refusal(asked, group[0].route)
         if refusal is not None:
             return refuse(refusal, exchange)
-        rank = self.precedence.of(exchange.identity.run, exchange.start)
-        ask_usage = self.recorder.writes and usage_is_hidden(exchange.asked)
         query = request.rel_url.raw_query_string
         outgoing = Outgoing(
             path=f"{address.path}?{query}" if query else address.path,
             headers=headers_for_engine(request.headers.items()),
-            body=body_for_engine(
-                exchange.body,
-                exchange.asked,
-                ask_usage=ask_usage,
-                priority=rank if group[0].route.ranked else None,
-            ),
+            asked=asked,
+            body=exchange.body,
+            ask_usage=self.recorder.writes and usage_is_hidden(asked),
+            priority=self.priorities.of(exchange.identity.run, exchange.start),
         )
         reply = await self.relay.open(outgoing, exchange)
         if isinstance(reply, ErrorAnswer):
             return refuse(reply, exchange)
         try:
             if not reply.streams:
-                return whole(reply, exchange)
-            clock = self.recorder.clock
-            return await stream(request, reply, exchange, clock, hide_usage=ask_usage)
+                return deliver_whole(request, reply, exchange)
+            return await deliver_stream(request, reply, exchange, self.recorder.clock)
         finally:
             reply.close()
+
+    async def _group(self, llm: str) -> tuple[Upstream, ...]:
+        """Who serves this name. An unknown one may be an adapter that an engine has loaded since
+        the engines were last asked.
+        """
+        if not self.upstreams.knows(llm):
+            await self.models.refresh()
+        return self.upstreams.of(llm)
+
+
+async def _body(request: web.BaseRequest) -> bytes | ErrorAnswer:
+    """The request's body, decoded where it came compressed."""
+    try:
+        body = await request.read()
+    except web.RequestPayloadError as error:
+        return malformed(f"the body cannot be read: {error}")
+    encoding = request.headers.get("Content-Encoding")
+    if not encoding:
+        return body
+    try:
+        return decoded(body, encoding)
+    except CannotDecode as error:
+        return unsupported_encoding(str(error), known_encodings())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from scepsy.gateway.recording.exchange import Exchange
-from scepsy.gateway.upstreams.relay import BrokenOff, Reply
 from scepsy.gateway.upstreams.rewriting import headers_for_caller
-from scepsy.gateway.wire.answers import error_message, is_openai_error
+from scepsy.gateway.upstreams.sending import ConnectionLost, Reply
+from scepsy.gateway.wire.encodings import CannotDecode, Decoder, accepts, decoded
 from scepsy.gateway.wire.errors import ErrorAnswer, broken_off
-from scepsy.gateway.wire.sse import EventSplitter, data_of, event_of, is_usage_only
+from scepsy.gateway.wire.failures import error_message, is_openai_error
+from scepsy.gateway.wire.sse import EventSplitter, data_of, event_of, is_error_event, is_usage_only
 
 
 def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Response:
@@ -22,22 +24,31 @@ def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Respon
     return web.Response(status=refusal.status, body=refusal.body(), content_type="application/json")
 
 
-def whole(reply: Reply, exchange: Exchange) -> web.Response:
-    """The answer, once it is all there."""
+def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) -> web.Response:
+    """The answer, once it is all there. One that is compressed goes on as it came, unless the
+    caller does not accept that and it can be decoded here.
+    """
     exchange.status = reply.status
     reply.upstream.count(reply.status)
-    exchange.keep(reply.first)
+    content, body, headers = reply.first, reply.first, _headers(reply)
+    readable = True
+    if reply.encoding:
+        try:
+            content = decoded(reply.first, reply.encoding)
+        except CannotDecode:
+            readable = False
+        if readable and not _accepts(request, reply):
+            body = content
+            headers.popall("Content-Encoding", None)
+    exchange.keep(content)
     if reply.status >= 400:
-        exchange.error = error_message(reply.status, reply.first)
-        if not (reply.is_encoded or is_openai_error(reply.first)):
+        exchange.error = error_message(reply.status, content)
+        if readable and not is_openai_error(content):
             return _reworded(reply, exchange.error)
-    elif exchange.answer is not None:
-        exchange.answer.read_whole(reply.first)
+    elif readable:
+        exchange.answer.read_whole(content)
     return web.Response(
-        status=reply.status,
-        reason=reply.response.reason,
-        body=reply.first,
-        headers=_headers(reply),
+        status=reply.status, reason=reply.response.reason, body=body, headers=headers
     )
 
 
@@ -45,6 +56,7 @@ def _reworded(reply: Reply, message: str) -> web.Response:
     """An engine's error in OpenAI's shape, where the engine has one of its own."""
     headers = _headers(reply)
     headers.popall("Content-Type", None)
+    headers.popall("Content-Encoding", None)
     return web.Response(
         status=reply.status,
         reason=reply.response.reason,
@@ -54,61 +66,110 @@ def _reworded(reply: Reply, message: str) -> web.Response:
     )
 
 
-async def stream(
-    request: web.Request,
-    reply: Reply,
-    exchange: Exchange,
-    clock: Callable[[], float],
-    *,
-    hide_usage: bool,
+async def deliver_stream(
+    request: web.BaseRequest, reply: Reply, exchange: Exchange, clock: Callable[[], float]
 ) -> web.StreamResponse:
-    """Passes events on until the answer ends. `hide_usage` drops the event that we asked for.
+    """Passes events on until the answer ends; the usage event that we asked for stays here.
 
     Where the upstream dies, an error event follows the last whole event.
     """
+    passage = _Passage.of(request, reply, exchange)
+    headers = _headers(reply)
+    if reply.encoding and not passage.passes_encoded:
+        headers.popall("Content-Encoding", None)
     response = web.StreamResponse(
-        status=reply.status, reason=reply.response.reason, headers=_headers(reply)
+        status=reply.status, reason=reply.response.reason, headers=headers
     )
     exchange.status = reply.status
-    splitter = EventSplitter()
-    chunk = reply.first
     try:
         await response.prepare(request)
         try:
+            chunk = reply.first
             while chunk:
-                now = clock()
-                events = [chunk] if reply.is_encoded else splitter.feed(chunk)
-                passed = b"".join(_noted(events, exchange, now, hide_usage=hide_usage))
+                passed = passage.feed(chunk, clock())
                 if passed:
                     await response.write(passed)
                 chunk = await reply.more()
             reply.upstream.count(reply.status)
-            if splitter.rest:
-                await response.write(splitter.rest)
-        except BrokenOff as error:
+            if last := passage.finish(clock()):
+                await response.write(last)
+        except (ConnectionLost, CannotDecode) as error:
             reply.upstream.broke_off()
             refusal = broken_off(reply.upstream.name, str(error))
             exchange.fail(refusal.status, refusal.message)
-            await response.write(event_of(refusal.body()))
+            if not passage.passes_encoded:
+                await response.write(event_of(refusal.body()))
         await response.write_eof()
     except ConnectionError:
         exchange.caller_left()
     return response
 
 
-def _noted(
-    events: list[bytes], exchange: Exchange, now: float, *, hide_usage: bool
-) -> Iterator[bytes]:
-    """The events for the caller; notes what all of them say."""
-    answer = exchange.answer
-    for event in events:
-        if answer is not None:
-            answer.read_event(data_of(event))
+@dataclass(slots=True)
+class _Passage:
+    """The events of one stream on their way to the caller; notes what all of them say.
+
+    Attributes:
+        decoder: of a stream that is compressed.
+        passes_encoded: the caller gets such a stream as it came.
+    """
+
+    exchange: Exchange
+    hide_usage: bool
+    decoder: Decoder | None = None
+    passes_encoded: bool = False
+    splitter: EventSplitter = field(default_factory=EventSplitter)
+
+    @staticmethod
+    def of(request: web.BaseRequest, reply: Reply, exchange: Exchange) -> _Passage:
+        decoder, readable = None, True
+        if reply.encoding:
+            try:
+                decoder = Decoder(reply.encoding)
+            except CannotDecode:
+                readable = False
+        encoded = bool(reply.encoding) and (
+            not readable or (_accepts(request, reply) and not reply.usage_was_added)
+        )
+        return _Passage(exchange, reply.usage_was_added, decoder, encoded)
+
+    def feed(self, chunk: bytes, now: float) -> bytes:
+        """What of it the caller gets now. Raises CannotDecode, but not where bytes just pass."""
+        content = chunk
+        if self.passes_encoded and self.decoder is None:
+            return chunk
+        if self.decoder is not None:
+            try:
+                content = self.decoder.feed(chunk)
+            except CannotDecode:
+                if not self.passes_encoded:
+                    raise
+                self.decoder = None
+                return chunk
+        passed = b"".join(self._noted(self.splitter.feed(content), now))
+        return chunk if self.passes_encoded else passed
+
+    def finish(self, now: float) -> bytes:
+        """The stream has ended well: what came after the last blank line is an event, too."""
+        rest, self.splitter.rest = self.splitter.rest, b""
+        passed = b"".join(self._noted([rest] if rest else [], now))
+        return b"" if self.passes_encoded else passed
+
+    def _noted(self, events: list[bytes], now: float) -> Iterator[bytes]:
+        exchange, answer = self.exchange, self.exchange.answer
+        for event in events:
+            # A server that fails may send its error as bare JSON.
+            data = event.strip() if event.startswith(b"{") else data_of(event)
+            answer.read_event(data, named_error=is_error_event(event))
             if exchange.first_token is None and answer.has_output:
                 exchange.first_token = now
-        if not (hide_usage and is_usage_only(event)):
-            exchange.keep(event)
-            yield event
+            if not (self.hide_usage and is_usage_only(event)):
+                exchange.keep(event)
+                yield event
+
+
+def _accepts(request: web.BaseRequest, reply: Reply) -> bool:
+    return accepts(request.headers.get("Accept-Encoding", ""), reply.encoding)
 
 
 def _headers(reply: Reply) -> CIMultiDict[str]:

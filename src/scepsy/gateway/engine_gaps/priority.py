@@ -1,4 +1,4 @@
-"""Which calls go first: tells engines, of each call, when its run began."""
+"""The priority of each call in an engine's queue: calls of runs that began earlier go first."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from scepsy.gateway.identity.lru import Recent
 from scepsy.routing.choose import priority
 
-MOST_RUNS = 65_536
+RUNS_MAX = 65_536  # runs whose beginning is remembered; the one used longest ago is forgotten
 
 
 @dataclass(slots=True)
-class Precedence:
-    """Remembers when each run was first heard of. Keeps no clock."""
+class RunPriorities:
+    """Remembers when each run was first seen. Keeps no clock."""
 
-    _began: Recent[str, float] = field(default_factory=lambda: Recent[str, float](MOST_RUNS))
+    _began: Recent[str, float] = field(default_factory=lambda: Recent[str, float](RUNS_MAX))
 
     def of(self, run: str | None, arrived: float) -> int:
-        """The priority of a call that came at `arrived`; without a run it stands for itself."""
+        """The priority of a call that came at `arrived`; one without a run is a run of its own."""
         if run is None:
             return priority(arrived)
         began = self._began.get(run)

@@ -8,7 +8,8 @@ import aiohttp
 import msgspec
 
 from scepsy.gateway.wire.lenient_json import Json, elements, members, parse, text
-from scepsy.gateway.wire.requests import ApiRequest, prompt_text
+from scepsy.gateway.wire.prompts import prompt_text
+from scepsy.gateway.wire.requests import ApiRequest
 
 TEMPLATE_TOKENS = 64
 """More than a chat template adds to one message: beyond it the engine is asked."""

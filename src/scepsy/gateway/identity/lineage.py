@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from scepsy.gateway.identity.active_runs import ActiveRuns
 from scepsy.gateway.identity.labels import Identity
 from scepsy.gateway.identity.lru import Recent
 from scepsy.gateway.identity.quoted_answers import Quotes
 
-MOST_IDS = 65_536
-MOST_CLIENTS = 4_096
+IDS_MAX = 65_536  # ids that servers issued, and trace ids, that are remembered
+OPENINGS_MAX = 4_096  # runs whose first words are remembered
 UNKNOWN = ""
 
 
@@ -43,12 +44,6 @@ class Clues:
 
 
 @dataclass(slots=True)
-class _Activity:
-    open: int = 0
-    last_end: float = 0.0
-
-
-@dataclass(slots=True)
 class Lineage:
     """Remembers the runs that were seen.
 
@@ -59,14 +54,15 @@ class Lineage:
 
     quiet_gap: float
     workflow: str
-    _issued: Recent[str, set[Run]] = field(default_factory=lambda: Recent(MOST_IDS))
-    _traces: Recent[str, Run] = field(default_factory=lambda: Recent(MOST_IDS))
-    _clients: Recent[tuple[str, str], dict[Run, _Activity]] = field(
-        default_factory=lambda: Recent(MOST_CLIENTS)
-    )
-    _openings: Recent[Run, str] = field(default_factory=lambda: Recent(MOST_CLIENTS))
+    _issued: Recent[str, set[Run]] = field(default_factory=lambda: Recent(IDS_MAX))
+    _traces: Recent[str, Run] = field(default_factory=lambda: Recent(IDS_MAX))
+    _openings: Recent[Run, str] = field(default_factory=lambda: Recent(OPENINGS_MAX))
     _quotes: Quotes[Run] = field(default_factory=Quotes[Run])
     _inferred: int = 0
+    _active: ActiveRuns[Run] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._active = ActiveRuns[Run](self.quiet_gap)
 
     def begin(self, said: Identity, clues: Clues, now: float) -> Identity:
         """The call's identity, with the run filled in where one can be told, and always a workflow.
@@ -74,7 +70,8 @@ class Lineage:
         Every call that begins must end.
         """
         identity = self._resolve(said, clues, now)
-        self._activity(_run_of(identity), clues.client).open += 1
+        run = _run_of(identity)
+        self._active.began((clues.client, run.workflow), run, now)
         return identity
 
     def end(
@@ -82,16 +79,15 @@ class Lineage:
     ) -> None:
         """A call has ended; its answer issued these ids and said this."""
         run = _run_of(identity)
-        activity = self._activity(run, clues.client)
-        activity.open = max(0, activity.open - 1)
-        activity.last_end = now
+        self._active.ended((clues.client, run.workflow), run, now)
         known = None if run.run == UNKNOWN else run
         if clues.prompt:
             self._quotes.wrote(known, clues.prompt, answer)
         if known is not None:
             for one in issued:
-                runs = self._issued.get(one) or set()
-                self._issued.put(one, runs | {known})
+                runs = self._issued.get(one) or set[Run]()
+                if len(runs) < 2:  # an id that two runs were given proves nothing already
+                    self._issued.put(one, runs | {known})
 
     def _resolve(self, said: Identity, clues: Clues, now: float) -> Identity:
         workflow = said.workflow or self.workflow
@@ -127,7 +123,7 @@ class Lineage:
         A trace id seen for the first time proves nothing, but its later calls follow this one if
         this one opened a run.
         """
-        active = self._active(clues.client, workflow, now)
+        active = self._active.of((clues.client, workflow), now)
         if not active:
             self._inferred += 1
             opened = Run(f"time-{int(now * 1000):x}-{self._inferred}", workflow)
@@ -140,22 +136,6 @@ class Lineage:
         if len(active) > 1 or active[0].run == UNKNOWN or alike:
             return Identity(workflow=workflow)
         return Identity(active[0].run, workflow, "time", 0.3)
-
-    def _active(self, client: str, workflow: str, now: float) -> list[Run]:
-        """Runs with a call open, or ended less than the gap ago; the others are forgotten."""
-        runs = self._clients.get((client, workflow)) or {}
-        for run, seen in list(runs.items()):
-            if seen.open == 0 and now - seen.last_end > self.quiet_gap:
-                del runs[run]
-        return list(runs)
-
-    def _activity(self, run: Run, client: str) -> _Activity:
-        key = (client, run.workflow)
-        runs = self._clients.get(key)
-        if runs is None:
-            runs = dict[Run, _Activity]()
-            self._clients.put(key, runs)
-        return runs.setdefault(run, _Activity())
 
     def _see(self, trace_id: str | None, run: Run) -> None:
         if trace_id is not None and self._traces.get(trace_id) is None:

@@ -10,7 +10,9 @@ from scepsy.gateway.identity.labels import Identity
 from scepsy.gateway.identity.lineage import Clues
 from scepsy.gateway.identity.prompt_openings import goes_on, openings
 from scepsy.gateway.wire.answers import AnswerRecord
-from scepsy.gateway.wire.requests import ApiRequest, digest, prompt_blocks, prompt_text
+from scepsy.gateway.wire.errors import printable
+from scepsy.gateway.wire.prompts import digest, prompt_blocks, prompt_text
+from scepsy.gateway.wire.requests import ApiRequest
 from scepsy.store.traces import CALLER_LEFT
 
 
@@ -18,8 +20,7 @@ from scepsy.store.traces import CALLER_LEFT
 class Exchange:
     """A call and what has become of it so far. Times are Unix seconds.
 
-    `answer` is None where nobody wants to know what the answer says; `kept` collects its bytes
-    where content is to be recorded.
+    `kept` collects the answer's bytes where content is to be recorded.
     """
 
     asked: ApiRequest
@@ -27,7 +28,7 @@ class Exchange:
     identity: Identity
     clues: Clues
     start: float
-    answer: AnswerRecord | None = None
+    answer: AnswerRecord = field(default_factory=AnswerRecord)
     kept: list[bytes] | None = None
     dispatched: float | None = None
     first_token: float | None = None
@@ -51,14 +52,15 @@ class Exchange:
 def call_of(exchange: Exchange, end: float) -> Call:
     """The record of a call that ended."""
     asked, identity = exchange.asked, exchange.identity
-    answer = exchange.answer or AnswerRecord()
-    prompt = prompt_text(asked.endpoint, asked.fields)
+    answer = exchange.answer
+    prompt = exchange.clues.prompt or prompt_text(asked.endpoint, asked.fields)
+    error = exchange.error or answer.error
     kept = None if exchange.kept is None else b"".join(exchange.kept)
     return Call(
         call=exchange.id,
-        run=identity.run or "",
-        workflow=identity.workflow or "",
-        llm=asked.llm,
+        run=printable(identity.run or ""),
+        workflow=printable(identity.workflow or ""),
+        llm=printable(asked.llm),
         endpoint=asked.endpoint,
         start=exchange.start,
         end=max(end, exchange.start),
@@ -70,7 +72,7 @@ def call_of(exchange: Exchange, end: float) -> Call:
         prompt_tokens=answer.prompt_tokens,
         cached_tokens=answer.cached_tokens,
         output_tokens=answer.output_tokens,
-        error=exchange.error or answer.error,
+        error=None if error is None else printable(error),
         stream=asked.stream,
         items=asked.items,
         max_tokens=asked.max_tokens,

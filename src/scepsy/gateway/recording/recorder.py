@@ -7,15 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from scepsy.gateway.identity.labels import Address, identify, trace_id
 from scepsy.gateway.identity.lineage import Clues, Lineage
 from scepsy.gateway.identity.quoted_answers import WINDOW
 from scepsy.gateway.recording.exchange import Exchange, call_of
-from scepsy.gateway.wire.answers import AnswerRecord
-from scepsy.gateway.wire.requests import ApiRequest, echoed_ids, prompt_text
+from scepsy.gateway.wire.prompts import prompt_text
+from scepsy.gateway.wire.requests import ApiRequest, echoed_ids
 from scepsy.store import TraceWriter
 
 _IN_WORDS = ("chat", "completions", "responses")
+_LLM_LABELS_MAX = 512  # distinct model names that are counted on their own
+_UNSERVED_LABELS_MAX = 32  # of them, names of which no call has reached an engine: typing errors
+_LLM_LABEL_CHARS_MAX = 256
+OTHER_LLMS = "(other)"
+"""Stands for the model names beyond these limits: callers can make up any number of them."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,15 +34,31 @@ class Tally:
     calls: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     unwritten: int = 0
+    _unserved: set[str] = field(default_factory=set[str])
 
-    def add(self, llm: str, status: int, seconds: float) -> None:
-        self.calls[llm, status] += 1
-        self.seconds[llm] = self.seconds.get(llm, 0.0) + seconds
+    def add(self, llm: str, status: int, seconds: float, *, served: bool = True) -> None:
+        """A call has ended; `served`: it has reached an engine."""
+        label = llm if self._has_label(llm, served) else OTHER_LLMS
+        self.calls[label, status] += 1
+        self.seconds[label] = self.seconds.get(label, 0.0) + seconds
+
+    def _has_label(self, llm: str, served: bool) -> bool:
+        if llm in self.seconds:
+            return True
+        if len(llm) > _LLM_LABEL_CHARS_MAX or len(self.seconds) >= _LLM_LABELS_MAX:
+            return False
+        if not served:
+            if len(self._unserved) >= _UNSERVED_LABELS_MAX:
+                return False
+            self._unserved.add(llm)
+        return True
 
 
 @dataclass(slots=True)
 class Recorder:
-    """`clock` gives Unix seconds. Without a writer, calls are counted but not written."""
+    """`clock` gives Unix seconds. Without a writer, calls are tied to runs and counted, for both
+    decide where they go, but not written.
+    """
 
     clock: Callable[[], float]
     lineage: Lineage
@@ -58,28 +81,28 @@ class Recorder:
         """Starts an exchange; `start` may be set back to when the call arrived."""
         now = self.clock()
         said = identify(headers, address, asked.fields)
-        if not self.writes:
-            return Exchange(asked, body, said, Clues(client), now)
         clues = Clues(client, tuple(echoed_ids(asked.fields)), trace_id(headers))
         if said.run is None and asked.endpoint in _IN_WORDS:
             prompt = prompt_text(asked.endpoint, asked.fields)
             first = prompt.split(maxsplit=WINDOW)[:WINDOW]
             clues = replace(clues, prompt=prompt, opening=" ".join([asked.llm, *first]))
         identity = self.lineage.begin(said, clues, now)
-        kept: list[bytes] | None = [] if self.record_content else None
-        return Exchange(asked, body, identity, clues, now, answer=AnswerRecord(), kept=kept)
+        kept: list[bytes] | None = [] if self.writes and self.record_content else None
+        return Exchange(asked, body, identity, clues, now, kept=kept)
 
     def end(self, exchange: Exchange) -> None:
         """Ends it. A record that cannot be written is counted and logged; the call is well."""
         now = self.clock()
-        self.tally.add(exchange.asked.llm, exchange.status, now - exchange.start)
-        if self.writer is None or exchange.answer is None:
-            return
+        served = exchange.replica is not None
+        seconds = now - exchange.start
+        self.tally.add(exchange.asked.llm, exchange.status, seconds, served=served)
         answer = exchange.answer
         said = answer.text if exchange.clues.prompt else ""
         self.lineage.end(exchange.identity, exchange.clues, now, answer.issued, said)
+        if self.writer is None:
+            return
         try:
             self.writer.append(call_of(exchange, now))
-        except OSError as error:
+        except (OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
             self.tally.unwritten += 1
             _log.error("call %s could not be recorded: %s", exchange.id, error)

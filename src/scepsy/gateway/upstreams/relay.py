@@ -1,183 +1,201 @@
-"""Sends a call to an upstream, and to another where that one does not answer."""
+"""Sends a call to an upstream, and to another where that one does not answer, within bounds."""
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import aiohttp
-from aiohttp import web
-from multidict import CIMultiDict
-from yarl import URL
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from scepsy.gateway.recording.exchange import Exchange
-from scepsy.gateway.upstreams.rewriting import headers_for_caller, with_key
+from scepsy.gateway.upstreams.sending import (
+    NotSent,
+    Outgoing,
+    Reply,
+    Sender,
+    SendFailed,
+    UnreadableAnswer,
+    UnsendableRequest,
+)
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
-from scepsy.gateway.wire.errors import ErrorAnswer, unanswered
+from scepsy.gateway.wire.errors import (
+    ErrorAnswer,
+    given_up,
+    malformed,
+    unanswered,
+    unreadable_answer,
+)
+from scepsy.gateway.wire.failures import begins_with_failure
 
-_LARGE = 1 << 20
-Headers = Sequence[tuple[str, str]]
+# What servers answer to a field that they do not know.
+_REFUSALS = frozenset({400, 405, 409, 415, 422, 501})
+# Errors about the caller's prompt, which would be as long without our fields.
+_TOO_LONG = re.compile(rb"too long|context (?:length|window|size)|maximum context", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A request as engines get it. `path` is an API path, with its query."""
+@dataclass(slots=True)
+class _Sends:
+    """What became of one call's sends so far.
 
-    path: str
-    headers: Headers
-    body: bytes
-
-
-@dataclass(slots=True, eq=False)
-class Reply:
-    """An answer of which something has come: all of it, or the first bytes of a stream.
-
-    Whoever gets it closes it.
+    Attributes:
+        left: how many more may meet a lost connection, a 5xx or an unreadable answer.
+        tried: replicas that were asked.
+        lost: those whose connection was lost, by name.
+        failed: a 5xx that counts where nobody has a better answer.
+        resent: whether the last replica there is was asked a second time.
     """
 
-    upstream: Upstream
-    response: aiohttp.ClientResponse
-    first: bytes
-    streams: bool
-    closed: bool = False
+    left: int
+    tried: set[str] = field(default_factory=set[str])
+    why: list[str] = field(default_factory=list[str])
+    lost: dict[str, Upstream] = field(default_factory=dict[str, Upstream])
+    failed: Reply | None = None
+    unreadable: bool = False
+    resent: bool = False
 
     @property
-    def status(self) -> int:
-        return self.response.status
+    def troubled(self) -> bool:
+        """Whether a send went wrong, so that the next one carries the caller's own fields only."""
+        return bool(self.lost) or self.failed is not None
 
-    @property
-    def is_encoded(self) -> bool:
-        return "Content-Encoding" in self.response.headers
+    def once_more(self) -> Upstream | None:
+        """The replica to ask a second time where there is no other one."""
+        if self.failed is not None:
+            return self.failed.upstream if self.failed.added else None
+        return next(iter(self.lost.values()), None)
 
-    async def more(self) -> bytes:
-        """The next bytes of a stream, as they come; empty at its end. Raises BrokenOff."""
-        try:
-            return await self.response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise BrokenOff(_words(error)) from error
+    def note(self, upstream: Upstream, error: SendFailed) -> None:
+        """Notes a failure. Of the replicas that lose a call only the first is suspected: the second
+        is more likely to have met a call that kills engines.
+        """
+        self.why.append(f"{upstream.name}: {error}")
+        if isinstance(error, NotSent):
+            upstream.broke_off()
+            return
+        self.left -= 1
+        if isinstance(error, UnreadableAnswer):
+            self.unreadable = True
+            upstream.failed += 1
+            return
+        if not self.lost:
+            upstream.suspect()
+        self.lost[upstream.name] = upstream
 
-    def close(self) -> None:
-        """Ends the upstream call too, where it has not ended. May be called again."""
-        if not self.closed:
-            self.closed = True
-            self.response.close()
-            self.upstream.in_flight -= 1
-
-
-class BrokenOff(Exception):
-    """An upstream did not answer, or stopped answering. Never leaves the gateway."""
+    def settle(self, answered: Upstream | None) -> None:
+        """Counts the lost calls, but for a replica that has answered after all."""
+        for upstream in self.lost.values():
+            if upstream is answered:
+                upstream.healthy = True
+            else:
+                upstream.failed += 1
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """`fresh` is a session that makes a new connection for every request."""
+    """`max_sends`: sends in all of a call that meets lost connections or answers of 5xx."""
 
-    pooled: aiohttp.ClientSession
-    fresh: aiohttp.ClientSession
+    sender: Sender
     upstreams: Upstreams
     clock: Callable[[], float]
+    max_sends: int = 2
 
     async def open(self, outgoing: Outgoing, exchange: Exchange) -> Reply | ErrorAnswer:
         """The first answer to be had from any replica; nothing of it has gone to the caller.
 
-        A replica that does not answer is taken out of service until it is well again. One that
-        answers with 5xx may be dying: another one is asked, once, and if it has no better answer,
-        the first counts.
+        A replica that cannot be connected to is out of service until it is well again, and the next
+        one is asked. One that loses the connection is suspected, and the call is sent once more: to
+        another one, or on a fresh connection where there is none (a server may close a kept-alive
+        connection just as it is used). One that answers with 5xx may be dying: another one is
+        asked, and if it has no better answer, the first counts.
         """
-        llm, affinity = exchange.asked.llm, exchange.identity.run
-        tried: set[str] = set()
-        why: list[str] = []
-        spare: Reply | None = None
-        while True:
-            upstream = self.upstreams.pick(llm, affinity, tried)
-            if upstream is None and spare is None:
-                upstream = self.upstreams.last_resort(llm, tried)
-            if upstream is None:
-                return spare or unanswered(llm, why)
-            tried.add(upstream.name)
+        sends = _Sends(self.max_sends)
+        while (upstream := self._next(exchange, sends)) is not None:
+            sends.tried.add(upstream.name)
             try:
-                reply = await self._ask(upstream, outgoing, exchange)
-            except BrokenOff as error:
-                why.append(f"{upstream.name}: {error}")
+                reply = await self._ask(upstream, outgoing, exchange, sends)
+            except UnsendableRequest as error:
+                return malformed(f"the request's headers cannot be sent on: {error}")
+            except SendFailed as error:
+                sends.note(upstream, error)
                 continue
-            if spare is not None:
-                spare.upstream.count(spare.status)
-                return reply
-            if reply.status < 500:
-                return reply
-            reply.close()
-            spare = reply
+            if reply.status >= 500 and sends.failed is None:
+                reply.close()
+                sends.failed = reply
+                sends.left -= 1
+                continue
+            if sends.failed is not None:
+                sends.failed.upstream.count(sends.failed.status)
+            sends.settle(reply.upstream)
+            return reply
+        return self._outcome(exchange, sends)
 
-    async def get(self, upstream: Upstream, path: str, headers: Headers) -> web.Response:
-        """What the upstream answers to a GET. Raises BrokenOff."""
-        try:
-            async with self.pooled.get(upstream.address(path), headers=headers) as response:
-                passed = CIMultiDict(headers_for_caller(response.headers))
-                return web.Response(
-                    status=response.status, body=await response.read(), headers=passed
-                )
-        except (aiohttp.ClientError, OSError) as error:
-            raise BrokenOff(_words(error)) from error
+    def _next(self, exchange: Exchange, sends: _Sends) -> Upstream | None:
+        """The upstream to send to next; None where the call has been sent often enough."""
+        if sends.left <= 0:
+            return None
+        llm, affinity = exchange.asked.llm, exchange.identity.run
+        upstream = self.upstreams.pick(llm, affinity, sends.tried)
+        if upstream is not None:
+            return upstream
+        if not sends.resent and (again := sends.once_more()) is not None:
+            sends.resent = True
+            return again
+        return None if sends.failed else self.upstreams.last_resort(llm, sends.tried)
 
-    async def _ask(self, upstream: Upstream, outgoing: Outgoing, exchange: Exchange) -> Reply:
-        exchange.replica = upstream.name
-        exchange.attempts += 1
-        exchange.dispatched = self.clock()
-        upstream.in_flight += 1
-        try:
-            return await self._answer(upstream, outgoing)
-        except BaseException as error:
-            upstream.in_flight -= 1
-            if isinstance(error, BrokenOff):
-                upstream.broke_off()
-            raise
+    def _outcome(self, exchange: Exchange, sends: _Sends) -> Reply | ErrorAnswer:
+        """Of a call that nobody has answered well."""
+        sends.settle(None)
+        llm = exchange.asked.llm
+        if sends.failed is not None:
+            exchange.replica = sends.failed.upstream.name
+            return sends.failed
+        if sends.unreadable:
+            return unreadable_answer(llm, sends.why)
+        return given_up(llm, sends.why) if sends.lost else unanswered(llm, sends.why)
 
-    async def _answer(self, upstream: Upstream, outgoing: Outgoing) -> Reply:
-        response = await self._send(upstream, outgoing)
-        streams = response.content_type == "text/event-stream"
-        try:
-            first = await (response.content.readany() if streams else response.read())
-        except BaseException as error:
-            response.close()
-            if isinstance(error, aiohttp.ClientError | OSError):
-                raise BrokenOff(_words(error)) from error
-            raise
-        if streams and not first:
-            response.close()
-            raise BrokenOff("it closed the stream before its first byte")
-        return Reply(upstream, response, first, streams)
-
-    async def _send(self, upstream: Upstream, outgoing: Outgoing) -> aiohttp.ClientResponse:
-        """Until the answer's headers are there.
-
-        A server may close a kept-alive connection just as we use it (llama.cpp does), so a lost
-        connection proves nothing before a fresh one is lost too.
+    async def _ask(
+        self, upstream: Upstream, outgoing: Outgoing, exchange: Exchange, sends: _Sends
+    ) -> Reply:
+        """The upstream's answer. Where it seems to refuse a field that we added, the call is sent
+        again without, and if that helps, the field is not added any more for this upstream.
         """
-        try:
-            return await self._post(self.pooled, upstream, outgoing)
-        except (aiohttp.ClientConnectorError, TimeoutError) as error:
-            raise BrokenOff(_words(error)) from error
-        except (aiohttp.ClientError, OSError):
-            pass
-        try:
-            return await self._post(self.fresh, upstream, outgoing)
-        except (aiohttp.ClientError, OSError) as error:
-            raise BrokenOff(_words(error)) from error
+        fresh = upstream.name in sends.lost
+        added = frozenset[str]() if sends.troubled else outgoing.added_for(upstream)
+        exchange.attempts = len(sends.tried)
+        reply = await self._send(upstream, outgoing, exchange, added, fresh=fresh)
+        if sends.failed is not None and sends.failed.upstream is upstream and reply.status < 400:
+            upstream.refused_fields |= sends.failed.added
+        if not added or not _may_refuse(reply):
+            return reply
+        reply.close()
+        again = await self._send(upstream, outgoing, exchange, frozenset(), fresh=fresh)
+        if again.status < 400 and not begins_with_failure(again.first, streams=again.streams):
+            upstream.refused_fields |= _named(reply) or added
+        return again
 
-    async def _post(
-        self, session: aiohttp.ClientSession, upstream: Upstream, outgoing: Outgoing
-    ) -> aiohttp.ClientResponse:
-        body, key = outgoing.body, upstream.route.api_key_env
-        return await session.post(
-            URL(upstream.address(outgoing.path), encoded=True),
-            # A large body goes out in pieces, so that one caller does not hold up the others.
-            data=io.BytesIO(body) if len(body) > _LARGE else body,
-            headers=with_key(outgoing.headers, os.environ[key]) if key else outgoing.headers,
-            allow_redirects=False,
-        )
+    async def _send(
+        self,
+        upstream: Upstream,
+        outgoing: Outgoing,
+        exchange: Exchange,
+        added: frozenset[str],
+        *,
+        fresh: bool,
+    ) -> Reply:
+        exchange.replica = upstream.name
+        exchange.dispatched = self.clock()
+        return await self.sender.post(upstream, outgoing, added, fresh=fresh)
 
 
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def _may_refuse(reply: Reply) -> bool:
+    """Whether the answer may come of a field that was added: by its status, by naming it, or as a
+    failure within a 200.
+    """
+    if reply.status >= 400:
+        if _named(reply):
+            return True
+        return reply.status in _REFUSALS and not _TOO_LONG.search(reply.first)
+    return begins_with_failure(reply.first, streams=reply.streams)
+
+
+def _named(reply: Reply) -> frozenset[str]:
+    return frozenset(name for name in reply.added if name.encode() in reply.first)

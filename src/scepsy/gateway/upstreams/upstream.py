@@ -1,18 +1,15 @@
-"""The servers behind the gateway: who they are, how busy, how well."""
+"""The servers behind the gateway: who they are, how busy, how well, and which models they serve."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import aiohttp
-
 from scepsy.gateway.config import Route
+from scepsy.gateway.wire.lenient_json import Json
 from scepsy.routing.choose import ReplicaLoad, choose
 
-PROBE_INTERVAL = 0.25
-_PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+ModelEntry = dict[str, Json]
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +17,10 @@ class Upstream:
     """A server and its counts since the gateway started; `in_flight` is now.
 
     One that is not `probed` (it is not ours, and may have no /health) is always taken to be well.
+
+    Attributes:
+        refused_fields: fields that the gateway would add, but that this server refuses.
+        models: what its GET /v1/models lists, by id; None while it has not been asked.
     """
 
     route: Route
@@ -28,6 +29,8 @@ class Upstream:
     served: int = 0
     failed: int = 0
     healthy: bool = True
+    refused_fields: frozenset[str] = frozenset()
+    models: dict[str, ModelEntry] | None = None
 
     @property
     def name(self) -> str:
@@ -46,10 +49,14 @@ class Upstream:
         else:
             self.served += 1
 
-    def broke_off(self) -> None:
-        """It did not answer, or not to the end. Out of service until a probe finds it well."""
-        self.failed += 1
+    def suspect(self) -> None:
+        """It has lost a call. Out of service until a probe finds it well."""
         self.healthy = not self.probed
+
+    def broke_off(self) -> None:
+        """It cannot be connected to, or stopped in the middle of an answer."""
+        self.failed += 1
+        self.suspect()
 
     @property
     def load(self) -> ReplicaLoad:
@@ -64,23 +71,40 @@ class Upstreams:
     _by_llm: dict[str, tuple[Upstream, ...]] = field(
         default_factory=dict[str, tuple[Upstream, ...]]
     )
+    _by_alias: dict[str, tuple[Upstream, ...]] = field(
+        default_factory=dict[str, tuple[Upstream, ...]]
+    )
     _turn: int = 0
 
     def __iter__(self) -> Iterator[Upstream]:
-        for group in self._by_llm.values():
-            yield from group
+        yield from self.routed
         if self.pass_through is not None:
             yield self.pass_through
+
+    @property
+    def routed(self) -> Iterator[Upstream]:
+        for group in self._by_llm.values():
+            yield from group
 
     @property
     def llms(self) -> tuple[str, ...]:
         return tuple(self._by_llm)
 
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Names besides those of the routes that engines serve: adapters, served model names."""
+        return tuple(self._by_alias)
+
     def of(self, llm: str) -> tuple[Upstream, ...]:
         """Who may answer calls of this LLM; nobody where it is unknown."""
-        if llm in self._by_llm:
-            return self._by_llm[llm]
+        group = self._by_llm.get(llm) or self._by_alias.get(llm)
+        if group is not None:
+            return group
         return () if self.pass_through is None else (self.pass_through,)
+
+    def knows(self, llm: str) -> bool:
+        """Whether a route, or an engine behind one, has this name."""
+        return llm in self._by_llm or llm in self._by_alias
 
     def replace(self, routes: Sequence[Route]) -> None:
         """Routes as given from now on. An upstream whose route stays keeps its counts."""
@@ -90,6 +114,16 @@ class Upstreams:
             upstream = known.get(route) or Upstream(route, probed=not route.hosted)
             by_llm[route.llm] = (*by_llm.get(route.llm, ()), upstream)
         self._by_llm = by_llm
+        self.index_aliases()
+
+    def index_aliases(self) -> None:
+        """Reads anew which names the engines serve, after `models` of some have changed."""
+        by_alias: dict[str, tuple[Upstream, ...]] = {}
+        for upstream in self.routed:
+            for name in upstream.models or ():
+                if name not in self._by_llm:
+                    by_alias[name] = (*by_alias.get(name, ()), upstream)
+        self._by_alias = by_alias
 
     def pick(self, llm: str, affinity: str | None, tried: Collection[str]) -> Upstream | None:
         """The healthy upstream for the next call of `llm` that was not tried yet."""
@@ -102,22 +136,3 @@ class Upstreams:
     def last_resort(self, llm: str, tried: Collection[str]) -> Upstream | None:
         """One that is thought unhealthy but was not tried: it may be back by now."""
         return next((one for one in self.of(llm) if one.name not in tried), None)
-
-
-async def probe(upstreams: Upstreams, session: aiohttp.ClientSession) -> None:
-    """Asks unhealthy upstreams for their health, for ever, and takes back those that are well."""
-    while True:
-        await asyncio.sleep(PROBE_INTERVAL)
-        unwell = [one for one in upstreams if not one.healthy]
-        answers = await asyncio.gather(*(_is_healthy(session, one) for one in unwell))
-        for upstream, healthy in zip(unwell, answers, strict=True):
-            upstream.healthy = healthy
-
-
-async def _is_healthy(session: aiohttp.ClientSession, upstream: Upstream) -> bool:
-    url = upstream.route.url.rstrip("/").removesuffix("/v1") + "/health"
-    try:
-        async with session.get(url, timeout=_PROBE_TIMEOUT) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        return False

@@ -1,112 +1,62 @@
-"""Reads answers of the OpenAI API, whole or event by event: tokens, text, ids, errors."""
+"""Reads answers of the OpenAI API, whole or event by event: tokens, text, ids, errors.
+
+Every field is read on its own, so that one in a shape that nobody expected loses itself only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
 
-import msgspec
+from scepsy.gateway.wire.failures import failed_choice, failure_in, failure_of_event
+from scepsy.gateway.wire.lenient_json import (
+    Json,
+    JsonObject,
+    compact,
+    elements,
+    identifier,
+    members,
+    parse_any_encoding,
+    read_object,
+)
+from scepsy.gateway.wire.usage import TokenCounts
 
-MOST_TEXT = 1 << 16
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    input_tokens: int | None = None
-    completion_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ToolCall(msgspec.Struct):
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Message(msgspec.Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(msgspec.Struct):
-    text: str | None = None
-    message: _Message | None = None
-    delta: _Message | None = None
-
-
-class _Part(msgspec.Struct):
-    text: str | None = None
-
-
-class _Item(msgspec.Struct):
-    """An output of /v1/responses."""
-
-    call_id: str | None = None
-    name: str | None = None
-    arguments: str | None = None
-    content: list[_Part] | None = None
-
-
-class _Error(msgspec.Struct):
-    message: str = ""
-
-
-class _Response(msgspec.Struct):
-    """What an event of a /v1/responses stream says of the response as a whole."""
-
-    id: str | None = None
-    usage: _Usage | None = None
-    output: list[_Item] | None = None
-    error: _Error | str | None = None
-
-
-class _Answer(_Response):
-    """Any answer, or any event of one."""
-
-    choices: list[_Choice] | None = None
-    delta: str | None = None
-    response: _Response | None = None
-    object: str | None = None
-    data: msgspec.Raw = msgspec.Raw()
-    results: msgspec.Raw = msgspec.Raw()
-    message: str | None = None
-
-
-_decoder = msgspec.json.Decoder(_Answer)
+TEXT_BYTES_MAX = 1 << 16  # of an answer's text that are kept to recognise quotations
+_TEXT_FIELDS = ("text", "thinking", "content", "refusal", "transcript")
+_NESTED_PARTS_MAX = 8  # levels of parts within parts that are read
+_SCORES = ("data", "results", "rankings", "embeddings", "scores", "score")
+_DONE = b"[DONE]"
 
 
 class AnswerRecord:
     """What is known so far of an answer.
 
     Attributes:
-        prompt_tokens, cached_tokens, output_tokens: None while, or if, the engine does not tell.
+        tokens: the counts that the engine told so far.
         issued: ids that the caller may send back.
         error: what the answer itself says went wrong.
         has_output: whether any output was seen.
     """
 
     def __init__(self) -> None:
-        self.prompt_tokens: int | None = None
-        self.cached_tokens: int | None = None
-        self.output_tokens: int | None = None
+        self.tokens = TokenCounts()
         self.issued: list[str] = []
         self.error: str | None = None
         self.has_output = False
         self._hash = blake2b(digest_size=16)
         self._begin = bytearray()
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        return self.tokens.prompt
+
+    @property
+    def cached_tokens(self) -> int | None:
+        return self.tokens.cached
+
+    @property
+    def output_tokens(self) -> int | None:
+        return self.tokens.output
 
     @property
     def text(self) -> str:
@@ -120,112 +70,123 @@ class AnswerRecord:
 
     def read_whole(self, body: bytes) -> None:
         """Reads an answer that came in one piece."""
-        answer = _decode(body)
+        answer = read_object(body)
         if answer is None:
-            self._add(body)
+            self._read_no_object(body)
             return
         self._read(answer)
-        self._read_output(answer.output)
-        if answer.object == "response" and answer.id:
-            self.issued.append(answer.id)
+        for item in elements(answer.value("output")):
+            self._read_item(members(item))
+        if answer.value("object") == "response":
+            self._issue(answer.value("id"))
+        for name in _SCORES:
+            self._add(answer.raw(name))
 
-    def read_event(self, data: bytes) -> None:
-        """Reads the data of one server-sent event."""
-        event = _decode(data)
+    def read_event(self, data: bytes, *, named_error: bool = False) -> None:
+        """Reads the data of one server-sent event; `named_error`: its name is "error"."""
+        if named_error:
+            self.error = failure_of_event(data)
+            return
+        if data == _DONE:
+            return
+        event = read_object(data)
         if event is None:
             return
         self._read(event)
-        if event.delta:
-            self._add(event.delta.encode())
-        if event.response is not None:
-            self._read_response(event.response)
+        if "delta" in event:
+            self._add_text(_plain(event.value("delta")))
+        if "response" in event:
+            self._read_response(members(event.value("response")))
 
-    def _read(self, answer: _Answer) -> None:
-        self._read_usage(answer.usage)
-        self._read_error(answer.error)
-        for choice in answer.choices or ():
-            for piece in _pieces(choice):
-                self._add(piece.encode())
-            message = choice.message or choice.delta
-            if message is not None:
-                calls = message.tool_calls or ()
-                self.issued += [call.id for call in calls if call.id]
-        for raw in (answer.data, answer.results):
-            self._add(bytes(raw))
+    def _read(self, answer: JsonObject) -> None:
+        self.error = failure_in(answer) or self.error
+        for choice in elements(answer.value("choices")):
+            self._read_choice(members(choice))
+        if "usage" in answer:
+            self.tokens.read(answer.value("usage"))
+        elif "x_groq" in answer:
+            self.tokens.read(members(answer.value("x_groq")).get("usage"))
+        elif "meta" in answer:  # Cohere
+            self.tokens.read(members(answer.value("meta")).get("tokens"))
 
-    def _read_response(self, response: _Response) -> None:
+    def _read_choice(self, choice: dict[str, Json]) -> None:
+        self.error = failed_choice(choice) or self.error
+        self._add_text(_plain(choice.get("text")))
+        for message in (members(choice.get("message")), members(choice.get("delta"))):
+            for piece in _pieces(message):
+                self._add_text(piece)
+            for call in elements(message.get("tool_calls")):
+                self._issue(members(call).get("id"))
+
+    def _read_response(self, response: dict[str, Json]) -> None:
         """Its text came before, in deltas."""
-        self._read_usage(response.usage)
-        self._read_error(response.error)
-        calls = [item.call_id for item in response.output or () if item.call_id]
-        self.issued += [*calls, *([response.id] if response.id else [])]
+        self.tokens.read(response.get("usage"))
+        for item in elements(response.get("output")):
+            self._issue(members(item).get("call_id"))
+        self._issue(response.get("id"))
 
-    def _read_output(self, items: list[_Item] | None) -> None:
-        for item in items or ():
-            if item.call_id:
-                self.issued.append(item.call_id)
-            for part in item.content or ():
-                self._add((part.text or "").encode())
-            self._add((item.arguments or "").encode())
+    def _read_item(self, item: dict[str, Json]) -> None:
+        """An output of /v1/responses."""
+        self._issue(item.get("call_id"))
+        for part in elements(item.get("content")):
+            self._add_text(_plain(part))
+        self._add_text(_arguments(item.get("arguments")))
 
-    def _read_usage(self, usage: _Usage | None) -> None:
-        if usage is None:
-            return
-        output = _first(usage.completion_tokens, usage.output_tokens)
-        rest = None if usage.total_tokens is None else usage.total_tokens - (output or 0)
-        self.prompt_tokens = _first(usage.prompt_tokens, usage.input_tokens, rest)
-        self.output_tokens = output
-        details = usage.prompt_tokens_details or usage.input_tokens_details
-        self.cached_tokens = None if details is None else details.cached_tokens
+    def _read_no_object(self, body: bytes) -> None:
+        """An answer that is a list (some rerankers), or that no client can read."""
+        self._add(body)
+        try:
+            parse_any_encoding(body)
+        except ValueError:
+            begin = body[:80].decode(errors="replace").strip()
+            self.error = f"the answer is not JSON: {begin}" if begin else "the answer is empty"
 
-    def _read_error(self, error: _Error | str | None) -> None:
-        if error is not None:
-            self.error = (error if isinstance(error, str) else error.message) or "unnamed error"
+    def _issue(self, value: Json) -> None:
+        issued = identifier(value)
+        if issued is not None:
+            self.issued.append(issued)
+
+    def _add_text(self, output: str) -> None:
+        if output:
+            self._add(output.encode("utf-8", "surrogatepass"))
 
     def _add(self, output: bytes) -> None:
         if output:
             self.has_output = True
             self._hash.update(output)
-            if len(self._begin) < MOST_TEXT:
+            if len(self._begin) < TEXT_BYTES_MAX:
                 self._begin += output
 
 
-def error_message(status: int, body: bytes) -> str:
-    """What a failed answer says of its failure."""
-    answer = _decode(body)
-    if answer is not None:
-        error = answer.error
-        said = (error.message if isinstance(error, _Error) else error) or answer.message
-        if said:
-            return said
-    return body[:300].decode(errors="replace").strip() or f"status {status}"
+def _pieces(message: dict[str, Json]) -> Iterator[str]:
+    """The texts of a message or of a delta, in the order in which they were written."""
+    yield _plain(message.get("reasoning_content")) or _plain(message.get("reasoning"))
+    yield _plain(message.get("content"))
+    if "refusal" in message:
+        yield _plain(message["refusal"])
+    if "tool_calls" in message:
+        for call in elements(message["tool_calls"]):
+            yield from _function(members(members(call).get("function")))
+    if "function_call" in message:
+        yield from _function(members(message["function_call"]))
 
 
-def is_openai_error(body: bytes) -> bool:
-    """Whether a failed answer has the shape that clients of the OpenAI API read."""
-    answer = _decode(body)
-    return answer is not None and isinstance(answer.error, _Error) and bool(answer.error.message)
+def _function(function: dict[str, Json]) -> Iterator[str]:
+    yield _plain(function.get("name"))
+    yield _arguments(function.get("arguments"))
 
 
-def _pieces(choice: _Choice) -> Iterator[str]:
-    yield choice.text or ""
-    for message in (choice.message, choice.delta):
-        if message is not None:
-            yield message.reasoning_content or message.reasoning or ""
-            yield message.content or ""
-            for call in message.tool_calls or ():
-                if call.function is not None:
-                    yield call.function.name or ""
-                    yield call.function.arguments or ""
+def _arguments(value: Json) -> str:
+    return value if isinstance(value, str) else "" if value is None else compact(value)
 
 
-def _decode(content: bytes) -> _Answer | None:
-    """None where it is not the JSON that we know: others' bytes pass, read or not."""
-    try:
-        return _decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _first(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)
+def _plain(value: Json, depth: int = 0) -> str:
+    """The text of a value: a string, or parts that have texts."""
+    if isinstance(value, str):
+        return value
+    if not value or depth > _NESTED_PARTS_MAX:
+        return ""
+    if isinstance(value, list):
+        return "".join(_plain(part, depth + 1) for part in value)
+    fields = members(value)
+    return next((_plain(fields[name], depth + 1) for name in _TEXT_FIELDS if name in fields), "")

@@ -24,8 +24,13 @@ class ErrorAnswer:
         return "server_error" if self.status >= 500 else "invalid_request_error"
 
     def body(self) -> bytes:
-        fields = {"message": self.message, "type": self.type, "param": self.param}
+        fields = {"message": printable(self.message), "type": self.type, "param": self.param}
         return msgspec.json.encode({"error": {**fields, "code": self.code}})
+
+
+def printable(text: str) -> str:
+    """The text with what UTF-8 cannot carry (lone surrogates) written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def malformed(message: str, param: str | None = None) -> ErrorAnswer:
@@ -55,3 +60,20 @@ def broken_off(replica: str, why: str) -> ErrorAnswer:
     return ErrorAnswer(
         502, f"{replica} broke off in the middle of its answer: {why}", "engine_died"
     )
+
+
+def unreadable_answer(llm: str, why: Iterable[str]) -> ErrorAnswer:
+    message = f"the answer for {llm!r} could not be read: {'; '.join(why)}"
+    return ErrorAnswer(502, message, "unreadable_answer")
+
+
+def given_up(llm: str, why: Iterable[str]) -> ErrorAnswer:
+    message = (
+        f"{llm!r}: the connection was lost each time that this call was sent: {'; '.join(why)}"
+    )
+    return ErrorAnswer(502, message, "engine_died")
+
+
+def unsupported_encoding(why: str, known: Iterable[str]) -> ErrorAnswer:
+    message = f"the body cannot be read: {why}; encodings that can be: {', '.join(known)}"
+    return ErrorAnswer(415, message, "unsupported_encoding")

@@ -1,4 +1,4 @@
-"""Server-sent events as bytes: where one ends, what it carries, which one is only about usage."""
+"""Server-sent events as bytes: where one ends, what it carries, and whether it is only usage."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import re
 
 import msgspec
 
-_END = re.compile(rb"\n\n|\r\n\r\n|\r\r")
+# A blank line ends an event. Lines end with LF, CRLF or CR, and a stream may mix them. LF CR is an
+# end only once the next byte is known not to be the LF of a CRLF.
+_END = re.compile(rb"\n\r?\n|\r\r\n?|\n\r(?=[^\n])")
+_LONGEST_END = 4  # bytes of CRLF CRLF
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Chunk(msgspec.Struct):
@@ -20,9 +24,10 @@ _chunk_decoder = msgspec.json.Decoder(_Chunk)
 
 
 class EventSplitter:
-    """Cuts a stream of bytes into whole events; nothing is lost or changed.
+    """Cuts a stream of bytes into whole events; no byte is lost or changed.
 
-    `rest` is what has come since the last whole event.
+    Attributes:
+        rest: what has come since the last whole event.
     """
 
     def __init__(self) -> None:
@@ -30,11 +35,12 @@ class EventSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that this chunk completes, each with the blank line that ends it."""
-        seen = max(0, len(self.rest) - 3)  # an end may begin in what is there already
+        # An end may have begun in the bytes that are there already.
+        searched = max(0, len(self.rest) - _LONGEST_END + 1)
         content = self.rest + chunk if self.rest else chunk
         events: list[bytes] = []
         start = 0
-        for end in _END.finditer(content, seen):
+        for end in _END.finditer(content, searched):
             events.append(content[start : end.end()])
             start = end.end()
         self.rest = content[start:]
@@ -42,20 +48,31 @@ class EventSplitter:
 
 
 def data_of(event: bytes) -> bytes:
-    """What the event carries: its `data:` lines."""
-    if event.startswith(b"data:") and event.count(b"\n") <= 2:
-        return event[5:].strip()
-    lines = (line for line in event.splitlines() if line.startswith(b"data:"))
-    return b"\n".join(line[5:].strip() for line in lines)
+    """The event's `data:` lines, joined by line feeds."""
+    if event.startswith(b"data:"):
+        one = event[5:].strip()
+        if b"\n" not in one and b"\r" not in one:
+            return one
+    lines = event.removeprefix(_BYTE_ORDER_MARK).splitlines()
+    return b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
+
+
+def is_error_event(event: bytes) -> bool:
+    """Whether the event's name, in its `event:` line, is "error"."""
+    if event.startswith(b"data:") and b"\nevent:" not in event and b"\revent:" not in event:
+        return False
+    lines = event.removeprefix(_BYTE_ORDER_MARK).splitlines()
+    names = [line[6:].strip() for line in lines if line.startswith(b"event:")]
+    return b"error" in names
 
 
 def is_usage_only(event: bytes) -> bool:
-    """Whether this is the extra event that `include_usage` asks for."""
+    """Whether this is the extra event that `include_usage` asks for: usage, and no choices."""
     if b'"usage"' not in event or not (_NO_CHOICES.search(event) and _USAGE.search(event)):
         return False
     try:
         return not _chunk_decoder.decode(data_of(event)).choices
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return False
 
 

@@ -21,6 +21,10 @@ PATHS = {
 }
 TOKEN_CHARS = 4
 """Characters per token of the words below, near enough: each is a token of common vocabularies."""
+_CHARS_PER_TOKEN_MAX = 32
+"""Characters per token that no ordinary text exceeds. A trace whose gateway counted the base64 of
+images as text exceeds it; its calls are replayed with as much text as their tokens allow.
+"""
 _WORDS = """
 the of and to in is that for it as was with be by on not he this are or his from at which but
 have an had they you were their one all we can her has there been if more when will would who so
@@ -82,6 +86,9 @@ def _prompt(call: Call, salt: str, templates: frozenset[str]) -> str:
         length = TOKEN_CHARS * call.prompt_tokens
         whole = f"{call.workflow}/{call.run}/{call.call}"
         keys = tuple(f"{whole}/{start}" for start in range(0, length, BLOCK_CHARS))
+    elif call.prompt_tokens and length > _CHARS_PER_TOKEN_MAX * call.prompt_tokens:
+        length = TOKEN_CHARS * call.prompt_tokens
+        keys = keys[: -(-length // BLOCK_CHARS)]
     blocks = [_block(key if key in templates else f"{key}/{salt}") for key in keys]
     return "".join(blocks)[: max(1, length)] or "a"
 

@@ -1,4 +1,4 @@
-"""What vLLM refuses and other engines take, or take otherwise: checked here in their stead."""
+"""Rules of vLLM that other engines do not keep: requests that it refuses and they take."""
 
 from __future__ import annotations
 

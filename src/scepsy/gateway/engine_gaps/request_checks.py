@@ -1,4 +1,4 @@
-"""Makes up for what the engine behind a route lacks, by its capability flags."""
+"""Refuses, for engines that do not check their requests, what vLLM would refuse."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from dataclasses import dataclass
 
 from scepsy.engines import Capabilities, engine_for
 from scepsy.gateway.config import Route
-from scepsy.gateway.engine_gaps.strictness import asks_too_much, refused_by_vllm
 from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter, surely_fits
+from scepsy.gateway.engine_gaps.vllm_rules import asks_too_much, refused_by_vllm
 from scepsy.gateway.wire.errors import ErrorAnswer
 from scepsy.gateway.wire.requests import ApiRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """Stands in for engines that take what vLLM refuses."""
+class RequestChecks:
+    """Checks that an engine lacks, by its capability flags."""
 
     counter: LlamaCppCounter
 
     async def refusal(self, asked: ApiRequest, route: Route) -> ErrorAnswer | None:
-        """Why the call must not go to the engine; None also where the engine sees to it itself, or
-        nobody can tell. What would fit is never refused.
+        """Why the call must not go to the engine. None also where the engine checks it itself, and
+        where nobody can tell: what would fit is never refused.
         """
-        lacking = _capabilities(route)
-        if lacking is None:
+        capabilities = _capabilities(route)
+        if capabilities is None:
             return None
-        if not lacking.strict and (refusal := refused_by_vllm(asked)):
+        if not capabilities.strict and (refusal := refused_by_vllm(asked)):
             return refusal
-        return None if lacking.context_check else await self._beyond_context(asked, route)
+        return None if capabilities.context_check else await self._beyond_context(asked, route)
 
     async def _beyond_context(self, asked: ApiRequest, route: Route) -> ErrorAnswer | None:
         context = route.max_context
@@ -45,8 +45,8 @@ class Stand:
 
 
 def _capabilities(route: Route) -> Capabilities | None:
-    """None where the route names no engine of which we know what it does; an endpoint's own
-    refusals are its own business.
+    """None where the route names no engine whose behaviour is known; an endpoint's refusals are its
+    own business.
     """
     if route.engine is None or route.hosted:
         return None
