@@ -9,7 +9,7 @@ from statistics import fmean
 
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.step_time import Timer
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import SimulatedReplica
 from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
@@ -32,12 +32,12 @@ def serve(
     llm: LlmSpec, timer: Timer, kv_tokens: int, clients: Clients, *, step_tokens: int = 8192
 ) -> tuple[float, float]:
     """Mean seconds to the first token, and of each token after it, over all calls."""
-    agenda = Agenda()
+    events = EventQueue()
     engine = SimulatedEngine(
         timer, kv_tokens=kv_tokens, max_sequences=1024, step_tokens=step_tokens
     )
-    group = LlmReplicas([SimulatedReplica("only", engine, agenda)], kv_tokens)
-    simulation = Simulation(agenda, {llm.name: group})
+    group = LlmReplicas([SimulatedReplica("only", engine, events)], kv_tokens)
+    simulation = Simulation(events, {llm.name: group})
     rng = random.Random(0)
     left = clients.rounds * clients.concurrency
     run = simulation.begin_run("clients")
@@ -54,8 +54,8 @@ def serve(
             simulation.call(run, ask, send)
 
     for _ in range(clients.concurrency):
-        agenda.at(0.0, partial(send), None)
-    agenda.run()
+        events.at(0.0, partial(send), None)
+    events.run()
     calls = simulation.calls
     ttft = fmean(call.first_token - call.start for call in calls)
     tpot = fmean((call.end - call.first_token) / (call.ask.output_tokens - 1) for call in calls)

@@ -57,9 +57,9 @@ class Sender:
             self.run = self.simulation.begin_run(self.arrival.chain[0].workflow)
         burst = self.arrival.chain[self.burst]
         self.left = len(burst.calls)
-        now = self.simulation.agenda.now
+        now = self.simulation.events.now
         for call, offset in zip(burst.calls, burst.offsets, strict=True):
-            self.simulation.agenda.at(now + offset, self.send, call)
+            self.simulation.events.at(now + offset, self.send, call)
 
     def send(self, call: Call) -> None:
         ask = ask_of(call, self.spec)
@@ -84,9 +84,9 @@ class Sender:
         if self.left or self.burst == len(self.arrival.chain):
             return
         gap = self.arrival.chain[self.burst].start - self.arrival.chain[self.burst - 1].end
-        due = self.simulation.agenda.now + max(0.0, gap)
+        due = self.simulation.events.now + max(0.0, gap)
         if due < self.seconds:
-            self.simulation.agenda.at(due, self.start, None)
+            self.simulation.events.at(due, self.start, None)
 
 
 def played(plan: Plan, stream: Stream, rate: float, seconds: float, seed: str) -> Round:
@@ -102,8 +102,8 @@ def played(plan: Plan, stream: Stream, rate: float, seconds: float, seed: str) -
     drawn = schedule(stream, rate, seconds, whole=True, gaps="poisson", rng=rng)
     for unit, arrival in enumerate(drawn):
         sender = Sender(simulation, spec, blocks, arrival, unit, seconds, samples)
-        simulation.agenda.at(arrival.at, sender.start, None)
-    simulation.agenda.run()
+        simulation.events.at(arrival.at, sender.start, None)
+    simulation.events.run()
     return Round(
         key="", kind="runs", rate=rate, number=0, seconds=seconds, wall=0.0, samples=tuple(samples)
     )

@@ -30,7 +30,7 @@ from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.host_time import host_time
 from scepsy.hardware.memory import kv_capacity
 from scepsy.hardware.step_time import StepLoad, StepTimer, Timer
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import SimulatedReplica
 from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
@@ -155,18 +155,18 @@ def spec_of(run: Run) -> LlmSpec:
 def serve(run: Run, calls: Sequence[Logged], timer: Timer) -> list[ServedCall]:
     """The logged calls at their arrival times, in that order."""
     kv = run.kv_tokens or kv_capacity(spec_of(run), tp=run.tp, memory_share=0.9, gpu_memory=MEMORY)
-    agenda = Agenda()
+    events = EventQueue()
     engine = SimulatedEngine(timer, kv_tokens=kv, max_sequences=run.seats, step_tokens=2048)
-    group = LlmReplicas([SimulatedReplica("only", engine, agenda)], kv)
-    simulation = Simulation(agenda, {run.llm: group})
+    group = LlmReplicas([SimulatedReplica("only", engine, events)], kv)
+    simulation = Simulation(events, {run.llm: group})
     number = simulation.begin_run("log")
 
     def ended(_call: ServedCall) -> None: ...
 
     for call in calls:
         ask = Ask(run.llm, call.prompt_tokens, call.output_tokens)
-        agenda.at(call.arrival, partial(simulation.call, number, then=ended), ask)
-    agenda.run()
+        events.at(call.arrival, partial(simulation.call, number, then=ended), ask)
+    events.run()
     return simulation.calls
 
 

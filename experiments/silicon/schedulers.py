@@ -14,7 +14,7 @@ from bisect import bisect_left
 
 from scepsy.hardware.memory import BLOCK_TOKENS, blocks_for
 from scepsy.hardware.step_time import StepLoad, Timer
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.engine.batch import EngineStep, FinishedSequence, StepResult
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
 from scepsy.sim.engine.decoders import ActiveSequence
@@ -31,9 +31,9 @@ PROMISED = 0.7
 class Watched(SimulatedEngine):
     """vLLM's way; remembers how much was done when."""
 
-    def __init__(self, agenda: Agenda, timer: Timer, kv_tokens: int, step_tokens: int) -> None:
+    def __init__(self, events: EventQueue, timer: Timer, kv_tokens: int, step_tokens: int) -> None:
         super().__init__(timer, kv_tokens=kv_tokens, max_sequences=SEATS, step_tokens=step_tokens)
-        self._agenda = agenda
+        self._events = events
         self._begins, self._ends, self._done = [0.0], [0.0], [(0, 0)]
 
     def commit(self, step: EngineStep, steps: int) -> StepResult:
@@ -50,8 +50,8 @@ class Watched(SimulatedEngine):
         return self._done[place - 1 if idle else place]
 
     def _remember(self, duration: float) -> None:
-        self._begins.append(self._agenda.now - duration)
-        self._ends.append(self._agenda.now)
+        self._begins.append(self._events.now - duration)
+        self._ends.append(self._events.now)
         self._done.append((self.counters.steps, self.counters.generation_tokens))
 
     def _take(self, entry: ActiveSequence, tokens: int) -> bool:
@@ -131,9 +131,9 @@ class NoEviction(Watched):
     WAIT_UNTIL = 0.9
 
     def __init__(
-        self, agenda: Agenda, timer: Timer, kv_tokens: int, step_tokens: int, wait: int
+        self, events: EventQueue, timer: Timer, kv_tokens: int, step_tokens: int, wait: int
     ) -> None:
-        super().__init__(agenda, timer, kv_tokens, step_tokens)
+        super().__init__(events, timer, kv_tokens, step_tokens)
         self._wait, self._waited, self._held_back = wait, 0, False
 
     def schedule(self) -> EngineStep:

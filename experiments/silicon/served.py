@@ -18,7 +18,7 @@ from experiments.silicon.timers import Source, spec_of, timer_of
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.memory import BLOCK_TOKENS, engine_memory
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import SimulatedReplica
 from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
 
@@ -71,14 +71,14 @@ def served(point: Point, source: Source) -> Served | str:
     kv = kv_tokens(llm, point, how)
     if kv < point.prompt_tokens + point.output_tokens + 16:
         return "its weights leave no room for one call"
-    agenda = Agenda()
+    events = EventQueue()
     if point.backend == "sglang":
-        engine = PromptsFirst(agenda, timer, kv, how.step_tokens)
+        engine = PromptsFirst(events, timer, kv, how.step_tokens)
     elif point.backend == "trtllm":
-        engine = NoEviction(agenda, timer, kv, how.step_tokens, how.wait_steps)
+        engine = NoEviction(events, timer, kv, how.step_tokens, how.wait_steps)
     else:
-        engine = Watched(agenda, timer, kv, how.step_tokens)
-    return _serve(point, engine, kv, agenda, how.lengths)
+        engine = Watched(events, timer, kv, how.step_tokens)
+    return _serve(point, engine, kv, events, how.lengths)
 
 
 def gpu_memory(gpu: str) -> float:
@@ -98,10 +98,10 @@ def kv_tokens(llm: LlmSpec, point: Point, how: Recipe) -> int:
 
 
 def _serve(
-    point: Point, engine: Watched, kv: int, agenda: Agenda, lengths: tuple[float, float]
+    point: Point, engine: Watched, kv: int, events: EventQueue, lengths: tuple[float, float]
 ) -> Served:
-    group = LlmReplicas([SimulatedReplica("only", engine, agenda)], kv)
-    simulation = Simulation(agenda, {point.llm: group})
+    group = LlmReplicas([SimulatedReplica("only", engine, events)], kv)
+    simulation = Simulation(events, {point.llm: group})
     rng = random.Random(0)
     left = ROUNDS * point.concurrency
     run = simulation.begin_run("clients")
@@ -117,8 +117,8 @@ def _serve(
             simulation.call(run, Ask(point.llm, prompt, max(2, output)), send)
 
     for _ in range(point.concurrency):
-        agenda.at(0.0, partial(send), None)
-    agenda.run()
+        events.at(0.0, partial(send), None)
+    events.run()
     first = [_parts(engine, c.start, c.first_token) for c in simulation.calls]
     rest = [_parts(engine, c.first_token, c.end) for c in simulation.calls]
     more = [c.ask.output_tokens - 1 for c in simulation.calls]

@@ -19,9 +19,9 @@ from scepsy.core.trace import Trace
 from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.jobs import jobs
 from scepsy.estimate.curves import estimate
-from scepsy.estimate.queueing.birth_death import met, sustained
-from scepsy.estimate.queueing.closed_loop import Crowd
-from scepsy.estimate.queueing.run_cycle import circle_of
+from scepsy.estimate.queueing.birth_death import max_sustained_rate, population_weights
+from scepsy.estimate.queueing.closed_loop import Population
+from scepsy.estimate.queueing.run_cycle import run_cycle
 from scepsy.estimate.step_times.steps import Steps
 from scepsy.hardware.architectures import shape_called
 from scepsy.sim.cluster.deployment import deployment
@@ -33,14 +33,14 @@ from scepsy.sim.workload.recorded import replays
 CLUSTER = Cluster(nodes=(Node(name="a", gpus=1, gpu_type="h100"),))
 
 
-def crowds(*rates: float) -> list[Crowd]:
+def populations(*rates: float) -> list[Population]:
     """Of one run, two, three and so on."""
-    return [Crowd(size, rate, {}, {}, {}) for size, rate in enumerate(rates, 1)]
+    return [Population(size, rate, {}, {}, {}) for size, rate in enumerate(rates, 1)]
 
 
 @given(st.floats(0.05, 0.95))
 def test_one_server_has_a_geometric_queue(load: float) -> None:
-    weights, lost = met(crowds(*[1.0] * 400), load)
+    weights, lost = population_weights(populations(*[1.0] * 400), load)
     assert lost == 0
     assert weights.sum() == pytest.approx(1)
     assert np.dot(weights, np.arange(400)) == pytest.approx(load / (1 - load), rel=0.01)
@@ -48,18 +48,18 @@ def test_one_server_has_a_geometric_queue(load: float) -> None:
 
 @given(st.floats(0.05, 20.0))
 def test_servers_for_everybody_have_a_poisson_crowd(load: float) -> None:
-    weights, _ = met(crowds(*[float(size) for size in range(1, 101)]), load)
+    weights, _ = population_weights(populations(*[float(size) for size in range(1, 101)]), load)
     poisson = [math.exp(-load + n * math.log(load) - math.lgamma(n + 1)) for n in range(100)]
     assert weights == pytest.approx(poisson, abs=1e-9)
 
 
 @given(st.lists(st.floats(0.1, 10.0), min_size=2, max_size=30), st.floats(0.0, 1.0))
 def test_crowds_grow_with_the_rate(rates: list[float], part: float) -> None:
-    found = crowds(*rates)
-    most = sustained(found)
+    found = populations(*rates)
+    most = max_sustained_rate(found)
     assert 0 < most <= max(rates) * (1 + 1e-9)
     sizes = np.arange(len(rates))
-    low, high = (met(found, rate)[0] for rate in (0.5 * part * most, part * most))
+    low, high = (population_weights(found, rate)[0] for rate in (0.5 * part * most, part * most))
     for weights in (low, high):
         assert weights.sum() == pytest.approx(1)
         assert weights.min() >= 0
@@ -67,8 +67,8 @@ def test_crowds_grow_with_the_rate(rates: list[float], part: float) -> None:
 
 
 def test_what_a_crowd_slows_carries_less_than_its_best() -> None:
-    level = sustained(crowds(1.0, 2.0, 3.0, 4.0, 4.0, 4.0))
-    slowed = sustained(crowds(1.0, 2.0, 3.0, 4.0, 1.0, 1.0))
+    level = max_sustained_rate(populations(1.0, 2.0, 3.0, 4.0, 4.0, 4.0))
+    slowed = max_sustained_rate(populations(1.0, 2.0, 3.0, 4.0, 1.0, 1.0))
     assert level == pytest.approx(4.0, rel=0.05)
     assert 1.0 < slowed < 2.5
 
@@ -76,19 +76,24 @@ def test_what_a_crowd_slows_carries_less_than_its_best() -> None:
 def test_gaps_are_cut_and_no_run_is_left_out() -> None:
     known = _runs()
     stream = Stream({"w": bursts_of(known, "g")}, {"w": 1.0})
-    whole, cut = circle_of(stream), circle_of(stream, 0.5)
-    assert {lap.chain[0].run for lap in cut.laps} == {one.run for one in known}
-    assert sum(lap.seconds for lap in whole.laps) == pytest.approx(sum(t.latency for t in known))
-    assert max(gap for lap in cut.laps for gap in lap.gaps) == 0.5
-    assert whole.start(0.0) == (0, 0, 0.0)
+    whole, cut = run_cycle(stream), run_cycle(stream, 0.5)
+    assert {run.chain[0].run for run in cut.runs} == {one.run for one in known}
+    assert sum(run.seconds for run in whole.runs) == pytest.approx(sum(t.latency for t in known))
+    assert max(gap for run in cut.runs for gap in run.gaps) == 0.5
+    assert whole.entry(0.0) == (0, 0, 0.0)
 
 
 @given(st.floats(0.0, 1.0, exclude_max=True))
 def test_a_circle_is_entered_at_the_next_burst(part: float) -> None:
-    circle = circle_of(Stream({"w": bursts_of(_runs(), "g")}, {"w": 1.0}))
-    lap, burst, wait = circle.start(part)
-    chain, whole = circle.laps[lap].chain, circle.ends[-1]
-    due = circle.ends[lap] - circle.laps[lap].seconds + chain[burst].start - chain[0].start
+    cycle_of_runs = run_cycle(Stream({"w": bursts_of(_runs(), "g")}, {"w": 1.0}))
+    lap, burst, wait = cycle_of_runs.entry(part)
+    chain, whole = cycle_of_runs.runs[lap].chain, cycle_of_runs.ends[-1]
+    due = (
+        cycle_of_runs.ends[lap]
+        - cycle_of_runs.runs[lap].seconds
+        + chain[burst].start
+        - chain[0].start
+    )
     off = (due - wait - part * whole) % whole
     assert 0 <= wait <= 2.5
     assert min(off, whole - off) == pytest.approx(0, abs=1e-6)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scepsy.hardware.step_time import StepLoad
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.engine.batch import EngineSequence
 
 KV, STEP = 800, 256
@@ -32,10 +32,10 @@ class Unit:
 
 
 ENGINES: dict[str, Callable[[Unit], Watched]] = {
-    "vllm": lambda timer: Watched(Agenda(), timer, KV, STEP),
-    "sglang": lambda timer: PromptsFirst(Agenda(), timer, KV, STEP),
-    "trtllm": lambda timer: NoEviction(Agenda(), timer, KV, STEP, 0),
-    "trtllm, held back": lambda timer: NoEviction(Agenda(), timer, KV, STEP, 5),
+    "vllm": lambda timer: Watched(EventQueue(), timer, KV, STEP),
+    "sglang": lambda timer: PromptsFirst(EventQueue(), timer, KV, STEP),
+    "trtllm": lambda timer: NoEviction(EventQueue(), timer, KV, STEP, 0),
+    "trtllm, held back": lambda timer: NoEviction(EventQueue(), timer, KV, STEP, 5),
 }
 
 calls = st.lists(
@@ -75,7 +75,7 @@ def test_tensorrt_takes_nobodys_blocks_and_splits_no_prompt(
     some: list[tuple[int, int, int]],
 ) -> None:
     timer = Unit()
-    engine = NoEviction(Agenda(), timer, KV, STEP, 0)
+    engine = NoEviction(EventQueue(), timer, KV, STEP, 0)
     run(engine, some)
     assert engine.counters.preemptions == 0
     assert sum(load.prefill_tokens > 0 for load in timer.loads) <= len(some)
@@ -86,12 +86,12 @@ def test_in_sglang_nobody_decodes_while_prompts_are_computed(
     some: list[tuple[int, int, int]],
 ) -> None:
     timer = Unit()
-    run(PromptsFirst(Agenda(), timer, KV, STEP), some)
+    run(PromptsFirst(EventQueue(), timer, KV, STEP), some)
     assert all(load.decodes == 0 for load in timer.loads if load.prefill_tokens)
 
 
 def test_tensorrt_holds_a_prompt_back_while_somebody_decodes() -> None:
-    engine = NoEviction(Agenda(), Unit(), KV, STEP, 5)
+    engine = NoEviction(EventQueue(), Unit(), KV, STEP, 5)
     engine.add(EngineSequence(0, 10, 100))
     assert engine.step().started == [0]
     engine.add(EngineSequence(1, 10, 100))

@@ -40,7 +40,7 @@ from scepsy.hardware.gpus import bandwidth_kept, gpu_constants
 from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import CallTokens, StepLoad, StepTimer, call_cost
 from scepsy.predict import Pipeline, ReplayPredictor, recordings, responses, sharing
-from scepsy.sim.cluster.deployment import deployment, roofline
+from scepsy.sim.cluster.deployment import deployment
 from scepsy.sim.cluster.simulation import Ask, ServedCall, Simulation
 from scepsy.sim.engine.batch import EngineSequence
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
@@ -65,7 +65,7 @@ class Case(NamedTuple):
 
     @property
     def timer(self) -> StepTimer:
-        return roofline(self.llm, GPU, self.tp, self.share)
+        return StepTimer(self.llm, gpu_constants(GPU), tp=self.tp, gpu_share=self.share)
 
     def alone(self, prompt: int, output: int) -> float:
         """Seconds of a call on an idle engine."""
@@ -176,7 +176,7 @@ def simulated(case: Case, replicas: int, ask: Ask, *, contention: bool = True) -
     assert isinstance(simulation, Simulation), simulation
     for _ in range(replicas):
         simulation.call(simulation.begin_run("w"), ask, lambda _call: None)
-    simulation.agenda.run()
+    simulation.events.run()
     assert len({one.replica for one in simulation.calls}) == replicas
     return simulation.calls
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.memory import kv_capacity
-from scepsy.sim.engine.kv_cache import KvCache, Stretch
+from scepsy.sim.engine.kv_cache import KvCache, RadixNode
 
 
-def filled(cache: KvCache, prompt: tuple[int, ...]) -> Stretch:
+def filled(cache: KvCache, prompt: tuple[int, ...]) -> RadixNode:
     """A sequence comes and computes its whole prompt."""
     found = cache.match(prompt, len(prompt))
     held = cache.admit(found, len(prompt) - found.blocks)
@@ -38,7 +38,7 @@ def test_taking_is_all_or_nothing() -> None:
 def test_one_block_many_holders() -> None:
     cache = KvCache(2)
     assert cache.take(2)
-    holders = [cache.share(cache.nothing, (7,), 1) for _ in range(2)]
+    holders = [cache.share(cache.root, (7,), 1) for _ in range(2)]
     assert cache.held == 1
     cache.give(holders[0], 0)
     assert cache.held == 1
@@ -108,7 +108,7 @@ def test_stretches_are_as_good_as_single_blocks(
 ) -> None:
     """Sequences come, compute more of their prompts, and go, in any order."""
     cache, simple = KvCache(capacity), BlockByBlock(capacity)
-    inside: list[tuple[tuple[int, ...], int, Stretch]] = []
+    inside: list[tuple[tuple[int, ...], int, RadixNode]] = []
     for which, amount, what in steps:
         if what < 2 or not inside:
             prompt = known[which % len(known)]

@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 
 import numpy as np
 
-from scepsy.curves.rounds import Sample, Typical, Usual
+from scepsy.curves.rounds import Sample, Typical, TypicalCalls
 from scepsy.statistics.batch_means import BATCHES, consecutive, t_95
 
 
@@ -36,7 +36,7 @@ class Estimate:
         return t_95(self.batches) * self.noise
 
 
-def levelled(samples: Sequence[Sample], usual: Usual) -> list[float]:
+def at_typical_length(samples: Sequence[Sample], usual: TypicalCalls) -> list[float]:
     """Latencies as they would be at the usual length of a call of their workflow.
 
     A short measurement draws long and short calls unevenly: noise of the draw, not of the engine.
@@ -64,14 +64,14 @@ def batches(samples: Sequence[Sample], latencies: Sequence[float], count: int) -
     ]
 
 
-def estimate(rounds: Sequence[Sequence[Sample]], usual: Usual) -> Estimate:
+def estimate(rounds: Sequence[Sequence[Sample]], usual: TypicalCalls) -> Estimate:
     """The mean latency over rounds at one rate, with a standard error from batch means.
 
     Batches differ in size, so the mean is a ratio of sums, and so is its error (Cochran, Sampling
     Techniques, 6.4). Raises ValueError without samples.
     """
     pooled = [sample for samples in rounds for sample in samples]
-    values = levelled(pooled, usual)
+    values = at_typical_length(pooled, usual)
     mean = fmean(values)
     each = max(2, math.ceil(BATCHES / len(rounds)))
     found: list[CallBatch] = []

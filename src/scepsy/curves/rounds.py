@@ -125,11 +125,11 @@ class Typical:
         return self.output_tokens if self.generates else self.prompt_tokens
 
 
-Usual = Mapping[str, Typical]
+TypicalCalls = Mapping[str, Typical]
 """By workflow."""
 
 
-def usual_calls(stream: Stream) -> dict[str, Typical]:
+def typical_calls(stream: Stream) -> dict[str, Typical]:
     """The typical call of each workflow."""
     return {name: typical(runs) for name, runs in stream.runs.items()}
 

@@ -11,8 +11,8 @@ from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.jobs import Job
 from scepsy.curves.own_throughput import own_throughputs
 from scepsy.errors import BadInput
-from scepsy.estimate.queueing.birth_death import idle, point, sustained
-from scepsy.estimate.queueing.closed_loop import crowds_of
+from scepsy.estimate.queueing.birth_death import idle_latency, max_sustained_rate, open_loop_point
+from scepsy.estimate.queueing.closed_loop import closed_loop
 from scepsy.estimate.queueing.simulated_rounds import EngineModel, longest
 from scepsy.estimate.step_times.steps import StepTimes
 from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
@@ -49,16 +49,20 @@ def estimate(
     if reason := _too_long(job, calls, kv_tokens):
         return reason
     engine = EngineModel(job.llm, timer, kv_tokens, steps.request(job.llm), prompt_blocks(calls))
-    crowds = crowds_of(engine, stream)
-    total = sustained(crowds)
-    top = own_throughputs(total, stream.calls, {name: idle(crowds, name) for name in runs})
+    populations = closed_loop(engine, stream)
+    total = max_sustained_rate(populations)
+    top = own_throughputs(
+        total, stream.calls, {name: idle_latency(populations, name) for name in runs}
+    )
     return [
         Curve(
             llm=job.llm.name,
             workflow=name,
             tp=job.tp,
             gpu_share=job.gpu_share,
-            points=tuple(point(crowds, name, u * total, u * top[name]) for u in UTILISATIONS),
+            points=tuple(
+                open_loop_point(populations, name, u * total, u * top[name]) for u in UTILISATIONS
+            ),
             max_throughput=top[name],
             mix=dict(rates),
             engine=f"{job.llm.engine} (estimated)",

@@ -11,7 +11,7 @@ from scepsy.core.profile import Curve, ProfilePoint, Quantiles
 from scepsy.curves.batch_means import estimate
 from scepsy.curves.bursts import Stream
 from scepsy.curves.own_throughput import own_throughputs
-from scepsy.curves.rounds import Round, Sample, Typical, usual_calls
+from scepsy.curves.rounds import Round, Sample, Typical, typical_calls
 from scepsy.errors import EngineFailed
 from scepsy.profiler.fit_steps import step_time
 from scepsy.profiler.sweep.next_round import SweepSettings, curve_rounds, saturated
@@ -25,14 +25,16 @@ def curves(
 
     Raises EngineFailed where no call of some workflow was measured.
     """
-    usual = usual_calls(stream)
-    total = saturated(rounds, usual, settings).rate
+    typical = typical_calls(stream)
+    total = saturated(rounds, typical, settings).rate
     kept = curve_rounds(rounds, total, settings)
-    top = own_throughputs(total, stream.calls, {name: one.duration for name, one in usual.items()})
+    top = own_throughputs(
+        total, stream.calls, {name: one.duration for name, one in typical.items()}
+    )
     steps = step_time([one for found in kept.values() for one in found])
     made: list[Curve] = []
     for name in sorted(stream.runs):
-        points = _points(name, kept, usual[name], top[name], top[name] / total, settings.warmup)
+        points = _points(name, kept, typical[name], top[name], top[name] / total, settings.warmup)
         if not points:
             raise EngineFailed(
                 f"no call of {name!r} to {blank.llm!r} was measured; allow a larger budget"
@@ -48,7 +50,7 @@ def curves(
 def _points(
     workflow: str,
     kept: Mapping[float, Sequence[Round]],
-    usual: Typical,
+    typical: Typical,
     top: float,
     scale: float,
     warmup: float,
@@ -65,7 +67,7 @@ def _points(
         ]
         rate = scale * _load_seen(own) if meant else 0.0
         if own and (not meant or 0.0 < rate <= top):
-            found[rate] = point(rate, [samples for _, samples in own], usual)
+            found[rate] = point(rate, [samples for _, samples in own], typical)
     return tuple(found[rate] for rate in sorted(found))
 
 
@@ -75,10 +77,10 @@ def _load_seen(rounds: Sequence[tuple[Round, Sequence[Sample]]]) -> float:
     return sum(one.load_seen(own) * len(own) for one, own in rounds) / calls if calls else 0.0
 
 
-def point(rate: float, rounds: Sequence[Sequence[Sample]], usual: Typical) -> ProfilePoint:
-    """What the samples of one workflow at one rate say of a call of its usual length."""
+def point(rate: float, rounds: Sequence[Sequence[Sample]], typical: Typical) -> ProfilePoint:
+    """What the samples of one workflow at one rate say of a call of its typical length."""
     samples = [sample for each in rounds for sample in each]
-    known = estimate(rounds, {samples[0].workflow: usual})
+    known = estimate(rounds, {samples[0].workflow: typical})
     latencies = sorted(sample.latency for sample in samples)
     ttfts = [sample.ttft for sample in samples if sample.ttft is not None]
     tpots = [tpot for sample in samples if (tpot := sample.tpot) is not None]

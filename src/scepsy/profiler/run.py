@@ -11,7 +11,7 @@ import aiohttp
 
 from scepsy.core.profile import Curve, Profile
 from scepsy.curves.jobs import Job
-from scepsy.curves.rounds import Round, RoundSpec, usual_calls
+from scepsy.curves.rounds import Round, RoundSpec, typical_calls
 from scepsy.engines import engine_for
 from scepsy.engines.process import free_port, start, stop
 from scepsy.errors import ScepsyError, first_of
@@ -81,7 +81,7 @@ class _Sweep:
         self._job, self._bench, self._journal = job, bench, journal
         self._settings = bench.settings.times(job.effort)
         self._stream = bench.stream(job)
-        self._usual = usual_calls(self._stream)
+        self._typical = typical_calls(self._stream)
         self._engine = engine_for(job.llm.engine)
         self._blank = bench.blank(job, self._engine)
         self._key = bench.key(job, self._blank)
@@ -98,7 +98,7 @@ class _Sweep:
         return self._journal.rounds(self._key)
 
     def _next(self) -> RoundSpec | None:
-        return next_step(self._rounds, self._usual, self._settings)
+        return next_step(self._rounds, self._typical, self._settings)
 
     async def _measure(self) -> None:
         job, bench = self._job, self._bench

@@ -1,18 +1,19 @@
-"""Runs that arrive, from how an engine fares with so many under way (pure).
+"""Mean latency of calls that arrive open-loop, from the closed-loop measurements (pure).
 
-With N runs under way calls come back at a rate X(N) and take L(N) seconds. Where runs arrive as a
-Poisson process, `rate` calls per second with them, how many are under way is close to a birth-death
-process. A run that comes meets N others as often as there are N, so
+With N concurrent runs an engine completes X(N) calls per second and each takes L(N) seconds
+(`closed_loop`). Where runs arrive as a Poisson process and bring `rate` calls per second, the
+number of concurrent runs is close to a birth-death process. An arriving run finds N others with
+probability p(N), so
 
     latency(rate) = sum over N of p(N) L(N + 1),    p(N) / p(N - 1) = rate / X(N)
 
-That is exact for networks of queues with a product form and a good approximation for engines that
-serve many at once (flow-equivalent servers: Chandy, Herzog and Woo, Parametric Analysis of Queuing
-Networks, 1975). A replay of arrivals would have to be many times as long as a run.
+This is exact for product-form queueing networks and a good approximation for engines that serve
+many calls at once (flow-equivalent servers: Chandy, Herzog and Woo, Parametric Analysis of Queuing
+Networks, 1975). Simulating the arrivals themselves would have to last many times as long as a run.
 
-Where calls are prompts alone, served one after another, what they wait depends on how much bursts
-differ: it is (1 + c^2) / 2 of what it would be for exponential ones (Pollaczek and Khinchine), c
-being the standard deviation of their work over its mean.
+Where calls are prompts alone, served one after another, waiting depends on how much the work of
+bursts varies: it is (1 + c^2) / 2 of the waiting for exponential work (Pollaczek and Khinchine),
+with c the standard deviation of the work over its mean.
 """
 
 from __future__ import annotations
@@ -25,29 +26,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scepsy.core.profile import ProfilePoint, Quantiles
-from scepsy.estimate.queueing.closed_loop import COLLAPSED, Crowd
+from scepsy.estimate.queueing.closed_loop import COLLAPSED, Population
 from scepsy.statistics.quantiles import weighted_quantiles
 
 Floats = NDArray[np.float64]
 
-LOST = 0.02
-"""A rate is sustained if at most so many runs meet a crowd that grows for ever: where prompts drop
-out of the cache, a large one is served slower than a small one.
+OVERLOADED_MAX = 0.02
+"""A rate is sustained if at most this part of the arriving runs finds a population that only grows.
+Prompts that fall out of the KV cache make a large population slower than a small one, so an engine
+that carries a rate most of the time may still tip over.
 """
 
 
-def point(crowds: Sequence[Crowd], workflow: str, calls: float, rate: float) -> ProfilePoint:
-    """What the workflow's calls take where `calls` per second come, of all workflows; the point
-    stands at `rate`.
+def open_loop_point(
+    populations: Sequence[Population], workflow: str, calls: float, rate: float
+) -> ProfilePoint:
+    """The workflow's point on its curve where all workflows together send `calls` calls per second;
+    `rate` is the rate at which it is entered.
     """
-    weights, _ = met(crowds, calls)
-    waiting = _waiting(crowds[0])
-    weights = waiting * weights + (1.0 - waiting) * met(crowds, 0.0)[0]
-    told = [
-        (one, float(w)) for one, w in zip(crowds, weights, strict=True) if workflow in one.latency
+    weights, _ = population_weights(populations, calls)
+    waiting = _waiting(populations[0])
+    weights = waiting * weights + (1.0 - waiting) * population_weights(populations, 0.0)[0]
+    seen = [
+        (one, float(weight))
+        for one, weight in zip(populations, weights, strict=True)
+        if workflow in one.latency
     ]
-    whole = sum(weight for _, weight in told)
-    parts = [(one, weight / whole) for one, weight in told if weight > 1e-6 * whole]
+    whole = sum(weight for _, weight in seen)
+    parts = [(one, weight / whole) for one, weight in seen if weight > 1e-6 * whole]
     pooled = [
         (sample, weight / len(one.samples[workflow]))
         for one, weight in parts
@@ -72,33 +78,33 @@ def point(crowds: Sequence[Crowd], workflow: str, calls: float, rate: float) -> 
     )
 
 
-def idle(crowds: Sequence[Crowd], workflow: str) -> float:
-    """Seconds of a call in the smallest crowd that has any."""
-    return next(one.latency[workflow] for one in crowds if workflow in one.latency)
+def idle_latency(populations: Sequence[Population], workflow: str) -> float:
+    """Mean seconds of a call in the smallest population that has any of the workflow."""
+    return next(one.latency[workflow] for one in populations if workflow in one.latency)
 
 
-def sustained(crowds: Sequence[Crowd]) -> float:
-    """The highest rate, in calls per second."""
-    low, high = 0.0, max(one.rate for one in crowds)
+def max_sustained_rate(populations: Sequence[Population]) -> float:
+    """The highest rate that is sustained, in calls per second."""
+    low, high = 0.0, max(one.rate for one in populations)
     for _ in range(30):
         middle = (low + high) / 2
-        if met(crowds, middle)[1] <= LOST:
+        if population_weights(populations, middle)[1] <= OVERLOADED_MAX:
             low = middle
         else:
             high = middle
     return low
 
 
-def met(crowds: Sequence[Crowd], rate: float) -> tuple[Floats, float]:
-    """How often a run that comes makes a crowd of each size, where `rate` calls per second come;
-    and how often one that grows for ever.
+def population_weights(populations: Sequence[Population], rate: float) -> tuple[Floats, float]:
+    """The probability that an arriving run makes a population of each size, where runs bring `rate`
+    calls per second; and the probability that the population then grows without bound.
     """
     if rate <= 0:
-        return np.eye(len(crowds))[0], 0.0
-    sizes = np.array([float(one.runs) for one in crowds])
-    others: Floats = np.arange(crowds[-1].runs, dtype=np.float64)
-    # The seconds of a run are nearly linear in the size of the crowd; calls per second are not.
-    seconds: Floats = np.interp(others + 1, sizes, np.array([one.seconds for one in crowds]))
+        return np.eye(len(populations))[0], 0.0
+    sizes = np.array([float(one.runs) for one in populations])
+    others: Floats = np.arange(populations[-1].runs, dtype=np.float64)
+    # Seconds of a run are nearly linear in the size of the population; calls per second are not.
+    seconds: Floats = np.interp(others + 1, sizes, np.array([one.seconds for one in populations]))
     back: Floats = (others + 1) / seconds
     recovers = bool(back[-1] > rate and back[-1] >= COLLAPSED * back.max())
     if not recovers:
@@ -107,7 +113,7 @@ def met(crowds: Sequence[Crowd], rate: float) -> tuple[Floats, float]:
         others, back = others[: stays + 1], back[: stays + 1]
     logs: Floats = np.concatenate([np.zeros(1), np.cumsum(np.log(rate / back[:-1]))])
     often: Floats = np.exp(logs - logs.max())
-    if recovers:  # larger crowds are taken for the largest
+    if recovers:  # larger populations are taken for the largest
         often[-1] /= 1.0 - rate / back[-1]
     often /= often.sum()
     place: Floats = np.interp(others + 1, sizes, np.arange(len(sizes), dtype=np.float64))
@@ -118,8 +124,10 @@ def met(crowds: Sequence[Crowd], rate: float) -> tuple[Floats, float]:
     return weights[:-1], 0.0 if recovers else float(often[-1])
 
 
-def _waiting(alone: Crowd) -> float:
-    """How much of what exponential bursts would wait those do that are met."""
+def _waiting(alone: Population) -> float:
+    """Waiting of an arriving run relative to that for exponential work: (1 + c^2) / 2 for prompts
+    alone, 1 where tokens are generated.
+    """
     samples = [one for of in alone.samples.values() for one in of]
     if any(one.output_tokens > 1 for one in samples):
         return 1.0

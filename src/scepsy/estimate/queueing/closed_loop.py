@@ -1,4 +1,6 @@
-"""How an engine fares with more and more runs under way (pure)."""
+"""Latency and throughput of one engine at each number of concurrent runs, simulated as a closed
+queueing network (pure).
+"""
 
 from __future__ import annotations
 
@@ -8,33 +10,61 @@ from statistics import fmean
 
 from scepsy.curves.batch_means import estimate
 from scepsy.curves.bursts import Stream
-from scepsy.curves.rounds import Sample, Usual, usual_calls
-from scepsy.estimate.queueing.run_cycle import circle_of
+from scepsy.curves.rounds import Sample, TypicalCalls, typical_calls
+from scepsy.estimate.queueing.run_cycle import run_cycle
 from scepsy.estimate.queueing.simulated_rounds import EngineModel
 from scepsy.sim.cluster.simulation import ServedCall
 
-RUNS, FEWEST, MOST, WAVES = 10, 400, 1500, 10
-"""Calls of a round: those of so many runs, but at least and at most so many for each workflow; and
-so many bursts of every run that is under way.
-"""
+RUNS_PER_ROUND = 10
+"""A round simulates the calls of this many runs of each workflow, within the two bounds below."""
+
+CALLS_PER_ROUND_MIN = 400
+"""Per workflow. Below this the mean latency is noisier than 5%."""
+
+CALLS_PER_ROUND_MAX = 1500
+"""Per workflow. More would add time but little accuracy."""
+
+BURSTS_PER_CLIENT_MIN = 10
+"""Bursts that each concurrent run sends in a round at least, so that a large population settles."""
+
 WARMUP = 0.4
-"""First part of a round, which is not counted: at its beginning all are served at once."""
-GAP = 30.0
-"""No gap is longer than so many calls of an idle engine: where runs are elsewhere most of the time,
-who waits here does not depend on for how long, and crowds would be large.
+"""Part of a round's calls that is not counted. At its beginning the cache is cold and all runs are
+served at once.
 """
-CLOSE = 1.1
-"""Crowds are doubled as long as a run gets no more than so many times as long."""
-LEVEL, BEYOND, COLLAPSED = 1.03, 24, 0.7
-"""From where so many times fewer calls come back than at the most, crowds grow by that many runs,
-and to twice their size: they queue. Where fewer than the last part come back, they grow no more.
+
+THINK_TIME_MAX = 30.0
+"""Cap on think time (the gap between two bursts), in idle-engine call durations. A run that spends
+most of its time elsewhere contributes a nearly independent arrival, so a longer think time would
+only make the closed network larger.
 """
+
+QUEUEING = 1.1
+"""While a run's time per call grows by less than this factor from one population to the next, the
+engine does not queue and the population is doubled; afterwards it grows by half.
+"""
+
+SATURATED = 1 / 1.03
+"""Once throughput reaches this part of its peak the engine counts as saturated."""
+
+BEYOND_SATURATION = 24
+"""Runs to simulate beyond saturation (or as many again, if that is more), to see how throughput
+falls when runs crowd one another out of the KV cache.
+"""
+
+COLLAPSED = 0.7
+"""Stop when throughput falls below this part of the peak."""
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
-    """So many runs under way: calls per second that come back; and of each workflow, what they
-    took, their mean latency at usual lengths, and its standard error.
+class Population:
+    """What one round with a constant number of concurrent runs showed.
+
+    Attributes:
+        runs: concurrent runs (N).
+        rate: calls per second that the engine completed, X(N).
+        samples: by workflow, its calls.
+        latency: by workflow, mean seconds of a call of typical length, L(N).
+        noise: by workflow, standard error of that mean.
     """
 
     runs: int
@@ -45,44 +75,46 @@ class Crowd:
 
     @property
     def seconds(self) -> float:
-        """Of every run under way, from one call to its next."""
+        """Mean seconds of a run from one call to its next (Little's law)."""
         return self.runs / self.rate
 
 
-def crowds_of(engine: EngineModel, stream: Stream) -> list[Crowd]:
-    """Of growing size, the first of one run."""
-    usual, whole = usual_calls(stream), circle_of(stream)
-    base = round(min(MOST, max(FEWEST, RUNS * stream.chain_calls(whole=True))) * len(stream.runs))
-    call = fmean(call.latency for call in engine.serve(whole, 1, base // 4))
-    circle = circle_of(stream, GAP * call)
-    crowds: list[Crowd] = []
+def closed_loop(engine: EngineModel, stream: Stream) -> list[Population]:
+    """Rounds with more and more concurrent runs, from one run until beyond saturation."""
+    typical, uncapped = typical_calls(stream), run_cycle(stream)
+    calls_of_runs = RUNS_PER_ROUND * stream.chain_calls(whole=True)
+    per_workflow = min(CALLS_PER_ROUND_MAX, max(CALLS_PER_ROUND_MIN, calls_of_runs))
+    calls_min = round(per_workflow * len(stream.runs))
+    idle = fmean(call.latency for call in engine.serve(uncapped, 1, calls_min // 4))
+    runs = run_cycle(stream, THINK_TIME_MAX * idle)
+    populations: list[Population] = []
     size = 1
     while size:
-        calls = max(base, round(WAVES * size * stream.burst_size))
-        crowds.append(_crowd(size, engine.serve(circle, size, calls), usual))
-        size = _next(crowds)
-    return crowds
+        calls = max(calls_min, round(BURSTS_PER_CLIENT_MIN * size * stream.burst_size))
+        populations.append(_population(size, engine.serve(runs, size, calls), typical))
+        size = _next_size(populations)
+    return populations
 
 
-def _next(crowds: Sequence[Crowd]) -> int:
-    """The size of the next crowd; 0 where enough is known."""
-    last = crowds[-1]
-    most = max(one.rate for one in crowds)
-    knee = next(one.runs for one in crowds if one.rate * LEVEL >= most)
-    if last.rate < COLLAPSED * most or last.runs >= max(2 * knee, knee + BEYOND):
+def _next_size(populations: Sequence[Population]) -> int:
+    """The number of runs to simulate next; 0 when enough is known."""
+    last = populations[-1]
+    peak = max(one.rate for one in populations)
+    knee = next(one.runs for one in populations if one.rate >= SATURATED * peak)
+    if last.rate < COLLAPSED * peak or last.runs >= max(2 * knee, knee + BEYOND_SATURATION):
         return 0
-    crowded = len(crowds) > 1 and last.seconds > CLOSE * crowds[-2].seconds
-    return max(last.runs + 1, int((1.5 if crowded else 2) * last.runs))
+    queues = len(populations) > 1 and last.seconds > QUEUEING * populations[-2].seconds
+    return max(last.runs + 1, int((1.5 if queues else 2) * last.runs))
 
 
-def _crowd(size: int, served: Sequence[ServedCall], usual: Usual) -> Crowd:
+def _population(size: int, served: Sequence[ServedCall], typical: TypicalCalls) -> Population:
     begin, end = served[int(WARMUP * len(served))].start, served[-1].start
     samples: dict[str, list[Sample]] = {}
     for call in served:
         if begin <= call.end <= end:
             samples.setdefault(call.workflow, []).append(_sample(call))
-    known = {name: estimate([of], {name: usual[name]}) for name, of in samples.items()}
-    return Crowd(
+    known = {name: estimate([of], {name: typical[name]}) for name, of in samples.items()}
+    return Population(
         size,
         sum(map(len, samples.values())) / max(end - begin, 1e-9),
         samples,
@@ -92,7 +124,6 @@ def _crowd(size: int, served: Sequence[ServedCall], usual: Usual) -> Crowd:
 
 
 def _sample(call: ServedCall) -> Sample:
-    first = call.first_token - call.start
     return Sample(
         workflow=call.workflow,
         unit=call.run,
@@ -100,6 +131,6 @@ def _sample(call: ServedCall) -> Sample:
         latency=call.latency,
         output_tokens=call.ask.output_tokens,
         prompt_tokens=call.ask.prompt_tokens,
-        ttft=first if call.ask.output_tokens else None,
+        ttft=call.first_token - call.start if call.ask.output_tokens else None,
         cached_tokens=call.cached_tokens,
     )

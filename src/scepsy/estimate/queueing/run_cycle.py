@@ -1,4 +1,4 @@
-"""Traced runs in a circle, any stretch of which looks like the whole (pure)."""
+"""The traced runs arranged in a cycle, any stretch of which resembles the whole (pure)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from typing import NamedTuple
 from scepsy.curves.bursts import Chain, Runs, Stream, in_proportion
 
 GOLDEN = (5**0.5 - 1) / 2
-"""Its multiples, modulo 1, are spread evenly however many are taken."""
-LEAST = 1e-6
-"""Seconds of a run whose trace tells no durations."""
+"""Golden ratio less 1. Its multiples modulo 1 are evenly spread, however many are taken."""
+
+SECONDS_MIN = 1e-6
+"""Seconds of a run whose trace holds no durations: it needs a place in the cycle."""
 
 
-class Lap(NamedTuple):
-    """A run, the seconds that pass before each of its bursts when the one before has ended, and
-    what it takes altogether, if its calls take as long as traced.
+class CycledRun(NamedTuple):
+    """One run of the cycle.
+
+    Attributes:
+        chain: its bursts.
+        gaps: seconds between the end of the burst before and the sending of each burst.
+        seconds: duration of the run if its calls take as long as traced.
     """
 
     chain: Chain
@@ -27,56 +32,58 @@ class Lap(NamedTuple):
     seconds: float
 
 
-class Start(NamedTuple):
-    """The run and the burst at which the circle is entered, and the seconds until that is due."""
+class CycleEntry(NamedTuple):
+    """Where a client enters the cycle: the index of the run, the index of the burst in it, and the
+    seconds until that burst is sent.
+    """
 
-    lap: int
+    run: int
     burst: int
     wait: float
 
 
 @dataclass(frozen=True, slots=True)
-class Circle:
-    """Runs one after another, with the seconds after which each has ended."""
+class RunCycle:
+    """Runs one after another, with the seconds from the start of the cycle to the end of each."""
 
-    laps: tuple[Lap, ...]
+    runs: tuple[CycledRun, ...]
     ends: tuple[float, ...]
 
-    def start(self, part: float) -> Start:
-        """What is next at that part of the circle, in [0, 1)."""
+    def entry(self, part: float) -> CycleEntry:
+        """The first burst that is sent after the part `part`, in [0, 1), of the cycle's time."""
         time = part * self.ends[-1]
-        place = min(bisect_right(self.ends, time), len(self.laps) - 1)
-        lap = self.laps[place]
-        passed = max(0.0, time - (self.ends[place] - lap.seconds))
-        lengths = [burst.end - burst.start for burst in lap.chain]
-        dues = [*accumulate(gap + length for gap, length in zip(lap.gaps, lengths, strict=True))]
-        dues = [end - length for end, length in zip(dues, lengths, strict=True)]
-        burst = bisect_left(dues, passed)
-        if burst < len(dues):
-            return Start(place, burst, dues[burst] - passed)
-        return Start((place + 1) % len(self.laps), 0, max(0.0, lap.seconds - passed))
+        place = min(bisect_right(self.ends, time), len(self.runs) - 1)
+        run = self.runs[place]
+        passed = max(0.0, time - (self.ends[place] - run.seconds))
+        lengths = [burst.end - burst.start for burst in run.chain]
+        burst_ends = accumulate(gap + length for gap, length in zip(run.gaps, lengths, strict=True))
+        sent = [end - length for end, length in zip(burst_ends, lengths, strict=True)]
+        burst = bisect_left(sent, passed)
+        if burst < len(sent):
+            return CycleEntry(place, burst, sent[burst] - passed)
+        return CycleEntry((place + 1) % len(self.runs), 0, max(0.0, run.seconds - passed))
 
 
-def circle_of(stream: Stream, gap: float = math.inf) -> Circle:
-    """Every run at least once, workflows in proportion, short and long runs in turns, and no gap
-    between two bursts longer than `gap` seconds.
+def run_cycle(stream: Stream, gap_max: float = math.inf) -> RunCycle:
+    """Every run at least once. Workflows come in proportion to their rates, short and long runs
+    alternate, and no gap between two bursts is longer than `gap_max` seconds.
     """
-    most = max(len(runs) / stream.rates[name] for name, runs in stream.runs.items())
-    sources = {name: cycle(_mixed(runs)) for name, runs in sorted(stream.runs.items())}
-    each = in_proportion(sources, stream.rates, random.Random(0))
-    count = math.ceil(most * sum(stream.rates[name] for name in sources))
-    laps = tuple(_lap(chain, gap) for chain in islice(each, count))
-    return Circle(laps, tuple(accumulate(lap.seconds for lap in laps)))
+    rounds = max(len(runs) / stream.rates[name] for name, runs in stream.runs.items())
+    sources = {name: cycle(_alternating(runs)) for name, runs in sorted(stream.runs.items())}
+    chains = in_proportion(sources, stream.rates, random.Random(0))
+    count = math.ceil(rounds * sum(stream.rates[name] for name in sources))
+    runs = tuple(_cycled(chain, gap_max) for chain in islice(chains, count))
+    return RunCycle(runs, tuple(accumulate(run.seconds for run in runs)))
 
 
-def _lap(chain: Chain, most: float) -> Lap:
-    gaps = (0.0, *(min(most, max(0.0, b.start - a.end)) for a, b in pairwise(chain)))
+def _cycled(chain: Chain, gap_max: float) -> CycledRun:
+    gaps = (0.0, *(min(gap_max, max(0.0, b.start - a.end)) for a, b in pairwise(chain)))
     seconds = sum(gaps) + sum(burst.end - burst.start for burst in chain)
-    return Lap(chain, gaps, max(LEAST, seconds))
+    return CycledRun(chain, gaps, max(SECONDS_MIN, seconds))
 
 
-def _mixed(runs: Runs) -> Runs:
-    """In an order in which any few that follow one another have about as many calls as all."""
+def _alternating(runs: Runs) -> Runs:
+    """Ordered so that any few consecutive runs have about as many calls per run as all of them."""
     ranked = sorted(runs, key=lambda run: sum(len(burst.calls) for burst in run))
     places = sorted(range(len(runs)), key=lambda place: place * GOLDEN % 1.0)
     found = sorted(zip(places, range(len(runs)), strict=True))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Call
-from scepsy.estimate.queueing.run_cycle import Circle, Lap
+from scepsy.estimate.queueing.run_cycle import CycledRun, RunCycle
 from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import Timer
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import SimulatedReplica
 from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
@@ -33,11 +33,13 @@ class EngineModel:
     request_time: float
     blocks: Mapping[str, Blocks]
 
-    def serve(self, circle: Circle, runs: int, calls: int) -> list[ServedCall]:
-        """At least so many calls, in the order in which they were sent, with so many runs under way
-        at any time: where one ends, another begins. A burst is sent when the one before has ended
-        and the gap is over. Whose run began first is served first, as the gateway asks of engines.
-        At first the cache is cold, and the runs are wherever they happen to be.
+    def serve(self, cycle: RunCycle, runs: int, calls: int) -> list[ServedCall]:
+        """At least `calls` calls in the order in which they were sent, with `runs` runs under way
+        at any time: where one ends, the next begins.
+
+        A burst is sent when the burst before it has ended and the gap is over. Calls of the run
+        that began first are served first, as the gateway asks of engines. At first the cache is
+        cold, and the runs are spread evenly over the cycle.
         """
         engine = SimulatedEngine(
             self.timer,
@@ -45,42 +47,44 @@ class EngineModel:
             max_sequences=self.llm.max_sequences,
             step_tokens=host_time(self.llm.engine).step_tokens,
         )
-        agenda = Agenda()
-        replica = SimulatedReplica("estimate", engine, agenda, request_time=self.request_time)
+        events = EventQueue()
+        replica = SimulatedReplica("estimate", engine, events, request_time=self.request_time)
         group = LlmReplicas([replica], min(self.llm.max_context, self.kv_tokens))
-        simulation = Simulation(agenda, {self.llm.name: group})
+        simulation = Simulation(events, {self.llm.name: group})
         for place in range(runs):
-            lap, burst, wait = circle.start((place + 0.5) / runs)
-            client = _Client(self, simulation, circle.laps, calls, lap, burst)
-            agenda.at(wait, client.send, None)
-        agenda.run()
+            entry = cycle.entry((place + 0.5) / runs)
+            client = _Client(self, simulation, cycle.runs, calls, entry.run, entry.burst)
+            events.at(entry.wait, client.send, None)
+        events.run()
         return simulation.calls
 
 
 @dataclass(slots=True)
 class _Client:
-    """Makes one run after another, until there were `most` calls. Which lap it is at, and which
-    burst; how many of its calls have not ended.
+    """Makes one run of the cycle after another, until `calls_max` calls were sent in all.
+
+    `place` and `burst` say which run and burst is next, `run` is the run's number in the
+    simulation (-1 before it begins), `open_calls` counts calls of the burst that have not ended.
     """
 
     model: EngineModel
     simulation: Simulation
-    laps: Sequence[Lap]
-    most: int
-    lap: int
+    runs: Sequence[CycledRun]
+    calls_max: int
+    place: int
     burst: int
     run: int = -1
-    left: int = 0
+    open_calls: int = 0
 
     def send(self, _: None) -> None:
-        if len(self.simulation.calls) >= self.most:
+        if len(self.simulation.calls) >= self.calls_max:
             return
-        burst, agenda = self.laps[self.lap].chain[self.burst], self.simulation.agenda
+        burst, events = self.runs[self.place].chain[self.burst], self.simulation.events
         if self.run < 0:
             self.run = self.simulation.begin_run(burst.workflow)
-        self.left = len(burst.calls)
+        self.open_calls = len(burst.calls)
         for call, offset in zip(burst.calls, burst.offsets, strict=True):
-            agenda.at(agenda.now + offset, self._call, call)
+            events.at(events.now + offset, self._call, call)
 
     def _call(self, call: Call) -> None:
         ask = ask_of(call, self.model.llm)
@@ -89,18 +93,18 @@ class _Client:
         self.simulation.call(self.run, ask, self._ended)
 
     def _ended(self, _: ServedCall) -> None:
-        self.left -= 1
-        if self.left:
+        self.open_calls -= 1
+        if self.open_calls:
             return
         self.burst += 1
-        if self.burst == len(self.laps[self.lap].chain):
-            self.lap, self.burst, self.run = (self.lap + 1) % len(self.laps), 0, -1
-        agenda = self.simulation.agenda
-        agenda.at(agenda.now + self.laps[self.lap].gaps[self.burst], self.send, None)
+        if self.burst == len(self.runs[self.place].chain):
+            self.place, self.burst, self.run = (self.place + 1) % len(self.runs), 0, -1
+        events = self.simulation.events
+        events.at(events.now + self.runs[self.place].gaps[self.burst], self.send, None)
 
 
 def ask_of(call: Call, llm: LlmSpec) -> Ask:
-    """What a traced call asks of an engine; its lengths are known (`lengths.with_lengths`)."""
+    """The call to simulate for a traced one, whose lengths are known (`lengths.with_lengths`)."""
     prompt = max(1, call.prompt_tokens or 0)
     output = max(1, call.output_tokens or 0) if llm.kind == "generate" else 0
     items = min(max(1, call.items), prompt) if llm.kind != "generate" else 1

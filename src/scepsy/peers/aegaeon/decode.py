@@ -11,7 +11,7 @@ from scepsy.hardware.step_time import StepLoad, Timer
 from scepsy.peers.aegaeon.batches import DecodeBatch, Decoding, batched
 from scepsy.peers.aegaeon.quotas import quotas
 from scepsy.peers.aegaeon.weights import Weights
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.engine.batch import EngineStep
 
 _NOTHING = EngineStep(0.0)
@@ -27,7 +27,7 @@ class DecodeMember:
 
     weights: Weights
     timers: Mapping[str, Timer]
-    agenda: Agenda
+    events: EventQueue
     done: Callable[[Decoding], None]
     batches: deque[DecodeBatch] = field(default_factory=deque[DecodeBatch])
     _turns: int = 0
@@ -75,25 +75,25 @@ class DecodeMember:
 
     def _turn(self) -> None:
         batch = self.batches[0]
-        seconds = self.weights.switch(batch.llm, self.agenda.now)
+        seconds = self.weights.switch(batch.llm, self.events.now)
         seconds += batch.move_in() / self.weights.link
-        self.agenda.at(self.agenda.now + seconds, self._start, batch)
+        self.events.at(self.events.now + seconds, self._start, batch)
 
     def _start(self, batch: DecodeBatch) -> None:
         batch.move_in()  # whoever joined meanwhile came along
         self._running = batch
-        self._until = self.agenda.now + batch.quota
+        self._until = self.events.now + batch.quota
         self._begin(batch)
 
     def _begin(self, batch: DecodeBatch) -> None:
         batch.settle()
         self.weights.hold(batch.reserved)
-        self.weights.prefetch(self._after(batch), self.agenda.now)
+        self.weights.prefetch(self._after(batch), self.events.now)
         decoders = batch.decoders
         growth = self.timers[batch.llm.name].per_kv_token * decoders.count
         self._step = EngineStep(self._cost(batch), growth, decoders.ticks_to_finish())
-        self._since = self.agenda.now
-        self._await(self._step.steps_by(max(0.0, self._until - self.agenda.now)))
+        self._since = self.events.now
+        self._await(self._step.steps_by(max(0.0, self._until - self.events.now)))
 
     def _after(self, batch: DecodeBatch) -> LlmSpec | None:
         return next((one.llm for one in self.batches if one.llm is not batch.llm), None)
@@ -104,14 +104,14 @@ class DecodeMember:
         return self.timers[batch.llm.name].cost(load)[0]
 
     def _cut_short(self) -> None:
-        steps = self._step.steps_by(self.agenda.now - self._since)
+        steps = self._step.steps_by(self.events.now - self._since)
         if steps < self._steps:
             self._await(steps)
 
     def _await(self, steps: int) -> None:
         self._steps = steps
         self._due += 1
-        self.agenda.at(self._since + self._step.duration(steps), self._end, self._due)
+        self.events.at(self._since + self._step.duration(steps), self._end, self._due)
 
     def _end(self, due: int) -> None:
         batch = self._running
@@ -120,7 +120,7 @@ class DecodeMember:
         batch.decoders.advance(self._steps)
         for one in batch.finished():
             self.done(one)
-        if batch.calls and self.agenda.now < self._until - 1e-9:
+        if batch.calls and self.events.now < self._until - 1e-9:
             self._begin(batch)
         else:
             self._end_turn(batch)

@@ -17,7 +17,7 @@ from scepsy.peers.aegaeon.prefill import PooledCall, PrefillMember
 from scepsy.peers.aegaeon.weights import LINK, Weights, kv_bytes
 from scepsy.peers.sizing import tp_degrees
 from scepsy.planning.problem import Problem
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import CallListener
 from scepsy.sim.cluster.simulation import LlmReplicas, Simulation
 from scepsy.sim.engine.batch import EngineSequence
@@ -60,10 +60,10 @@ def _members(cluster: Cluster, tp: int) -> int:
 
 def serving(pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster) -> Simulation:
     """The pool with empty GPUs at time 0, and every LLM in host memory."""
-    agenda = Agenda()
-    dispatch = _Dispatch(pool, llms, cluster, agenda)
+    events = EventQueue()
+    dispatch = _Dispatch(pool, llms, cluster, events)
     return Simulation(
-        agenda,
+        events,
         {llm.name: LlmReplicas((_Front(llm, dispatch),), dispatch.room(llm)) for llm in llms},
     )
 
@@ -91,12 +91,12 @@ class _Dispatch:
     """Which member takes a call: the artifact's dispatchers."""
 
     def __init__(
-        self, pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster, agenda: Agenda
+        self, pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster, events: EventQueue
     ) -> None:
         gpu = gpu_constants(cluster.nodes[0].gpu_type)
         self._memory = pool.tp * (cluster.gpu_memory - engine_memory(cluster.gpu_memory))
         self._link = pool.tp * pool.link
-        self._agenda = agenda
+        self._events = events
 
         timers = {llm.name: StepTimer(llm, gpu, tp=pool.tp) for llm in llms}
 
@@ -104,10 +104,10 @@ class _Dispatch:
             return Weights(self._memory, self._link)
 
         self.prefill = [
-            PrefillMember(weights(), timers, agenda, self._prompt_done) for _ in range(pool.prefill)
+            PrefillMember(weights(), timers, events, self._prompt_done) for _ in range(pool.prefill)
         ]
         self.decode = [
-            DecodeMember(weights(), timers, agenda, self._decoded) for _ in range(pool.decode)
+            DecodeMember(weights(), timers, events, self._decoded) for _ in range(pool.decode)
         ]
 
     def room(self, llm: LlmSpec) -> int:
@@ -120,13 +120,13 @@ class _Dispatch:
         (member or min(self.prefill, key=lambda one: (one.waiting, one.lacks(call.llm)))).add(call)
 
     def _prompt_done(self, call: PooledCall) -> None:
-        now, sequence = self._agenda.now, call.sequence
+        now, sequence = self._events.now, call.sequence
         call.listener.started(now)
         if sequence.output_tokens <= 1:
             call.listener.ended(now, 0)
             return
         away = kv_bytes(call.llm, sequence.prompt_tokens) / self._link
-        self._agenda.at(now + away, self._decode, call)
+        self._events.at(now + away, self._decode, call)
 
     def _decode(self, call: PooledCall) -> None:
         """To the first batch with a place, else to whom has the fewest batches."""
@@ -137,4 +137,4 @@ class _Dispatch:
             member.open(one)
 
     def _decoded(self, one: Decoding) -> None:
-        one.call.listener.ended(self._agenda.now, 0)
+        one.call.listener.ended(self._events.now, 0)

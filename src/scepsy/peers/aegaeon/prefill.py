@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.step_time import StepLoad, Timer
 from scepsy.peers.aegaeon.weights import Weights, kv_bytes
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import CallListener
 from scepsy.sim.engine.batch import EngineSequence
 
@@ -34,7 +34,7 @@ class PrefillMember:
 
     weights: Weights
     timers: Mapping[str, Timer]
-    agenda: Agenda
+    events: EventQueue
     done: Callable[[PooledCall], None]
     groups: deque[deque[PooledCall]] = field(default_factory=deque[deque[PooledCall]])
     waiting: int = 0
@@ -67,19 +67,19 @@ class PrefillMember:
 
     def _next(self) -> None:
         """Make the first group's LLM the resident one."""
-        seconds = self.weights.switch(self.groups[0][0].llm, self.agenda.now)
-        self.agenda.at(self.agenda.now + seconds, self._compute, None)
+        seconds = self.weights.switch(self.groups[0][0].llm, self.events.now)
+        self.events.at(self.events.now + seconds, self._compute, None)
 
     def _compute(self, _: None) -> None:
         calls = self._batch()
         llm = calls[0].llm
         self.weights.hold(_kv(calls))
         after = next((group[0].llm for group in self.groups if group[0].llm is not llm), None)
-        self.weights.prefetch(after, self.agenda.now)
+        self.weights.prefetch(after, self.events.now)
         prompts = [call.sequence.prompt_tokens for call in calls]
         load = StepLoad(sum(prompts), sum(tokens * tokens / 2 for tokens in prompts))
         seconds = self.timers[llm.name].cost(load)[0]
-        self.agenda.at(self.agenda.now + seconds, self._computed, calls)
+        self.events.at(self.events.now + seconds, self._computed, calls)
 
     def _batch(self) -> list[PooledCall]:
         """From the first group, what fits a step and the memory; at least one call."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from scepsy.curves.batch_means import estimate
-from scepsy.curves.rounds import Kind, ReplayUnit, Round, RoundSpec, Usual
+from scepsy.curves.rounds import Kind, ReplayUnit, Round, RoundSpec, TypicalCalls
 from scepsy.errors import EngineFailed
 from scepsy.profiler.replay.schedule import Gaps
 from scepsy.profiler.sweep.refine import KnownRate, next_rate
@@ -63,7 +63,9 @@ class SweepSettings:
         return replace(self, budget=effort * self.budget)
 
 
-def next_step(rounds: Sequence[Round], usual: Usual, settings: SweepSettings) -> RoundSpec | None:
+def next_step(
+    rounds: Sequence[Round], typical: TypicalCalls, settings: SweepSettings
+) -> RoundSpec | None:
     """None where it is done.
 
     Raises EngineFailed where the engine, kept full, finished no call.
@@ -73,12 +75,12 @@ def next_step(rounds: Sequence[Round], usual: Usual, settings: SweepSettings) ->
         return RoundSpec("idle", 0.0, 0, settings.budget * _PARTS["idle"])
     if not full:
         return _step(rounds, "full", 0.0, settings)
-    found = saturated(rounds, usual, settings)
+    found = saturated(rounds, typical, settings)
     left = left_of(rounds, settings)
     searching = left > (1 - _SEARCH) * settings.budget or not _of(rounds, "bursts")
     if searching and (rate := found.next) is not None:
         return _step(rounds, "bursts", rate, settings)
-    loads = _loads(rounds, found.rate, usual, settings)
+    loads = _loads(rounds, found.rate, typical, settings)
     if left < settings.budget * _PARTS["runs"] / 2 and len(loads) > 2:
         return None
     rate = next_rate(loads, HIGHEST * found.rate, settings.precision)
@@ -92,13 +94,15 @@ def left_of(rounds: Sequence[Round], settings: SweepSettings) -> float:
     return max(0.0, settings.budget - sum(one.wall for one in rounds))
 
 
-def saturated(rounds: Sequence[Round], usual: Usual, settings: SweepSettings) -> Saturation:
+def saturated(
+    rounds: Sequence[Round], typical: TypicalCalls, settings: SweepSettings
+) -> Saturation:
     """Raises EngineFailed where the engine, kept full, finished no call."""
     guess = fmean(closed_throughput(one, settings.warmup) for one in _of(rounds, "full"))
     if not guess:
         raise EngineFailed("no call finished while the engine was kept full; allow a larger budget")
     bursts = _of(rounds, "bursts")
-    return saturation(guess, settings.max_rate, bursts, usual, settings.warmup)
+    return saturation(guess, settings.max_rate, bursts, typical, settings.warmup)
 
 
 def curve_rounds(
@@ -113,13 +117,13 @@ def curve_rounds(
 
 
 def _loads(
-    rounds: Sequence[Round], below: float, usual: Usual, settings: SweepSettings
+    rounds: Sequence[Round], below: float, typical: TypicalCalls, settings: SweepSettings
 ) -> list[KnownRate]:
     loads: list[KnownRate] = []
     for rate, found in curve_rounds(rounds, below, settings).items():
         samples = [one.after(settings.warmup) for one in found]
         if any(samples):
-            known = estimate(samples, usual)
+            known = estimate(samples, typical)
             loads.append(KnownRate(rate, known.mean, known.half_width, len(found)))
     return loads
 

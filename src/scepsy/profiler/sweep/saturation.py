@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scepsy.curves.batch_means import batches, levelled
-from scepsy.curves.rounds import Round, Usual
+from scepsy.curves.batch_means import at_typical_length, batches
+from scepsy.curves.rounds import Round, TypicalCalls
 from scepsy.statistics.batch_means import BATCHES
 from scepsy.traces.latency_trend import latency_growth
 
@@ -62,25 +62,25 @@ class Saturation:
 
 
 def saturation(
-    guess: float, most: float, rounds: Sequence[Round], usual: Usual, warmup: float
+    guess: float, most: float, rounds: Sequence[Round], typical: TypicalCalls, warmup: float
 ) -> Saturation:
     """What rounds of bursts say. A rate at which most rounds grew is not steady, nor is any above
     it.
     """
     grew: dict[float, list[bool]] = {}
     for one in rounds:
-        grew.setdefault(one.rate, []).append(grows(one, usual, warmup))
+        grew.setdefault(one.rate, []).append(grows(one, typical, warmup))
     growing = min((rate for rate, found in grew.items() if fmean(found) > 0.5), default=None)
     steady = [rate for rate in grew if growing is None or rate < growing]
     return Saturation(guess, most, max(steady, default=None), growing)
 
 
-def grows(one: Round, usual: Usual, warmup: float) -> bool:
+def grows(one: Round, typical: TypicalCalls, warmup: float) -> bool:
     """Whether the backlog does: latency that rises by g seconds per second means that calls leave
     at 1 / (1 + g) of the rate at which they come (`drive/statistics.py`).
     """
     samples = one.after(warmup)
-    found = batches(samples, levelled(samples, usual), BATCHES)
+    found = batches(samples, at_typical_length(samples, typical), BATCHES)
     if len(found) < _LEAST_BATCHES:
         return False
     return latency_growth(found) > MATERIAL

@@ -12,7 +12,7 @@ from scepsy.hardware.host_time import host_time
 from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
 from scepsy.hardware.step_time import StepTimer, Timer
 from scepsy.sim.cluster.bandwidth import Bandwidth
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import SimulatedReplica
 from scepsy.sim.cluster.simulation import LlmReplicas, Simulation
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
@@ -40,7 +40,7 @@ def deployment(
         return wrong
     specs = {llm.name: llm for llm in plan.llms}
     gpu_types = {node.name: node.gpu_type for node in plan.cluster.nodes}
-    agenda = Agenda()
+    events = EventQueue()
     shared = _shared(plan.placement.replicas) if contention else {}
     replicas: defaultdict[str, list[SimulatedReplica]] = defaultdict(list)
     contexts: dict[str, int] = {}
@@ -70,7 +70,7 @@ def deployment(
                 max_sequences=spec.max_sequences,
                 step_tokens=host.step_tokens,
             ),
-            agenda,
+            events,
             gpu_share=replica.gpu_share,
             gpus=tuple(shared[gpu] for gpu in _gpus(replica) if gpu in shared),
             speed=plan.time_scale,
@@ -79,7 +79,7 @@ def deployment(
         context = min(spec.max_context, capacity)
         replicas[replica.llm].append(made)
         contexts[replica.llm] = min(context, contexts.get(replica.llm, context))
-    return Simulation(agenda, {llm: LlmReplicas(replicas[llm], contexts[llm]) for llm in replicas})
+    return Simulation(events, {llm: LlmReplicas(replicas[llm], contexts[llm]) for llm in replicas})
 
 
 def _gpus(replica: Replica) -> tuple[Gpu, ...]:

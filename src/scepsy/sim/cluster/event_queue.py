@@ -9,7 +9,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-class Agenda:
+class EventQueue:
     """Actions by (time, number): who was entered first goes first among those of one moment, so a
     run of the simulation is one order of events and no other.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from scepsy.hardware.contention import bandwidth_wanted, slowdown
 from scepsy.hardware.gpus import bandwidth_kept
 from scepsy.sim.cluster.bandwidth import Bandwidth
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.engine.batch import EngineSequence, EngineStep
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
 
@@ -40,7 +40,7 @@ class SimulatedReplica:
         self,
         replica: str,
         engine: SimulatedEngine,
-        agenda: Agenda,
+        events: EventQueue,
         *,
         gpu_share: float = 1.0,
         gpus: tuple[Bandwidth, ...] = (),
@@ -54,7 +54,7 @@ class SimulatedReplica:
         self.healthy = True
         self.busy: list[tuple[float, float]] = []
         self._told: Callable[[int], None] = _nobody
-        self._agenda = agenda
+        self._events = events
         self._kept = bandwidth_kept(gpu_share)
         self._gpus = gpus
         self._speed = speed
@@ -87,7 +87,7 @@ class SimulatedReplica:
         self.in_flight += 1
         self._told(self.in_flight)
         if self._request_time:
-            self._agenda.at(self._agenda.now + self._request_time, self._enter, sequence)
+            self._events.at(self._events.now + self._request_time, self._enter, sequence)
         else:
             self._enter(sequence)
 
@@ -95,7 +95,7 @@ class SimulatedReplica:
         self.engine.add(sequence)
         if not self._busy:
             self._busy = True
-            self._busy_since = self._agenda.now
+            self._busy_since = self._events.now
             self._begin()
         elif self._steps > 1 and not self.engine.full:
             self._cut_short()
@@ -104,7 +104,7 @@ class SimulatedReplica:
         """The bandwidth that is left for it has changed."""
         if not self._steps:
             return
-        now = self._agenda.now
+        now = self._events.now
         pace = self._speed / self._slowdown()
         if pace != self._pace:
             self._done += (now - self._since) * self._pace
@@ -114,14 +114,14 @@ class SimulatedReplica:
     def _begin(self) -> None:
         self._step = self.engine.schedule()
         self._steps = self._step.most
-        self._since, self._done = self._agenda.now, 0.0
+        self._since, self._done = self._events.now, 0.0
         if self._gpus:
             self._draw(bandwidth_wanted(self._step.memory_bound, self._kept))
             self._pace = self._speed / self._slowdown()
         self._await_end()
 
     def _cut_short(self) -> None:
-        elapsed = self._done + (self._agenda.now - self._since) * self._pace
+        elapsed = self._done + (self._events.now - self._since) * self._pace
         steps = self._step.steps_by(elapsed)
         if steps < self._steps:
             self._steps = steps
@@ -130,12 +130,12 @@ class SimulatedReplica:
     def _await_end(self) -> None:
         self._due += 1
         left = self._step.duration(self._steps) - self._done
-        self._agenda.at(self._since + max(0.0, left) / self._pace, self._end, self._due)
+        self._events.at(self._since + max(0.0, left) / self._pace, self._end, self._due)
 
     def _end(self, due: int) -> None:
         if due != self._due:
             return
-        now = self._agenda.now
+        now = self._events.now
         result = self.engine.commit(self._step, self._steps)
         self._steps = 0
         if result.finished:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from scepsy.errors import BadInput
 from scepsy.routing.choose import Loaded, priority
 from scepsy.routing.indexed import Fleet
-from scepsy.sim.cluster.event_queue import Agenda
+from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import CallListener
 from scepsy.sim.engine.batch import EngineSequence
 
@@ -129,7 +129,7 @@ class Simulation:
     `runs` and `calls` hold all that came, in the order of their start.
     """
 
-    agenda: Agenda
+    events: EventQueue
     llms: Mapping[str, LlmReplicas]
     policy: Policy | None = None
     runs: list[ServedRun] = field(default_factory=list[ServedRun])
@@ -138,11 +138,11 @@ class Simulation:
 
     def begin_run(self, workflow: str) -> int:
         """A run arrives now; its number."""
-        self.runs.append(ServedRun(workflow, self.agenda.now))
+        self.runs.append(ServedRun(workflow, self.events.now))
         return len(self.runs) - 1
 
     def end_run(self, run: int) -> None:
-        self.runs[run].end = self.agenda.now
+        self.runs[run].end = self.events.now
 
     def call(self, run: int, ask: Ask, then: Callable[[ServedCall], None]) -> None:
         """Send a call now; `then` is told when it has ended.
@@ -156,10 +156,10 @@ class Simulation:
             index = group.fleet.choose(str(run))
             rank = priority(self.runs[run].arrival) if ask.priority is None else ask.priority
         else:
-            index, rank = self.policy.choose(workflow, run, ask, replicas, self.agenda.now)
+            index, rank = self.policy.choose(workflow, run, ask, replicas, self.events.now)
             then = _both(self.policy.ended, then)
         replica = replicas[index]
-        call = ServedCall(workflow, run, ask, replica.replica, self.agenda.now, then)
+        call = ServedCall(workflow, run, ask, replica.replica, self.events.now, then)
         self.calls.append(call)
         if ask.items == 1:
             self._submit(replica, call, rank, ask.prompt_tokens, ask.blocks)

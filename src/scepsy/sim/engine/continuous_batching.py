@@ -71,9 +71,7 @@ class SimulatedEngine:
         """
         if blocks_for(sequence.prompt_tokens + sequence.output_tokens) > self.kv.capacity:
             raise ValueError(f"sequence {sequence.id} needs more KV than the engine has")
-        entry = ActiveSequence(
-            sequence, self._arrived, sequence.prompt_tokens, shared=self.kv.nothing
-        )
+        entry = ActiveSequence(sequence, self._arrived, sequence.prompt_tokens, shared=self.kv.root)
         self._arrived += 1
         self._entries[sequence.id] = entry
         heapq.heappush(self._waiting, (sequence.priority, entry.order, entry))
@@ -239,4 +237,4 @@ class SimulatedEngine:
         if entry is self._partial:
             self._partial = None
         self.kv.give(entry.shared, blocks - entry.shared.stop)
-        entry.computed, entry.blocks, entry.shared = 0, 0, self.kv.nothing
+        entry.computed, entry.blocks, entry.shared = 0, 0, self.kv.root

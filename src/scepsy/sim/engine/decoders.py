@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from scepsy.hardware.memory import BLOCK_TOKENS, blocks_for
 from scepsy.sim.engine.batch import EngineSequence
-from scepsy.sim.engine.kv_cache import Stretch, nothing
+from scepsy.sim.engine.kv_cache import RadixNode, root_node
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +29,7 @@ class ActiveSequence:
     known: int
     computed: int = 0
     blocks: int = 0
-    shared: Stretch = field(default_factory=nothing)
+    shared: RadixNode = field(default_factory=root_node)
     cached: int = -1
     ends: int = -1
 

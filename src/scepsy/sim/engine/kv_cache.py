@@ -12,7 +12,7 @@ Hashes = tuple[int, ...]
 """Of a prompt's blocks. Each chains over all that precedes it: equal ones follow equal ones."""
 
 
-class Stretch:
+class RadixNode:
     """Shared blocks that follow one another: those from `start` to `stop` of every prompt that has
     them, as `hashes` does. `before` and `after`, by the first hash, are stretches too.
 
@@ -22,30 +22,30 @@ class Stretch:
 
     __slots__ = ("after", "before", "hashes", "start", "stop", "users")
 
-    def __init__(self, hashes: Hashes, start: int, stop: int, before: Stretch | None) -> None:
+    def __init__(self, hashes: Hashes, start: int, stop: int, before: RadixNode | None) -> None:
         self.hashes = hashes
         self.start = start
         self.stop = stop
         self.users = 0
         self.before = before or self
-        self.after: dict[int, Stretch] = {}
+        self.after: dict[int, RadixNode] = {}
 
     @property
     def size(self) -> int:
         return self.stop - self.start
 
 
-def nothing() -> Stretch:
+def root_node() -> RadixNode:
     """What a sequence holds that shares no blocks, and where all prompts begin; never idle."""
-    root = Stretch((), 0, 0, None)
+    root = RadixNode((), 0, 0, None)
     root.users = 1
     return root
 
 
-class Found(NamedTuple):
+class PrefixMatch(NamedTuple):
     """The first `blocks` blocks of a prompt are here; the last of them is in the stretch `end`."""
 
-    end: Stretch
+    end: RadixNode
     blocks: int
 
 
@@ -66,20 +66,20 @@ class KvCache:
         """Blocks that some sequence holds."""
         self.idle = 0
         """Blocks that nobody holds and a coming prompt may still share."""
-        self.nothing = nothing()
-        self._none = Found(self.nothing, 0)
-        self._idle: OrderedDict[Stretch, None] = OrderedDict()
+        self.root = root_node()
+        self._none = PrefixMatch(self.root, 0)
+        self._idle: OrderedDict[RadixNode, None] = OrderedDict()
 
     @property
     def available(self) -> int:
         """Blocks that can be had, by eviction if need be."""
         return self.capacity - self.held
 
-    def match(self, prompt: Hashes, most: int) -> Found:
+    def match(self, prompt: Hashes, most: int) -> PrefixMatch:
         """How many of the first `most` blocks of a prompt are here."""
         if not prompt:
             return self._none
-        return _follow(self.nothing, prompt, min(most, len(prompt)))
+        return _follow(self.root, prompt, min(most, len(prompt)))
 
     def take(self, private: int) -> bool:
         """Hold new blocks; all or, returning False, none."""
@@ -90,7 +90,7 @@ class KvCache:
             self._evict(self.held + self.idle - self.capacity)
         return True
 
-    def admit(self, found: Found, private: int) -> Stretch | None:
+    def admit(self, found: PrefixMatch, private: int) -> RadixNode | None:
         """Hold what was just found and new blocks; all or, returning None, none."""
         waking, idle = 0, found.end
         while not idle.users:
@@ -102,19 +102,19 @@ class KvCache:
         self.take(private)
         return held
 
-    def share(self, held: Stretch, prompt: Hashes, stop: int) -> Stretch:
+    def share(self, held: RadixNode, prompt: Hashes, stop: int) -> RadixNode:
         """Who holds the blocks of a prompt as far as `held` goes, and those from there to `stop`
         privately, holds them all as shared ones now; of equal blocks, one is kept.
         """
         self.held -= stop - held.stop
         found = _follow(held, prompt, stop)
         if found.blocks < stop:
-            found = Found(self._append(found, prompt, stop), stop)
+            found = PrefixMatch(self._append(found, prompt, stop), stop)
         longer = self._hold(found)
         held.users -= 1
         return longer
 
-    def give(self, shared: Stretch, private: int) -> None:
+    def give(self, shared: RadixNode, private: int) -> None:
         """Let go of blocks."""
         self.held -= private
         shared.users -= 1
@@ -125,7 +125,7 @@ class KvCache:
             shared = shared.before
             shared.users -= 1
 
-    def _hold(self, found: Found) -> Stretch:
+    def _hold(self, found: PrefixMatch) -> RadixNode:
         held = waking = self._cut(found)
         waking.users += 1
         while waking.users == 1:
@@ -136,21 +136,21 @@ class KvCache:
             waking.users += 1
         return held
 
-    def _append(self, found: Found, prompt: Hashes, stop: int) -> Stretch:
+    def _append(self, found: PrefixMatch, prompt: Hashes, stop: int) -> RadixNode:
         """A new stretch after what was found; idle, but not for eviction: it is held at once."""
         before = self._cut(found)
-        new = before.after[prompt[before.stop]] = Stretch(prompt, before.stop, stop, before)
+        new = before.after[prompt[before.stop]] = RadixNode(prompt, before.stop, stop, before)
         self.idle += new.size
         return new
 
-    def _cut(self, found: Found) -> Stretch:
+    def _cut(self, found: PrefixMatch) -> RadixNode:
         """The stretch that ends with what was found. What follows keeps its users and its place
         among the idle; what ends here has none of its own, and is held or appended to at once.
         """
         rest, blocks = found
         if blocks == rest.stop:
             return rest
-        head = Stretch(rest.hashes, rest.start, blocks, rest.before)
+        head = RadixNode(rest.hashes, rest.start, blocks, rest.before)
         head.users = 1 if rest.users else 0
         head.after[rest.hashes[blocks]] = rest
         head.before.after[rest.hashes[rest.start]] = head
@@ -169,7 +169,7 @@ class KvCache:
                 del oldest.before.after[oldest.hashes[oldest.start]]
 
 
-def _follow(held: Stretch, prompt: Hashes, most: int) -> Found:
+def _follow(held: RadixNode, prompt: Hashes, most: int) -> PrefixMatch:
     """As far as the first `most` blocks of a prompt, which begins with `held`, are here."""
     blocks = held.stop
     while blocks < most:
@@ -182,6 +182,6 @@ def _follow(held: Stretch, prompt: Hashes, most: int) -> Found:
             differs = bisect_left(
                 range(stop), True, blocks + 1, stop - 1, key=lambda at: prompt[at] != hashes[at]
             )
-            return Found(after, differs)
+            return PrefixMatch(after, differs)
         held, blocks = after, stop
-    return Found(held, blocks)
+    return PrefixMatch(held, blocks)

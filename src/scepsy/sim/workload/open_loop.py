@@ -39,18 +39,18 @@ def simulate(
     Raises BadInput where a workflow asks for what the plan cannot serve.
     """
     arrivals = sorted((time, number) for number, load in enumerate(loads) for time in load.times)
-    agenda = simulation.agenda
+    events = simulation.events
     grain = max(1, len(arrivals) // 100)
 
     def arrive(index: int) -> None:
         if index + 1 < len(arrivals):
-            agenda.at(arrivals[index + 1][0], arrive, index + 1)
+            events.at(arrivals[index + 1][0], arrive, index + 1)
         if index % grain == 0:
             progress(index)
         workflow = loads[arrivals[index][1]].workflow
         workflow.begin(simulation, simulation.begin_run(workflow.workflow))
 
     if arrivals:
-        agenda.at(arrivals[0][0], arrive, 0)
-        agenda.run()
+        events.at(arrivals[0][0], arrive, 0)
+        events.run()
     progress(len(arrivals))

@@ -74,15 +74,15 @@ class _Task:
 
     def _start(self, effect: Effect, then: Callable[[object], None]) -> None:
         self.left.use()
-        agenda = self.simulation.agenda
+        events = self.simulation.events
         match effect:
             case Ask():
                 self.simulation.call(self.left.run, effect, then)
             case float() | int():
-                agenda.at(agenda.now + effect, then, None)
+                events.at(events.now + effect, then, None)
             case Generator():
                 task = _Task(self.simulation, self.left, effect, then)
-                agenda.at(agenda.now, task.resume, None)
+                events.at(events.now, task.resume, None)
             case Sequence():
                 self._gather(effect, then)
             case _:
@@ -90,8 +90,8 @@ class _Task:
 
     def _gather(self, effects: Sequence[Effect], then: Callable[[object], None]) -> None:
         if not effects:
-            agenda = self.simulation.agenda
-            agenda.at(agenda.now, then, list[object]())
+            events = self.simulation.events
+            events.at(events.now, then, list[object]())
             return
         results: list[object] = [None] * len(effects)
         left = len(effects)

@@ -115,8 +115,8 @@ class _Run:
     def _after_gap(self, index: int) -> None:
         gap = self._nodes[index].gap
         if gap:
-            agenda = self._simulation.agenda
-            agenda.at(agenda.now + gap, self._start, index)
+            events = self._simulation.events
+            events.at(events.now + gap, self._start, index)
         else:
             self._start(index)
 
