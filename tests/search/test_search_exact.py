@@ -15,7 +15,7 @@ from scepsy.core.plan import Allocation, Infeasible, LlmAllocation
 from scepsy.place import place
 from scepsy.search import Search, best_placeable, search
 from scepsy.search.options import StageCosts
-from scepsy.search.space import floor_bytes
+from scepsy.search.space import floors
 from scepsy.testing.strategies import TableCosts, clusters, llm_lists, table_costs
 
 GRAIN = 4
@@ -43,7 +43,7 @@ def every_option(
     """Shares, TP degrees and replica counts one by one, as far as an empty cluster holds them."""
     options: list[LlmAllocation] = []
     for tp, unit, replicas in product((1, 2, 4), range(1, GRAIN + 1), range(1, 6)):
-        needed = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
+        needed = floors(llm, cluster).get(tp, 2.0)
         if tp > min(llm.max_tp, cluster.largest_domain) or needed > 1:
             continue
         if tp > 1 and unit < GRAIN and not share_groups:

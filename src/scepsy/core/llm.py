@@ -1,4 +1,4 @@
-"""What is known of an LLM before it runs: its size, and what its engine is."""
+"""What is known of an LLM before it runs: its size and shape, and which engine serves it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ EngineKind = Literal["emulated", "llamacpp", "vllm", "sglang", "endpoint"]
 
 
 class Experts(Record, frozen=True, kw_only=True):
-    """The experts of a mixture: how many there are in a layer, and how many a token visits.
+    """The experts of a mixture.
 
-    `parameters` counts those of all experts in all layers; `bytes_per_parameter` is theirs alone.
+    Attributes:
+        count: experts in a layer.
+        active: of them, those that one token visits.
+        parameters: weights of all experts in all layers, as a count.
+        bytes_per_parameter: of the experts alone.
+        intermediate: inner width of one expert; 0 is unknown.
+        weight_block: as in `LlmSpec`, of the experts alone.
     """
 
     count: int
     active: int
     parameters: float
     bytes_per_parameter: float = 2.0
+    intermediate: int = 0
+    weight_block: tuple[int, int] = (1, 1)
 
 
 class LlmSpec(Record, frozen=True, kw_only=True):
@@ -37,10 +45,14 @@ class LlmSpec(Record, frozen=True, kw_only=True):
         head_parameters: of them, the output head: read in every step, used for sampled tokens only.
         layers, hidden, heads, kv_heads, head_dim: shape of the transformer; heads 0 is
             hidden / head_dim.
+        intermediate: inner width of the dense feed-forward layers; 0 is unknown, or there are none.
         experts: of a mixture; None is a dense LLM.
         window, window_layers: how far back the attention of so many of the layers sees, in tokens.
         bytes_per_parameter: 2 for bf16, 1 for fp8. Head and tables stay at 2.
         fp8: products of weights are computed in fp8, where the GPU can.
+        quantization: format of a quantised checkpoint ("fp8", "awq", ...); empty is none.
+        weight_block: rows and columns of a weight matrix that share one scale. Tensor parallelism
+            cannot split a block. (1, 1) where there is no such block.
         kv_bytes: bytes of one number in the KV cache, 2 for bf16.
         max_context: longest prompt plus output, in tokens.
         max_sequences: most sequences in one batch (vLLM's --max-num-seqs).
@@ -67,11 +79,14 @@ class LlmSpec(Record, frozen=True, kw_only=True):
     heads: int = 0
     kv_heads: int = 1
     head_dim: int = 1
+    intermediate: int = 0
     experts: Experts | None = None
     window: int = 0
     window_layers: int = 0
     bytes_per_parameter: float = 2.0
     fp8: bool = False
+    quantization: str = ""
+    weight_block: tuple[int, int] = (1, 1)
     kv_bytes: float = 2.0
     max_context: int = 8192
     max_sequences: int = 64
@@ -122,7 +137,9 @@ class LlmSpec(Record, frozen=True, kw_only=True):
 
     @property
     def kv_bytes_per_token(self) -> float:
-        """Bytes of keys and values per token, over all layers that see the whole context."""
+        """Bytes of keys and values per token in all layers that see the whole context, each KV head
+        counted once. What a GPU of a tensor-parallel group holds: `hardware.memory`.
+        """
         return (self.layers - self.window_layers) * self.kv_bytes_per_layer
 
     @property

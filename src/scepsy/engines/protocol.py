@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from scepsy.core.llm import EngineKind, LlmSpec
+from scepsy.errors import BadInput
+from scepsy.hardware.memory import kv_capacity, misfit
+from scepsy.hardware.tensor_parallel import refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +84,8 @@ class Seat:
         gpu_share, memory_share: part of the compute and of the memory of each of them.
         gpu_type, gpu_memory: which GPUs, and bytes of memory of each.
         gpus: their indices on the node; empty where the engine may take any.
-        boards: a file for each GPU, common to the engines there, where emulated ones tell each
-            other what memory bandwidth they draw; none for an engine that is alone on its GPUs.
+        boards: a file for each GPU, common to the engines there, in which emulated ones keep what
+            memory they hold and what memory bandwidth they draw; none where nobody else can come.
     """
 
     tp: int = 1
@@ -92,6 +95,18 @@ class Seat:
     gpu_memory: float
     gpus: tuple[int, ...] = ()
     boards: tuple[str, ...] = ()
+
+    def kv_tokens(self, llm: LlmSpec) -> int:
+        """Tokens of KV cache that `llm` has here.
+
+        Raises BadInput where it cannot start: engines do not split it over `tp` GPUs, or its
+        weights leave no room.
+        """
+        tp, share, memory = self.tp, self.memory_share, self.gpu_memory
+        reason = refusal(llm, tp) or misfit(llm, tp=tp, memory_share=share, gpu_memory=memory)
+        if reason is not None:
+            raise BadInput(f"LLM {reason}")
+        return kv_capacity(llm, tp=tp, memory_share=share, gpu_memory=memory)
 
 
 class Engine(Protocol):

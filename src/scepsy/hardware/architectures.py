@@ -12,6 +12,7 @@ import msgspec
 
 from scepsy.core.llm import Experts
 from scepsy.errors import BadInput
+from scepsy.hardware.quantization import Precision, precision_of
 
 LlmFields = dict[str, Any]
 """Fields of `LlmSpec`, by name."""
@@ -44,7 +45,12 @@ class _Config(msgspec.Struct):
     num_local_experts: int | None = None
     num_experts_per_tok: int = 0
     moe_intermediate_size: int | None = None
-    quantization_config: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+
+class _Family(msgspec.Struct):
+    """Read first, so that an unknown family is refused by name and not for a missing field."""
+
+    model_type: str = ""
 
 
 @cache
@@ -92,17 +98,20 @@ def shape_of(content: Mapping[str, Any]) -> LlmFields:
         BadInput: a family that we do not know, or fields missing.
     """
     try:
+        family = msgspec.convert(content, _Family).model_type
+        if family and family not in _GATED | _MIXTURES | _ENCODERS:
+            raise BadInput(f"config.json: model_type {family!r}; we know {_KNOWN}")
         config = msgspec.convert(content, _Config)
     except msgspec.ValidationError as error:
         raise BadInput(f"config.json: {error}") from None
-    if config.model_type not in _GATED | _MIXTURES | _ENCODERS:
-        raise BadInput(f"config.json: model_type {config.model_type!r}; we know {_KNOWN}")
     kind = content.get("kind") or _kind(config)
     heads, layers = config.num_attention_heads, config.num_hidden_layers
     table = float(config.vocab_size * config.hidden_size)
     head = table if kind == "generate" else 0.0
     lookup = 0.0 if head and config.tie_word_embeddings else table
-    experts = _experts(config)
+    attention = _attention_parameters(config) / _layer_parameters(config)
+    precision = precision_of(content, layers=layers, attention=attention)
+    experts = _experts(config, precision)
     parameters = lookup + head + layers * _layer_parameters(config)
     windowed = sum(kind == "sliding_attention" for kind in config.layer_types)
     return {
@@ -115,11 +124,12 @@ def shape_of(content: Mapping[str, Any]) -> LlmFields:
         "heads": heads,
         "kv_heads": config.num_key_value_heads or heads,
         "head_dim": _head_dim(config),
+        "intermediate": 0 if experts else config.intermediate_size,
         "experts": experts,
         "window": (config.sliding_window or 0) if windowed else 0,
         "window_layers": windowed,
         "max_context": min(_DEFAULT_CONTEXT, config.max_position_embeddings),
-        **_precision(config),
+        **precision.fields(),
     }
 
 
@@ -135,20 +145,23 @@ def _head_dim(config: _Config) -> int:
 
 def _layer_parameters(config: _Config) -> float:
     """Of one layer, without experts; biases and norms are below a thousandth."""
-    width = _head_dim(config)
-    kv_heads = config.num_key_value_heads or config.num_attention_heads
-    attention = 2 * config.hidden_size * width * (config.num_attention_heads + kv_heads)
+    attention = _attention_parameters(config)
     if config.model_type in _MIXTURES:
         return float(attention + config.hidden_size * _expert_count(config))
     matrices = 2 if config.model_type in _ENCODERS else 3
     return float(attention + matrices * config.hidden_size * config.intermediate_size)
 
 
+def _attention_parameters(config: _Config) -> int:
+    kv_heads = config.num_key_value_heads or config.num_attention_heads
+    return 2 * config.hidden_size * _head_dim(config) * (config.num_attention_heads + kv_heads)
+
+
 def _expert_count(config: _Config) -> int:
     return config.num_local_experts or config.num_experts or 0
 
 
-def _experts(config: _Config) -> Experts | None:
+def _experts(config: _Config, precision: Precision) -> Experts | None:
     if config.model_type not in _MIXTURES:
         return None
     count, inner = _expert_count(config), config.moe_intermediate_size or config.intermediate_size
@@ -156,24 +169,7 @@ def _experts(config: _Config) -> Experts | None:
         count=count,
         active=config.num_experts_per_tok,
         parameters=float(config.num_hidden_layers * count * 3 * config.hidden_size * inner),
-        bytes_per_parameter=_expert_precision(config),
+        bytes_per_parameter=precision.expert_bytes,
+        intermediate=inner,
+        weight_block=precision.expert_block,
     )
-
-
-def _expert_precision(config: _Config) -> float:
-    match config.quantization_config.get("quant_method"):
-        case "mxfp4":
-            return 4.25 / 8  # four bits and a scale of eight for each 32
-        case "fp8" | "modelopt" | "compressed-tensors":
-            return 1.0
-        case "awq" | "gptq":
-            return float(config.quantization_config.get("bits", 4)) / 8
-        case _:
-            return 2.0
-
-
-def _precision(config: _Config) -> LlmFields:
-    """Of all but the experts. MXFP4 leaves them in bf16."""
-    method = config.quantization_config.get("quant_method")
-    bytes_ = 2.0 if method == "mxfp4" else _expert_precision(config)
-    return {"bytes_per_parameter": bytes_, "fp8": bytes_ == 1.0}

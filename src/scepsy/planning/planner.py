@@ -15,6 +15,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Prediction, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
+from scepsy.hardware.startable import unstartable
 from scepsy.planning import explain, ranking
 from scepsy.planning.confirm import Confirm, Confirmed, confirm, draft
 from scepsy.planning.external import set_apart
@@ -73,9 +74,10 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     entry, listed, verdict = decision.entry, decision.listed, decision.verdict
     said = (*ranking.sentences(listed, verdict, entry), *notes(profile, entry.allocation))
     why = explain.plan(entry, listed, ranking.finalists(listed, verdict, entry), said)
-    return msgspec.structs.replace(
+    chosen = msgspec.structs.replace(
         draft(entry, problem, speed), prediction=decision.prediction, explanation=why
     )
+    return unstartable(chosen) or chosen
 
 
 @dataclass(frozen=True, slots=True)

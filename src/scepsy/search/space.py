@@ -13,21 +13,27 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible
 from scepsy.errors import BadInput
+from scepsy.hardware.memory import least_memory_share
+from scepsy.hardware.tensor_parallel import degrees, refusal
 from scepsy.search.dominance import undominated
 from scepsy.search.options import Ints, Options, ReplicaSize, StageCosts
 
-GENERATE_OVERHEAD = 2e9
-OTHER_OVERHEAD = 1e9
-OVERHEAD_SHARE = 0.03
-"""An engine's own memory per GPU (CUDA context, graphs, activations), in bytes, but never more than
-this part of a GPU, so that small GPUs are not written off."""
+_ROUNDING = 1e-12
+"""Part of a GPU's memory that is forgiven when a floor is compared. It is above the error of the
+division and below one KV block.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
     """What the search chooses from: undominated options per LLM, in the order of the LLMs' names.
 
-    `offered` counts each LLM's options before dominance; `reasons` says what was left out and why.
+    Attributes:
+        cluster: where they would run.
+        grain: share units in one GPU.
+        options: by LLM, those that no other option beats.
+        offered: by LLM, the number of options before dominated ones were dropped.
+        reasons: sentences on what was left out and why.
     """
 
     cluster: Cluster
@@ -81,29 +87,23 @@ def grain_of(share_step: float) -> int:
     return grain
 
 
-def floor_bytes(llm: LlmSpec, cluster: Cluster, tp: int) -> float:
-    """Least bytes per GPU of a replica: weights, the least KV cache, and the engine itself."""
-    overhead = GENERATE_OVERHEAD if llm.kind == "generate" else OTHER_OVERHEAD
-    kv_bytes = llm.min_kv_tokens * llm.kv_bytes_per_token
-    return (llm.weight_bytes + kv_bytes) / tp + min(overhead, OVERHEAD_SHARE * cluster.gpu_memory)
-
-
 def floors(llm: LlmSpec, cluster: Cluster) -> dict[int, float]:
-    """By TP degree that is open to the LLM (a power of two), rising: the least part of each GPU's
-    memory that a replica needs; one that is above 1 does not fit.
+    """By TP degree that engines accept for the LLM, rising: the least part of each GPU's memory
+    that a replica needs. Above 1 the LLM does not fit at that degree.
+
+    Raises BadInput for an LLM of unknown size, or a GPU memory that is not in bytes.
     """
-    found: dict[int, float] = {}
-    tp = 1
-    while tp <= min(llm.max_tp, cluster.largest_domain):
-        found[tp] = floor_bytes(llm, cluster, tp) / cluster.gpu_memory
-        tp *= 2
-    return found
+    return {
+        tp: least_memory_share(llm, tp=tp, gpu_memory=cluster.gpu_memory)
+        for tp in degrees(llm, cluster.largest_domain)
+        if refusal(llm, tp) is None
+    }
 
 
 def shapes(
     llm: LlmSpec, cluster: Cluster, grain: int, *, share_groups: bool = False
 ) -> tuple[tuple[ReplicaSize, ...], list[str]]:
-    """Shapes whose memory floor fits, and reasons for TP degrees that do not.
+    """Shapes that fit, and reasons for TP degrees that do not fit or that engines refuse.
 
     A part of a GPU gets the larger of its compute share and the floor as memory; whole GPUs get
     all of it. Shapes that the cluster has no room for are left out.
@@ -111,21 +111,26 @@ def shapes(
     found: list[ReplicaSize] = []
     reasons: list[str] = []
     for tp, needed in floors(llm, cluster).items():
-        if needed > 1 + 1e-9:
+        if needed > 1 + _ROUNDING:
             reasons.append(f"{llm.name!r} needs {tp * needed:.1f} GPUs of memory at TP{tp}")
             continue
         if tp == 1 or share_groups:
-            floor = max(1, ceil(needed * grain - 1e-9))
+            floor = max(1, ceil(needed * grain - _ROUNDING))
             found.extend(ReplicaSize(tp, unit, max(unit, floor), grain) for unit in range(1, grain))
         found.append(ReplicaSize(tp, grain, grain, grain))
-    if not found:
-        widest = min(llm.max_tp, cluster.largest_domain)
-        reasons.append(
-            f"{reasons[-1]}; no TP degree above {widest} is open to it"
-            if reasons
-            else f"no GPU for {llm.name!r}"
-        )
-    return tuple(found), reasons
+    refused = [
+        reason
+        for tp in degrees(llm, cluster.largest_domain)
+        if (reason := refusal(llm, tp)) is not None
+    ]
+    if found:
+        return tuple(found), [*refused, *reasons]
+    if not reasons:
+        return (), [f"no GPU for {llm.name!r}"]
+    wider = refused or [
+        f"no TP degree above {min(llm.max_tp, cluster.largest_domain)} is open to it"
+    ]
+    return (), ["; ".join((reasons[-1], *wider))]
 
 
 def room(cluster: Cluster, shape: ReplicaSize) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,9 @@ from scepsy.core.profile import Curve, Profile
 from scepsy.core.record import Record
 from scepsy.errors import BadInput
 from scepsy.hardware.architectures import shape_called, shape_of
+from scepsy.hardware.memory import check_gpu_memory, check_size
+from scepsy.hardware.quantization import precision_of
+from scepsy.store.checkpoint import read_checkpoint
 from scepsy.store.files import read_record, read_toml
 from scepsy.store.located import Source
 
@@ -44,6 +48,8 @@ def read_cluster(path: Path) -> Cluster:
     cluster, source = read_toml(path, Cluster, "a cluster")
     _require(bool(cluster.nodes), source, "nodes", "at least one [[nodes]] is needed")
     _positive(source, "gpu_memory", cluster.gpu_memory)
+    with _located(source, "gpu_memory"):
+        check_gpu_memory(cluster.gpu_memory)
     _unique(source, "nodes", "name", (node.name for node in cluster.nodes))
     for index, node in enumerate(cluster.nodes):
         _positive(source, f"nodes[{index}].gpus", node.gpus)
@@ -75,20 +81,36 @@ def read_llms(path: Path) -> tuple[LlmSpec, ...]:
         known = math.isfinite(llm.parameters) and llm.parameters >= 0
         _require(known, source, f"llms[{index}].parameters", f"{llm.parameters:g} is not a count")
         _check_endpoint(source, f"llms[{index}]", llm)
+        with _located(source, f"llms[{index}]"):
+            check_size(llm)
     return llms
 
 
 def _filled(source: Source, index: int, table: dict[str, Any]) -> dict[str, Any]:
-    """The table, with the numbers that its architecture or its folder knows."""
-    try:
+    """The table, with the numbers that its architecture or its folder knows.
+
+    Where the table tells the parameters itself, the folder still tells their precision.
+    """
+    with _located(source, f"llms[{index}]"):
         if (name := table.get("architecture")) is not None:
             return {**shape_called(name), **table}
-        config = source.path.parent / str(table.get("model_path", "")) / "config.json"
-        if "model_path" in table and "parameters" not in table and config.is_file():
-            return {**shape_of(read_record(config, dict[str, Any])), **table}
+        path = table.get("model_path")
+        config = None if path is None else read_checkpoint(source.path.parent / str(path))
+        if config is None:
+            return table
+        if "parameters" not in table:
+            return {**shape_of(config), **table}
+        known = {} if "bytes_per_parameter" in table else precision_of(config).fields()
+        return {**known, **table}
+
+
+@contextmanager
+def _located(source: Source, field: str) -> Generator[None]:
+    """Says in a BadInput where in the file the field stands."""
+    try:
+        yield
     except BadInput as error:
-        raise BadInput(source.problem(f"llms[{index}]", str(error))) from None
-    return table
+        raise BadInput(source.problem(field, str(error))) from None
 
 
 def read_profile(path: Path) -> Profile:

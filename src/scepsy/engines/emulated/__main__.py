@@ -19,10 +19,10 @@ from scepsy.engines.emulated.generation.answer import Author
 from scepsy.engines.emulated.pacer import Pacer
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.procfs import end_with_parent
+from scepsy.engines.protocol import Seat
 from scepsy.errors import BadInput, ScepsyError
 from scepsy.hardware.gpus import bandwidth_kept, gpu_constants
 from scepsy.hardware.host_time import host_time
-from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
 from scepsy.hardware.step_time import StepTimer
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
 
@@ -65,20 +65,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(options: argparse.Namespace) -> ServedLlm:
-    """Raises BadInput for an LLM that the memory cannot hold."""
+    """Raises BadInput for an LLM that cannot start at this size, EngineFailed where others on its
+    GPUs leave too little memory.
+    """
     try:
         spec = msgspec.json.decode(options.llm_json, type=LlmSpec)
     except msgspec.DecodeError as error:
         raise BadInput(f"--llm-json: {error}") from error
-    capacity = kv_capacity(
-        spec, tp=options.tp, memory_share=options.memory_share, gpu_memory=options.gpu_memory
+    seat = Seat(
+        tp=options.tp,
+        gpu_share=options.gpu_share,
+        memory_share=options.memory_share,
+        gpu_type=options.gpu_type,
+        gpu_memory=options.gpu_memory,
     )
-    if capacity < BLOCK_TOKENS:
-        raise BadInput(
-            f"{spec.name} has {spec.weight_bytes / 1e9:.1f} GB of weights, which leave no room for "
-            f"KV cache in {options.memory_share:g} of {options.tp} GPU(s) of "
-            f"{options.gpu_memory / 1e9:g} GB"
-        )
+    capacity = seat.kv_tokens(spec)
+    boards = tuple(map(Board, options.boards))
+    for board in boards:
+        board.hold(seat.memory_share, seat.gpu_memory)
     gpu = gpu_constants(options.gpu_type)
     timer = StepTimer(spec, gpu, tp=options.tp, gpu_share=options.gpu_share)
     engine = SimulatedEngine(
@@ -94,7 +98,7 @@ def _build(options: argparse.Namespace) -> ServedLlm:
         pacer=Pacer(
             engine,
             options.time_scale,
-            boards=tuple(map(Board, options.boards)),
+            boards=boards if seat.gpu_share < 1 else (),
             bandwidth_kept=bandwidth_kept(options.gpu_share),
         ),
     )

@@ -31,7 +31,9 @@ _CAPABILITIES = Capabilities(
 
 
 class EmulatedEngine:
-    """Serves any LLM without its weights; shares, TP and GPU type show in its timing only."""
+    """Serves any LLM without its weights, with the timing of its GPUs. It holds memory on them, as
+    real engines do, where the seat has boards.
+    """
 
     @property
     def kind(self) -> EngineKind:
@@ -46,6 +48,7 @@ class EmulatedEngine:
 
     def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
         gpu_constants(seat.gpu_type)
+        seat.kv_tokens(llm)
         arguments = {
             "--llm-json": msgspec.json.encode(llm).decode(),
             "--tp": seat.tp,

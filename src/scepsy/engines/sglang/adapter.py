@@ -1,7 +1,7 @@
 """SGLang as Scepsy starts it.
 
-The command line is that of SGLang 0.5.23, whose own parser it was tested against. No engine of it
-was run: there is no build for CPUs.
+The command line is that of SGLang 0.5.23, and was tested against its parser. No SGLang engine was
+run: there is no build for CPUs.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from scepsy.engines.confine import confine
 from scepsy.engines.gpu_env import gpu_environment
 from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.errors import BadInput, NotFound
-from scepsy.hardware.memory import kv_capacity
+from scepsy.hardware.memory import ENGINE_MEMORY
 
 VARIABLE = "SCEPSY_SGLANG_PYTHON"
 """Names the Python that has SGLang, where that is another one than ours."""
 
-STATIC_PART = 0.9
-"""Part of the memory that an engine finds free at its start for weights and KV cache."""
-
 READY_TIMEOUT = 1800.0
+"""Seconds until it serves: a large checkpoint may have to be read from a network drive."""
 
 _VERSION = "from importlib.metadata import version; print(version('sglang'))"
 
@@ -122,18 +120,11 @@ def _python() -> str:
 
 def _memory(llm: LlmSpec, seat: Seat) -> dict[str, object]:
     """`--mem-fraction-static` is a part of what is free when the engine starts: under MPS that is
-    the engine's own limit, and without a neighbour the whole GPU. So it says nothing of a share; a
-    fraction has its KV cache bounded in tokens besides, as the planner reckons it.
+    the engine's own limit, and without a neighbour the whole GPU. It does not depend on the
+    share. A fraction has its KV cache bounded in tokens besides, as the planner reckons it.
     """
-    arguments: dict[str, object] = {"--mem-fraction-static": STATIC_PART}
+    tokens = seat.kv_tokens(llm)
+    arguments: dict[str, object] = {"--mem-fraction-static": ENGINE_MEMORY["sglang"].usable}
     if seat.memory_share < 1:
-        tokens = kv_capacity(
-            llm, tp=seat.tp, memory_share=seat.memory_share, gpu_memory=seat.gpu_memory
-        )
-        if tokens < 1:
-            raise BadInput(
-                f"LLM {llm.name!r} does not fit: {llm.weight_bytes / 1e9:.1f} GB of weights in "
-                f"{seat.memory_share * seat.gpu_memory / 1e9:.1f} GB"
-            )
         arguments["--max-total-tokens"] = tokens
     return arguments

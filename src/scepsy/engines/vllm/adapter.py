@@ -10,18 +10,16 @@ from scepsy.engines.gpu_env import gpu_environment
 from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.engines.vllm.interpreter import vllm_python, vllm_version
 from scepsy.errors import BadInput
-from scepsy.hardware.memory import kv_capacity
+from scepsy.hardware.memory import ENGINE_MEMORY, kv_bytes_per_token
 
 CPU = "cpu"
 """The GPU type that stands for a core of the machine's own processor."""
 
-GPU_USABLE = 0.95
-"""Part of its share of a GPU that vLLM is told to fill: a process has some that vLLM does not
-count (its CUDA context, fragments).
-"""
-
 SLEEP_MODE = "--enable-sleep-mode"
+"""The flag with which vLLM can give its memory back for a while."""
+
 READY_TIMEOUT = 1800.0
+"""Seconds until it serves: a large checkpoint may have to be read from a network drive."""
 
 _CAPABILITIES = Capabilities(
     ignore_eos=True,
@@ -107,35 +105,23 @@ def _on_gpu(llm: LlmSpec, seat: Seat) -> dict[str, object]:
     """A fraction gets its KV cache by the byte, as the planner reckons it: what vLLM measures to be
     free beside neighbours depends on what they do at that moment.
     """
-    arguments: dict[str, object] = {
-        "--gpu-memory-utilization": f"{GPU_USABLE * seat.memory_share:.4f}"
-    }
+    usable = ENGINE_MEMORY["vllm"].usable * seat.memory_share
+    tokens = seat.kv_tokens(llm)
+    arguments: dict[str, object] = {"--gpu-memory-utilization": f"{usable:.4f}"}
     if seat.memory_share < 1:
-        kv = _kv_tokens(llm, seat) * llm.kv_bytes_per_token
-        arguments["--kv-cache-memory-bytes"] = round(kv / seat.tp)  # of each GPU
+        kv = tokens * kv_bytes_per_token(llm, seat.tp)
+        arguments["--kv-cache-memory-bytes"] = round(kv)  # of each GPU
     return arguments
 
 
 def _on_cpu(llm: LlmSpec, seat: Seat) -> dict[str, object]:
     """In float32, which CPUs compute fastest; KV for as much as one batch can hold, at most."""
-    tokens = min(_kv_tokens(llm, seat), llm.max_sequences * llm.max_context)
+    tokens = min(seat.kv_tokens(llm), llm.max_sequences * llm.max_context)
     return {
         "--dtype": "float32",
-        "--kv-cache-memory-bytes": round(2 * tokens * llm.kv_bytes_per_token),
+        "--kv-cache-memory-bytes": round(2 * tokens * kv_bytes_per_token(llm, seat.tp)),
         "--block-size": 32,
     }
-
-
-def _kv_tokens(llm: LlmSpec, seat: Seat) -> int:
-    tokens = kv_capacity(
-        llm, tp=seat.tp, memory_share=seat.memory_share, gpu_memory=seat.gpu_memory
-    )
-    if tokens < 1:
-        raise BadInput(
-            f"LLM {llm.name!r} does not fit: {llm.weight_bytes / 1e9:.1f} GB of weights in "
-            f"{seat.tp * seat.memory_share * seat.gpu_memory / 1e9:.1f} GB"
-        )
-    return tokens
 
 
 def _environment(llm: LlmSpec, seat: Seat) -> dict[str, str]:

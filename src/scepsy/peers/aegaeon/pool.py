@@ -9,7 +9,7 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible
 from scepsy.hardware.gpus import gpu_constants
-from scepsy.hardware.memory import engine_memory
+from scepsy.hardware.memory import ENGINE_MEMORY, with_copied_heads
 from scepsy.hardware.step_time import StepTimer
 from scepsy.peers.aegaeon.batches import Decoding
 from scepsy.peers.aegaeon.decode import DecodeMember
@@ -61,6 +61,7 @@ def _members(cluster: Cluster, tp: int) -> int:
 def serving(pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster) -> Simulation:
     """The pool with empty GPUs at time 0, and every LLM in host memory."""
     events = EventQueue()
+    llms = [with_copied_heads(llm, pool.tp) for llm in llms]
     dispatch = _Dispatch(pool, llms, cluster, events)
     return Simulation(
         events,
@@ -94,7 +95,8 @@ class _Dispatch:
         self, pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster, events: EventQueue
     ) -> None:
         gpu = gpu_constants(cluster.nodes[0].gpu_type)
-        self._memory = pool.tp * (cluster.gpu_memory - engine_memory(cluster.gpu_memory))
+        own = ENGINE_MEMORY["emulated"].for_itself(memory_share=1.0, gpu_memory=cluster.gpu_memory)
+        self._memory = pool.tp * (cluster.gpu_memory - own)
         self._link = pool.tp * pool.link
         self._events = events
 

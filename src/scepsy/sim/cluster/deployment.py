@@ -9,7 +9,8 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Replica
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.host_time import host_time
-from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
+from scepsy.hardware.memory import kv_capacity
+from scepsy.hardware.startable import unstartable
 from scepsy.hardware.step_time import StepTimer, Timer
 from scepsy.sim.cluster.bandwidth import Bandwidth
 from scepsy.sim.cluster.event_queue import EventQueue
@@ -34,8 +35,10 @@ def deployment(
 ) -> Simulation | Infeasible:
     """The plan's replicas with empty queues at time 0. `contention`: whether engines on one GPU
     slow one another down.
+
+    Infeasible where not all engines of the plan could start.
     """
-    wrong = _overfull(plan.placement.replicas)
+    wrong = unstartable(plan)
     if wrong is not None:
         return wrong
     specs = {llm.name: llm for llm in plan.llms}
@@ -52,13 +55,6 @@ def deployment(
             memory_share=replica.memory_share,
             gpu_memory=plan.cluster.gpu_memory,
         )
-        if capacity < BLOCK_TOKENS:
-            return Infeasible(
-                "memory",
-                f"{replica.replica}: the weights of {spec.name}, {spec.weight_bytes / 1e9:.1f} GB, "
-                f"leave no room for KV cache in {replica.memory_share:g} of {replica.tp} GPU(s) of "
-                f"{plan.cluster.gpu_memory / 1e9:g} GB",
-            )
         gpu_type = gpu_types[replica.slices[0].node]
         timer = timer_of(spec, gpu_type, replica.tp, replica.gpu_share)
         host = host_time(spec.engine)
@@ -93,20 +89,3 @@ def _shared(replicas: Iterable[Replica]) -> dict[Gpu, Bandwidth]:
         for gpu in _gpus(replica):
             engines[gpu] += 1
     return {gpu: Bandwidth() for gpu, count in engines.items() if count > 1}
-
-
-def _overfull(replicas: Iterable[Replica]) -> Infeasible | None:
-    """The first GPU of which more is taken than there is."""
-    memory: defaultdict[Gpu, float] = defaultdict(float)
-    compute: defaultdict[Gpu, float] = defaultdict(float)
-    for replica in replicas:
-        for part in replica.slices:
-            memory[part.node, part.gpu] += part.memory_share
-            compute[part.node, part.gpu] += part.gpu_share
-    for what, taken in (("memory", memory), ("compute", compute)):
-        for (node, gpu), share in taken.items():
-            if share > 1.0 + 1e-6:
-                return Infeasible(
-                    what, f"GPU {gpu} of {node}: {share:.3g} of its {what} is given away"
-                )
-    return None

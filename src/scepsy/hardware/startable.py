@@ -1,0 +1,48 @@
+"""Whether engines can start what a plan places: TP degrees, memory of each replica and each GPU."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from scepsy.core.plan import Infeasible, Plan, Replica
+from scepsy.hardware.memory import misfit
+from scepsy.hardware.tensor_parallel import refusal
+
+SHARE_TOLERANCE = 1e-6
+"""Part of a GPU by which shares may add up to more than one: rounding."""
+
+
+def unstartable(plan: Plan) -> Infeasible | None:
+    """The first reason why the engines of a plan could not all start; None where they can."""
+    llms = {llm.name: llm for llm in plan.llms}
+    for replica in plan.placement.replicas:
+        llm = llms[replica.llm]
+        if (split := refusal(llm, replica.tp)) is not None:
+            return Infeasible("tp", f"{replica.replica}: {split}")
+        wanting = misfit(
+            llm,
+            tp=replica.tp,
+            memory_share=replica.memory_share,
+            gpu_memory=plan.cluster.gpu_memory,
+        )
+        if wanting is not None:
+            return Infeasible("memory", f"{replica.replica}: {wanting}")
+    return _overfull(plan.placement.replicas)
+
+
+def _overfull(replicas: Iterable[Replica]) -> Infeasible | None:
+    """The first GPU of which more is taken than there is."""
+    memory: defaultdict[tuple[str, int], float] = defaultdict(float)
+    compute: defaultdict[tuple[str, int], float] = defaultdict(float)
+    for replica in replicas:
+        for part in replica.slices:
+            memory[part.node, part.gpu] += part.memory_share
+            compute[part.node, part.gpu] += part.gpu_share
+    for what, taken in (("memory", memory), ("compute", compute)):
+        for (node, gpu), share in taken.items():
+            if share > 1.0 + SHARE_TOLERANCE:
+                return Infeasible(
+                    what, f"GPU {gpu} of {node}: {share:.3g} of its {what} is given away"
+                )
+    return None
