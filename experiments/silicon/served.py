@@ -17,7 +17,7 @@ from experiments.silicon.timers import Source, spec_of, timer_of
 
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.gpus import gpu_constants
-from scepsy.hardware.memory import BLOCK_TOKENS, engine_memory
+from scepsy.hardware.memory import BLOCK_TOKENS, ENGINE_MEMORY
 from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import SimulatedReplica
 from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
@@ -89,11 +89,12 @@ def gpu_memory(gpu: str) -> float:
 def kv_tokens(llm: LlmSpec, point: Point, how: Recipe) -> int:
     """Tokens of KV cache, in whole blocks."""
     memory = gpu_memory(point.gpu)
+    own = ENGINE_MEMORY["emulated"].for_itself(memory_share=1.0, gpu_memory=memory)
     if how.of_free:
-        room = point.tp * (memory - engine_memory(memory)) - llm.weight_bytes
+        room = point.tp * (memory - own) - llm.weight_bytes
         room *= how.memory_share
     else:
-        room = point.tp * (how.memory_share * memory - engine_memory(memory)) - llm.weight_bytes
+        room = point.tp * (how.memory_share * memory - own) - llm.weight_bytes
     return int(room / llm.kv_bytes_per_token / BLOCK_TOKENS) * BLOCK_TOKENS
 
 

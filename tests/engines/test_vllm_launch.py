@@ -49,7 +49,7 @@ def test_whole_gpus() -> None:
     assert value(launch, "--max-model-len") == "8192"
     assert value(launch, "--max-num-seqs") == "32"
     assert value(launch, "--scheduling-policy") == "priority"
-    assert value(launch, "--gpu-memory-utilization") == "0.9500"
+    assert value(launch, "--gpu-memory-utilization") == "0.9200"
     assert "--kv-cache-memory-bytes" not in launch.argv
     assert launch.env["CUDA_VISIBLE_DEVICES"] == "4,5"
     assert "HF_HUB_OFFLINE" not in launch.env
@@ -59,8 +59,10 @@ def test_whole_gpus() -> None:
 def test_a_fraction_of_a_gpu() -> None:
     seat = Seat(gpu_share=0.3, memory_share=0.5, gpu_type="h100", gpu_memory=80e9, gpus=(3,))
     launch = launched(LLM, seat)
-    assert value(launch, "--gpu-memory-utilization") == "0.4750"
-    assert int(value(launch, "--kv-cache-memory-bytes")) == pytest.approx(40e9 - 16e9, rel=0.1)
+    assert value(launch, "--gpu-memory-utilization") == "0.4600"
+    assert int(value(launch, "--kv-cache-memory-bytes")) == pytest.approx(
+        0.92 * 40e9 - 1.6e9 - 16e9, rel=0.01
+    )
     assert launch.env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] == "30"
     assert launch.env["CUDA_VISIBLE_DEVICES"] == "3"
 
@@ -69,13 +71,18 @@ def test_a_part_of_a_group_has_its_kv_cache_split() -> None:
     half = Seat(tp=2, gpu_share=0.5, memory_share=0.5, gpu_type="h100", gpu_memory=80e9)
     launch = launched(LLM, half)
     assert value(launch, "--tensor-parallel-size") == "2"
-    assert value(launch, "--gpu-memory-utilization") == "0.4750"
-    assert int(value(launch, "--kv-cache-memory-bytes")) == pytest.approx(40e9 - 8e9, rel=0.1)
+    assert value(launch, "--gpu-memory-utilization") == "0.4600"
+    assert int(value(launch, "--kv-cache-memory-bytes")) == pytest.approx(
+        0.92 * 40e9 - 1.6e9 - 8e9, rel=0.01
+    )
 
 
 def test_what_does_not_fit_is_refused() -> None:
     seat = Seat(gpu_share=0.2, memory_share=0.2, gpu_type="h100", gpu_memory=80e9)
-    with pytest.raises(BadInput, match=r"does not fit: 16\.0 GB of weights in 16\.0 GB"):
+    with pytest.raises(
+        BadInput,
+        match=r"does not fit: 16\.0 GB of weights leave no room for KV",
+    ):
         launched(LLM, seat)
 
 

@@ -154,7 +154,7 @@ def test_more_llms_than_gpus_is_a_reason_not_an_error() -> None:
 
 
 def test_small_llms_may_be_put_together_by_hand() -> None:
-    asked = {"a": (8e9, 3.0, 0.5), "b": (0.6e9, 1.0, 0.05), "c": (0.6e9, 1.0, 0.05)}
+    asked = {"a": (14e9, 3.0, 0.5), "b": (0.6e9, 1.0, 0.05), "c": (0.6e9, 1.0, 0.05)}
     found = splits(problem(asked, cluster(1, 2), 0.1))
     assert found
     assert all(part.gpu_share == 0.5 for one in found for part in one.llms if part.llm in "bc")

@@ -16,6 +16,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
+from scepsy.errors import BadInput
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.step_time import StepLoad, StepTimer
 from scepsy.planning.confirm import Confirm, Confirmed, confirm
@@ -185,20 +186,18 @@ def test_a_plan_says_which_predictor_ranked_what() -> None:
     assert found.prediction.workflows[0].latency_p99 is not None
 
 
-@pytest.mark.parametrize(
-    ("gpu_type", "llms", "why"),
-    [
-        ("abacus", [llm("big")], "no step times are known for GPU type 'abacus'"),
-        ("h100", [llm("big", 0.0)], "does not tell the size of big"),
-    ],
-)
-def test_where_nothing_can_be_simulated_the_replay_decides_and_says_so(
-    gpu_type: str, llms: list[LlmSpec], why: str
-) -> None:
-    found = planned(gpu_type, llms, QUICK)
+def test_where_nothing_can_be_simulated_the_replay_decides_and_says_so() -> None:
+    llms = [llm("big")]
+    found = planned("abacus", llms, QUICK)
+    why = "no step times are known for GPU type 'abacus'"
     assert why in "\n".join(found.explanation.summary)
     assert found.allocation.llms[0].tp == 1
-    assert found.allocation == planned(gpu_type, llms, None).allocation
+    assert found.allocation == planned("abacus", llms, None).allocation
+
+
+def test_an_llm_of_unknown_size_is_refused_and_not_taken_as_size_zero() -> None:
+    with pytest.raises(BadInput, match="the size of LLM 'big' is not known"):
+        planned("h100", [llm("big", 0.0)], QUICK)
 
 
 def test_what_the_pipeline_refuses_for_its_curves_end_may_be_taken_and_has_a_finite_promise() -> (

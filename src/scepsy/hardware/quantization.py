@@ -28,7 +28,7 @@ _DENSE = ("gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class WeightFormat:
     """One number format of weights.
 
     Attributes:
@@ -116,22 +116,22 @@ def _table(value: object) -> Settings:
     return cast("Settings", value) if isinstance(value, Mapping) else {}
 
 
-def _fp8(settings: Settings) -> Weights:
+def _fp8(settings: Settings) -> WeightFormat:
     block = settings.get("weight_block_size")
     if not block:
-        return Weights(8.0, fp8=True)
+        return WeightFormat(8.0, fp8=True)
     rows, columns = (_count(size, "weight_block_size") for size in block)
-    return Weights(8.0 + 32 / (rows * columns), fp8=True, block=(rows, columns))
+    return WeightFormat(8.0 + 32 / (rows * columns), fp8=True, block=(rows, columns))
 
 
-def _modelopt(settings: Settings) -> Weights:
+def _modelopt(settings: Settings) -> WeightFormat:
     algorithm = str(settings.get("quant_algo") or "").upper()
     size = _count(settings.get("group_size") or 0, "group_size")
     match algorithm:
         case "FP8" | "FP8_PER_CHANNEL_PER_TOKEN":
-            return Weights(8.0, fp8=True)
+            return WeightFormat(8.0, fp8=True)
         case "FP8_PB_WO":
-            return Weights(8.0, fp8=True, block=(128, 128))
+            return WeightFormat(8.0, fp8=True, block=(128, 128))
         case "NVFP4":
             return _grouped(4, size or 16, scale_bits=8)
         case "MXFP8":
@@ -142,7 +142,7 @@ def _modelopt(settings: Settings) -> Weights:
             raise BadInput(f"config.json: quant_algo {algorithm!r} of modelopt is not known")
 
 
-def _compressed_tensors(settings: Settings) -> Weights | None:
+def _compressed_tensors(settings: Settings) -> WeightFormat | None:
     """None where nothing but activations or the KV cache is quantised."""
     if _table(settings.get("sparsity_config")).get("format", "dense") != "dense":
         raise BadInput("config.json: sparse weights of compressed-tensors are not supported")
@@ -158,7 +158,7 @@ def _compressed_tensors(settings: Settings) -> Weights | None:
     return found.pop()
 
 
-def _compressed_group(weights: Settings) -> Weights | None:
+def _compressed_group(weights: Settings) -> WeightFormat | None:
     if not weights:
         return None
     bits = _bits(weights, "num_bits")
@@ -169,22 +169,22 @@ def _compressed_group(weights: Settings) -> Weights | None:
             rows, columns = (
                 _count(size, "block_structure") for size in weights.get("block_structure") or ()
             )
-            return Weights(bits + 32 / (rows * columns), fp8=fp8, block=(rows, columns))
+            return WeightFormat(bits + 32 / (rows * columns), fp8=fp8, block=(rows, columns))
         case "group" | "tensor_group":
             size = _count(weights.get("group_size"), "group_size")
             return _grouped(bits, size, scale_bits=8 if floating and bits == 4 else SCALE_BITS)
         case _:
-            return Weights(bits, fp8=fp8)
+            return WeightFormat(bits, fp8=fp8)
 
 
-def _integers(settings: Settings) -> Weights:
+def _integers(settings: Settings) -> WeightFormat:
     """AWQ, GPTQ and AutoRound: a scale and a zero point for each group of a row."""
     key = next((key for key in ("bits", "w_bit", "wbits") if key in settings), "bits")
     bits = _bits(settings, key)
     _refuse_mixed(settings, bits)
     size = settings.get("group_size", settings.get("q_group_size", -1))
     if size in (-1, None):
-        return Weights(bits)
+        return WeightFormat(bits)
     return _grouped(bits, _count(size, "group_size"), zero_bits=bits)
 
 
@@ -199,22 +199,22 @@ def _refuse_mixed(settings: Settings, bits: int) -> None:
                 )
 
 
-def _bitsandbytes(settings: Settings) -> Weights:
+def _bitsandbytes(settings: Settings) -> WeightFormat:
     if settings.get("load_in_4bit") or settings.get("_load_in_4bit"):
-        return Weights(4.5)  # a 32-bit scale for each 64; less with nested scales
+        return WeightFormat(4.5)  # a 32-bit scale for each 64; less with nested scales
     if settings.get("load_in_8bit") or settings.get("_load_in_8bit"):
-        return Weights(8.0)
+        return WeightFormat(8.0)
     raise BadInput("config.json: bitsandbytes with neither load_in_4bit nor load_in_8bit")
 
 
-_READERS: Mapping[str, Callable[[Settings], Weights | None]] = {
+_READERS: Mapping[str, Callable[[Settings], WeightFormat | None]] = {
     "autoround": _integers,
     "auto-round": _integers,
     "awq": _integers,
     "awq-marlin": _integers,
     "bitsandbytes": _bitsandbytes,
     "compressed-tensors": _compressed_tensors,
-    "fbgemm-fp8": lambda _settings: Weights(8.0, fp8=True),
+    "fbgemm-fp8": lambda _settings: WeightFormat(8.0, fp8=True),
     "fp8": _fp8,
     "gptq": _integers,
     "gptq-marlin": _integers,
@@ -223,8 +223,10 @@ _READERS: Mapping[str, Callable[[Settings], Weights | None]] = {
 }
 
 
-def _grouped(bits: int, group: int, *, scale_bits: int = SCALE_BITS, zero_bits: int = 0) -> Weights:
-    return Weights(bits + (scale_bits + zero_bits) / group, block=(1, group))
+def _grouped(
+    bits: int, group: int, *, scale_bits: int = SCALE_BITS, zero_bits: int = 0
+) -> WeightFormat:
+    return WeightFormat(bits + (scale_bits + zero_bits) / group, block=(1, group))
 
 
 def _bits(settings: Settings, key: str) -> int:
@@ -240,7 +242,7 @@ def _count(value: object, key: str) -> int:
     return value
 
 
-def _mean_bytes(weights: Weights, plain: float) -> float:
+def _mean_bytes(weights: WeightFormat, plain: float) -> float:
     return plain * PLAIN_BYTES + (1 - plain) * weights.bits / 8
 
 

@@ -48,7 +48,6 @@ class EmulatedEngine:
 
     def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
         gpu_constants(seat.gpu_type)
-        seat.kv_tokens(llm)
         arguments = {
             "--llm-json": msgspec.json.encode(llm).decode(),
             "--tp": seat.tp,
