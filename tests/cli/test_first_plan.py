@@ -17,8 +17,8 @@ from scepsy.cli.descriptions import cluster_of, llms_of
 from scepsy.cli.main import cli
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Trace
+from scepsy.curves.lengths import with_lengths
 from scepsy.errors import BadInput
-from scepsy.estimate.lengths import with_lengths
 from scepsy.hardware.architectures import shape_like
 from scepsy.store import read_plan
 

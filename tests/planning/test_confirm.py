@@ -19,11 +19,12 @@ from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.step_time import StepLoad, StepTimer
-from scepsy.planning.confirm import Confirm, Confirmed, confirm
+from scepsy.planning.confirm import Confirm, Confirmed, _best, confirm
 from scepsy.planning.planner import decide, plan
 from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import shortlist
 from scepsy.predict import recordings, responses
+from scepsy.sim.results.paired_trials import Trial
 from scepsy.traces.summarize import summarize
 
 H100 = Cluster(nodes=(Node(name="n", gpus=4),))
@@ -139,6 +140,23 @@ def test_another_number_of_replicas_is_looked_at_closely_too() -> None:
     assert not isinstance(other, Infeasible)
     assert other.candidate.allocation.llms[0].replicas != best.replicas
     assert other.candidate.allocation in [entry.allocation for entry in listed.entries]
+
+
+def test_one_plan_to_simulate_is_the_first() -> None:
+    problem = misled(0.5)
+    listed = shortlist(problem, recordings(fan_outs()))
+    assert not isinstance(listed, Infeasible)
+    verdict = confirm(listed.entries, problem, fan_outs(), replace(QUICK, plans=1), 1.0)
+    assert isinstance(verdict, Confirmed)
+    assert set(verdict.trials) == {0}
+
+
+def test_a_difference_that_nobody_would_notice_overturns_nothing() -> None:
+    slower = Trial({}, {}, 1.0, tuple(0.1 + 0.0001 * (i % 2) for i in range(10)), {})
+    faster = replace(slower, objective=0.995, parts=tuple(part - 0.0005 for part in slower.parts))
+    assert _best({0: slower, 1: faster}) == 0
+    felt = replace(slower, objective=0.9, parts=tuple(part - 0.05 for part in slower.parts))
+    assert _best({0: slower, 1: felt}) == 1
 
 
 def test_what_is_no_better_than_chance_overturns_nothing() -> None:

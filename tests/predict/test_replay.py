@@ -88,3 +88,11 @@ def test_where_no_run_tells_its_times_the_pipeline_stands() -> None:
     traces = [trace(call("a", 0, 0), call("b", 1, 1))]
     pipeline, replay = both(traces, 1.0, 2.0)
     assert replay == pipeline
+
+
+def test_an_llm_that_only_untimed_runs_called_leaves_the_pipelines_answer() -> None:
+    """Its calls' durations are not known, so the timed runs do not stand for the workflow."""
+    timed = trace(call("a", 0, 1, run="r1"), run="r1")
+    untimed = trace(call("a", 0, 1, run="r2"), call("b", 1, 1, run="r2"), run="r2")
+    pipeline, replay = both([timed, untimed], 1.0, 2.0)
+    assert replay.workflows == pipeline.workflows

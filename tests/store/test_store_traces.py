@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import call
+from builders import call, trace
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput, NotFound
-from scepsy.store import TraceWriter, read_traces
+from scepsy.store import TraceSet, TraceWriter, read_traces, unassigned_warnings
 
 
 def test_calls_are_grouped_by_workflow_and_run(tmp_path: Path):
@@ -127,7 +127,15 @@ def test_every_call_is_found_again_once(tmp_path_factory: pytest.TempPathFactory
         for one in some:
             writer.append(one)
     found = read_traces(directory)
-    read = [*found.unassigned, *(one for trace in found.traces for one in trace.calls)]
+    read = [*found.unassigned, *(one for one_run in found.traces for one in one_run.calls)]
     assert sorted(read, key=lambda one: one.call) == sorted(some, key=lambda one: one.call)
-    for trace in found.traces:
-        assert {(c.workflow, c.run) for c in trace.calls} == {(trace.workflow, trace.run)}
+    for one_run in found.traces:
+        assert {(c.workflow, c.run) for c in one_run.calls} == {(one_run.workflow, one_run.run)}
+
+
+def test_calls_without_a_run_are_counted_and_said() -> None:
+    known = trace(call("a", 0, 1), call("a", 1, 2), call("a", 2, 3))
+    recorded = TraceSet((known,), (), (call("a", 5, 6, run=""),))
+    (said,) = unassigned_warnings(recorded)
+    assert said.startswith("1 of 4 calls (25%) belong to no known run")
+    assert unassigned_warnings(TraceSet((known,))) == ()

@@ -24,10 +24,10 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import Trace
 from scepsy.curves.jobs import DEFAULT_SHARES, jobs
+from scepsy.curves.lengths import with_lengths
 from scepsy.errors import BadInput
 from scepsy.estimate.correct import correct
 from scepsy.estimate.curves import estimate
-from scepsy.estimate.lengths import with_lengths
 from scepsy.estimate.step_times.fitted import FittedSteps, fitted
 from scepsy.estimate.step_times.sources import SOURCES, StepSource, steps_from
 from scepsy.estimate.step_times.steps import StepTimes

@@ -22,7 +22,7 @@ from scepsy.planning.explain import describe
 from scepsy.planning.planner import plan
 from scepsy.planning.provenance import elsewhere, merge
 from scepsy.profiler.machine import machine
-from scepsy.store import read_profile, read_traces, write_record
+from scepsy.store import read_profile, read_traces, unassigned_warnings, write_record
 
 SHARED_GROUPS = (
     "parts of TP groups: nobody has measured how engines that share each GPU of a group slow one "
@@ -96,7 +96,10 @@ def command(
     """
     profile = merge(read_profile(path) for path in profile_paths)
     cluster, targets = cluster_of(cluster_path), parse_targets(target_texts)
-    traces, wanted = read_traces(traces_path).traces, {target.workflow for target in targets}
+    recorded, wanted = read_traces(traces_path), {target.workflow for target in targets}
+    traces = recorded.traces
+    for warning in unassigned_warnings(recorded):
+        click.echo(f"warning: {warning}", err=True)
     llms = llms_of(llms_path, stand_ins, [one for one in traces if one.workflow in wanted])
     for warning in elsewhere(profile, machine(), versions(profile)):
         click.echo(f"warning: {warning}", err=True)

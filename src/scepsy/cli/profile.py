@@ -16,6 +16,7 @@ from scepsy.cli.profiling import progress
 from scepsy.core.plan import size_name
 from scepsy.core.profile import Profile
 from scepsy.curves.jobs import DEFAULT_SHARES, jobs
+from scepsy.curves.lengths import with_lengths
 from scepsy.curves.rounds import ReplayUnit
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
@@ -119,10 +120,11 @@ def command(
     """
     traces = only(read_traces(traces_path).traces, workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
-    cluster = cluster_of(cluster_path)
-    todo = jobs(
-        traces, read_llms(llms_path), cluster, parse_shares(shares), share_groups=share_groups
-    )
+    cluster, llms = cluster_of(cluster_path), read_llms(llms_path)
+    traces, notes = with_lengths(traces, llms)
+    for note in notes:
+        click.echo(f"warning: {note}", err=True)
+    todo = jobs(traces, llms, cluster, parse_shares(shares), share_groups=share_groups)
     partial = out.with_name(out.name + ".partial.jsonl")
     settings = SweepSettings(budget=budget, max_rate=max_rate, gaps=gaps, replay=replay)
     with (

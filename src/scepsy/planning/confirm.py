@@ -19,16 +19,18 @@ from scepsy.sim.results.paired_trials import Trial, difference, trial
 from scepsy.sim.results.study import recorded_workflows
 from scepsy.traces.latency_trend import LoadVerdict
 
-WITHIN = 1.3
-"""Only plans are simulated that the replay finds at most so many times as slow as its best."""
-LATENCIES = 8.0
-"""Runs arrive for at least so many times as long as the slowest workflow takes."""
-FEWEST = 20
-"""Runs of the rarest workflow at the least."""
-MOST = 6.0
-"""At most so many times the calls asked for are simulated for the sake of these two."""
-BEYOND_CHANCE = 2.0
-"""Standard errors by which another plan must be better."""
+REPLAY_RATIO_MAX = 1.3
+"""A plan is simulated if the replay finds it at most this many times as slow as its best."""
+DURATION_LATENCIES_MIN = 8.0
+"""Runs arrive for at least this many mean latencies of the slowest workflow."""
+RUNS_MIN = 20
+"""Runs of the rarest workflow that are simulated, if the limit on calls allows it."""
+CALLS_RATIO_MAX = 6.0
+"""Limit on the simulated calls, as a multiple of those asked for. The two minima above give way."""
+STANDARD_ERRORS_MIN = 2.0
+"""Standard errors by which another plan must be faster to be taken: 95% confidence."""
+NOTICEABLE = 0.01
+"""Part of the latency by which another plan must be faster to be taken. Nobody feels less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ def confirm(
     """Simulates the first few entries, which are ranked, at the targets. `speed` is how many times
     as fast as real ones the engines run.
 
-    The first stands unless it cannot carry the targets where another can, or another is better by
-    more than chance.
+    The first stands unless it does not sustain the targets where another does, or another is
+    faster by more than chance and by more than anybody would notice.
     Infeasible("simulation") where the problem cannot be simulated.
     """
     reason = _unknown(problem)
@@ -111,7 +113,8 @@ def _best(trials: Mapping[int, Trial]) -> int:
     first = carrying[0]
     fastest = min(carrying, key=lambda place: trials[place].objective)
     apart, error = difference(trials[first], trials[fastest])
-    return fastest if apart > BEYOND_CHANCE * error else first
+    noticeable = apart > NOTICEABLE * trials[first].objective
+    return fastest if noticeable and apart > STANDARD_ERRORS_MIN * error else first
 
 
 def draft(entry: ShortlistEntry, problem: Problem, speed: float) -> Plan:
@@ -148,15 +151,15 @@ def _worth_it(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
         place
         for place, entry in enumerate(entries)
         if not isfinite(entry.replay.objective)
-        or entry.replay.objective <= WITHIN * entries[0].replay.objective
+        or entry.replay.objective <= REPLAY_RATIO_MAX * entries[0].replay.objective
     ][:most]
     alone = min(range(len(entries)), key=lambda place: entries[place].alone)
-    return near if alone in near else [*near[: most - 1], alone]
+    return near if alone in near or most < 2 else [*near[: most - 1], alone]
 
 
 def loads(first: ShortlistEntry, problem: Problem, calls: int) -> dict[str, tuple[float, int]]:
-    """By workflow: its target rate, and how many runs to simulate for about so many calls, or some
-    more where latencies are long or a workflow is rare.
+    """By workflow: its target rate, and how many runs to simulate for about this number of calls,
+    or some more where latencies are long or a workflow is rare.
     """
     demands = {demand.workflow: demand for demand in problem.demands}
     per_second = sum(
@@ -167,8 +170,8 @@ def loads(first: ShortlistEntry, problem: Problem, calls: int) -> dict[str, tupl
     promised = [flow.latency_mean for flow in first.replay.workflows]
     slowest = max([slowest, *(one for one in promised if isfinite(one))])
     rarest = min(target.rate for target in problem.targets)
-    wished = max(calls / per_second, LATENCIES * slowest, FEWEST / rarest)
-    seconds = min(wished, MOST * calls / per_second)
+    wished = max(calls / per_second, DURATION_LATENCIES_MIN * slowest, RUNS_MIN / rarest)
+    seconds = min(wished, CALLS_RATIO_MAX * calls / per_second)
     return {
         target.workflow: (target.rate, max(1, round(target.rate * seconds)))
         for target in problem.targets

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import msgspec
 
@@ -110,4 +111,9 @@ def decide(
         verdict.verdict == "sustained" or listed.refused is None
     ):
         return Decision(listed.entries[verdict.best], listed, verdict)
-    return listed.refused or Decision(listed.entries[0], listed, verdict)
+    first = listed.entries[0]
+    if listed.refused is not None and (
+        isinstance(verdict, Confirmed) or not isfinite(first.replay.objective)
+    ):
+        return listed.refused
+    return Decision(first, listed, verdict)

@@ -20,7 +20,9 @@ MORE, LESS = (1.15, 1.3), 0.85
 what is best at a little less or more load is best at this one if they are wrong there. Less only
 where curves are estimates: where a measured one ends, a replica is full."""
 MATTERS = 0.05
-"""Part of the latency from which on it counts how an LLM is run."""
+"""Part of a run's LLM time from which on it matters how an LLM is run. Time in tools and of people
+does not count: where it dominates, LLMs still differ from each other.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +153,6 @@ def _weighty(entry: ShortlistEntry) -> set[str]:
         stage.llm
         for flow in entry.replay.workflows
         for stage in flow.stages
-        if not isfinite(flow.latency_mean) or stage.seconds > MATTERS * flow.latency_mean
+        if not isfinite(flow.latency_mean)
+        or stage.seconds > MATTERS * sum(each.seconds for each in flow.stages)
     }

@@ -53,6 +53,8 @@ class ReplayPredictor:
         recorded = self.recorded.get(flow.workflow)
         if recorded is None or not np.isfinite(flow.latency_mean):
             return flow
+        if any(stage.llm not in recorded.duration for stage in flow.stages):
+            return flow  # the runs whose calls are all timed never called this LLM
         slower = {stage.llm: _slower(stage, recorded) for stage in flow.stages}
         seconds = [_latency(run, slower) for run in recorded.runs]
         mean = fmean(seconds)

@@ -37,6 +37,21 @@ class TraceSet:
     unassigned: tuple[Call, ...] = ()
 
 
+def unassigned_warnings(recorded: TraceSet) -> tuple[str, ...]:
+    """A sentence where calls belong to no known run: no workflow counts them, so a plan would be
+    made for less load than there is.
+    """
+    missing = len(recorded.unassigned)
+    if not missing:
+        return ()
+    total = missing + sum(len(trace.calls) for trace in recorded.traces)
+    return (
+        f"{missing} of {total} calls ({missing / total:.0%}) belong to no known run and count in "
+        "no workflow: n and rates come out too small. Mark runs (`scepsy trace`, `workflow`), "
+        "or infer them with `scepsy traces --like`",
+    )
+
+
 class TraceWriter:
     """Appends to a trace directory, which it makes.
 

@@ -1,4 +1,4 @@
-"""Lengths that nobody counted: what is put in their place, said aloud (pure)."""
+"""Token counts that traces lack or that cannot be true: what is put in their place (pure)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def with_lengths(
     traces: Sequence[Trace], llms: Sequence[LlmSpec]
 ) -> tuple[tuple[Trace, ...], list[str]]:
     """The traces with every good call's tokens known, and a sentence for each LLM and workflow
-    where some were not.
+    where some were not. A count of zero is unknown: every prompt and every answer has a token.
 
     A prompt whose text was seen has its characters; other unknown lengths get the mean of what the
     LLM's other calls in the same workflow tell. What is left of failed calls stays as it is.
@@ -59,7 +59,7 @@ _PROMPT = ("prompt_tokens",)
 
 
 def _told(calls: Sequence[Call], field: str, whose: str) -> tuple[list[Call], list[str]]:
-    told = [value for call in calls if (value := getattr(call, field)) is not None]
+    told = [value for call in calls if (value := getattr(call, field))]
     missing = len(calls) - len(told)
     if not missing:
         return list(calls), []
@@ -81,7 +81,7 @@ def _told(calls: Sequence[Call], field: str, whose: str) -> tuple[list[Call], li
 
 
 def _filled(call: Call, field: str, mean: int) -> Call:
-    if getattr(call, field) is not None:
+    if getattr(call, field):
         return call
     if field == "prompt_tokens" and call.prompt_chars:
         mean = max(1, round(call.prompt_chars / CHARS_PER_TOKEN))
