@@ -14,7 +14,7 @@ from scepsy.gateway.upstreams.sending import ConnectionLost, Reply
 from scepsy.gateway.wire.encodings import CannotDecode, Decoder, accepts, decoded
 from scepsy.gateway.wire.errors import ErrorAnswer, broken_off
 from scepsy.gateway.wire.failures import error_message, is_openai_error
-from scepsy.gateway.wire.sse import EventSplitter, data_of, event_of, is_error_event, is_usage_only
+from scepsy.gateway.wire.sse import EventSplitter, event_of, is_usage_only, read_event
 
 
 def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Response:
@@ -45,7 +45,7 @@ def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) ->
         exchange.error = error_message(reply.status, content)
         if readable and not is_openai_error(content):
             return _reworded(reply, exchange.error)
-    elif readable:
+    elif readable and exchange.wants(content):
         exchange.answer.read_whole(content)
     return web.Response(
         status=reply.status, reason=reply.response.reason, body=body, headers=headers
@@ -158,11 +158,13 @@ class _Passage:
     def _noted(self, events: list[bytes], now: float) -> Iterator[bytes]:
         exchange, answer = self.exchange, self.exchange.answer
         for event in events:
-            # A server that fails may send its error as bare JSON.
-            data = event.strip() if event.startswith(b"{") else data_of(event)
-            answer.read_event(data, named_error=is_error_event(event))
-            if exchange.first_token is None and answer.has_output:
-                exchange.first_token = now
+            if exchange.wants(event):
+                data, named_error = read_event(event)
+                if event.startswith(b"{"):  # a server that fails may send its error as bare JSON
+                    data = event.strip()
+                answer.read_event(data, named_error=named_error)
+                if exchange.first_token is None and answer.has_output:
+                    exchange.first_token = now
             if not (self.hide_usage and is_usage_only(event)):
                 exchange.keep(event)
                 yield event

@@ -9,8 +9,9 @@ what was written for two runs, or for a run nobody knows, is evidence for neithe
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 WINDOW = 8
@@ -21,6 +22,8 @@ LEAST = 3
 
 MOST_WINDOWS = 200_000
 _MOST_CHARS = 1 << 16
+# A prompt is looked at when its call begins and when it ends: enough for the calls in between.
+_PROMPTS_REMEMBERED = 256
 
 R = TypeVar("R", bound=Hashable)
 
@@ -34,7 +37,7 @@ class Quotes(Generic[R]):
     def wrote(self, run: R | None, prompt: str, answer: str) -> None:
         """An LLM answered `prompt` with `answer`; `run` is None where the call's run is unknown."""
         owners = self._owners
-        new = set(_windows(answer)) - set(_windows(prompt))
+        new = _windows(answer) - _windows(prompt)
         for window in new:
             owners[window] = run if owners.get(window, run) == run else None
             owners.move_to_end(window)
@@ -44,7 +47,7 @@ class Quotes(Generic[R]):
     def quoted_by(self, prompt: str) -> R | None:
         """The one run whose answers the prompt quotes. None where it quotes none or several."""
         found: dict[R, int] = {}
-        for window in set(_windows(prompt)):
+        for window in _windows(prompt):
             owner = self._owners.get(window)
             if owner is not None:
                 found[owner] = found.get(owner, 0) + 1
@@ -54,8 +57,8 @@ class Quotes(Generic[R]):
         return run if times >= LEAST else None
 
 
-def _windows(text: str) -> Iterator[int]:
+@lru_cache(maxsize=_PROMPTS_REMEMBERED)
+def _windows(text: str) -> frozenset[int]:
     """Hashes of every `WINDOW` words in a row, in the last part of a text that is very long."""
     words = [hash(word) for word in text[-_MOST_CHARS:].split()]
-    for start in range(len(words) - WINDOW + 1):
-        yield hash(tuple(words[start : start + WINDOW]))
+    return frozenset(map(hash, zip(*(words[start:] for start in range(WINDOW)), strict=False)))

@@ -20,7 +20,10 @@ from scepsy.store.traces import CALLER_LEFT
 class Exchange:
     """A call and what has become of it so far. Times are Unix seconds.
 
-    `kept` collects the answer's bytes where content is to be recorded.
+    Attributes:
+        needs_text: whether the answer's text is wanted, for the record or to recognise quotations of
+            it; otherwise only the ids that it issues are.
+        kept: collects the answer's bytes where content is to be recorded.
     """
 
     asked: ApiRequest
@@ -29,6 +32,7 @@ class Exchange:
     clues: Clues
     start: float
     answer: AnswerRecord = field(default_factory=AnswerRecord)
+    needs_text: bool = True
     kept: list[bytes] | None = None
     dispatched: float | None = None
     first_token: float | None = None
@@ -43,6 +47,10 @@ class Exchange:
 
     def caller_left(self) -> None:
         self.fail(CALLER_LEFT, "the caller went away")
+
+    def wants(self, content: bytes) -> bool:
+        """Whether this part of the answer has to be read."""
+        return self.needs_text or b"call" in content or b"response" in content
 
     def keep(self, content: bytes) -> None:
         if self.kept is not None:

@@ -88,7 +88,8 @@ class Recorder:
             clues = replace(clues, prompt=prompt, opening=" ".join([asked.llm, *first]))
         identity = self.lineage.begin(said, clues, now)
         kept: list[bytes] | None = [] if self.writes and self.record_content else None
-        return Exchange(asked, body, identity, clues, now, kept=kept)
+        needs_text = self.writes or bool(clues.prompt)
+        return Exchange(asked, body, identity, clues, now, needs_text=needs_text, kept=kept)
 
     def end(self, exchange: Exchange) -> None:
         """Ends it. A record that cannot be written is counted and logged; the call is well."""

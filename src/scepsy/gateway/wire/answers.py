@@ -18,6 +18,7 @@ from scepsy.gateway.wire.lenient_json import (
     members,
     parse_any_encoding,
     read_object,
+    read_small_object,
 )
 from scepsy.gateway.wire.usage import TokenCounts
 
@@ -26,6 +27,9 @@ _TEXT_FIELDS = ("text", "thinking", "content", "refusal", "transcript")
 _NESTED_PARTS_MAX = 8  # levels of parts within parts that are read
 _SCORES = ("data", "results", "rankings", "embeddings", "scores", "score")
 _DONE = b"[DONE]"
+_PLAIN_DELTA = frozenset({"role", "content"})
+_PLAIN_CHOICE = frozenset({"index", "delta", "logprobs", "finish_reason"})
+_GOOD_ENDS = (None, "stop", "length")
 
 
 class AnswerRecord:
@@ -89,7 +93,7 @@ class AnswerRecord:
             return
         if data == _DONE:
             return
-        event = read_object(data)
+        event = read_small_object(data)
         if event is None:
             return
         self._read(event)
@@ -110,6 +114,13 @@ class AnswerRecord:
             self.tokens.read(members(answer.value("meta")).get("tokens"))
 
     def _read_choice(self, choice: dict[str, Json]) -> None:
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and delta.keys() <= _PLAIN_DELTA:
+            content = delta.get("content")
+            plain = choice.keys() <= _PLAIN_CHOICE and choice.get("finish_reason") in _GOOD_ENDS
+            if plain and isinstance(content, str):  # nearly every event of a stream
+                self._add_text(content)
+                return
         self.error = failed_choice(choice) or self.error
         self._add_text(_plain(choice.get("text")))
         for message in (members(choice.get("message")), members(choice.get("delta"))):

@@ -11,7 +11,7 @@ from scepsy.gateway.wire.lenient_json import (
     read_object,
     text,
 )
-from scepsy.gateway.wire.sse import EventSplitter, data_of, is_error_event
+from scepsy.gateway.wire.sse import EventSplitter, read_event
 
 _LONGEST_MESSAGE = 300  # characters of an error that are kept
 _UNNAMED = "unnamed error"
@@ -29,6 +29,12 @@ _WORDS = (
     "type",
     "code",
 )
+_SUSPICIOUS = frozenset(
+    {
+        *("error", "errors", "type", "response", "status", "status_code", "success"),
+        *("message", "msg", "detail", "error_msg", "error_message", "code"),
+    }
+)
 _SUCCESS_CODES = (None, "", 0, 200, "0", "200", "success", "ok")
 # Any of these means that there is an answer, whatever else stands beside it.
 _PAYLOAD = ("choices", "output", "data", "results", "rankings", "embeddings", "scores", "score",
@@ -40,6 +46,8 @@ def failure_in(answer: JsonObject) -> str | None:
 
     An answer that its limit of tokens cut short ("incomplete") has not failed.
     """
+    if answer.lacks_all(_SUSPICIOUS) and answer.value("object") != "error":
+        return None  # nearly every answer
     if "error" in answer:
         error = answer.value("error")
         if error or (error in ("", {}) and not _has_payload(answer)):
@@ -158,8 +166,11 @@ def begins_with_failure(first: bytes, *, streams: bool) -> bool:
     """Whether a body, or the first whole event of a stream, reports a failure."""
     if b"rror" not in first and b"fail" not in first:  # no word for it: nothing to decode
         return False
-    events = EventSplitter().feed(first) or [first] if streams else []
-    if events and is_error_event(events[0]):
-        return True
-    answer = read_object(data_of(events[0]) if events else first)
+    data = first
+    if streams:
+        events = EventSplitter().feed(first) or [first]
+        data, named_error = read_event(events[0])
+        if named_error:
+            return True
+    answer = read_object(data)
     return answer is not None and failure_in(answer) is not None

@@ -24,6 +24,10 @@ class JsonObject:
     def __init__(self, values: Mapping[str, msgspec.Raw | Json]) -> None:
         self._values = values
 
+    def lacks_all(self, names: frozenset[str]) -> bool:
+        """Whether none of these names is there."""
+        return names.isdisjoint(self._values)
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
@@ -56,7 +60,11 @@ def read_object(content: bytes) -> JsonObject | None:
     try:
         return JsonObject(_object_decoder.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
+        return read_small_object(content)
+
+
+def read_small_object(content: bytes) -> JsonObject | None:
+    """The same, decoded at once: faster for what has no large values, such as one event."""
     try:
         value = parse_any_encoding(content)
     except ValueError:

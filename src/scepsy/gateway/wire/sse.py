@@ -47,23 +47,23 @@ class EventSplitter:
         return events
 
 
-def data_of(event: bytes) -> bytes:
-    """The event's `data:` lines, joined by line feeds."""
+def read_event(event: bytes) -> tuple[bytes, bool]:
+    """What an event carries: its `data:` lines, joined by line feeds, and whether an `event:` line
+    names it "error".
+    """
     if event.startswith(b"data:"):
         one = event[5:].strip()
-        if b"\n" not in one and b"\r" not in one:
-            return one
+        if b"\n" not in one and b"\r" not in one:  # one line, which is nearly always so
+            return one, False
     lines = event.removeprefix(_BYTE_ORDER_MARK).splitlines()
-    return b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
-
-
-def is_error_event(event: bytes) -> bool:
-    """Whether the event's name, in its `event:` line, is "error"."""
-    if event.startswith(b"data:") and b"\nevent:" not in event and b"\revent:" not in event:
-        return False
-    lines = event.removeprefix(_BYTE_ORDER_MARK).splitlines()
+    data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
     names = [line[6:].strip() for line in lines if line.startswith(b"event:")]
-    return b"error" in names
+    return b"\n".join(data), b"error" in names
+
+
+def data_of(event: bytes) -> bytes:
+    """The event's `data:` lines, joined by line feeds."""
+    return read_event(event)[0]
 
 
 def is_usage_only(event: bytes) -> bool:
