@@ -29,3 +29,11 @@ def test_cores_are_added_and_what_is_missing_is_nought() -> None:
 
 def test_nothing_told() -> None:
     assert read_load("") == EngineLoad(0, 0, 0, 0, 0, 0)
+
+
+def test_a_timestamp_is_no_value() -> None:
+    text = (
+        'vllm:num_requests_running{model_name="a b"} 3 1760000000000\nvllm:num_requests_waiting 2'
+    )
+    load = read_load(text)
+    assert (load.running, load.waiting) == (3, 2)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scepsy.routing.choose import NEAR, NEAR_CALLS, ReplicaLoad, choose, priority
-from scepsy.routing.indexed import MANY, Fleet
+from scepsy.routing.choose import EXTRA_CALLS_MAX, LOAD_FACTOR_MAX, ReplicaLoad, choose, priority
+from scepsy.routing.indexed import ARRAY_MIN, Fleet
 
 loads = st.builds(
     ReplicaLoad,
@@ -31,7 +31,9 @@ def test_takes_one_near_the_least_loaded_of_those_that_may(group, affinity, turn
         assert group[index] in may
         least = min((one.in_flight + 1) / one.capacity for one in may)
         load = (group[index].in_flight + 1) / group[index].capacity
-        assert load == least if affinity is None else load <= NEAR * least + NEAR_CALLS
+        assert (
+            load == least if affinity is None else load <= LOAD_FACTOR_MAX * least + EXTRA_CALLS_MAX
+        )
 
 
 @given(groups, st.text(max_size=5), st.randoms())
@@ -68,14 +70,14 @@ def test_load_stays_in_proportion_to_capacity(capacities, calls, tied):
     for one in group:
         for other in group:
             least = (other.in_flight + 1) / other.capacity + 1e-9
-            most = NEAR * least + NEAR_CALLS if tied else least
+            most = LOAD_FACTOR_MAX * least + EXTRA_CALLS_MAX if tied else least
             assert one.in_flight / one.capacity <= most
 
 
 @given(
-    st.integers(1, 2 * MANY),
+    st.integers(1, 2 * ARRAY_MIN),
     st.lists(st.sampled_from([0.5, 1.0, 3.0]), min_size=1, max_size=3),
-    st.lists(st.tuples(st.integers(0, 2 * MANY), st.integers(0, 9), st.text(max_size=5))),
+    st.lists(st.tuples(st.integers(0, 2 * ARRAY_MIN), st.integers(0, 9), st.text(max_size=5))),
 )
 def test_a_fleet_that_is_told_of_loads_chooses_as_if_it_were_asked(count, capacities, steps):
     group = [ReplicaLoad(f"r-{i}", i % 3, capacities[i % len(capacities)]) for i in range(count)]
@@ -103,7 +105,7 @@ def test_calls_of_a_run_stay_together_while_others_come_and_go(steps):
     for one, other in steps:
         group = [replace(group[0], in_flight=one), replace(group[1], in_flight=other)]
         here, there = group[home].in_flight + 1, group[1 - home].in_flight + 1
-        stays = here <= NEAR * min(here, there) + NEAR_CALLS
+        stays = here <= LOAD_FACTOR_MAX * min(here, there) + EXTRA_CALLS_MAX
         assert (choose(group, affinity="run") == home) == stays
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ class EngineLoad:
     """One engine at one moment.
 
     Attributes:
-        running, waiting: sequences in the batch, and those that wait to join it.
-        kv_usage: part of the KV cache that is held, 0 to 1.
-        prefix_queries, prefix_hits: prompt tokens looked up in the prefix cache, and found there,
-            since the engine started.
-        preemptions: how often a running sequence lost its KV since then.
+        running: sequences in the current batch.
+        waiting: sequences that wait to join it.
+        kv_usage: used fraction of the KV cache, 0 to 1.
+        prefix_queries: prompt tokens looked up in the prefix cache since the engine started.
+        prefix_hits: those of them that were found there.
+        preemptions: how often a running sequence lost its KV cache since the engine started.
     """
 
     running: float
@@ -34,19 +36,23 @@ VLLM = {
     "prefix_hits": "vllm:prefix_cache_hits_total",
     "preemptions": "vllm:num_preemptions_total",
 }
-"""vLLM's names, which the emulated engine has too."""
+"""vLLM's metric names, which the emulated engine has too."""
+
+# A sample of the Prometheus text format: name, labels, value and an optional timestamp.
+_SAMPLE = re.compile(r"([\w:]+)(?:\{.*\})?\s+([-+.\w]+)(?:\s+-?\d+)?")
 
 
 def read_load(metrics: str, names: Mapping[str, str] = VLLM) -> EngineLoad:
-    """The load that a Prometheus text tells; what it does not tell is 0. A metric that an engine
-    keeps for each of several cores is their sum, but for usage, which is their mean.
+    """The load that a Prometheus text reports; a metric that is missing counts as 0.
+
+    A data-parallel engine reports each metric once per core. Counts are summed over cores, and the
+    KV cache's usage is averaged.
     """
     found: dict[str, list[float]] = {name: [] for name in names.values()}
     for line in metrics.splitlines():
-        series, _, value = line.rpartition(" ")
-        name = series.partition("{")[0]
-        if name in found:
-            found[name].append(float(value))
+        sample = _SAMPLE.fullmatch(line.strip())
+        if sample is not None and sample[1] in found:
+            found[sample[1]].append(float(sample[2]))
     sums = {field: sum(found[name]) for field, name in names.items()}
     sums["kv_usage"] /= len(found[names["kv_usage"]]) or 1
     return EngineLoad(**sums)

@@ -1,1 +1,1 @@
-"""Which replica serves a call, and which call goes first; gateway and simulator share it (pure)."""
+"""Which replica serves a call, and which call goes first; gateway and simulator ask here (pure)."""

@@ -1,5 +1,6 @@
-"""Which replica takes the next call, and where in its queue; the gateway and the simulator both ask
-here.
+"""Chooses the replica for a call, and the call's priority in that replica's queue.
+
+The gateway and the simulator both call these functions.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Protocol
 
-NEAR, NEAR_CALLS = 2.0, 2.0
-"""A replica is near enough to the least loaded one while its load is at most so many times that
-one's, and so many calls more.
-"""
+# A call follows its run's prefix cache to any replica whose load is at most
+# LOAD_FACTOR_MAX x (least load) + EXTRA_CALLS_MAX.
+LOAD_FACTOR_MAX = 2.0  # dimensionless
+EXTRA_CALLS_MAX = 2.0  # calls in flight, for a replica of capacity 1
 
-_WORD = (1 << 64) - 1
-FACTORS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_WORD = (1 << 64) - 1  # arithmetic modulo 2^64
+FACTORS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # of the finaliser of splitmix64
 _FIRST, _SECOND = FACTORS
 
 
@@ -58,14 +59,14 @@ def choose(
     turn: int = 0,
     tried: Collection[str] = (),
 ) -> int | None:
-    """Index of the replica that gets the next call; None when none may.
+    """Index of the replica that gets the next call; None when every replica is unhealthy or tried.
 
-    Load is calls in flight, this one included, relative to capacity. A call without `affinity`
-    goes to the least loaded replica, in turns where several are. Calls with the same `affinity`
-    (those of one run, which share prompt prefixes) go to the same replica by rendezvous hashing,
-    among those that are near enough to the least loaded: so they find their prefixes cached, no
-    replica gets far ahead of another, and few calls move when a replica comes or goes. `tried`
-    names replicas that have failed this call.
+    The load of a replica is its calls in flight, this one included, divided by its capacity. A call
+    without `affinity` goes to the least loaded replica; several equally loaded ones take turns.
+    Calls with the same `affinity` (those of one run, which share prompt prefixes) go to the same
+    replica by rendezvous hashing among the replicas whose load is close to the least. So they find
+    their prefixes cached, loads stay close to each other, and few calls move when a replica comes
+    or goes. `tried` names replicas that have failed this call already.
     """
     loads = [
         (one.in_flight + 1) / one.capacity if one.healthy and one.replica not in tried else math.inf
@@ -81,8 +82,8 @@ def choose(
 
 
 def nearest(loads: Sequence[float], digests: Sequence[int], least: float, affinity: str) -> int:
-    """Of those that are near enough to the least loaded, the one that the hash prefers."""
-    run, most = digest(affinity), NEAR * least + NEAR_CALLS
+    """Index of the replica that the hash prefers among those whose load is close to the least."""
+    run, most = digest(affinity), LOAD_FACTOR_MAX * least + EXTRA_CALLS_MAX
     best, highest = 0, -1
     for index, load in enumerate(loads):
         if load <= most and (weight := _mixed(run ^ digests[index])) > highest:
@@ -91,23 +92,23 @@ def nearest(loads: Sequence[float], digests: Sequence[int], least: float, affini
 
 
 def priority(began: float) -> int:
-    """Where a call stands in its replica's queue, the lower first: earlier runs go first.
+    """The call's priority in its replica's queue, where lower values go first.
 
-    `began` is when the call's run was first heard of, in seconds; for a call of no known run, when
-    it came itself. Whoever waits is overtaken only by runs that are older, so nobody starves.
+    `began` is when the call's run was first seen, in seconds; for a call of no known run, when the
+    call itself arrived. A waiting call is overtaken by calls of older runs only, so none starves.
     """
     return round(began * 1000)
 
 
 @lru_cache(maxsize=1 << 14)
 def digest(name: str) -> int:
-    """64 bits of a name."""
+    """A 64-bit hash of a name."""
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 def _mixed(value: int) -> int:
-    """Rendezvous weight of a run's digest with a replica's: 64 bits that all depend on all of them
-    (the finaliser of splitmix64).
+    """Rendezvous weight of a run's digest xor a replica's: every bit of the result depends on every
+    bit of the value (the finaliser of splitmix64).
     """
     value = (value ^ value >> 30) * _FIRST & _WORD
     value = (value ^ value >> 27) * _SECOND & _WORD

@@ -1,4 +1,4 @@
-"""Routing among many replicas: their loads are kept, not asked for at each choice."""
+"""The same choice among many replicas, faster: their loads are kept between choices."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from scepsy.routing.choose import FACTORS, NEAR, NEAR_CALLS, Loaded, digest, nearest
+from scepsy.routing.choose import EXTRA_CALLS_MAX, FACTORS, LOAD_FACTOR_MAX, Loaded, digest, nearest
 
-MANY = 40
-"""For so many replicas or more, operations on arrays take less time than a loop."""
+ARRAY_MIN = 40  # replicas; from here on operations on arrays take less time than a loop
 
 _ROUNDS = tuple(zip(np.array((30, 27), np.uint64), np.array(FACTORS, np.uint64), strict=True))
 _LAST = np.uint64(31)
 
 
 class Fleet:
-    """The replicas of one LLM, all healthy, and their loads, which are told as they change: for
-    more choices between more replicas than could all be asked each time.
+    """The replicas of one LLM, all healthy, with their current loads. Whoever changes a load calls
+    `changed`, so that a choice does not have to ask every replica.
     """
 
     def __init__(self, replicas: Iterable[Loaded]) -> None:
@@ -29,22 +28,22 @@ class Fleet:
         self._loads = np.array([(one.in_flight + 1) / one.capacity for one in known])
 
     def changed(self, index: int, in_flight: int) -> None:
-        """That replica has so many calls in flight now."""
+        """The replica at `index` has `in_flight` calls now."""
         self._loads[index] = (in_flight + 1) / self._capacities[index]
 
     def choose(self, affinity: str) -> int:
-        """The index that the function `choose` would give."""
-        if len(self._digests) < MANY:
+        """The index that `scepsy.routing.choose.choose` would return."""
+        if len(self._digests) < ARRAY_MIN:
             loads = self._loads.tolist()
             return nearest(loads, self._digests, min(loads), affinity)
         weights = self._digest_array ^ np.uint64(digest(affinity))
         _mix(weights)
-        weights *= self._loads <= NEAR * float(self._loads.min()) + NEAR_CALLS
+        weights *= self._loads <= LOAD_FACTOR_MAX * float(self._loads.min()) + EXTRA_CALLS_MAX
         return int(weights.argmax())
 
 
 def _mix(values: NDArray[np.uint64]) -> None:
-    """Rendezvous weights of each, in place, as `routing` has them of one."""
+    """Turns values into rendezvous weights, in place, as `choose` does with one value."""
     for shift, factor in _ROUNDS:
         values ^= values >> shift
         values *= factor

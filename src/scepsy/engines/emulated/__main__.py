@@ -104,8 +104,17 @@ def _build(options: argparse.Namespace) -> ServedLlm:
     )
 
 
+_HEADER_BYTES_MAX = 64 << 10  # of one header: vLLM's server takes large ones, too
+
+
 async def _serve(llm: ServedLlm, host: str, port: int) -> None:
-    runner = web.AppRunner(make_app(llm), access_log=None, handler_cancellation=True)
+    runner = web.AppRunner(
+        make_app(llm),
+        access_log=None,
+        handler_cancellation=True,
+        max_line_size=_HEADER_BYTES_MAX,
+        max_field_size=_HEADER_BYTES_MAX,
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, shutdown_timeout=0.5, backlog=1024).start()

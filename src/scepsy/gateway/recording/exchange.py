@@ -21,8 +21,8 @@ class Exchange:
     """A call and what has become of it so far. Times are Unix seconds.
 
     Attributes:
-        needs_text: whether the answer's text is wanted, for the record or to recognise quotations of
-            it; otherwise only the ids that it issues are.
+        needs_text: whether the answer's text is wanted, for the record or to recognise quotations;
+            otherwise only the ids that it issues are.
         kept: collects the answer's bytes where content is to be recorded.
     """
 
