@@ -111,6 +111,23 @@ async def test_what_cannot_be_parsed_is_refused_in_openais_shape(
     assert engine.calls == 0
 
 
+@pytest.mark.parametrize(
+    ("expect", "first", "last"), [("100-continue", 100, 200), ("nonsense", 417, 417)]
+)
+async def test_a_caller_that_waits_with_its_body_is_answered(expect: str, first: int, last: int):
+    async with gateway_to(says(completion())) as (_, gateway):
+        parts = urlsplit(gateway.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        head = f"Host: h\r\nExpect: {expect}\r\nConnection: close\r\nContent-Length: {len(ASKED)}"
+        writer.write(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        begin = await asyncio.wait_for(reader.readline(), 10)
+        assert begin.startswith(f"HTTP/1.1 {first} ".encode())
+        writer.write(ASKED)
+        rest = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+    assert f"HTTP/1.1 {last} ".encode() in begin + rest
+
+
 @pytest.mark.parametrize(("encoding", "pack"), ENCODINGS.values(), ids=ENCODINGS)
 async def test_a_compressed_request_is_decoded(
     http: aiohttp.ClientSession, encoding: str, pack: Callable[[bytes], bytes]

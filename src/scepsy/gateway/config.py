@@ -1,4 +1,4 @@
-"""What a gateway needs to know."""
+"""The configuration of a gateway: its address, its replicas, and what it records."""
 
 from __future__ import annotations
 

@@ -96,11 +96,21 @@ def internal_error() -> ErrorAnswer:
     return ErrorAnswer(500, "the gateway failed; its log says why", "internal_error")
 
 
+async def _expect(request: web.BaseRequest) -> None:
+    """Tells a caller that waits with its body, as curl does with a large one, to send it."""
+    if request.headers["Expect"].lower() != "100-continue":
+        raise web.HTTPExpectationFailed
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
+
+
 def _in_shape(handler: Handler) -> Handler:
     """The handler, with HTTP errors that it raises, and failures that nobody foresaw, answered."""
 
     async def shaped(request: web.BaseRequest) -> web.StreamResponse:
         try:
+            if "Expect" in request.headers:
+                await _expect(request)
             return await handler(request)
         except web.HTTPException as error:
             reason = error.reason or HTTPStatus(error.status).phrase

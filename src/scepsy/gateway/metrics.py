@@ -1,4 +1,4 @@
-"""What the gateway counts, as Prometheus text and as JSON."""
+"""The gateway's counters, as Prometheus text and as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class LlmCounts(Record, frozen=True, kw_only=True):
 
 
 class GatewayStatus(Record, frozen=True, kw_only=True):
-    """The gateway now. `started` is in Unix seconds; `unwritten` counts calls not recorded."""
+    """The gateway's state. `started` is in Unix seconds; `unwritten` counts calls whose record
+    could not be written.
+    """
 
     started: float
     in_flight: int

@@ -1,1 +1,1 @@
-"""What an engine lacks of the OpenAI API, done by the gateway in its stead."""
+"""Checks that the gateway makes, and priorities that it sets, because an engine does not."""

@@ -1,4 +1,4 @@
-"""Counts a prompt's tokens by asking llama.cpp, which alone knows its tokenizer and template."""
+"""Counts a prompt's tokens by asking llama.cpp, which has the tokenizer and chat template."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scepsy.gateway.wire.prompts import prompt_text
 from scepsy.gateway.wire.requests import ApiRequest
 
 TEMPLATE_TOKENS = 64
-"""More than a chat template adds to one message: beyond it the engine is asked."""
+"""Upper bound of the tokens that a chat template adds to one message."""
 
-_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_TIMEOUT = aiohttp.ClientTimeout(total=5.0)  # seconds; afterwards the engine decides itself
 
 
 def surely_fits(asked: ApiRequest, context: int) -> bool:
-    """Whether no tokenizer could make so many tokens of the prompt that it did not fit with the
-    wanted output: none makes more than one of a byte.
+    """Whether prompt and wanted output fit into the context under any tokenizer: none makes more
+    tokens of a text than it has bytes.
     """
     messages = len(elements(asked.fields.get("messages")))
     prompt = len(prompt_text(asked.endpoint, asked.fields).encode("utf-8", "surrogatepass"))
@@ -34,7 +34,7 @@ class LlamaCppCounter:
     session: aiohttp.ClientSession
 
     async def count(self, url: str, asked: ApiRequest) -> int | None:
-        """Tokens of the prompt; None where the engine does not tell, or there are many prompts."""
+        """Tokens of the prompt; None if they cannot be counted, or there are several prompts."""
         if asked.endpoint == "chat":
             body = {k: v for k, v in asked.fields.items() if k not in ("stream", "model")}
             prompt = text((await self._ask(f"{url}/apply-template", body)).get("prompt"))
@@ -50,7 +50,7 @@ class LlamaCppCounter:
         return len(tokens) if isinstance(tokens, list) else None
 
     async def _ask(self, url: str, body: dict[str, Json]) -> dict[str, Json]:
-        """What it answers; nothing where it does not, or not with 200."""
+        """The engine's answer; empty if there is none, or its status is not 200."""
         headers = {"Content-Type": "application/json"}
         data = msgspec.json.encode(body)
         try:

@@ -12,10 +12,10 @@ _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 def refused_by_vllm(asked: ApiRequest) -> ErrorAnswer | None:
-    """Messages without any, or one without a role; limits on tokens below one; a temperature below
-    zero.
+    """The error for an empty list of messages, a message without a role, a token limit below one or a
+    negative temperature; None if vLLM would accept the request.
 
-    Unknown roles pass, as with vLLM: chat templates may have roles of their own.
+    Unknown roles pass, as with vLLM: chat templates may define roles.
     """
     if asked.endpoint not in ("chat", "completions"):
         return None
@@ -33,7 +33,7 @@ def refused_by_vllm(asked: ApiRequest) -> ErrorAnswer | None:
 
 
 def asks_too_much(asked: ApiRequest, prompt_tokens: int, context: int) -> ErrorAnswer | None:
-    """Prompt and wanted output together beyond the context, as vLLM refuses it."""
+    """The error if prompt and wanted output together exceed the context; None if they fit."""
     limit = asked.max_tokens
     if limit is None or prompt_tokens + limit <= context:
         return None

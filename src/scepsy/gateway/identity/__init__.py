@@ -1,1 +1,1 @@
-"""Which workflow run a call belongs to: by its labels, by what it echoes, or by what it quotes."""
+"""Which workflow run a call belongs to: named by the call, or inferred from its content and timing."""

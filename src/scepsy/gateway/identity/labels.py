@@ -1,4 +1,4 @@
-"""Which run a call says that it belongs to, by its path, headers and body."""
+"""Reads the run that a call names in its path, headers or body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OWN_HEADERS = "x-scepsy-"
 OWN_METADATA = "scepsy_"
 _OWN_BAGGAGE = "scepsy."
 
-# A parent before its child: a sub-agent's calls belong to the run of whoever asked for it.
+# A parent's session comes before its child's: a sub-agent's calls belong to its parent's run.
 SESSION_HEADERS = (
     "x-dynamo-parent-session-id",
     "x-parent-session-id",
@@ -38,7 +38,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The run of a call, what told it, and how sure that is (0 to 1). None is unknown."""
+    """The run of a call, which evidence it was taken from (`layer`), and how sure that is (0 to 1).
+    None is unknown.
+    """
 
     run: str | None = None
     workflow: str | None = None
@@ -47,7 +49,7 @@ class Identity:
 
 
 def locate(path: str) -> Address:
-    """Reads a path as it was sent, percent signs and all."""
+    """Splits a path, percent-encoded as it was sent, into API path, workflow and run."""
     parts = path.split("/")
     if len(parts) < 4 or parts[1] != "w":
         return Address(path)
@@ -59,9 +61,9 @@ def locate(path: str) -> Address:
 
 
 def identify(headers: Mapping[str, str], address: Address, fields: dict[str, Json]) -> Identity:
-    """What the call itself says, the surest way of saying it first.
+    """The run that the call itself names, taken from the most reliable place that names one.
 
-    `headers` must find lower-case names, whatever their spelling.
+    `headers` must find lower-case names, whatever their case in the request.
     """
     baggage = {key: value for _, key, value in baggage_members(headers.get("baggage", ""))}
     metadata = members(fields.get("metadata"))

@@ -1,6 +1,7 @@
-"""Which run a call belongs to when it does not say: by what it echoes, or by its timing.
+"""Infers the run of a call that names none: from ids that it echoes, its trace id, answers that its
+prompt quotes, or its timing.
 
-Keeps no clock: every method is told the time. Bounded: what was seen longest ago is forgotten.
+Keeps no clock: every method is told the time. Bounded: the oldest entries are forgotten.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ UNKNOWN = ""
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, with the workflow it is of."""
+    """A run and its workflow."""
 
     run: str
     workflow: str
@@ -28,12 +29,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Clues:
-    """What a call shows besides its identity: the caller's address, ids that servers issued, the
-    trace id of its `traceparent`, and, where it does not say its run, what it asks of whom.
+    """Evidence of the run that a call belongs to.
 
     Attributes:
-        opening: LLM and first words of the prompt, the template's as a rule. A call that opens as
-            an active run did may be that run's, or begin the next.
+        client: the caller's address.
+        echoes: ids in the request that a server issued in an earlier answer.
+        trace_id: of the W3C `traceparent` header.
+        prompt: its text; empty where the call names its run.
+        opening: LLM and first words of the prompt, which are usually the template's. A call that
+            opens like the active run's first call may belong to that run or begin another one.
     """
 
     client: str
@@ -45,7 +49,7 @@ class Clues:
 
 @dataclass(slots=True)
 class Lineage:
-    """Remembers the runs that were seen.
+    """Remembers the runs that were seen, and what identifies their calls.
 
     Attributes:
         quiet_gap: seconds without a call after which a run is taken to be over.
@@ -65,9 +69,8 @@ class Lineage:
         self._active = ActiveRuns[Run](self.quiet_gap)
 
     def begin(self, said: Identity, clues: Clues, now: float) -> Identity:
-        """The call's identity, with the run filled in where one can be told, and always a workflow.
-
-        Every call that begins must end.
+        """The call's identity, with the run filled in where it can be inferred, and always with a
+        workflow. Every call that begins must end.
         """
         identity = self._resolve(said, clues, now)
         run = _run_of(identity)
@@ -77,7 +80,7 @@ class Lineage:
     def end(
         self, identity: Identity, clues: Clues, now: float, issued: Iterable[str], answer: str = ""
     ) -> None:
-        """A call has ended; its answer issued these ids and said this."""
+        """Notes that a call has ended, the ids that its answer issued, and the answer's text."""
         run = _run_of(identity)
         self._active.ended((clues.client, run.workflow), run, now)
         known = None if run.run == UNKNOWN else run
@@ -108,7 +111,7 @@ class Lineage:
         return self._by_time(workflow, clues, now)
 
     def _echoed(self, ids: Iterable[str]) -> Run | None:
-        """The run that the ids were issued in. An id that two runs were given proves nothing."""
+        """The one run that the ids were issued in. An id issued in two runs identifies neither."""
         runs: set[Run] = set()
         for one in ids:
             issued = self._issued.get(one) or set()
@@ -117,11 +120,11 @@ class Lineage:
         return runs.pop() if len(runs) == 1 else None
 
     def _by_time(self, workflow: str, clues: Clues, now: float) -> Identity:
-        """Joins the one run that is active, opens one where none is, refuses where several are, or
-        where the call may begin another.
+        """Joins the active run if there is exactly one, and opens a run if there is none. The run
+        stays unknown if several are active, or if the call may begin another.
 
-        A trace id seen for the first time proves nothing, but its later calls follow this one if
-        this one opened a run.
+        A trace id seen for the first time proves nothing, but later calls with that trace id follow
+        this one if this one opened a run.
         """
         active = self._active.of((clues.client, workflow), now)
         if not active:
@@ -143,5 +146,5 @@ class Lineage:
 
 
 def _run_of(identity: Identity) -> Run:
-    """A call of an unknown run is active, too: whoever comes next may belong to it."""
+    """Calls without a known run count as one active run: the next call may belong to it."""
     return Run(identity.run or UNKNOWN, identity.workflow or "")

@@ -1,4 +1,4 @@
-"""A mapping that forgets what was used longest ago."""
+"""A mapping of bounded size that forgets the least recently used entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """A mapping of the entries last written or read."""
+    """A mapping of the `most` entries that were read or written last."""
 
     def __init__(self, most: int) -> None:
         self._entries: OrderedDict[K, V] = OrderedDict()

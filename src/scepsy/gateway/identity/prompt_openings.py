@@ -1,4 +1,4 @@
-"""How prompts begin: by that, the stages of a workflow can be told without keeping content."""
+"""Hashes of the first words of a prompt, which identify a workflow's stages without its content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ANSWERS = ("assistant", "tool", "function", "function_call", "function_call_out
 
 
 def goes_on(fields: dict[str, Json]) -> bool:
-    """Whether a request holds an earlier answer: a conversation or a tool loop that goes on."""
+    """Whether a request holds an earlier answer, as conversations and tool loops do."""
     said = (*elements(fields.get("messages")), *elements(fields.get("input")))
     kinds = ((text(one.get("role")), text(one.get("type"))) for one in map(members, said))
     return bool(text(fields.get("previous_response_id"))) or any(
@@ -20,8 +20,8 @@ def goes_on(fields: dict[str, Json]) -> bool:
 
 
 def openings(prompt: str, continued: bool) -> tuple[str, ...]:
-    """A chained hash at each of `OPENING_WORDS` words; those of prompts that go on differ from
-    those of prompts that begin.
+    """A chained hash of the first n words for each n of `OPENING_WORDS`. Prompts that continue a
+    conversation have other hashes than prompts that begin one.
     """
     words = prompt.split(maxsplit=OPENING_WORDS[-1])[: OPENING_WORDS[-1]]
     found: list[str] = []

@@ -1,9 +1,9 @@
-"""Whose answer a prompt quotes: the last resort for calls that say nothing of their run.
+"""Recognises answers that a later prompt quotes, to infer the run of calls that name none.
 
-A prompt that repeats what an LLM has just written comes from the run that was given it: a history
-that goes on, a draft to revise, parts to join. What an answer shares with its own prompt is no
-evidence, for it may come from the template or from the question, which other runs have too; and
-what was written for two runs, or for a run nobody knows, is evidence for neither.
+A prompt that repeats what an LLM has just written comes from the run that received that answer: a
+conversation that continues, a draft to revise, parts to join. Words that an answer shares with its
+own prompt are no evidence, because they may come from the template or the question, which other
+runs have too. Nor are words that were written for two runs, or for an unknown run.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 WINDOW = 8
-"""Words in a row that make a quote."""
+"""Consecutive words that are compared as one unit."""
 
 LEAST = 3
-"""Windows that must be quoted: eleven words in a row, or several shorter pieces."""
+"""Windows that must be quoted before it counts: ten words in a row, or several shorter pieces."""
 
-MOST_WINDOWS = 200_000
+MOST_WINDOWS = 200_000  # remembered over all answers; the oldest are forgotten
 _MOST_CHARS = 1 << 16
 # A prompt is looked at when its call begins and when it ends: enough for the calls in between.
 _PROMPTS_REMEMBERED = 256
@@ -30,12 +30,12 @@ R = TypeVar("R", bound=Hashable)
 
 @dataclass(slots=True)
 class Quotes(Generic[R]):
-    """Remembers what was written for whom; bounded, the oldest is forgotten."""
+    """Remembers which run each window of an answer was written for."""
 
     _owners: OrderedDict[int, R | None] = field(default_factory=OrderedDict[int, "R | None"])
 
     def wrote(self, run: R | None, prompt: str, answer: str) -> None:
-        """An LLM answered `prompt` with `answer`; `run` is None where the call's run is unknown."""
+        """Notes that an LLM answered `prompt` with `answer`; `run` is None where it is unknown."""
         owners = self._owners
         new = _windows(answer) - _windows(prompt)
         for window in new:
@@ -45,7 +45,7 @@ class Quotes(Generic[R]):
             owners.popitem(last=False)
 
     def quoted_by(self, prompt: str) -> R | None:
-        """The one run whose answers the prompt quotes. None where it quotes none or several."""
+        """The run whose answers the prompt quotes; None if it quotes no run, or several."""
         found: dict[R, int] = {}
         for window in _windows(prompt):
             owner = self._owners.get(window)

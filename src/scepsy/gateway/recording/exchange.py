@@ -1,4 +1,4 @@
-"""One call on its way through the gateway, and the record that is left of it."""
+"""One call on its way through the gateway, and the record that is made of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens and closes exchanges: ties each to its run, writes each down, counts them all."""
+"""Opens and closes exchanges: assigns each to its run, records it, and counts it."""
 
 from __future__ import annotations
 

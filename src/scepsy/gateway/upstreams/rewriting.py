@@ -1,4 +1,4 @@
-"""What the gateway changes of a request on its way to an engine; all else stays byte for byte."""
+"""The changes that the gateway makes to requests and headers; all else passes byte for byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DROPPED = frozenset(
         "host",
         "content-length",
         "content-encoding",  # the server has decoded the body
-        "accept-encoding",  # an answer must stay readable
+        "accept-encoding",  # the gateway asks for identity, so that it can read the answer
         "expect",
         "connection",
         "keep-alive",
@@ -38,7 +38,7 @@ _Fields = dict[str, msgspec.Raw]
 
 
 def usage_is_hidden(asked: ApiRequest) -> bool:
-    """Whether the engine would not tell token counts unless asked: streams of two endpoints."""
+    """Whether the engine reports token counts only if asked to: streams of chat and completions."""
     options = members(asked.fields.get("stream_options"))
     speaks = asked.endpoint in ("chat", "completions")
     return asked.stream and speaks and options.get("include_usage") is not True
@@ -47,9 +47,10 @@ def usage_is_hidden(asked: ApiRequest) -> bool:
 def body_for_engine(
     body: bytes, asked: ApiRequest, *, ask_usage: bool, priority: int | None = None
 ) -> bytes:
-    """The caller's own bytes, unless usage is to be asked for or our metadata is to be removed;
-    then every other field keeps its bytes. A body that only a lenient reader can read stays as it
-    is. `priority` goes before all of it, unless the caller has set that field.
+    """The caller's bytes, with the fields that the gateway adds and without its own metadata.
+
+    All other fields keep their bytes. A body that only a lenient reader can read stays unchanged.
+    `priority` is put before all other fields, unless the caller has set it.
     """
     kept = _rewritten(body, asked, ask_usage=ask_usage)
     start = kept.lstrip()
@@ -80,7 +81,7 @@ def _rewritten(body: bytes, asked: ApiRequest, *, ask_usage: bool) -> bytes:
 
 
 def headers_for_engine(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The caller's headers without those of this hop and those that are ours."""
+    """The caller's headers without hop-by-hop headers and without the gateway's own."""
     passed = [
         (name, kept)
         for name, value in headers
@@ -90,13 +91,13 @@ def headers_for_engine(headers: Iterable[tuple[str, str]]) -> list[tuple[str, st
 
 
 def with_key(headers: Iterable[tuple[str, str]], key: str) -> list[tuple[str, str]]:
-    """The headers with `key` for the caller's own credentials."""
+    """The headers with `key` in place of the caller's credentials."""
     kept = [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
     return [*kept, ("Authorization", f"Bearer {key}")]
 
 
 def headers_for_caller(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The engine's headers without those of this hop."""
+    """The engine's headers without hop-by-hop headers."""
     encoding = "content-encoding"  # the body goes on as it came
     return [
         (name, value)
