@@ -12,8 +12,8 @@ _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 def refused_by_vllm(asked: ApiRequest) -> ErrorAnswer | None:
-    """The error for an empty list of messages, a message without a role, a token limit below one or a
-    negative temperature; None if vLLM would accept the request.
+    """The error for an empty list of messages, a message without a role, a token limit below one or
+    a negative temperature; None if vLLM would accept the request.
 
     Unknown roles pass, as with vLLM: chat templates may define roles.
     """

@@ -1,1 +1,1 @@
-"""Which workflow run a call belongs to: named by the call, or inferred from its content and timing."""
+"""Which workflow run a call belongs to: as the call says, or as its content and timing tell."""
