@@ -64,7 +64,7 @@ def test_all_well(files: Path) -> None:
         ("profile.json", '{"curves": [{"llm": 3}]}', "curves[0]"),
         ("profile.json", '{"curves": [], "extra": 1}', "extra"),
         ("profile.json", "{", "profile.json"),
-        ("cluster.toml", '[[nodes]]\nname = "n"\ngpus = "two"\n', "nodes[0].gpus"),
+        ("cluster.toml", '[[nodes]]\nname = "n"\ngpus = "two"\n', "cluster.toml:3: node 'n': gpus"),
         ("cluster.toml", '[[nodes]]\nname = "n"\ngpus = -1\n', "gpus"),
         ("cluster.toml", "nodes = [", "cluster.toml"),
         ("llms.toml", LLMS + "speed = 3\n", "speed"),

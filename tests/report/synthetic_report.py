@@ -235,6 +235,7 @@ def _measured(offered: float, throughput: float, latency: float) -> Measurement:
     return Measurement(
         offered_rate=offered,
         throughput=throughput,
+        verdict="sustained" if throughput > 0.9 * offered else "not sustained",
         latency_mean=latency,
         latency_p50=latency * 0.93,
         latency_p99=latency * 2.1,
@@ -254,7 +255,6 @@ def _llms(plan: Plan) -> tuple[LlmSummary, ...]:
             time_share=share,
             allocation=describe(allocations[llm]),
             predicted_utilisation=plan.prediction.utilisation[llm],
-            measured_utilisation=plan.prediction.utilisation[llm] * 0.97,
         )
         for (workflow, llm), (calls, parallelism, share, _) in CALLS.items()
     )

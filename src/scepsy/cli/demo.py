@@ -163,11 +163,10 @@ def print_summary(summary: Summary, screen: Console) -> None:
             f"{llm.time_share:.0%}",
             llm.allocation,
             f"{llm.predicted_utilisation:.0%}",
-            f"{llm.measured_utilisation:.0%}",
         )
         for llm in summary.llms
     ]
-    columns = ("LLM", "n", "p", "time share", "allocation", "used, predicted", "measured")
+    columns = ("LLM", "n", "p", "time share", "allocation", "used, predicted")
     screen.print(table("LLMs", columns, per_llm))
 
 

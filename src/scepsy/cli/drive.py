@@ -181,6 +181,7 @@ def print_result(result: DriveResult, screen: Console) -> None:
             flow.workflow,
             f"{flow.offered_rate:.3g}/s",
             f"{flow.throughput:.3g}/s",
+            flow.verdict,
             seconds(flow.latency_mean),
             seconds(flow.latency_p50),
             seconds(flow.latency_p90),
@@ -190,5 +191,16 @@ def print_result(result: DriveResult, screen: Console) -> None:
         )
         for flow in result.workflows
     ]
-    columns = ("workflow", "offered", "throughput", "mean", "p50", "p90", "p99", "runs", "failed")
+    columns = (
+        "workflow",
+        "offered",
+        "completed",
+        "load",
+        "mean",
+        "p50",
+        "p90",
+        "p99",
+        "runs",
+        "failed",
+    )
     screen.print(table("Measured", columns, rows))

@@ -44,13 +44,9 @@ def workflow_summaries(outcome: Outcome) -> tuple[WorkflowSummary, ...]:
 
 
 def llm_summaries(outcome: Outcome) -> tuple[LlmSummary, ...]:
-    """One for each LLM of each workflow.
-
-    Measured utilisation is the offered load that the measured throughput makes.
-    """
+    """One for each LLM of each workflow."""
     allocation = {part.llm: part for part in outcome.plan.allocation.llms}
     predicted = outcome.plan.prediction.utilisation
-    measured = _measured_utilisation(outcome)
     return tuple(
         LlmSummary(
             llm=llm.llm,
@@ -60,7 +56,6 @@ def llm_summaries(outcome: Outcome) -> tuple[LlmSummary, ...]:
             time_share=llm.time_share.mean,
             allocation=describe(allocation[llm.llm]),
             predicted_utilisation=predicted[llm.llm],
-            measured_utilisation=measured[llm.llm],
         )
         for demand in outcome.plan.demands
         for llm in demand.llms
@@ -98,8 +93,9 @@ def measurement(result: DriveResult, workflow: str) -> Measurement:
         latency_p99=found.latency_p99,
         completed=found.completed,
         failed=found.failed,
-        completions_per_second=found.completions_per_second,
-        latency_growth=found.latency_growth,
+        throughput_low=found.throughput_low,
+        throughput_high=found.throughput_high,
+        verdict=found.verdict,
         standard_error=found.standard_error,
     )
 
@@ -127,14 +123,6 @@ def _chance(predicted: float, measured: Measurement) -> float | None:
     if measured.standard_error is None:
         return None
     return NINETY_PERCENT * measured.standard_error * predicted / measured.latency_mean**2
-
-
-def _measured_utilisation(outcome: Outcome) -> dict[str, float]:
-    targets = tuple(
-        msgspec.structs.replace(target, rate=measurement(outcome.full, target.workflow).throughput)
-        for target in outcome.plan.targets
-    )
-    return replace(outcome.pipeline, targets=targets).predict(outcome.plan.allocation).utilisation
 
 
 def _curve(pipeline: Pipeline, allocation: Allocation, workflow: str) -> tuple[CurvePoint, ...]:

@@ -89,7 +89,10 @@ async def drive(
         for task in [*feeders, *(run for load in loads for run in load.open)]:
             task.cancel()
     return DriveResult(
-        workflows=tuple(measure(load.workload.workflow, load.outcomes, duration) for load in loads),
+        workflows=tuple(
+            measure(load.workload.workflow, load.outcomes, duration, load.earlier_ends)
+            for load in loads
+        ),
         duration=duration,
         warmup=warmup,
         seed=seed,
@@ -111,6 +114,7 @@ class _Load:
     open: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     outcomes: list[RunOutcome] = field(default_factory=list[RunOutcome])
     lags: list[float] = field(default_factory=list[float])
+    earlier_ends: list[float] = field(default_factory=list[float])
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def feed(self, arrivals: Iterator[RunArrival], tasks: asyncio.TaskGroup) -> None:
@@ -142,6 +146,8 @@ class _Load:
             self.completed += 1
         else:
             self.failed += 1
+        if error is None and arrival.time < 0:
+            self.earlier_ends.append(clock() - self.window)
         if arrival.measured:
             self.lags.append(lag)
             latency = clock() - due

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scepsy.core.record import Record
+from scepsy.traces.latency_trend import LoadVerdict
 
 
 class RunOutcome(Record, frozen=True, kw_only=True):
@@ -27,11 +28,10 @@ class WorkflowMeasurement(Record, frozen=True, kw_only=True):
     Attributes:
         offered: runs that arrived. offered_rate: the same per second.
         completed, failed: what became of them, whenever they ended.
-        throughput: the rate at which runs leave the system with success (drive.statistics).
-        completions_per_second: successful runs that ended in the window, over its length; low by
-            the runs that were open at its end.
-        latency_growth: seconds of latency gained per second; 0 unless the load was beyond what
-            could be served.
+        throughput: successful runs that ended in the window per second, counted, with its 90%
+            interval from `throughput_low` to `throughput_high`.
+        verdict: whether the offered rate is sustained, that is, whether latency stops growing.
+        latency_growth: seconds of latency gained per second; 0 unless significantly positive.
         standard_error: of the mean latency, from batch means; None for fewer than two runs.
         runs: every measured run, in order of arrival.
     """
@@ -42,7 +42,9 @@ class WorkflowMeasurement(Record, frozen=True, kw_only=True):
     completed: int
     failed: int
     throughput: float
-    completions_per_second: float
+    throughput_low: float
+    throughput_high: float
+    verdict: LoadVerdict
     latency_mean: float | None
     latency_p50: float | None
     latency_p90: float | None

@@ -1,45 +1,53 @@
 """Outcomes of runs -> throughput and latency.
 
-Throughput is not counted at the edges of the window: in a window of a minute with runs of ten
-seconds, the runs that are open at its ends are a sixth of all. Instead: runs that arrive at rate
-`a`, and whose latency grows by `g` seconds per second, leave at rate `a / (1 + g)`, since the runs
-that arrive within dt leave within (1 + g) dt. In overload that is the rate at which the system
-serves; below it, g = 0 and the runs leave as they come.
-
-Whether latency grows is for `scepsy.traces.latency_trend` to say.
+Throughput is counted: successful runs that ended in the window, whenever they arrived, over its
+length. Whether the offered rate is *sustained* is another question, that of latency which keeps
+growing, and `scepsy.traces.latency_trend` answers it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from scepsy.drive.result import RunOutcome, WorkflowMeasurement
 from scepsy.statistics.quantiles import quantile
-from scepsy.traces.latency_trend import latency_growth, standard_error
+from scepsy.traces.latency_trend import (
+    counted_rate,
+    latency_growth,
+    load_verdict,
+    standard_error,
+)
 
 
-def measure(workflow: str, runs: Sequence[RunOutcome], duration: float) -> WorkflowMeasurement:
-    """What the runs that arrived in [0, duration) show. At least one run; any order."""
+def measure(
+    workflow: str, runs: Sequence[RunOutcome], duration: float, earlier_ends: Iterable[float] = ()
+) -> WorkflowMeasurement:
+    """What the runs that arrived in [0, duration) show. At least one run; any order.
+
+    `earlier_ends` are the times, in seconds since the window began, at which successful runs ended
+    that had arrived before it: they count in the throughput.
+    """
     ordered = tuple(sorted(runs, key=lambda run: run.arrival))
     done = [run for run in ordered if run.ok]
     ranked = sorted(run.latency for run in done)
-    growth = latency_growth(done)
-    rate = len(ordered) / duration
+    ends = [*earlier_ends, *(run.arrival + run.latency for run in done)]
+    counted = counted_rate(ends, 0.0, duration)
     return WorkflowMeasurement(
         workflow=workflow,
         offered=len(ordered),
-        offered_rate=rate,
+        offered_rate=len(ordered) / duration,
         completed=len(done),
         failed=len(ordered) - len(done),
-        throughput=rate / (1.0 + growth) * len(done) / len(ordered),
-        completions_per_second=sum(run.arrival + run.latency <= duration for run in done)
-        / duration,
+        throughput=counted.per_second,
+        throughput_low=counted.low,
+        throughput_high=counted.high,
+        verdict=load_verdict(done),
         latency_mean=fmean(ranked) if ranked else None,
         latency_p50=quantile(ranked, 0.5) if ranked else None,
         latency_p90=quantile(ranked, 0.9) if ranked else None,
         latency_p99=quantile(ranked, 0.99) if ranked else None,
-        latency_growth=growth,
+        latency_growth=latency_growth(done),
         standard_error=standard_error(done),
         runs=ordered,
     )

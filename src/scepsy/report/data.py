@@ -5,6 +5,7 @@ from __future__ import annotations
 from scepsy.core.plan import Plan
 from scepsy.core.profile import Profile
 from scepsy.core.record import Record
+from scepsy.traces.latency_trend import LoadVerdict
 
 
 class Promise(Record, frozen=True, kw_only=True):
@@ -21,8 +22,8 @@ class Promise(Record, frozen=True, kw_only=True):
 class Measurement(Record, frozen=True, kw_only=True):
     """What was measured of a workflow: runs per second, seconds, numbers of runs.
 
-    `throughput` is the offered rate over (1 + `latency_growth`), the seconds of latency gained per
-    second, times the part that succeeded; `completions_per_second` is the raw count in the window.
+    `throughput` is counted: successful runs that ended in the window per second, with its 90%
+    interval. `verdict` says whether the offered rate is sustained.
     `standard_error` is that of the mean latency, from batch means; None for too few runs.
     """
 
@@ -33,8 +34,9 @@ class Measurement(Record, frozen=True, kw_only=True):
     latency_p99: float
     completed: int
     failed: int
-    completions_per_second: float = 0.0
-    latency_growth: float = 0.0
+    throughput_low: float = 0.0
+    throughput_high: float = 0.0
+    verdict: LoadVerdict = "too short to tell"
     standard_error: float | None = None
 
 
@@ -59,7 +61,7 @@ class WorkflowSummary(Record, frozen=True, kw_only=True):
 class LlmSummary(Record, frozen=True, kw_only=True):
     """One LLM of one workflow, and its allocation.
 
-    `utilisation` is of the LLM's capacity, over all workflows.
+    `predicted_utilisation` is of the LLM's capacity, over all workflows.
     """
 
     llm: str
@@ -69,7 +71,6 @@ class LlmSummary(Record, frozen=True, kw_only=True):
     time_share: float
     allocation: str
     predicted_utilisation: float
-    measured_utilisation: float
 
 
 class Summary(Record, frozen=True, kw_only=True):

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scepsy.report import wording
 from scepsy.report.data import Measurement, Report, WorkflowSummary
+from scepsy.traces.latency_trend import LoadVerdict
 
-SCATTER = 0.05
-"""How far below the target a throughput may be measured: arrivals are random and runs are few."""
+SAID: dict[LoadVerdict, str] = {
+    "sustained": "sustains",
+    "not sustained": "does not sustain",
+    "too short to tell": "was driven too briefly to tell whether it sustains",
+}
+"""What a load's verdict says of a workflow, before its target rate."""
+CHIPS: dict[LoadVerdict, tuple[str, str]] = {
+    "sustained": ("met", "✓ sustained"),
+    "not sustained": ("short", "✗ not sustained"),
+    "too short to tell": ("", "? too short to tell"),
+}
+"""Class and text of the mark beside a workflow's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +39,7 @@ class Card:
     """One workflow's result."""
 
     workflow: str
-    met: bool
+    chip: tuple[str, str]
     sentence: str
     figures: tuple[Figure, ...]
 
@@ -35,16 +47,14 @@ class Card:
 def headline(report: Report) -> str:
     """The whole result in one sentence."""
     flows = report.summary.workflows
-    met = sum(reached(flow.measured, flow.target_rate) for flow in flows)
+    said = Counter(flow.measured.verdict for flow in flows if not flow.measured.failed)
     gpus = wording.count(report.plan.cluster.gpus, "GPU")
     error = max((abs(flow.latency_error) for flow in flows), default=0.0)
-    if met == len(flows):
-        who = {1: "The workflow reaches its target", 2: "Both workflows reach their targets"}.get(
-            len(flows), f"All {len(flows)} workflows reach their targets"
-        )
-    else:
-        who = f"{met} of {wording.count(len(flows), 'workflow')} reach their targets"
-    return f"{who} on {gpus}; mean latency is predicted within {wording.percent(error)}"
+    total = wording.count(len(flows), "workflow")
+    who = f"Of {total}, {said['sustained']} sustained their target on {gpus}"
+    if said["too short to tell"]:
+        who += f", and {said['too short to tell']} were driven too briefly to tell"
+    return f"{who}; predicted mean latency is at most {wording.percent(error)} off"
 
 
 def cards(flows: Sequence[WorkflowSummary]) -> tuple[Card, ...]:
@@ -52,16 +62,16 @@ def cards(flows: Sequence[WorkflowSummary]) -> tuple[Card, ...]:
     return tuple(_card(flow) for flow in flows)
 
 
-def reached(measured: Measurement, target_rate: float) -> bool:
-    """Whether the throughput is the target's, within the scatter of random arrivals."""
-    return measured.throughput >= target_rate * (1 - SCATTER)
+def reached(measured: Measurement) -> bool:
+    """Whether nothing speaks against the offered rate: no run failed, and latency does not grow."""
+    return measured.verdict != "not sustained" and not measured.failed
 
 
 def gain(flow: WorkflowSummary) -> str:
     """The plan against the even split, in latency and, where they differ, in throughput."""
     measured, even = flow.measured, flow.even_split
     parts = [_compare(even.latency_mean, measured.latency_mean, "lower", "higher", "mean latency")]
-    if not reached(even, measured.throughput) or not reached(measured, even.throughput):
+    if reached(measured) != reached(even):
         parts.append(
             _compare(measured.throughput, even.throughput, "higher", "lower", "throughput")
         )
@@ -70,17 +80,16 @@ def gain(flow: WorkflowSummary) -> str:
 
 def _card(flow: WorkflowSummary) -> Card:
     measured = flow.measured
-    met = reached(measured, flow.target_rate)
-    verb = "sustains" if met else "falls short at"
+    chip = ("short", "✗ runs failed") if measured.failed else CHIPS[measured.verdict]
     sentence = (
-        f"{flow.workflow} {verb} {wording.rate(measured.throughput)} "
-        f"(target {wording.rate(flow.target_rate)}) at a mean latency of "
+        f"{flow.workflow} {SAID[measured.verdict]} {wording.rate(flow.target_rate)}: "
+        f"{wording.rate(measured.throughput)} completed, at a mean latency of "
         f"{wording.seconds(measured.latency_mean)}, predicted "
         f"{wording.seconds(flow.predicted.latency_mean)} "
         f"({wording.error(flow.latency_error, flow.chance)}); {gain(flow)} than under the even "
         "split."
     )
-    return Card(flow.workflow, met, sentence, _figures(flow))
+    return Card(flow.workflow, chip, sentence, _figures(flow))
 
 
 def _figures(flow: WorkflowSummary) -> tuple[Figure, ...]:
@@ -90,8 +99,10 @@ def _figures(flow: WorkflowSummary) -> tuple[Figure, ...]:
         _figure(
             "throughput",
             wording.rate(measured.throughput),
-            f"target {wording.digits(flow.target_rate)}, "
-            f"saturates at {wording.digits(predicted.saturation)}",
+            f"counted, 90% interval {wording.digits(measured.throughput_low)} to "
+            f"{wording.digits(measured.throughput_high)}; offered "
+            f"{wording.digits(measured.offered_rate)}, predicted to saturate at "
+            f"{wording.digits(predicted.saturation)}",
         ),
         _figure(
             "mean latency",
