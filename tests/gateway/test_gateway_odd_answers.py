@@ -173,7 +173,6 @@ async def test_a_failure_within_a_200_is_a_failure(
         b'data: {"message": "no luck"}\nevent: error\n\n',
         b'id: 4\revent:error\rdata: {"msg": "no luck"}\r\r',
         b"event: error\ndata: no luck",
-        b"event: Error\ndata: no luck\n\n",
         b'data: {"error":\ndata: "no luck"}\n\n',
     ],
 )
@@ -182,11 +181,6 @@ async def test_an_error_event_is_a_failure(
 ):
     call = await recorded(http, tmp_path, sse(b": ping\n\n", chunk("hi"), lines))
     assert (call.ok, call.error) == (False, "no luck")
-
-
-async def test_an_error_in_plain_text_is_a_failure(http: aiohttp.ClientSession, tmp_path: Path):
-    call = await recorded(http, tmp_path, sse(chunk("hi"), b"data: Error: out of memory\n\n"))
-    assert call.error == "Error: out of memory"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>log in</html>", b"{"])

@@ -182,7 +182,10 @@ def test_what_can_be_placed_meets_every_measure(
     allocation: Allocation, cluster: Cluster, grain: int
 ) -> None:
     """The measures are necessary conditions: none may exclude a placeable allocation."""
-    measures: list[Measure] = [plain(cluster, grain), *sharper(cluster, grain)]
+    measures: list[Measure] = [
+        plain(grain, cluster.gpus),
+        *sharper(cluster, grain, cluster.gpus),
+    ]
     placeable = not isinstance(place(allocation, cluster), Infeasible)
     if placeable and all(
         part.memory_share >= part.gpu_share and (part.memory_share * grain) % 1 == 0

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from scepsy.core.plan import Allocation
 from scepsy.search.exact import Search
-from scepsy.search.measure import Measure, mixed, sharper
+from scepsy.search.measure import Measure, by_domain, mixed, sharper
 from scepsy.search.options import ReplicaSize
 
-MIXTURES = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
+MIXTURES = tuple(Fraction(part, 24) for part in (1, 2, 3, 5, 7, 9, 12, 15, 17, 19, 21, 22, 23))
+"""Weights of a violated measure beside the present one in a surrogate constraint."""
+PASSES = 2
+"""Times that every measure of domains is mixed in, where there are several."""
 CONSIDERED = 3
-"""Measures to compare, those that are violated most."""
+"""Measures to compare: those that are violated most."""
 
 
 def sharpened(found: Search, refused: Allocation) -> Search | None:
@@ -19,16 +23,36 @@ def sharpened(found: Search, refused: Allocation) -> Search | None:
 
     None where no measure is violated, or none proves a better bound than the present one.
     """
-    cluster, grain = found.space.cluster, found.space.grain
+    space, grain = found.space, found.space.grain
+    measures = list(sharper(space.cluster, grain, space.gpus))
     violated = sorted(
-        (measure for measure in sharper(cluster, grain) if excess(measure, refused, grain) > 1),
+        (measure for measure in measures if excess(measure, refused, grain) > 1),
         key=lambda measure: -excess(measure, refused, grain),
     )[:CONSIDERED]
-    tighter = [found.by(measure) for measure in violated]
+    return _tightest(found, violated)
+
+
+def with_domains(found: Search) -> Search:
+    """The search by the mixture of measures that knows best how much room NVLink domains have for
+    groups.
+    """
+    space = found.space
+    measures = list(by_domain(space.cluster, space.grain, space.gpus))
+    for _ in range(PASSES if len(measures) > 1 else 1):
+        for measure in measures:
+            found = _tightest(found, [measure]) or found
+    return found
+
+
+def _tightest(found: Search, measures: Sequence[Measure]) -> Search | None:
+    """By one of the measures, or one mixed with the present: what proves the best bound, if that is
+    better than the present one.
+    """
+    tighter = [found.by(measure) for measure in measures]
     tighter += [
-        found.by(mixed(found.measure, measure, weight))
-        for measure in violated
-        if measure.smallest_tp == found.measure.smallest_tp
+        found.by(mixed(found.measure, measure, weight, found.space.gpus))
+        for measure in measures
+        if measure.capacity
         for weight in MIXTURES
     ]
     best = max(tighter, key=lambda search: search.bound(), default=None)

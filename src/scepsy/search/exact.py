@@ -11,13 +11,14 @@ import numpy as np
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible
-from scepsy.search.best_first import best_first
-from scepsy.search.measure import Measure, plain
+from scepsy.search.best_first import Budget, Condition, best_first
+from scepsy.search.measure import Measure, by_domain, plain
 from scepsy.search.options import Ints, StageCosts
 from scepsy.search.relaxation import Column, Relaxation, relax, slack
 from scepsy.search.shortfall import shortfall
 from scepsy.search.space import Space, space
 
+UNLIMITED = 1 << 62
 ROUNDING = 1e-9
 """Relative rounding error that sums of costs are allowed."""
 
@@ -41,12 +42,14 @@ class Search:
     space: Space
     measure: Measure
 
-    def candidates(self) -> Iterator[Candidate]:
-        """Allocations that fit by the measure, cheapest first, each once.
+    def candidates(self, budget: Budget | None = None) -> Iterator[Candidate]:
+        """Allocations that fit by the measure, by the number of GPUs and by the room for groups in
+        NVLink domains: cheapest first, each once. Ends early where the budget is spent.
 
         Widens a window of cost: whatever costs at most `ceiling` is made of the few options that
         the relaxation leaves below it, so those alone are searched before the ceiling is raised.
         """
+        budget = budget or Budget(UNLIMITED)
         columns = self._columns()
         if _least(columns) > self.measure.capacity:
             return
@@ -57,9 +60,12 @@ class Search:
         for ceiling in _ceilings(relaxed, largest):
             room = ceiling - relaxed.lower
             inside = [np.flatnonzero(each <= room) for each in slacks]
-            for objective, chosen in self._within(columns, inside, ceiling):
+            for objective, chosen in self._within(columns, inside, ceiling, budget):
                 if done < objective <= ceiling:
                     yield Candidate(self._allocation(chosen), objective)
+            if budget.spent:
+                budget.reached = max(budget.reached, done)
+                return
             done = ceiling
 
     def bound(self) -> float:
@@ -78,7 +84,7 @@ class Search:
         return replace(self, measure=measure)
 
     def _within(
-        self, columns: Sequence[Column], inside: Sequence[Ints], ceiling: float
+        self, columns: Sequence[Column], inside: Sequence[Ints], ceiling: float, budget: Budget
     ) -> Iterator[tuple[float, list[int]]]:
         """(objective, option of every LLM) from the options `inside`, up to the ceiling."""
         order = sorted(range(len(columns)), key=lambda index: -len(inside[index]))
@@ -86,13 +92,29 @@ class Search:
             Column(columns[index].units[inside[index]], columns[index].cost[inside[index]])
             for index in order
         ]
-        for value, picks in best_first(narrowed, self.measure.capacity):
+        conditions = [
+            Condition(
+                [self.space.options[index].units(measure.weigh)[inside[index]] for index in order],
+                measure.capacity,
+            )
+            for measure in self._conditions()
+        ]
+        for value, picks in best_first(narrowed, self.measure.capacity, conditions, budget):
             if value > ceiling + ROUNDING * abs(ceiling):
                 return
             chosen = [0] * len(columns)
             for index, pick in zip(order, picks, strict=True):
                 chosen[index] = int(inside[index][pick])
             yield _total(columns, chosen), chosen
+
+    def _conditions(self) -> list[Measure]:
+        """Measures by which every candidate must fit, whichever orders them."""
+        space = self.space
+        known = [
+            plain(space.grain, space.gpus),
+            *by_domain(space.cluster, space.grain, space.gpus),
+        ]
+        return [measure for measure in known if measure != self.measure]
 
     def _columns(self) -> list[Column]:
         return [
@@ -116,17 +138,18 @@ def search(
     *,
     share_step: float = 0.1,
     share_groups: bool = False,
+    gpus: int | None = None,
 ) -> Search | Infeasible:
-    """The search for the least sum of stage costs on `cluster`.
+    """The search for the least sum of stage costs on `cluster`, or on `gpus` of its GPUs.
 
     Shares of a GPU go in steps of `share_step`; `share_groups`: those of TP groups too. Infeasible
     where some LLM, or all together, cannot be served. Raises BadInput for a step that does not
     divide one GPU.
     """
-    found = space(llms, cluster, stage_costs, share_step, share_groups=share_groups)
+    found = space(llms, cluster, stage_costs, share_step, share_groups=share_groups, gpus=gpus)
     if isinstance(found, Infeasible):
         return found
-    return shortfall(found) or Search(found, plain(cluster, found.grain))
+    return shortfall(found) or Search(found, plain(found.grain, found.gpus))
 
 
 def _least(columns: Sequence[Column]) -> int:

@@ -23,45 +23,67 @@ RESOLUTION = 120
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """Weight per GPU of a replica that takes 0, 1, ... grain units of memory of each of its GPUs.
+    Replicas of fewer than `smallest_tp` GPUs weigh nothing.
+    """
+
+    smallest_tp: int
+    fraction: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
-    """Replicas of a shape weigh `tp * fraction[memory]`.
+    """A replica weighs its TP degree times the sum of the terms' fractions.
 
     Attributes:
         name: for reasons.
-        fraction: weight of a replica (per GPU) that takes 0, 1, ... grain units of memory.
-        smallest_tp: lower TP degrees weigh nothing.
         scale: weight of a whole GPU. capacity: what the cluster holds.
     """
 
     name: str
-    fraction: tuple[int, ...]
+    terms: tuple[Term, ...]
     scale: int
     capacity: int
-    smallest_tp: int = 1
 
     def weigh(self, shape: ReplicaSize) -> int:
-        return shape.tp * self.fraction[shape.memory] if shape.tp >= self.smallest_tp else 0
+        return shape.tp * sum(
+            term.fraction[shape.memory] for term in self.terms if shape.tp >= term.smallest_tp
+        )
 
     @property
     def gpus(self) -> float:
         return self.capacity / self.scale
 
 
-def plain(cluster: Cluster, grain: int) -> Measure:
+def plain(grain: int, gpus: int) -> Measure:
     """GPUs as they are: the sum of shares is at most the number of GPUs."""
-    return Measure("GPUs", tuple(range(grain + 1)), grain, cluster.gpus * grain)
+    return _shares("GPUs", grain, gpus)
 
 
-def sharper(cluster: Cluster, grain: int) -> Iterator[Measure]:
+def by_domain(cluster: Cluster, grain: int, gpus: int) -> Iterator[Measure]:
+    """Room for replicas of at least 2, 4, 8, ... GPUs, where NVLink domains do not divide into
+    groups of that size. `gpus` may be taken at most, as in what follows.
+    """
+    tp = 2
+    while tp <= cluster.largest_domain:
+        groups = sum(len(domain) // tp for node in cluster.nodes for domain in node.domains)
+        groups = min(groups, gpus // tp)
+        if groups * tp < gpus:
+            yield _shares(f"groups of {tp} GPUs", grain, groups * tp, tp)
+        tp *= 2
+
+
+def sharper(cluster: Cluster, grain: int, gpus: int) -> Iterator[Measure]:
     """Further necessary conditions, each stronger than `plain` for some allocations."""
-    yield from _by_domain(cluster, grain)
+    yield from by_domain(cluster, grain, gpus)
     for parts in range(1, grain + 1):
-        yield _measure(f"{parts} parts", _in_parts(grain, parts), cluster)
+        yield _rounded(f"{parts} parts", _in_parts(grain, parts), gpus)
     for least in range(2, (grain + 1) // 2 + 1):
-        yield _measure(f"at least {least}/{grain}", _large_only(grain, least), cluster)
+        yield _rounded(f"at least {least}/{grain}", _large_only(grain, least), gpus)
 
 
-def cautious(cluster: Cluster, grain: int) -> Measure:
+def cautious(grain: int, gpus: int) -> Measure:
     """Not a condition but a proposal: parts up to half a GPU weigh as if only their like shared
     GPUs with them. Allocations that fit by it nearly always can be placed.
     """
@@ -70,26 +92,32 @@ def cautious(cluster: Cluster, grain: int) -> Measure:
         for units in range(grain + 1)
     ]
     weights = tuple(ceil(value * RESOLUTION) for value in values)
-    return Measure("GPUs", weights, RESOLUTION, cluster.gpus * RESOLUTION)
+    return Measure("GPUs", (Term(1, weights),), RESOLUTION, gpus * RESOLUTION)
 
 
-def mixed(one: Measure, other: Measure, weight: Fraction) -> Measure:
-    """The convex combination `(1 - weight) * one + weight * other` of two measures of GPUs."""
-    values = [
-        (1 - weight) * Fraction(a, one.scale) + weight * Fraction(b, other.scale)
-        for a, b in zip(one.fraction, other.fraction, strict=True)
+def mixed(one: Measure, other: Measure, weight: Fraction, gpus: int) -> Measure:
+    """The surrogate constraint `(1 - weight) * one + weight * other`, each divided by its capacity:
+    a necessary condition where both are.
+    """
+    capacity = gpus * RESOLUTION
+    terms = [
+        Term(term.smallest_tp, tuple(int(part * value) for value in term.fraction))
+        for measure, part in (
+            (one, (1 - weight) * Fraction(capacity, one.capacity)),
+            (other, weight * Fraction(capacity, other.capacity)),
+        )
+        for term in measure.terms
     ]
-    gpus = one.capacity // one.scale
-    return _rounded(f"{one.name} with {other.name}", values, gpus)
+    return Measure(f"{one.name} with {other.name}", tuple(terms), RESOLUTION, capacity)
 
 
-def _measure(name: str, values: list[Fraction], cluster: Cluster) -> Measure:
-    return _rounded(name, values, cluster.gpus)
+def _shares(name: str, grain: int, gpus: int, smallest_tp: int = 1) -> Measure:
+    return Measure(name, (Term(smallest_tp, tuple(range(grain + 1))),), grain, gpus * grain)
 
 
 def _rounded(name: str, values: list[Fraction], gpus: int) -> Measure:
     weights = tuple(int(value * RESOLUTION) for value in values)
-    return Measure(name, weights, RESOLUTION, gpus * RESOLUTION)
+    return Measure(name, (Term(1, weights),), RESOLUTION, gpus * RESOLUTION)
 
 
 def _in_parts(grain: int, parts: int) -> list[Fraction]:
@@ -107,14 +135,3 @@ def _large_only(grain: int, least: int) -> list[Fraction]:
         Fraction(0 if units < least else grain if units > grain - least else units, grain)
         for units in range(grain + 1)
     ]
-
-
-def _by_domain(cluster: Cluster, grain: int) -> Iterator[Measure]:
-    """Room for groups of at least 2^k GPUs, where domains do not divide into them."""
-    tp = 2
-    while tp <= cluster.largest_domain:
-        groups = sum(len(domain) // tp for node in cluster.nodes for domain in node.domains)
-        if groups * tp < cluster.gpus:
-            whole = (0,) * grain + (1,)
-            yield Measure(f"groups of {tp} GPUs", whole, 1, groups * tp, smallest_tp=tp)
-        tp *= 2

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from scepsy.core.plan import Allocation, Infeasible, Placement
-from scepsy.search.cuts import sharpened
+from scepsy.search.best_first import Budget
+from scepsy.search.cuts import sharpened, with_domains
 from scepsy.search.exact import Candidate, Search
 from scepsy.search.measure import cautious
 
@@ -15,6 +16,10 @@ Place = Callable[[Allocation], Placement | Infeasible]
 
 PATIENCE = 8
 """Refusals by placement before a sharper measure, or fewer GPUs, are tried."""
+STEPS_MAX = 50_000
+"""Steps of one decision: partial choices that are looked at. About a second on one core."""
+ATTEMPT_STEPS_MAX = 2_000
+"""Steps of each attempt to find some allocation that can be placed, once candidates fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Choice:
     Attributes:
         skipped: those that placement refused, in the order in which they were tried.
         runners_up: the next that could be placed.
-        bound: weighted seconds; whatever costs less was refused by placement or cannot fit.
+        bound: weighted seconds; no allocation that can be placed costs less.
         proven: whether the chosen one is the optimum. If not, `bound` says how far it may be off.
     """
 
@@ -45,38 +50,45 @@ class Choice:
 
 
 def best_placeable(
-    found: Search, place: Place, *, limit: int = 500, runners_up: int = 3
+    found: Search,
+    place: Place,
+    *,
+    limit: int = 500,
+    runners_up: int = 3,
+    steps: int = STEPS_MAX,
 ) -> Choice | Infeasible:
     """The cheapest candidate that `place` accepts, and the next few.
 
     Where fragmentation makes candidates fail, an incumbent is sought among allocations that pack
     well, and the candidates cheaper than it are tried, about `limit` of them. Optimal unless that
-    limit is reached; the result says whether it is proven, and how far from optimal it may be.
+    limit is reached or the `steps` are spent; the result says whether it is proven, and how far
+    from optimal it may be.
     """
-    ledger = _Ledger(place)
-    walk = _Walk(found, ledger)
+    ledger, budget = _Ledger(place), Budget(steps)
+    found = with_domains(found)
+    walk = _Walk(found, ledger, budget)
     fitting = walk.next_fitting(PATIENCE)
-    while fitting is None and not walk.exhausted:
+    while fitting is None and not (walk.exhausted or budget.spent):
         tighter = sharpened(found, walk.last.allocation)
         if tighter is None:
             break
-        found, walk = tighter, _Walk(tighter, ledger)
+        found, walk = tighter, _Walk(tighter, ledger, budget)
         fitting = walk.next_fitting(PATIENCE)
     incumbent = _Outcome(fitting, walk)
     if fitting is None and not walk.exhausted:
         incumbent = _incumbent(found, ledger)
         fitting = walk.next_fitting(limit, below=incumbent.objective)
-    settled = walk.exhausted or walk.reached >= incumbent.objective
     chosen = _Outcome(fitting, walk) if fitting is not None else incumbent
     if chosen.candidate is None:
-        return ledger.refusal()
-    proven = fitting is not None or settled
+        return ledger.refusal(complete=walk.exhausted)
+    bound = max(walk.reached, found.bound())
+    proven = fitting is not None or walk.exhausted or bound >= incumbent.objective
     return Choice(
         candidate=chosen.candidate,
         placement=ledger.placements[chosen.candidate.allocation],
         skipped=tuple(ledger.skipped.values()),
         runners_up=tuple(chosen.walk.further(runners_up)),
-        bound=chosen.candidate.objective if proven else walk.reached,
+        bound=chosen.candidate.objective if proven else bound,
         proven=proven,
     )
 
@@ -86,7 +98,7 @@ def _incumbent(found: Search, ledger: _Ledger) -> _Outcome:
     space = found.space
     confined = [
         _confined(found.by(measure), ledger)
-        for measure in (cautious(space.cluster, space.grain), found.measure)
+        for measure in (cautious(space.grain, space.gpus), found.measure)
     ]
     return min(confined, key=lambda outcome: outcome.objective)
 
@@ -97,14 +109,14 @@ def _confined(found: Search, ledger: _Ledger) -> _Outcome:
 
     def attempt(fewer: int) -> _Outcome:
         smaller = found.by(replace(measure, capacity=measure.capacity - fewer))
-        walk = _Walk(smaller, ledger)
+        walk = _Walk(smaller, ledger, Budget(ATTEMPT_STEPS_MAX))
         return _Outcome(walk.next_fitting(PATIENCE), walk)
 
     refused, fewer = 0, 0
     outcome = attempt(fewer)
     while outcome.candidate is None and fewer < most:
         refused = fewer
-        fewer = min(max(2 * fewer, measure.scale // found.space.grain), most)
+        fewer = min(max(2 * fewer, measure.scale // found.space.grain, 1), most)
         outcome = attempt(fewer)
     while outcome.candidate is not None and fewer - refused > max(1, fewer // 8):
         middle = (refused + fewer) // 2
@@ -134,9 +146,24 @@ class _Ledger:
                 self.placements[allocation] = answer
         return allocation in self.placements
 
-    def refusal(self) -> Infeasible:
-        """Placement's own reason for the cheapest candidate; every candidate was refused."""
+    def refusal(self, *, complete: bool) -> Infeasible:
+        """Placement's own reason for the cheapest candidate: every candidate was refused, or, where
+        that is not `complete`, all that were tried.
+        """
         refused = list(self.skipped.values())
+        if not refused:
+            reason = "the search's steps ran out before it met an allocation that fits the GPUs"
+            if complete:
+                reason = (
+                    "no allocation fits both the GPUs and the room for groups in NVLink domains"
+                )
+            return Infeasible("placement", reason)
+        if not complete:
+            return Infeasible(
+                "placement",
+                f"the search ran out of steps: none of the {len(refused)} allocations that it "
+                f"tried can be placed; the cheapest: {refused[0].reason.reason}",
+            )
         return Infeasible(
             "placement",
             f"none of {len(refused)} allocations can be placed; the cheapest: "
@@ -147,26 +174,26 @@ class _Ledger:
 class _Walk:
     """The candidates of one search, handed to placement in turn.
 
-    `last` was handed over last; `reached` is the highest cost seen; `exhausted` says that there
-    are no more candidates.
+    `last` was handed over last; no candidate that is still to come costs less than `reached`;
+    `exhausted` says that there are no more candidates.
     """
 
-    def __init__(self, found: Search, ledger: _Ledger) -> None:
-        self._candidates = found.candidates()
-        self._ledger = ledger
+    def __init__(self, found: Search, ledger: _Ledger, budget: Budget) -> None:
+        self._candidates = found.candidates(budget)
+        self._ledger, self._budget = ledger, budget
         self.last = Candidate(Allocation(llms=()), -inf)
         self.exhausted = False
 
     @property
     def reached(self) -> float:
-        return self.last.objective
+        return max(self.last.objective, self._budget.reached)
 
     def next_fitting(self, tries: int, below: float = inf) -> Candidate | None:
         """The next that fits and costs less than `below`, giving up after `tries`."""
         for _ in range(tries):
             candidate = next(self._candidates, None)
             if candidate is None:
-                self.exhausted = True
+                self.exhausted = not self._budget.spent
                 return None
             self.last = candidate
             if candidate.objective >= below:

@@ -12,7 +12,7 @@ from scepsy.search.space import Space
 
 def shortfall(found: Space) -> Infeasible | None:
     """Infeasible where the least of every LLM does not fit by some measure; None where it may."""
-    measure = plain(found.cluster, found.grain)
+    measure = plain(found.grain, found.gpus)
     memory = [_least_shape(options, measure.weigh) for options in found.options]
     if sum(memory) > measure.capacity:
         return _memory(found, measure, memory)
@@ -21,16 +21,17 @@ def shortfall(found: Space) -> Infeasible | None:
         return Infeasible(
             "gpus",
             f"the LLMs need at least {sum(needed) / measure.scale:.1f} GPUs to sustain the "
-            f"targets ({_parts(found, needed, measure)}); the cluster has {found.cluster.gpus}",
+            f"targets ({_parts(found, needed, measure)}); {_available(found)}",
         )
-    for sharp in sharper(found.cluster, found.grain):
+    for sharp in sharper(found.cluster, found.grain, found.gpus):
         needed = [int(options.units(sharp.weigh).min()) for options in found.options]
         if sum(needed) > sharp.capacity:
             return Infeasible(
                 "placement",
                 f"the LLMs need at least {sum(needed) / sharp.scale:.1f} GPUs to sustain the "
                 f"targets, as their replicas leave parts of GPUs unused "
-                f"({_parts(found, needed, sharp)}); the cluster has {sharp.gpus:g} to hold them",
+                f"({_parts(found, needed, sharp)}); {_available(found)}, and {sharp.gpus:g} can "
+                "hold them",
             )
     return None
 
@@ -58,3 +59,9 @@ def _parts(found: Space, needed: list[int], measure: Measure) -> str:
         for options, units in zip(found.options, needed, strict=True)
         if units
     )
+
+
+def _available(found: Space) -> str:
+    if found.gpus < found.cluster.gpus:
+        return f"{found.gpus} of the cluster's {found.cluster.gpus} may be taken"
+    return f"the cluster has {found.cluster.gpus}"

@@ -31,12 +31,14 @@ class Space:
     Attributes:
         cluster: where they would run.
         grain: share units in one GPU.
+        gpus: the most GPUs of the cluster that may be taken.
         options: by LLM, those that no other option beats.
         offered: by LLM, the number of options before dominated ones were dropped.
         reasons: sentences on what was left out and why.
     """
 
     cluster: Cluster
+    gpus: int
     grain: int
     options: tuple[Options, ...]
     offered: tuple[int, ...]
@@ -50,13 +52,16 @@ def space(
     share_step: float,
     *,
     share_groups: bool = False,
+    gpus: int | None = None,
 ) -> Space | Infeasible:
-    """All that `llms` could be given on `cluster`; `share_groups`: parts of TP groups too.
+    """All that `llms` could be given on `cluster`, or on `gpus` of its GPUs; `share_groups`: parts
+    of TP groups too.
 
     Infeasible where some LLM has no option at all. Raises BadInput where `share_step` does not
     divide one GPU, or two LLMs have one name.
     """
     grain = grain_of(share_step)
+    most = cluster.gpus if gpus is None else min(gpus, cluster.gpus)
     ordered = sorted(llms, key=lambda llm: llm.name)
     for one, other in pairwise(ordered):
         if one.name == other.name:
@@ -68,15 +73,15 @@ def space(
         found, notes = shapes(llm, cluster, grain, share_groups=share_groups)
         if not found:
             return Infeasible("memory", notes[-1])
-        options = _priced(llm, found, cluster, stage_costs)
+        options = _priced(llm, found, cluster, most, stage_costs)
         if not len(options):
-            return Infeasible("throughput", _unsustained(llm, found, cluster))
+            return Infeasible("throughput", _unsustained(llm, found, most))
         best = undominated(options)
         offered.append(len(options))
         kept.append(best)
         reasons.extend(notes)
         reasons.extend(_unsuited(options, best))
-    return Space(cluster, grain, tuple(kept), tuple(offered), tuple(reasons))
+    return Space(cluster, most, grain, tuple(kept), tuple(offered), tuple(reasons))
 
 
 def grain_of(share_step: float) -> int:
@@ -133,19 +138,23 @@ def shapes(
     return (), ["; ".join((reasons[-1], *wider))]
 
 
-def room(cluster: Cluster, shape: ReplicaSize) -> int:
-    """Most replicas of one shape that an empty cluster holds."""
-    groups = cluster.gpus
+def room(cluster: Cluster, shape: ReplicaSize, gpus: int | None = None) -> int:
+    """Most replicas of one shape that an empty cluster holds, on at most `gpus` of its GPUs."""
+    most = groups = cluster.gpus if gpus is None else gpus
     if shape.tp > 1:
         groups = sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
-    return groups * (shape.grain // shape.memory)
+    return min(groups, most // shape.tp) * (shape.grain // shape.memory)
 
 
 def _priced(
-    llm: LlmSpec, found: Sequence[ReplicaSize], cluster: Cluster, stage_costs: StageCosts
+    llm: LlmSpec,
+    found: Sequence[ReplicaSize],
+    cluster: Cluster,
+    gpus: int,
+    stage_costs: StageCosts,
 ) -> Options:
     """Every shape with every count of replicas that sustains the targets."""
-    counts = [np.arange(1, room(cluster, shape) + 1, dtype=np.int64) for shape in found]
+    counts = [np.arange(1, room(cluster, shape, gpus) + 1, dtype=np.int64) for shape in found]
     costs = [
         stage_costs(llm, shape.tp, shape.gpu_share, count)
         for shape, count in zip(found, counts, strict=True)
@@ -155,11 +164,11 @@ def _priced(
     return options.where(np.isfinite(options.cost))
 
 
-def _unsustained(llm: LlmSpec, found: Sequence[ReplicaSize], cluster: Cluster) -> str:
+def _unsustained(llm: LlmSpec, found: Sequence[ReplicaSize], gpus: int) -> str:
     degrees = ", ".join(f"TP{tp}" for tp in sorted({shape.tp for shape in found}))
     return (
         f"no share and replica count of {llm.name!r} at {degrees} sustains the targets "
-        f"on {cluster.gpus} GPUs within what was profiled"
+        f"on {gpus} GPUs within what was profiled"
     )
 
 

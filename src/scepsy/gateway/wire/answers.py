@@ -27,7 +27,6 @@ _TEXT_FIELDS = ("text", "thinking", "content", "refusal", "transcript")
 _NESTED_PARTS_MAX = 8  # levels of parts within parts that are read
 _SCORES = ("data", "results", "rankings", "embeddings", "scores", "score")
 _DONE = b"[DONE]"
-_ERROR_WORDS = (b"error", b"[error")
 _PLAIN_DELTA = frozenset({"role", "content"})
 _PLAIN_CHOICE = frozenset({"index", "delta", "logprobs", "finish_reason"})
 _GOOD_ENDS = (None, "stop", "length")
@@ -96,8 +95,6 @@ class AnswerRecord:
             return
         event = read_small_object(data)
         if event is None:
-            if data.lower().startswith(_ERROR_WORDS):  # plain text where JSON should be
-                self.error = failure_of_event(data)
             return
         self._read(event)
         if "delta" in event:
@@ -126,8 +123,7 @@ class AnswerRecord:
                 return
         self.error = failed_choice(choice) or self.error
         self._add_text(_plain(choice.get("text")))
-        for said in (choice.get("message"), choice.get("delta")):
-            message: dict[str, Json] = {"content": said} if isinstance(said, str) else members(said)
+        for message in (members(choice.get("message")), members(choice.get("delta"))):
             for piece in _pieces(message):
                 self._add_text(piece)
             for call in elements(message.get("tool_calls")):

@@ -57,7 +57,7 @@ def read_event(event: bytes) -> tuple[bytes, bool]:
             return one, False
     lines = event.removeprefix(_BYTE_ORDER_MARK).splitlines()
     data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
-    names = [line[6:].strip().lower() for line in lines if line.startswith(b"event:")]
+    names = [line[6:].strip() for line in lines if line.startswith(b"event:")]
     return b"\n".join(data), b"error" in names
 
 
