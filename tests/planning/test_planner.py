@@ -76,8 +76,10 @@ def test_more_gpus_never_hurt_and_a_higher_rate_never_helps() -> None:
     assert slow.prediction.objective <= fast.prediction.objective
 
 
-def test_an_unmeetable_target_names_what_binds_and_the_highest_rate_is_met() -> None:
-    refused = decide(50.0)
+@pytest.mark.parametrize("target", [50.0, 1e5, 1e9])
+def test_an_unmeetable_target_names_what_binds_and_the_highest_rate_is_met(target: float) -> None:
+    """However far the target is out of reach, the rate that is named is the same."""
+    refused = decide(target)
     assert isinstance(refused, Infeasible)
     assert "highest rates" in refused.reason
     rate = float(refused.reason.rpartition("together: w ")[2].partition("/s")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -23,9 +24,11 @@ from scepsy.planning.shortlist import Shortlist, ShortlistEntry
 from scepsy.search import Choice
 
 ADDED_NODE = "one-more"
+RATE_MIN = 1e-6
+"""Runs per second. A workflow that cannot be served at one run in twelve days cannot be at all."""
 
 
-def plan(
+def explanation(
     entry: ShortlistEntry,
     listed: Shortlist,
     finalists: tuple[Finalist, ...],
@@ -94,21 +97,39 @@ def _runner_up(
     return RunnerUp(allocation=theirs, objective=their_objective, note=note)
 
 
-def infeasible(found: Infeasible, problem: Problem, steps: int = 14) -> Infeasible:
-    """Adds to the constraint that binds the highest rates that could be met, all scaled alike."""
-    low, high = 0.0, 1.0
-    for _ in range(steps):
-        middle = (low + high) / 2
-        met = not isinstance(problem.scaled(middle).decide(), Infeasible)
-        low, high = (middle, high) if met else (low, middle)
-    if low <= 1e-4:
+def infeasible(found: Infeasible, problem: Problem) -> Infeasible:
+    """Adds to the constraint that binds the highest rates that can be met, all scaled alike. A plan
+    exists at the rates that are named.
+    """
+    scale = _highest_scale(problem)
+    if scale is None:
         return Infeasible(found.binding, f"{found.reason}. No rate could be met, however low")
-    rates = ", ".join(f"{target.workflow} {target.rate * low:.3g}/s" for target in problem.targets)
+    rates = ", ".join(f"{one.workflow} {one.rate * scale:.3g}/s" for one in problem.targets)
+    part = f"{scale:.0%} of" if scale >= 0.01 else f"{scale:.1g} times"
     return Infeasible(
         found.binding,
-        f"{found.reason}. The highest rates that can be met together: {rates} "
-        f"({low:.0%} of the targets)",
+        f"{found.reason}. The highest rates that can be met together: {rates} ({part} the targets)",
     )
+
+
+def _highest_scale(problem: Problem) -> float | None:
+    """The largest factor on all targets, below 1, at which a decision exists, to 0.05%; None where
+    there is none down to `RATE_MIN`.
+    """
+
+    def met(scale: float) -> bool:
+        return not isinstance(problem.scaled(scale).decide(), Infeasible)
+
+    least = RATE_MIN / max(target.rate for target in problem.targets)
+    low = high = 1.0
+    while not met(low):
+        low, high = low / 4, low
+        if low < least:
+            return None
+    while high > 1.0005 * low:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if met(middle) else (low, middle)
+    return low
 
 
 def with_one_more(cluster: Cluster) -> Cluster:
@@ -168,4 +189,7 @@ def _what_if(what: str, outcome: Choice | Infeasible, objective: float, base: fl
 
 
 def _percent(value: float, reference: float) -> str:
-    return f"{(value / reference - 1) * 100:+.1f}%" if reference > 0 else f"{value:.3g} s"
+    if reference <= 0:
+        return f"{value:.3g} s"
+    change = round((value / reference - 1) * 100, 1) + 0.0  # no minus before a zero
+    return f"{change:+.1f}%"

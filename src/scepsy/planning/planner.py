@@ -74,7 +74,7 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
 
     entry, listed, verdict = decision.entry, decision.listed, decision.verdict
     said = (*ranking.sentences(listed, verdict, entry), *notes(profile, entry.allocation))
-    why = explain.plan(entry, listed, ranking.finalists(listed, verdict, entry), said)
+    why = explain.explanation(entry, listed, ranking.finalists(listed, verdict, entry), said)
     chosen = msgspec.structs.replace(
         draft(entry, problem, speed), prediction=decision.prediction, explanation=why
     )
