@@ -56,7 +56,7 @@ def known() -> Report:
 
 def test_the_page_is_well_formed_and_says_the_result(known: Report) -> None:
     page = Page(render(known))
-    assert "Of 2 workflows, 2 sustained their target on 8 GPUs" in page.text
+    assert "Target sustained on 8 GPUs by 2 of 2 workflows" in page.text
     for flow in known.summary.workflows:
         assert flow.workflow in page.text
     for words in ("throughput (runs/s)", "latency of a run (s)", "Engines are emulated", "Seed 0"):
@@ -125,7 +125,7 @@ def test_saturated_predictions_and_empty_measurements_do_not_break_charts(known:
     broken = replace(known, curves=curves, summary=replace(known.summary, workflows=flows))
     text = render(broken)
     page = Page(text)
-    assert "Of 2 workflows, 0 sustained their target" in page.text
+    assert "by 0 of 2 workflows" in page.text
     assert "60 failed" in page.text
     assert not re.search(r'="[^"]*\b(inf|nan)\b[^"]*"', text)
 

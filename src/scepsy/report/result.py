@@ -51,9 +51,9 @@ def headline(report: Report) -> str:
     gpus = wording.count(report.plan.cluster.gpus, "GPU")
     error = max((abs(flow.latency_error) for flow in flows), default=0.0)
     total = wording.count(len(flows), "workflow")
-    who = f"Of {total}, {said['sustained']} sustained their target on {gpus}"
+    who = f"Target sustained on {gpus} by {said['sustained']} of {total}"
     if said["too short to tell"]:
-        who += f", and {said['too short to tell']} were driven too briefly to tell"
+        who += f", too short to tell for {said['too short to tell']}"
     return f"{who}; predicted mean latency is at most {wording.percent(error)} off"
 
 
