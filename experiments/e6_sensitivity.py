@@ -74,12 +74,7 @@ class Row:
 
 def slower(one: Measured, factor: float) -> Measured:
     """A replica that is thought to be `factor` times as slow at everything."""
-    return replace(
-        one,
-        latency=one.latency * factor,
-        max_throughput=one.max_throughput / factor,
-        step=one.step * factor,
-    )
+    return replace(one, latency=one.latency * factor, max_throughput=one.max_throughput / factor)
 
 
 def changed(response: Response, factor: Callable[[float], float]) -> Response:
