@@ -1,0 +1,1 @@
+"""Three programs that nothing was tuned on, through the whole loop on emulated engines."""
