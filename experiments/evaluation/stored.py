@@ -31,7 +31,7 @@ R = TypeVar("R")
 def sources() -> str:
     """A digest of all code and data that a result may depend on."""
     here = Path(__file__).parent
-    files = [*(ROOT / "src" / "scepsy").rglob("*.py"), *(ROOT / "src" / "scepsy").glob("*.json")]
+    files = [*(ROOT / "src" / "scepsy").rglob("*.py"), *(ROOT / "src" / "scepsy").rglob("*.json")]
     files += [path for path in here.glob("*.py") if path.name not in SHOWN]
     files += (here.parent / "data").glob("*.gz")
     found = sha256()
