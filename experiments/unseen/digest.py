@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from hashlib import blake2b
-from typing import Any
 
-from openai import AsyncOpenAI
+from asking import ask
 
 PARAGRAPHS_MIN, PARAGRAPHS_SPREAD, PARAGRAPH_WORDS = 8, 9, 120
 LABEL_TOKENS, SUMMARY_TOKENS = 8, 420
-client = AsyncOpenAI()
 
 
 async def run(title: str) -> str:
@@ -43,13 +41,6 @@ def document(title: str) -> list[str]:
         " ".join(f"{title.split()[-1]}{number}-{word}" for word in range(PARAGRAPH_WORDS))
         for number in range(PARAGRAPHS_MIN + drawn % PARAGRAPHS_SPREAD)
     ]
-
-
-async def ask(llm: str, prompt: str, tokens: int, **options: Any) -> str:
-    answer = await client.chat.completions.create(
-        model=llm, messages=[{"role": "user", "content": prompt}], max_tokens=tokens, **options
-    )
-    return answer.choices[0].message.content or ""
 
 
 if __name__ == "__main__":

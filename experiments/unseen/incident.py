@@ -12,7 +12,7 @@ import sys
 from hashlib import blake2b
 from typing import Any
 
-from openai import AsyncOpenAI
+from asking import ask
 
 STEPS_MIN, STEPS_MAX, COMMAND_TOKENS, REPORT_TOKENS = 2, 5, 60, 220
 COMMAND_SECONDS = (0.4, 1.1, 1.9, 2.6)
@@ -21,7 +21,6 @@ ENOUGH: Any = {
     "type": "json_schema",
     "json_schema": {"name": "enough", "schema": {"type": "string", "enum": ["yes", "no"]}},
 }
-client = AsyncOpenAI()
 
 
 async def run(incident: str) -> str:
@@ -48,13 +47,6 @@ async def execute(command: str) -> str:
     drawn = blake2b(command.encode(), digest_size=2).digest()
     await asyncio.sleep(COMMAND_SECONDS[drawn[0] % len(COMMAND_SECONDS)])
     return f"[{command[:80]}: {'ok ' * (20 + drawn[1] % 60)}] "
-
-
-async def ask(llm: str, prompt: str, tokens: int, **options: Any) -> str:
-    answer = await client.chat.completions.create(
-        model=llm, messages=[{"role": "user", "content": prompt}], max_tokens=tokens, **options
-    )
-    return answer.choices[0].message.content or ""
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ import asyncio
 import sys
 from typing import Any
 
-from openai import AsyncOpenAI
+from asking import ask, client
 
 ROUNDS_MAX, SIGHTS, DRAFT_TOKENS, CRITIQUE_TOKENS = 3, 12, 160, 48
 DECISION: Any = {
     "type": "json_schema",
     "json_schema": {"name": "decision", "schema": {"type": "string", "enum": ["accept", "revise"]}},
 }
-client = AsyncOpenAI()
 
 
 async def run(wish: str) -> str:
@@ -59,13 +58,6 @@ async def sights(wish: str, number: int) -> list[float]:
         "/rerank", cast_to=object, body={"model": "reranker", "query": wish, "documents": names}
     )
     return [result["relevance_score"] for result in ranked["results"]]
-
-
-async def ask(llm: str, prompt: str, tokens: int, **options: Any) -> str:
-    answer = await client.chat.completions.create(
-        model=llm, messages=[{"role": "user", "content": prompt}], max_tokens=tokens, **options
-    )
-    return answer.choices[0].message.content or ""
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ async def test_what_is_nested_too_deeply_is_400(http: aiohttp.ClientSession):
 
 
 async def replica_order(http: aiohttp.ClientSession, traces: Path | None) -> list[str]:
-    """Which of three replicas each of some calls that say nothing of their run goes to."""
+    """The replica, of three, that each call goes to, where calls carry no run identifier."""
     served: list[str] = []
 
     def answers(name: str):

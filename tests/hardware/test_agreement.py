@@ -171,7 +171,7 @@ CLUSTER = Cluster(nodes=(Node(name="n", gpus=8, gpu_type=GPU),))
 
 
 def simulated(case: Case, replicas: int, ask: Ask, *, contention: bool = True) -> list[ServedCall]:
-    """A call to each of so many replicas on the same GPUs, all sent at once."""
+    """One call to each of `replicas` replicas on the same GPUs, all sent at once."""
     simulation = deployment(plan(case, replicas), contention=contention)
     assert isinstance(simulation, Simulation), simulation
     for _ in range(replicas):

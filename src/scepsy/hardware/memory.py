@@ -78,15 +78,19 @@ def weight_bytes(llm: LlmSpec, tp: int) -> float:
     return llm.weight_bytes / tp
 
 
-def kv_bytes_per_token(llm: LlmSpec, tp: int) -> float:
-    """Bytes of keys and values per token on each GPU of a tensor-parallel group.
+def kv_bytes_per_layer(llm: LlmSpec, tp: int) -> float:
+    """Bytes of keys and values per token and layer on each GPU of a tensor-parallel group.
 
-    A GPU holds at least one KV head: above as many GPUs as heads, engines copy them. Layers with a
+    A GPU holds at least one KV head: above as many GPUs as heads, engines copy them.
+    """
+    return llm.kv_bytes_per_layer / min(tp, llm.kv_heads)
+
+
+def kv_bytes_per_token(llm: LlmSpec, tp: int) -> float:
+    """Bytes of keys and values per token on each GPU of a tensor-parallel group. Layers with a
     sliding window are left out, as they stop growing.
     """
-    heads = max(1.0, llm.kv_heads / tp)
-    layers = max(1, llm.layers - llm.window_layers)
-    return layers * 2.0 * heads * llm.head_dim * llm.kv_bytes
+    return max(1, llm.layers - llm.window_layers) * kv_bytes_per_layer(llm, tp)
 
 
 def with_copied_heads(llm: LlmSpec, tp: int) -> LlmSpec:

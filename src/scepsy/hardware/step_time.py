@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.gpus import GpuConstants, bandwidth_kept, compute_stretch
 from scepsy.hardware.host_time import host_time
+from scepsy.hardware.memory import kv_bytes_per_layer
 
 
 class StepLoad(NamedTuple):
@@ -93,8 +94,7 @@ class StepTimer:
             self._unvisited = 1.0 - visited
         attention = 4.0 * llm.query_width / (bf16 * gpu.attention_efficiency)
         self._attention = attention * (llm.layers - llm.window_layers)
-        # Beyond `kv_heads` GPUs, heads are copied: each GPU then reads a whole head.
-        kv = llm.kv_bytes_per_layer / (min(tp, llm.kv_heads) * bandwidth * gpu.kv_efficiency)
+        kv = kv_bytes_per_layer(llm, tp) / (bandwidth * gpu.kv_efficiency)
         self.per_kv_token = kv * (llm.layers - llm.window_layers)
         self._window_kv = kv * llm.window_layers * llm.window
         reduce = gpu.all_reduce_among(tp)

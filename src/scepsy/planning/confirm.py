@@ -139,8 +139,7 @@ def _unknown(problem: Problem) -> str | None:
         return f"no step times are known for GPU type {gpu_type!r}"
     if problem.hosted:
         return f"how {problem.hosted[0].llm.name} at its endpoint answers under load is not known"
-    sizes = [llm.name for llm in problem.needed_llms if llm.parameters <= 0]
-    return f"the LLM file does not tell the size of {sizes[0]}" if sizes else None
+    return None
 
 
 def _worth_it(entries: Sequence[ShortlistEntry], most: int) -> list[int]:

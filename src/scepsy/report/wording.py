@@ -7,10 +7,6 @@ import math
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 
 
-LEAST_FOR_P99 = 100
-"""Runs below which no number is called p99: of fewer, the 99th percentile is the slowest run."""
-
-
 def seconds(value: float | None) -> str:
     """A duration: three digits and a unit; a dash where there is none, a sign for infinity."""
     if value is None or not math.isfinite(value):

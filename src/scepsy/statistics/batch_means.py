@@ -35,8 +35,8 @@ def standard_error(means: Sequence[float]) -> float | None:
 
 
 def t_95(batches: int) -> float:
-    """Standard errors to either side of a mean of so many batches that hold it with 95%: Student's
-    quantile with `batches` - 1 degrees of freedom. Infinite for fewer than two.
+    """Half the width of the 95% interval of a mean over `batches` batch means, in standard errors:
+    Student's quantile with `batches` - 1 degrees of freedom. Infinite for fewer than two.
     """
     if batches < 2:
         return math.inf

@@ -74,7 +74,7 @@ class Board:
             self._write(0.0, 0.0)
 
     def post(self, demand: float, seconds: float) -> None:
-        """Want this part of the bandwidth for so many seconds from now."""
+        """Want this part of the bandwidth for the next `seconds`."""
         self._write(demand, time.monotonic() + seconds)
 
     def others(self) -> float:
