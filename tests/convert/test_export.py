@@ -94,6 +94,18 @@ def test_our_traces_by_way_of_otlp_are_the_same(kept: tuple[list[Call], list[Run
     assert after == before
 
 
+@pytest.mark.parametrize("name", ["NIL", "none", "null", "nan", "N/A", "undefined"])
+def test_names_that_elsewhere_stand_for_no_value_come_back(name: str, tmp_path: Path) -> None:
+    """Foreign exporters write these texts where a value is missing; our own export does not."""
+    before = (trace(call(name, 1, 2, run=name, workflow=name), run=name, workflow=name),)
+    file = tmp_path / "spans.jsonl"
+    file.write_bytes(b"\n".join(map(msgspec.json.encode, otlp_documents(before))))
+    [back] = assemble(
+        FORMATS["otlp"].spans(read_foreign(file)), workflow=None, fallback="f", llm=None
+    ).calls
+    assert (back.llm, back.run, back.workflow) == (name, name, name)
+
+
 def test_what_was_said_is_not_exported() -> None:
     said = call("a", 1, 2, request='{"secret": 1}', response="secret")
     assert b"secret" not in msgspec.json.encode(list(otlp_documents([trace(said)])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 from scepsy.convert.findings import Findings
@@ -40,19 +40,21 @@ class ForeignRecord:
     Attributes:
         file: path, for messages. where: place in the file, like ":12" or ": $[3].attributes".
         fields: what it says. Fields that nobody asks for do not matter.
+        literal: whether "none" and the like are names. Elsewhere such texts stand for no value.
     """
 
     file: str
     where: str
     fields: Json
     findings: Findings = field(default_factory=Findings, compare=False, repr=False)
+    literal: bool = False
 
     def has(self, *names: str) -> bool:
         """Whether every one of them is there, null or not."""
         return all(name in self.fields for name in names)
 
     def text(self, *names: str) -> str | None:
-        return self._first(names, _text, "text")
+        return self._first(names, _literal if self.literal else _text, "text")
 
     def number(self, *names: str) -> float | None:
         return self._first(names, _number, "a number")
@@ -146,7 +148,7 @@ class ForeignRecord:
         return None
 
     def _inner(self, where: str, fields: Json) -> ForeignRecord:
-        return ForeignRecord(self.file, where, fields, self.findings)
+        return replace(self, where=where, fields=fields)
 
 
 def each(
@@ -172,11 +174,15 @@ def short(value: object, most: int = 40) -> str:
     return shown if len(shown) <= most else f"{shown[:most]}..."
 
 
-def _text(value: object) -> str | None:
+def _literal(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value).encode("utf-8", "replace").decode()  # lone surrogates cannot be kept
-    return None if text.lower() in NOTHING else text
+    return str(value).encode("utf-8", "replace").decode()  # lone surrogates cannot be kept
+
+
+def _text(value: object) -> str | None:
+    text = _literal(value)
+    return None if text is None or text.lower() in NOTHING else text
 
 
 def _number(value: object) -> float | None:

@@ -20,7 +20,9 @@ from scepsy.convert.instants import NANO, decimal
 from scepsy.convert.span import LlmRequest, Span
 from scepsy.core.trace import Call
 
-OWN = "scepsy.call."
+OURS = "scepsy."
+"""Attributes of our own export, whose texts are names whatever they say."""
+OWN = f"{OURS}call."
 TRACE = (
     "traceId", "trace_id", "traceID", "TraceId", "context.trace_id", "context.traceId",
     "spanContext.traceId", "_spanContext.traceId", "SpanContext.TraceID", "contexts.trace.trace_id",
@@ -123,7 +125,8 @@ def attributes_of(told: ForeignRecord) -> ForeignRecord:
     for key, beside in (("openinference.span.kind", "span_kind"), ("sentry.op", "op")):
         if told.fields.get(beside):
             flat.setdefault(key, told.fields[beside])
-    return told.with_fields(where, flat)
+    ours = any(key.startswith(OURS) for key in flat)
+    return replace(told.with_fields(where, flat), literal=ours)
 
 
 def _value(value: object) -> object:
