@@ -26,7 +26,8 @@ GENERATOR_LLM = os.environ.get("GENERATOR_LLM", "generator")
 CHECKER_LLM = os.environ.get("CHECKER_LLM", "verifier")
 
 CORPUS = Path(__file__).parent / "data" / "corpus.jsonl"
-INDEX = Path(os.environ.get("RAG_INDEX") or Path.home() / ".cache" / "rag-example")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+INDEX = Path(os.environ.get("RAG_INDEX") or CACHE / "rag-example")
 
 CANDIDATES, RERANK_BATCH, BEST = 24, 6, 5
 MOST_ROUNDS, INDEX_BATCH = 3, 32
@@ -68,8 +69,7 @@ async def run(question: str) -> str:
 
 async def best_passages(question: str, candidates: list[str]) -> str:
     """The candidates that the reranker finds most relevant, best first."""
-    starts = range(0, len(candidates), RERANK_BATCH)
-    batches = (candidates[start : start + RERANK_BATCH] for start in starts)
+    batches = (candidates[i : i + RERANK_BATCH] for i in range(0, len(candidates), RERANK_BATCH))
     scores = await asyncio.gather(*(rerank(question, batch) for batch in batches))
     scored = zip((score for batch in scores for score in batch), candidates, strict=True)
     ranked = sorted(scored, key=lambda pair: pair[0], reverse=True)

@@ -32,6 +32,7 @@ def test_the_whole_job_in_a_small_size(tmp_path: Path) -> None:
         assert set(flow["even_split"]) >= {"throughput", "latency_mean"}
     assert (out / "report.html").read_text().lower().startswith("<!doctype html>")
     assert {path.name for path in out.iterdir()} == {
+        ".scepsy-demo",
         "traces",
         "profile.json",
         "plan.json",

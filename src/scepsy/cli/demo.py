@@ -42,7 +42,13 @@ from scepsy.traces.summarize import summarize
     type=click.Path(path_type=Path),
     help="Other LLMs of the same names  [default: the example's]",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out/demo"),
+    show_default=True,
+    help="Folder for the results: new, empty, or filled by an earlier demo, which is replaced.",
+)
 @click.option(
     "--root",
     type=click.Path(path_type=Path),

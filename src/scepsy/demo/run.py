@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
@@ -22,6 +21,7 @@ from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.curves.jobs import jobs
 from scepsy.demo.manual_plans import even_split, one_of_each
+from scepsy.demo.outputs import claim
 from scepsy.demo.settings import DemoProgram, DemoSettings
 from scepsy.demo.summary import Outcome, curves, llm_summaries, workflow_summaries
 from scepsy.deploy import LocalBackend
@@ -66,8 +66,7 @@ async def run(settings: DemoSettings, listener: PhaseListener) -> Report:
     cluster, llms = read_cluster(settings.cluster), read_llms(settings.llms)
     targets = tuple(Target(workflow=one.workflow, rate=one.rate) for one in settings.programs)
     even = even_split(llms, cluster, targets)
-    _clear_outputs(settings.out)
-    os.environ["RAG_INDEX"] = str((settings.out / "state" / "rag-index").resolve())
+    claim(settings.out)
     stage = Phase(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
     try:
         traces = await stage.trace(one_of_each(llms, cluster, targets))
@@ -96,14 +95,6 @@ async def run(settings: DemoSettings, listener: PhaseListener) -> Report:
     write_record(settings.out / "summary.json", summary)
     write_atomic(settings.out / "report.html", render(report).encode())
     return report
-
-
-def _clear_outputs(out: Path) -> None:
-    """Removes what an earlier demo wrote, and nothing else."""
-    for name in ("traces", "state"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    for name in ("profile.json", "plan.json", "summary.json", "report.html"):
-        (out / name).unlink(missing_ok=True)
 
 
 def _options(settings: DemoSettings) -> EngineOptions:
@@ -138,7 +129,8 @@ class Phase:
         return traces
 
     async def _trace_program(self, program: DemoProgram, url: str) -> None:
-        command = (sys.executable, str(program.script))
+        variables = (f"{name}={value}" for name, value in self._variables().items())
+        command = ("env", *variables, sys.executable, str(program.script))
         if program.prepare:
             await self._children((*command, *program.prepare), url, PREPARATION, None)
         await self._children(command, url, program.workflow, self._inputs(program))
@@ -146,6 +138,12 @@ class Phase:
     def _inputs(self, program: DemoProgram) -> list[str]:
         """The same for tracing and driving, so that the measured workload is the one traced."""
         return read_lines(program.inputs)[: self.settings.traced_runs]
+
+    def _variables(self) -> dict[str, str]:
+        """What the programs find in their environment: their caches lie in the demo's folder, so
+        that a demo begins without any and leaves none behind.
+        """
+        return {"XDG_CACHE_HOME": str((self.settings.out / "state" / "cache").resolve())}
 
     async def _children(
         self, command: Sequence[str], url: str, workflow: str, inputs: Sequence[str] | None
@@ -229,6 +227,7 @@ class Phase:
         arguments += ["--warmup", str(self.settings.warmup), "--seed", str(self.settings.seed)]
         driver = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "scepsy", "drive", *arguments,
+            env={**os.environ, **self._variables()},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -1,0 +1,40 @@
+"""The demo's folder: what the demo writes into it, and how it recognises the folder later."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from scepsy.errors import BadInput
+from scepsy.store import write_atomic
+
+FOLDERS = ("traces", "state")
+FILES = ("profile.json", "plan.json", "summary.json", "report.html")
+MARK = ".scepsy-demo"
+"""Name of the file by which the demo recognises a folder that an earlier demo filled."""
+MARK_TEXT = (
+    "`scepsy demo` wrote this folder. When it runs again with this --out, it removes\n"
+    f"{', '.join((*FOLDERS, *FILES))} here. Remove this file to keep them.\n"
+)
+
+
+def claim(out: Path) -> None:
+    """Makes `out` an empty folder for the demo. Of a folder that an earlier demo filled, it removes
+    what the demo writes and leaves every other file.
+
+    Raises:
+        BadInput: `out` is a file, or a folder that holds files and that no demo filled. Nothing was
+            removed then.
+    """
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out {out}: is a file; name a folder for what the demo writes")
+    if not (out / MARK).is_file() and out.is_dir() and any(out.iterdir()):
+        raise BadInput(
+            f"--out {out}: this folder holds files, and no demo filled it, so the demo does not "
+            f"write there; name a new or an empty folder, as in --out {out / 'demo'}"
+        )
+    for name in FOLDERS:
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in FILES:
+        (out / name).unlink(missing_ok=True)
+    write_atomic(out / MARK, MARK_TEXT.encode())
