@@ -8,7 +8,7 @@ from builders import curve
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.demand import Demand, LlmDemand, Spread
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Target
+from scepsy.core.plan import Allocation, LlmAllocation, Placement, Target
 from scepsy.planning.problem import Problem
 from scepsy.predict import responses
 
@@ -93,3 +93,18 @@ def problems(draw: st.DrawFn, most_llms: int = 4, most_nodes: int = 3) -> Proble
     domain = draw(st.sampled_from((None, 2)))
     machines = cluster(draw(st.integers(1, most_nodes)), gpus, domain if gpus >= 2 else None)
     return problem(asked, machines, draw(st.sampled_from((0.05, 0.4, 2.0))))
+
+
+def allocation_of(placement: Placement) -> Allocation:
+    """How much of each LLM a placement has."""
+    parts: dict[str, LlmAllocation] = {}
+    for one in placement.replicas:
+        known = parts.get(one.llm)
+        parts[one.llm] = LlmAllocation(
+            llm=one.llm,
+            tp=one.tp,
+            gpu_share=one.gpu_share,
+            memory_share=one.memory_share,
+            replicas=1 + (known.replicas if known else 0),
+        )
+    return Allocation(llms=tuple(parts[llm] for llm in sorted(parts)))

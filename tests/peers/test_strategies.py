@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from peers.problems import cluster, problem, problems
-from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement
+from peers.problems import allocation_of, cluster, problem, problems
+from scepsy.core.plan import Infeasible, Placement
 from scepsy.peers.alpaserve import alpaserve
 from scepsy.peers.exhaustive import exhaustive
 from scepsy.peers.hpa import hpa
@@ -114,20 +114,6 @@ def test_parts_of_groups_are_taken_only_where_asked_for_and_where_they_help(
         )
         if with_parts.proven:
             assert with_parts.candidate.objective <= without.candidate.objective + 1e-9
-
-
-def allocation_of(placement: Placement) -> Allocation:
-    parts: dict[str, LlmAllocation] = {}
-    for one in placement.replicas:
-        known = parts.get(one.llm)
-        parts[one.llm] = LlmAllocation(
-            llm=one.llm,
-            tp=one.tp,
-            gpu_share=one.gpu_share,
-            memory_share=one.memory_share,
-            replicas=1 + (known.replicas if known else 0),
-        )
-    return Allocation(llms=tuple(parts[llm] for llm in sorted(parts)))
 
 
 @given(st.sampled_from((0.1, 1.0, 3.0)))

@@ -286,3 +286,29 @@ def test_a_thousand_gpus() -> None:
     placement = place(allocation, cluster)
     assert isinstance(placement, Placement)
     check(placement, allocation, cluster)
+
+
+@given(allocations(), clusters(most_gpus=6), st.integers(1, 6))
+def test_no_more_gpus_are_used_than_may_be(
+    allocation: Allocation, cluster: Cluster, gpus: int
+) -> None:
+    """What is placed on at most that many GPUs is a right placement; a limit that the placement
+    without one keeps anyway changes nothing.
+    """
+    limited, free = place(allocation, cluster, gpus=gpus), place(allocation, cluster)
+    if isinstance(limited, Placement):
+        check(limited, allocation, cluster)
+        assert limited.gpus <= gpus
+        assert isinstance(free, Placement)
+    elif isinstance(free, Placement):
+        assert free.gpus > gpus
+
+
+@given(allocations(share_groups=True), clusters(most_gpus=6), st.integers(1, 6))
+def test_no_more_gpus_are_used_than_may_be_with_parts_of_groups(
+    allocation: Allocation, cluster: Cluster, gpus: int
+) -> None:
+    limited = place(allocation, cluster, gpus=gpus)
+    if isinstance(limited, Placement):
+        check(limited, allocation, cluster)
+        assert limited.gpus <= gpus

@@ -76,6 +76,11 @@ class Placement(Record, frozen=True, kw_only=True):
 
     replicas: tuple[Replica, ...]
 
+    @property
+    def gpus(self) -> int:
+        """GPUs that at least one replica runs on."""
+        return len({(part.node, part.gpu) for one in self.replicas for part in one.slices})
+
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:

@@ -9,7 +9,6 @@ import numpy as np
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement
-from scepsy.place import place
 from scepsy.planning.problem import Problem
 from scepsy.search.space import grain_of, room, shapes
 
@@ -25,14 +24,15 @@ def exhaustive(problem: Problem) -> Placement | Infeasible:
     count = prod(len(of) for of in options)
     if count > MOST:
         return Infeasible("size", f"{count} allocations; {MOST} are looked at")
-    gpus = problem.cluster.gpus + 1e-9
+    most = problem.cluster.gpus if problem.gpus is None else problem.gpus
+    gpus = most + 1e-9
     fitting = [
         (sum(cost for cost, _ in chosen), tuple(part for _, part in chosen))
         for chosen in product(*options)
         if sum(part.gpus for _, part in chosen) <= gpus
     ]
     for _, parts in sorted(fitting, key=lambda one: one[0]):
-        placement = place(Allocation(llms=parts), problem.cluster)
+        placement = problem.place(Allocation(llms=parts))
         if not isinstance(placement, Infeasible):
             return placement
     return Infeasible("gpus", f"none of {count} allocations can be placed")

@@ -19,8 +19,12 @@ from scepsy.place.groups import Groups, place_groups, takes_part_of_a_group
 from scepsy.place.packing import WHOLE, Kind, Leftover, PackedBins, pack
 
 
-def place(allocation: Allocation, cluster: Cluster) -> Placement | Infeasible:
+def place(
+    allocation: Allocation, cluster: Cluster, *, gpus: int | None = None
+) -> Placement | Infeasible:
     """Puts every replica somewhere, filling no GPU above one in compute or memory.
+
+    At most `gpus` GPUs of the cluster are used; None: all of them.
 
     Largest TP first, each replica whole inside the NVLink domain that it leaves least free; then
     fractions packed densely onto the GPUs that are left over in domains already begun. So whole
@@ -28,12 +32,18 @@ def place(allocation: Allocation, cluster: Cluster) -> Placement | Infeasible:
     and what was left. A replica over several GPUs gets them to itself, unless it takes a part of
     each.
     """
+    most = cluster.gpus if gpus is None else min(gpus, cluster.gpus)
     if any(map(takes_part_of_a_group, allocation.llms)):
         groups = place_groups(allocation.llms, cluster)
     else:
-        groups = _place_apart(allocation, cluster)
+        groups = _place_apart(allocation, cluster, most)
     if isinstance(groups, Infeasible):
         return groups
+    used = len({gpu for of in groups.values() for group in of for gpu in group})
+    if used > most:
+        return Infeasible(
+            "gpus", f"the replicas take {used} GPUs as they are packed; {most} may be used"
+        )
     return Placement(
         replicas=tuple(
             _replica(part, number, group)
@@ -43,12 +53,12 @@ def place(allocation: Allocation, cluster: Cluster) -> Placement | Infeasible:
     )
 
 
-def _place_apart(allocation: Allocation, cluster: Cluster) -> Groups | Infeasible:
-    """Groups of whole GPUs first, then parts of single ones."""
+def _place_apart(allocation: Allocation, cluster: Cluster, gpus: int) -> Groups | Infeasible:
+    """Groups of whole GPUs first, then parts of single ones on what is left of `gpus`."""
     whole = [part for part in allocation.llms if not _fractional(part)]
     alike = _alike(part for part in allocation.llms if _fractional(part))
     kinds = [Kind(*shares, sum(part.replicas for part in same)) for shares, same in alike.items()]
-    left = cluster.gpus - sum(part.tp * part.replicas for part in whole)
+    left = gpus - sum(part.tp * part.replicas for part in whole)
     loads = pack(kinds, max(left, 0))
     if isinstance(loads, Leftover):
         return _no_room(list(alike.values())[loads.kind], loads, max(left, 0))

@@ -38,6 +38,10 @@ class Problem:
     of a TP group, beside others.
 
     `stretch` is what parts of GPUs are reckoned to cost for their neighbours (`Pipeline`).
+
+    A plan uses at most `gpus` GPUs of the cluster; None: all of them. `gpu_price` is added to the
+    search's objective for every GPU's worth of compute, in weighted seconds: at a price, the search
+    leaves shares free that bring less than it.
     """
 
     demands: tuple[Demand, ...]
@@ -49,6 +53,8 @@ class Problem:
     hosted: tuple[Hosted, ...] = ()
     stretch: Mapping[str, float] = field(default_factory=dict[str, float])
     share_groups: bool = False
+    gpus: int | None = None
+    gpu_price: float = 0.0
 
     @property
     def pipeline(self) -> Pipeline:
@@ -69,7 +75,11 @@ class Problem:
         beyond = beyond_limit(self.hosted, self.targets)
         if beyond is not None:
             return beyond
-        return self._best(self.pipeline.stage_costs)
+        return self._best(self._stage_costs)
+
+    def place(self, allocation: Allocation) -> Placement | Infeasible:
+        """Where its replicas run, on at most `gpus` GPUs."""
+        return place(allocation, self.cluster, gpus=self.gpus)
 
     def settled(self) -> tuple[Problem, Choice | Infeasible]:
         """The decision that still holds once the placement tells who shares a GPU with whom, and
@@ -121,7 +131,7 @@ class Problem:
 
     def without(self, llm: str, alike: Alike) -> Choice | Infeasible:
         """The best where `llm` has no replicas that are `alike`."""
-        priced = self.pipeline.stage_costs
+        priced = self._stage_costs
 
         def costs(
             spec: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
@@ -144,12 +154,20 @@ class Problem:
 
     def pruned(self) -> tuple[str, ...]:
         """What the search did not even consider, and why."""
-        found = self._search(self.pipeline.stage_costs)
+        found = self._search(self._stage_costs)
         return () if isinstance(found, Infeasible) else tuple(found.space.reasons)
 
     def on(self, cluster: Cluster) -> Problem:
         """The same on other GPUs."""
         return replace(self, cluster=cluster)
+
+    def within(self, gpus: int) -> Problem:
+        """The same on at most `gpus` GPUs of the cluster."""
+        return replace(self, gpus=gpus)
+
+    def priced(self, gpu_price: float) -> Problem:
+        """The same with a price on every GPU's worth of compute, in weighted seconds."""
+        return replace(self, gpu_price=gpu_price)
 
     def scaled(self, scale: float) -> Problem:
         """The same with every target rate multiplied by `scale`."""
@@ -158,13 +176,25 @@ class Problem:
         )
         return replace(self, targets=targets)
 
+    @property
+    def _stage_costs(self) -> StageCosts:
+        """What the search minimises: the pipeline's weighted seconds, and the price of the GPUs."""
+        costs, price = self.pipeline.stage_costs, self.gpu_price
+        if not price:
+            return costs
+
+        def priced(
+            llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
+        ) -> NDArray[np.float64]:
+            return costs(llm, tp, gpu_share, replicas) + price * tp * gpu_share * replicas
+
+        return priced
+
     def _best(self, costs: StageCosts) -> Choice | Infeasible:
         found = self._search(costs)
         if isinstance(found, Infeasible):
             return found
-        return best_placeable(
-            found, lambda allocation: place(allocation, self.cluster), runners_up=1
-        )
+        return best_placeable(found, self.place, runners_up=1)
 
     def _search(self, costs: StageCosts) -> Search | Infeasible:
         return search(
@@ -173,6 +203,7 @@ class Problem:
             costs,
             share_step=self.share_step,
             share_groups=self.share_groups,
+            gpus=self.gpus,
         )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from math import isfinite
 
 from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement, Prediction
-from scepsy.place import place
 from scepsy.planning.problem import Problem
 from scepsy.predict import Recorded, ReplayPredictor
 from scepsy.search import Choice
@@ -83,7 +82,7 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         if isinstance(chosen, Choice):
             placements.setdefault(chosen.candidate.allocation, chosen.placement)
     for candidate in choice.runners_up:
-        placement = place(candidate.allocation, problem.cluster)
+        placement = problem.place(candidate.allocation)
         if not isinstance(placement, Infeasible):
             placements.setdefault(candidate.allocation, placement)
     entries = [entry_of(problem, recorded, *one) for one in placements.items()]
