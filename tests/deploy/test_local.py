@@ -112,7 +112,7 @@ async def test_an_engine_is_known_before_it_is_ready(local: LocalBackend) -> Non
 async def test_one_that_was_never_seen_ready_is_replaced(local: LocalBackend) -> None:
     done = await local.apply(plan())
     (one,) = done.replicas
-    local._save(  # as a killed command leaves it
+    local.files.save(  # as a killed command leaves it
         msgspec.structs.replace(done, replicas=(msgspec.structs.replace(one, launched=""),))
     )
     again = await local.apply(plan())
@@ -136,7 +136,7 @@ async def test_a_change_that_cannot_be_written_puts_the_old_routes_back(
     with pytest.raises(BadInput, match="cannot be written"):
         await local.apply(plan(gpus=2), on_progress=on_progress)
     path.rmdir()
-    local._save(before)
+    local.files.save(before)
     started = [one for one in seen[0].replicas if one not in before.replicas]
     assert len(started) == 1
     assert not is_alive(started[0].pid, started[0].born)

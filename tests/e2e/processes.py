@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -25,7 +27,9 @@ class Marked:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, MARK: self.mark}
+        """With a state directory of its own: the GPUs of another test are other GPUs."""
+        state = Path(tempfile.gettempdir()) / f"scepsy-test-{self.mark}"
+        return {**os.environ, MARK: self.mark, "SCEPSY_STATE": str(state)}
 
     def scepsy(
         self, *arguments: str | Path, timeout: float = 200
@@ -85,3 +89,4 @@ def marked() -> Iterator[Marked]:
         for pid in one.alive():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(one.environment["SCEPSY_STATE"], ignore_errors=True)

@@ -10,7 +10,15 @@ import click
 from rich.console import Console
 
 from scepsy.cli.descriptions import cluster_of
-from scepsy.cli.inputs import cluster_option, llms_option, only, parse_mix, workflow_option
+from scepsy.cli.inputs import (
+    cluster_option,
+    llms_option,
+    only,
+    parse_mix,
+    state_directory,
+    state_option,
+    workflow_option,
+)
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.profiling import progress
 from scepsy.core.plan import size_name
@@ -93,6 +101,7 @@ from scepsy.store import read_llms, read_traces, write_record
     help="How much faster than the real GPU an emulated engine runs.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@state_option
 @json_option
 def command(
     traces_path: Path,
@@ -110,6 +119,7 @@ def command(
     parallel: int | None,
     time_scale: float,
     seed: int,
+    state: Path | None,
     as_json: bool,
 ) -> None:
     """Replay the calls in TRACES against each LLM's engine, open-loop, for every TP degree and GPU
@@ -133,7 +143,9 @@ def command(
         progress(todo, quiet=as_json) as report,
     ):
         options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)
-        bench = Bench(traces, cluster, settings, options, Path(logs), report, mix)
+        bench = Bench(
+            traces, cluster, settings, options, Path(logs), state_directory(state), report, mix
+        )
         try:
             measured = asyncio.run(profile(todo, bench, journal, parallel=parallel))
         except KeyboardInterrupt:

@@ -174,6 +174,7 @@ class Phase:
             self.settings.sweep,
             self.backend.options,
             state,
+            self.backend.root,
             self.listener.profiling,
             {program.workflow: program.rate for program in self.settings.programs},
         )

@@ -1,7 +1,7 @@
 """Makes a plan real: starts, changes, watches and stops engines and their gateway."""
 
 from scepsy.deploy.local import LocalBackend
-from scepsy.deploy.reconcile import Changes, diff
+from scepsy.deploy.reconcile import Changes, diff, stopped_first
 from scepsy.deploy.state import Deployment, ReplicaStatus, RunningReplica, Status
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "RunningReplica",
     "Status",
     "diff",
+    "stopped_first",
 ]

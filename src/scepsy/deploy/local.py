@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import sys
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Replica
+from scepsy.deploy.engine_starts import EngineStarts
+from scepsy.deploy.gateway_process import GatewayProcess, running_gateway
 from scepsy.deploy.journal import ChangeJournal
-from scepsy.deploy.launching import recipe, start_on_free_port
-from scepsy.deploy.reconcile import Changes, diff
+from scepsy.deploy.launching import recipe
+from scepsy.deploy.reconcile import diff, stopped_first
 from scepsy.deploy.routes import hosted_routes, routes_of
 from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica, Status
+from scepsy.deploy.state_directory import StateDirectory
 from scepsy.deploy.watch import drain, observe, put_routes
-from scepsy.engines import EngineOptions, Launch, Seat, engine_for
+from scepsy.engines import EngineOptions
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
-from scepsy.errors import BadInput, NotFound, ScepsyError, Unreachable, first_of
-from scepsy.gateway.config import GatewayConfig, Route, check_routes
-from scepsy.store import read_record, write_record
+from scepsy.errors import BadInput, ScepsyError, Unreachable
+from scepsy.gateway.config import check_routes
+from scepsy.hardware.startable import unstartable
 
 OnProgress = Callable[[str], None]
+"""Called with the name of each replica, and with "gateway", once it accepts requests."""
 
 
 @dataclass(slots=True)
 class LocalBackend:
-    """Deployments under `root`, one directory each: `state.json`, the gateway's configuration,
-    logs.
+    """Deployments on this machine, remembered under `root`.
 
-    `options` applies to engines that are started from now on. Not safe for two callers at once.
+    `options` applies to engines that are started from now on. Two calls at once are not safe.
     """
 
     root: Path
     options: EngineOptions = field(default_factory=EngineOptions)
+
+    @property
+    def files(self) -> StateDirectory:
+        return StateDirectory(self.root)
 
     async def apply(
         self,
@@ -52,50 +54,54 @@ class LocalBackend:
         traces: Path | None = None,
         on_progress: OnProgress = lambda _: None,
     ) -> Deployment:
-        """Brings deployment `name` to `plan`: starts what is missing, routes to it, stops what is
-        superfluous.
+        """Brings deployment `name` to `plan`: stops the replicas whose memory new ones need, starts
+        what is missing, routes to it, and stops the other superfluous replicas.
 
         A first deployment that fails, or is cancelled, leaves nothing running. A change that fails
-        leaves the deployment as it was.
-
-        `on_progress` is told the name of each replica, and "gateway", once it accepts requests.
+        leaves the deployment as it was: replicas that were stopped to make room are started again.
 
         Port 0 and traces None leave a running gateway as it is.
 
         Raises:
-            BadInput: the gateway that runs has another port or other traces, or the key of an
-                endpoint is not in the environment.
+            BadInput: the plan does not fit its GPUs, the gateway that runs has another port or
+                other traces, or the key of an endpoint is not in the environment.
             EngineFailed, PortInUse: an engine or the gateway did not start.
         """
-        before = self._load_if_any(name)
+        before = self.files.load_if_any(name)
         current = before or Deployment(name=name, plan=plan)
-        self._check_gateway(current, port, traces)
+        gateway = GatewayProcess(self.files, self.options, port, traces)
+        gateway.check(current)
         check_routes(hosted_routes(plan))
+        _check_startable(plan)
         alive = [one for one in current.replicas if is_alive(one.pid, one.born)]
-        # What a dead one started may live on, with its GPU.
+        # Child processes of a dead engine may live on and hold its GPU.
         await _stop_all(one for one in current.replicas if one not in alive)
         recipes = {llm.name: recipe(llm, plan.cluster, self.options) for llm in plan.llms}
         changes = diff(
             [one.replica for one in alive], plan.placement.replicas, _outdated(alive, recipes)
         )
-        kept = [one for one in alive if one.replica in changes.keep]
-        superfluous = [one for one in alive if one.replica in changes.stop]
-        journal = ChangeJournal(current, self._save)
+        early = _processes(alive, stopped_first(changes))
+        kept = _processes(alive, changes.keep)
+        superfluous = [one for one in alive if one not in early and one not in kept]
+        journal = ChangeJournal(current, self.files.save)
         try:
-            await self._start_all(journal, plan, changes, recipes, on_progress)
+            await _make_room(msgspec.structs.replace(current, replicas=tuple(alive)), early)
+            starts = EngineStarts(plan, self.options, self.files, journal, on_progress)
+            await starts.start(changes.start)
             serving = (*kept, *journal.replicas)
-            routes = routes_of(plan, serving)
-            gateway = await self._route(journal, routes, port, traces)
+            routed = await gateway.route(journal, routes_of(plan, serving))
             on_progress("gateway")
-            after = Deployment(name=name, plan=plan, replicas=serving, gateway=gateway)
-            # Known until they are gone, so that `down` finds them if we are stopped here.
-            self._save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
+            after = Deployment(
+                name=name, plan=plan, replicas=serving, gateway=routed, options=self.options
+            )
+            # Remembered until they are gone, so that `down` finds them if we are stopped here.
+            self.files.save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
         except BaseException:
-            await self._undo(name, before, journal)
+            await self._undo(before, journal, early)
             raise
         await drain(superfluous)
         await _stop_all(superfluous)
-        self._save(after)
+        self.files.save(after)
         return after
 
     async def status(self, name: str = "default") -> Status:
@@ -103,8 +109,7 @@ class LocalBackend:
         return await observe(self.load(name))
 
     async def down(self, name: str = "default") -> int:
-        """Stops every process of the deployment and removes its directory; how many were still
-        running.
+        """Stops every process of the deployment and forgets it. Returns how many were running.
 
         Raises:
             NotFound: there is no deployment of that name.
@@ -118,192 +123,93 @@ class LocalBackend:
         for pid, born in processes[:1]:
             await stop_pid(pid, born)
         await asyncio.gather(*(stop_pid(pid, born) for pid, born in processes[1:]))
-        shutil.rmtree(self._directory(name), ignore_errors=True)
+        self.files.remove(name)
         return alive
 
     def load(self, name: str) -> Deployment:
         """The deployment as last written. Raises NotFound, or BadInput for a damaged file."""
-        path = self._directory(name) / "state.json"
-        if not path.exists():
-            known = sorted(found.parent.name for found in self.root.glob("*/state.json"))
-            raise NotFound(
-                f"no deployment {name!r} under {self.root}; there are: {', '.join(known) or 'none'}"
-            )
-        return read_record(path, Deployment)
+        return self.files.load(name)
 
-    async def _start_all(
+    async def _undo(
         self,
+        before: Deployment | None,
         journal: ChangeJournal,
-        plan: Plan,
-        changes: Changes,
-        recipes: Mapping[str, str],
-        on_progress: OnProgress,
+        early: Sequence[RunningReplica],
     ) -> None:
-        """Starts engines: on one GPU one after another (each sizes its memory by what is free),
-        GPUs side by side.
+        """Back to what ran before a change that failed. The old routes come first, so that no call
+        goes to an engine that is about to stop.
         """
-        llms = {llm.name: llm for llm in plan.llms}
-        turns: dict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
-
-        async def in_turn(replica: Replica) -> None:
-            async with AsyncExitStack() as held:
-                for gpu in sorted((part.node, part.gpu) for part in replica.slices):
-                    await held.enter_async_context(turns[gpu])
-                ready = await self._start_one(journal, llms[replica.llm], replica, plan)
-                journal.note_replica(msgspec.structs.replace(ready, launched=recipes[replica.llm]))
-                on_progress(replica.replica)
-
-        await _all([in_turn(replica) for replica in changes.start])
-
-    async def _start_one(
-        self, journal: ChangeJournal, llm: LlmSpec, replica: Replica, plan: Plan
-    ) -> RunningReplica:
-        log = self._directory(journal.current.name) / f"{replica.replica}.log"
-        seat = Seat(
-            tp=replica.tp,
-            gpu_share=replica.gpu_share,
-            memory_share=replica.memory_share,
-            gpu_type=plan.cluster.nodes[0].gpu_type,
-            gpu_memory=plan.cluster.gpu_memory,
-            gpus=tuple(part.gpu for part in replica.slices),
-            boards=() if replica.gpu_share >= 1 else self._boards(journal, replica),
-        )
-
-        def launch_on(port: int) -> Launch:
-            return engine_for(llm.engine).launch(llm, seat, port=port, options=self.options)
-
-        def running(pid: int, born: int, url: str) -> RunningReplica:
-            return RunningReplica(replica=replica, pid=pid, born=born, url=url, log=str(log))
-
-        process = await start_on_free_port(
-            launch_on,
-            host=self.options.host,
-            log_path=log,
-            name=replica.replica,
-            on_spawn=lambda pid, born, url: journal.note_replica(running(pid, born, url)),
-        )
-        return running(process.pid, process.born, process.url)
-
-    async def _route(
-        self,
-        journal: ChangeJournal,
-        routes: Sequence[Route],
-        port: int,
-        traces: Path | None,
-    ) -> RunningGateway:
-        """Points the gateway at `routes`; starts one where none runs."""
-        old = journal.current.gateway
-        if old is not None and is_alive(old.pid, old.born):
-            await put_routes(old.url, routes)
-            return old
-        return await self._start_gateway(journal, routes, port, traces)
-
-    async def _start_gateway(
-        self,
-        journal: ChangeJournal,
-        routes: Sequence[Route],
-        port: int,
-        traces: Path | None,
-    ) -> RunningGateway:
-        host, path = self.options.host, self._gateway_path(journal.current.name)
-        log = path.with_suffix(".log")
-        parent = ("--exit-with-parent", str(os.getpid())) if self.options.exit_with_parent else ()
-        argv = (sys.executable, "-m", "scepsy.gateway", "--config", str(path), *parent)
-
-        def launch_on(listen: int) -> Launch:
-            config = GatewayConfig(
-                host=host, port=listen, routes=tuple(routes), traces=_absolute(traces)
-            )
-            write_record(path, config)
-            return Launch(argv=argv, url=f"http://{host}:{listen}")
-
-        def running(pid: int, born: int, url: str) -> RunningGateway:
-            return RunningGateway(pid=pid, born=born, url=url, log=str(log))
-
-        process = await start_on_free_port(
-            launch_on,
-            port=port,
-            host=host,
-            log_path=log,
-            name="gateway",
-            on_spawn=lambda pid, born, url: journal.note_gateway(running(pid, born, url)),
-        )
-        return running(process.pid, process.born, process.url)
-
-    async def _undo(self, name: str, before: Deployment | None, journal: ChangeJournal) -> None:
-        """The old routes first, so that nobody is sent to what is about to end."""
-        gateway = journal.current.gateway
-        if gateway is not None and is_alive(gateway.pid, gateway.born):
-            with suppress(Unreachable):
-                await put_routes(
-                    gateway.url, routes_of(journal.current.plan, journal.current.replicas)
-                )
+        await _put_own_routes(journal.current, without=early)
         await _stop_all((*journal.replicas, *filter(None, (journal.gateway,))))
         if before is None:
-            shutil.rmtree(self._directory(name), ignore_errors=True)
-        else:
-            self._save(before)
+            self.files.remove(journal.current.name)
+            return
+        self.files.save(before)
+        stopped = [one for one in early if not is_alive(one.pid, one.born)]
+        if stopped:
+            await self._restart(before, stopped)
 
-    def _check_gateway(self, current: Deployment, port: int, traces: Path | None) -> None:
-        """Raises BadInput where the gateway that runs is not the one that is asked for."""
-        gateway = current.gateway
-        if gateway is None or not is_alive(gateway.pid, gateway.born):
-            return
-        config = read_record(self._gateway_path(current.name), GatewayConfig)
-        wanted = _absolute(traces)
-        if port and port != config.port:
-            difference = f"listens on port {config.port}, not {port}"
-        elif wanted is not None and wanted != config.traces:
-            difference = f"records traces into {config.traces or 'no directory'}, not {wanted}"
-        else:
-            return
+    async def _restart(self, before: Deployment, stopped: Sequence[RunningReplica]) -> None:
+        """Starts engines again that had to make room. One that does not start stays stopped:
+        `status` calls it dead.
+        """
+        stay = tuple(one for one in before.replicas if one not in stopped)
+        without = msgspec.structs.replace(before, replicas=stay)
+        journal = ChangeJournal(without, self.files.save)
+        starts = EngineStarts(before.plan, before.options, self.files, journal, lambda _: None)
+        with suppress(ScepsyError):
+            await starts.start([one.replica for one in stopped])
+        names = {one.replica.replica for one in journal.replicas}
+        lost = tuple(one for one in stopped if one.replica.replica not in names)
+        restored = msgspec.structs.replace(before, replicas=(*stay, *journal.replicas, *lost))
+        self.files.save(restored)
+        await _put_own_routes(restored)
+
+
+async def _make_room(running: Deployment, early: Sequence[RunningReplica]) -> None:
+    """Stops the `early` replicas, once calls go to others and theirs have ended."""
+    if early:
+        await _put_own_routes(running, without=early)
+        await drain(early)
+        await _stop_all(early)
+
+
+async def _put_own_routes(deployment: Deployment, without: Sequence[RunningReplica] = ()) -> None:
+    """Gives the deployment's gateway, where one runs, the routes to its replicas `without` some.
+
+    An LLM that has no other replica keeps its routes, so that its callers get 503, which clients
+    retry, and not 404.
+    """
+    gateway = running_gateway(deployment)
+    if gateway is None:
+        return
+    stay = [one for one in deployment.replicas if one not in without]
+    served = {one.replica.llm for one in stay}
+    stay += [one for one in without if one.replica.llm not in served]
+    with suppress(Unreachable):
+        await put_routes(gateway.url, routes_of(deployment.plan, stay))
+
+
+def _check_startable(plan: Plan) -> None:
+    """Raises BadInput for a plan whose engines could not all start."""
+    reason = unstartable(plan)
+    if reason is not None:
         raise BadInput(
-            f"the gateway of deployment {current.name!r} runs and {difference}; "
-            "take the deployment down first, or leave this option out"
+            f"the plan cannot be started: {reason.reason}; make it again with `scepsy plan`"
         )
-
-    def _load_if_any(self, name: str) -> Deployment | None:
-        try:
-            return self.load(name)
-        except NotFound:
-            return None
-
-    def _directory(self, name: str) -> Path:
-        if not name or "/" in name or name.startswith("."):
-            raise BadInput(f"deployment name {name!r}: use letters, digits and dashes")
-        return self.root / name
-
-    def _boards(self, journal: ChangeJournal, replica: Replica) -> tuple[str, ...]:
-        folder = self._directory(journal.current.name) / "gpus"
-        return tuple(str(folder / f"{part.node}-{part.gpu}") for part in replica.slices)
-
-    def _gateway_path(self, name: str) -> Path:
-        return self._directory(name) / "gateway.json"
-
-    def _save(self, deployment: Deployment) -> None:
-        path = self._directory(deployment.name) / "state.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_record(path, deployment)
-
-
-async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
-    """Runs everything side by side; the first failure cancels the rest and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for one in work:
-                tasks.create_task(one)
-    except* ScepsyError as failures:
-        raise first_of(failures) from None
 
 
 async def _stop_all(processes: Iterable[RunningReplica | RunningGateway]) -> None:
     await asyncio.gather(*(stop_pid(one.pid, one.born) for one in processes))
 
 
+def _processes(
+    running: Sequence[RunningReplica], replicas: Collection[Replica]
+) -> list[RunningReplica]:
+    """The processes of these replicas."""
+    return [one for one in running if one.replica in replicas]
+
+
 def _outdated(running: Sequence[RunningReplica], recipes: Mapping[str, str]) -> set[str]:
-    """Names of those that were started otherwise than the recipes say, or are not ready."""
+    """Names of replicas that are not ready, or were started otherwise than they would be now."""
     return {one.replica.replica for one in running if one.launched != recipes.get(one.replica.llm)}
-
-
-def _absolute(traces: Path | None) -> str | None:
-    return None if traces is None else str(traces.resolve())

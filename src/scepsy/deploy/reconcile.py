@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from scepsy.core.plan import Replica
+from scepsy.hardware.startable import SHARE_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,31 @@ def diff(
     named = tuple(_renamed(replica, taken) for replica in start)
     stop = tuple(replica for replica in running if replica not in keep)
     return Changes(start=named, stop=stop, keep=tuple(keep))
+
+
+def stopped_first(changes: Changes) -> tuple[Replica, ...]:
+    """The superfluous replicas whose memory the new ones need, so that they must stop before the
+    new ones start. All others may serve until the new ones do.
+
+    A superfluous replica may stay only if each of its GPUs has memory for it beside what is kept
+    and all that is started. Replicas with the most compute stay first.
+    """
+    contested = {(part.node, part.gpu) for new in changes.start for part in new.slices}
+    memory: defaultdict[tuple[str, int], float] = defaultdict(float)
+    for replica in (*changes.keep, *changes.start):
+        for part in replica.slices:
+            memory[part.node, part.gpu] += part.memory_share
+    first: list[Replica] = []
+    for replica in sorted(changes.stop, key=lambda one: -one.tp * one.gpu_share):
+        needed = {(part.node, part.gpu): part.memory_share for part in replica.slices}
+        if any(
+            memory[gpu] + needed[gpu] > 1.0 + SHARE_TOLERANCE for gpu in contested & set(needed)
+        ):
+            first.append(replica)
+            continue
+        for gpu, share in needed.items():
+            memory[gpu] += share
+    return tuple(first)
 
 
 def _same(one: Replica, other: Replica) -> bool:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
+from scepsy.engines import EngineOptions
 
 
 class RunningReplica(Record, frozen=True, kw_only=True):
@@ -33,15 +34,17 @@ class RunningGateway(Record, frozen=True, kw_only=True):
 
 
 class Deployment(Record, frozen=True, kw_only=True):
-    """A plan and the processes that serve it.
+    """A plan and the processes that serve it. It is written as soon as there is a process, so that
+    none is lost.
 
-    Written as soon as a process is there, so none is lost.
+    `options` are those that the engines were started with.
     """
 
     name: str
     plan: Plan
     replicas: tuple[RunningReplica, ...] = ()
     gateway: RunningGateway | None = None
+    options: EngineOptions = EngineOptions()
     format: int = 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scepsy.core.llm import EngineKind
 from scepsy.engines.emulated.adapter import EmulatedEngine
+from scepsy.engines.emulated.board import gpu_board
 from scepsy.engines.endpoint import EndpointEngine
 from scepsy.engines.llamacpp.adapter import LlamaCppEngine
 from scepsy.engines.process import EngineProcess, free_port, start, stop
@@ -20,6 +21,7 @@ __all__ = [
     "Seat",
     "engine_for",
     "free_port",
+    "gpu_board",
     "start",
     "stop",
 ]

@@ -84,8 +84,8 @@ class Seat:
         gpu_share, memory_share: part of the compute and of the memory of each of them.
         gpu_type, gpu_memory: which GPUs, and bytes of memory of each.
         gpus: their indices on the node; empty where the engine may take any.
-        boards: a file for each GPU, common to the engines there, in which emulated ones keep what
-            memory they hold and what memory bandwidth they draw; none where nobody else can come.
+        boards: a file for each GPU in which the emulated engines there write what memory they hold
+            and what memory bandwidth they use; empty for an engine alone on GPUs of its own.
     """
 
     tp: int = 1

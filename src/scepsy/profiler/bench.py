@@ -14,7 +14,7 @@ from scepsy.core.profile import Curve
 from scepsy.core.trace import Trace
 from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.jobs import Job
-from scepsy.engines import Engine, EngineOptions, Seat
+from scepsy.engines import Engine, EngineOptions, Seat, gpu_board
 from scepsy.profiler.machine import machine
 from scepsy.profiler.sweep.next_round import SweepSettings
 
@@ -28,7 +28,10 @@ DONE = "done"
 class Bench:
     """What every job needs.
 
-    `mix`: runs per second of each workflow, relative; 1 where not named.
+    Attributes:
+        logs: directory for the engines' logs.
+        state: the state directory of deployments. Emulated engines count memory on its GPUs.
+        mix: runs per second of each workflow, relative; 1 where not named.
     """
 
     traces: Sequence[Trace]
@@ -36,6 +39,7 @@ class Bench:
     settings: SweepSettings
     options: EngineOptions
     logs: Path
+    state: Path
     on_progress: OnProgress
     mix: Mapping[str, float] = field(default_factory=dict[str, float])
 
@@ -47,7 +51,17 @@ class Bench:
             gpu_type=self.cluster.nodes[0].gpu_type,
             gpu_memory=self.cluster.gpu_memory,
             gpus=gpus,
+            boards=tuple(str(self._boards[gpu]) for gpu in gpus),
         )
+
+    @property
+    def _boards(self) -> list[Path]:
+        """Of every GPU, in the order in which the profiler counts them over all nodes."""
+        return [
+            gpu_board(self.state, node.name, gpu)
+            for node in self.cluster.nodes
+            for gpu in range(node.gpus)
+        ]
 
     def stream(self, job: Job) -> Stream:
         return Stream(

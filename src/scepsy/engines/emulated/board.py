@@ -16,6 +16,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from scepsy.engines.procfs import identity, is_alive
 from scepsy.errors import EngineFailed
@@ -31,6 +32,13 @@ _ROUNDING = 1e-6
 """Part of a GPU's memory by which shares may add up to more than one."""
 
 _GIB = float(1 << 30)
+
+
+def gpu_board(state: Path, node: str, gpu: int) -> Path:
+    """The board of one GPU. All engines under the state directory `state` share it, whichever
+    command started them.
+    """
+    return state / ".gpus" / f"{quote(node, safe='')}-{gpu}"
 
 
 class Board:
@@ -57,18 +65,19 @@ class Board:
         Raises EngineFailed, in vLLM's words, where others have left less than that.
         """
         with self._locked():
-            held = sum(
-                memory
+            held = {
+                pid: memory
                 for slot, (pid, born, memory, _, _) in self._slots()
                 if slot != self._mine and memory > 0 and is_alive(pid, born)
-            )
-            free, wanted = max(0.0, gpu_memory - held), share * gpu_memory
+            }
+            free, wanted = max(0.0, gpu_memory - sum(held.values())), share * gpu_memory
             if wanted > free + _ROUNDING * gpu_memory:
                 raise EngineFailed(
                     f"Free memory on device {self._path.name} ({free / _GIB:.2f}/"
                     f"{gpu_memory / _GIB:.2f} GiB) on startup is less than desired GPU memory "
                     f"utilization ({share:g}, {wanted / _GIB:.2f} GiB). Decrease GPU memory "
-                    "utilization or reduce GPU memory used by other processes."
+                    "utilization or reduce GPU memory used by other processes "
+                    f"(pid {', '.join(map(str, held))})."
                 )
             self._memory = wanted
             self._write(0.0, 0.0)

@@ -1,0 +1,67 @@
+"""Where deployments are kept on disk: their state, their gateway's configuration, and logs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from scepsy.core.plan import Replica
+from scepsy.deploy.state import Deployment
+from scepsy.engines import gpu_board
+from scepsy.errors import BadInput, NotFound
+from scepsy.store import read_record, write_record
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """`root` has one folder for each deployment, and one for the boards of the emulated GPUs, which
+    all deployments under `root` share.
+    """
+
+    root: Path
+
+    def load(self, name: str) -> Deployment:
+        """The deployment as last written. Raises NotFound, or BadInput for a damaged file."""
+        path = self._state(name)
+        if not path.exists():
+            known = ", ".join(self.names()) or "none"
+            raise NotFound(f"no deployment {name!r} under {self.root}; there are: {known}")
+        return read_record(path, Deployment)
+
+    def load_if_any(self, name: str) -> Deployment | None:
+        """The deployment as last written, None where there is none of that name."""
+        return self.load(name) if self._state(name).exists() else None
+
+    def save(self, deployment: Deployment) -> None:
+        """Writes the deployment. Raises BadInput where it cannot be written."""
+        write_record(self._state(deployment.name), deployment)
+
+    def remove(self, name: str) -> None:
+        """Removes the deployment's folder, logs included."""
+        shutil.rmtree(self._folder(name), ignore_errors=True)
+
+    def names(self) -> list[str]:
+        """Every deployment that is remembered."""
+        return sorted(found.parent.name for found in self.root.glob("*/state.json"))
+
+    def gateway_config(self, name: str) -> Path:
+        return self._folder(name) / "gateway.json"
+
+    def gateway_log(self, name: str) -> Path:
+        return self._folder(name) / "gateway.log"
+
+    def engine_log(self, name: str, replica: str) -> Path:
+        return self._folder(name) / f"{replica}.log"
+
+    def boards(self, replica: Replica) -> tuple[str, ...]:
+        """The boards of the replica's GPUs, on which emulated engines count memory."""
+        return tuple(str(gpu_board(self.root, part.node, part.gpu)) for part in replica.slices)
+
+    def _state(self, name: str) -> Path:
+        return self._folder(name) / "state.json"
+
+    def _folder(self, name: str) -> Path:
+        if not name or "/" in name or name.startswith("."):
+            raise BadInput(f"deployment name {name!r}: use letters, digits and dashes")
+        return self.root / name

@@ -1,0 +1,140 @@
+"""Deployments on GPUs whose memory is counted: what has no room is refused, replicas whose memory
+is needed stop first, and the memory of a killed engine is free again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scepsy.core.cluster import Cluster, Node
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Placement, Plan, Replica, Slice, Target
+from scepsy.demo.manual_plans import even_split
+from scepsy.deploy import Deployment, LocalBackend
+from scepsy.engines import EngineOptions
+from scepsy.engines.procfs import is_alive
+from scepsy.errors import BadInput, EngineFailed
+
+OPTIONS = EngineOptions(exit_with_parent=True)
+LLMS = tuple(
+    LlmSpec(name=name, parameters=1e9, layers=4, hidden=512, kv_heads=4, head_dim=64)
+    for name in ("m", "k")
+)
+
+
+def plan(*placed: tuple[str, Sequence[int], float], llms: Sequence[LlmSpec] = LLMS) -> Plan:
+    """Replicas of an LLM, on GPUs, with a share of each."""
+    base = even_split(
+        LLMS, Cluster(nodes=(Node(name="n", gpus=2),)), [Target(workflow="w", rate=1)]
+    )
+    replicas = tuple(
+        Replica(
+            replica=f"{llm}-{number}",
+            llm=llm,
+            tp=len(gpus),
+            slices=tuple(
+                Slice(node="n", gpu=gpu, gpu_share=share, memory_share=share) for gpu in gpus
+            ),
+        )
+        for number, (llm, gpus, share) in enumerate(placed)
+    )
+    return msgspec.structs.replace(base, llms=tuple(llms), placement=Placement(replicas=replicas))
+
+
+@pytest.fixture
+async def local(tmp_path: Path) -> AsyncIterator[LocalBackend]:
+    backend = LocalBackend(tmp_path / "state", OPTIONS)
+    yield backend
+    for name in backend.files.names():
+        await backend.down(name)
+
+
+def pids(deployment: Deployment) -> dict[str, int]:
+    return {one.replica.replica: one.pid for one in deployment.replicas}
+
+
+def routed(deployment: Deployment) -> set[str]:
+    assert deployment.gateway is not None
+    with urllib.request.urlopen(f"{deployment.gateway.url}/scepsy/status") as answer:
+        return {one["replica"] for one in json.loads(answer.read())["replicas"]}
+
+
+async def test_whole_gpus_change_hands(local: LocalBackend) -> None:
+    first = await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
+    second = await local.apply(plan(("k", (0,), 1.0), ("m", (1,), 1.0)))
+    assert not set(pids(first).values()) & set(pids(second).values())
+    assert (await local.status()).healthy
+    assert routed(second) == set(pids(second))
+    third = await local.apply(plan(("m", (0, 1), 1.0)))
+    assert [one.replica.tp for one in third.replicas] == [2]
+
+
+async def test_only_what_is_in_the_way_stops_before_its_successor_is_ready(
+    local: LocalBackend,
+) -> None:
+    first = await local.apply(plan(("m", (0,), 0.6), ("k", (1,), 0.3)))
+    serving: list[bool] = []
+
+    def note(what: str) -> None:
+        if what != "gateway":
+            serving.extend(is_alive(one.pid, one.born) for one in first.replicas)
+
+    second = await local.apply(plan(("m", (0,), 0.7)), on_progress=note)
+    assert serving == [False, True]
+    assert len(second.replicas) == 1
+
+
+async def test_the_memory_of_a_killed_engine_is_free_again(local: LocalBackend) -> None:
+    wanted = plan(("m", (0,), 1.0))
+    first = await local.apply(wanted)
+    (one,) = first.replicas
+    os.kill(one.pid, signal.SIGKILL)
+    while is_alive(one.pid, one.born):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    second = await local.apply(wanted)
+    assert pids(second) != pids(first)
+    assert (await local.status()).healthy
+
+
+async def test_two_deployments_cannot_have_the_same_memory(local: LocalBackend) -> None:
+    await local.apply(plan(("m", (0,), 0.6)), name="one")
+    with pytest.raises(EngineFailed, match="Free memory on device n-0"):
+        await local.apply(plan(("k", (0,), 0.5)), name="two")
+    assert local.files.names() == ["one"]
+    await local.apply(plan(("k", (0,), 0.4)), name="two")
+
+
+async def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(
+    local: LocalBackend,
+) -> None:
+    before = await local.apply(plan(("m", (0,), 1.0)))
+    with pytest.raises(BadInput, match=r"cannot be started: GPU 0 of n: 1\.2 of its memory"):
+        await local.apply(plan(("m", (0,), 0.6), ("k", (0,), 0.6)))
+    large = msgspec.structs.replace(LLMS[0], parameters=1e12)
+    with pytest.raises(BadInput, match="cannot be started: m-0: 'm' does not fit"):
+        await local.apply(plan(("m", (0,), 1.0), llms=(large, LLMS[1])))
+    assert local.load("default") == before
+    assert (await local.status()).healthy
+
+
+async def test_what_had_to_make_room_comes_back_where_its_successor_fails(
+    local: LocalBackend,
+) -> None:
+    before = await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
+    broken = msgspec.structs.replace(LLMS[1], flags=("--no-such-flag",))
+    with pytest.raises(EngineFailed, match="no-such-flag"):
+        await local.apply(plan(("k", (0,), 1.0), llms=(LLMS[0], broken)))
+    after = local.load("default")
+    assert [one.replica for one in after.replicas] == [one.replica for one in before.replicas][::-1]
+    status = await local.status()
+    assert status.healthy
+    assert routed(after) == {"m-0", "k-1"}
