@@ -25,10 +25,11 @@ from evaluation.problems import Spot, highest, problem, traces
 
 from scepsy.core.plan import Infeasible
 from scepsy.core.trace import Trace
-from scepsy.planning.confirm import Confirm, draft, loads
+from scepsy.planning.planner import shortlist
 from scepsy.planning.problem import Problem
-from scepsy.planning.shortlist import ShortlistEntry, entry_of, shortlist
-from scepsy.predict import recordings, responses
+from scepsy.planning.shortlist import ShortlistEntry, entry_of
+from scepsy.planning.simulation import SimulationOptions, draft, loads
+from scepsy.predict import Pipeline, recordings, responses
 from scepsy.sim.cluster.deployment import roofline
 from scepsy.sim.results.paired_trials import Trial, trial
 from scepsy.sim.results.study import recorded_workflows
@@ -94,7 +95,7 @@ def demo(folder: Path) -> Iterator[Row]:
     known = tuple(trace for trace in known if trace.workflow in wanted)
     curves = read_profile(folder / "profile.json").curves
     llms, at = plan.llms, responses(curves)
-    one = Problem(plan.demands, plan.targets, at, llms, plan.cluster, 0.1)
+    one = Problem(Pipeline(plan.demands, plan.targets, at), llms, plan.cluster, 0.1)
     entry = entry_of(one, recordings(known), plan.allocation, plan.placement)
     summary = json.loads((folder / "summary.json").read_text())
     observed: Figures = {
@@ -126,7 +127,7 @@ def predictions(
         }
         for name, prediction in (("pipeline", entry.pipeline), ("replay", entry.replay))
     }
-    offered = loads(entry, one, Confirm().calls)
+    offered = loads(entry, one, SimulationOptions().calls)
     workflows = recorded_workflows(known, offered, 0)
     seen = trial(draft(entry, one, speed), workflows, offered, roofline)
     if isinstance(seen, Trial):

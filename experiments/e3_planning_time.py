@@ -28,9 +28,10 @@ from evaluation.systems import SYSTEMS, System
 from evaluation.tracing import cluster
 
 from scepsy.core.plan import Infeasible, Placement, Target
-from scepsy.planning.confirm import Confirm
-from scepsy.planning.planner import decide
+from scepsy.planning.planner import allocate_with_contention, decide
 from scepsy.planning.problem import Problem
+from scepsy.planning.simulation import SimulationOptions
+from scepsy.predict import Pipeline
 
 ROOT = Path(__file__).parent.parent
 NAMES = (OURS, "HPA", "user-specified, best", "independent sizing", "MuxServe", "AlpaServe")
@@ -74,9 +75,7 @@ def of_size(llms: int, gpus: int, share_step: float) -> Problem:
     demand = msgspec.structs.replace(base.demands[0], workflow="w", llms=tuple(demands))
     one = replace(
         base,
-        demands=(demand,),
-        targets=(Target(workflow="w", rate=1.0),),
-        responses=responses,
+        pipeline=Pipeline((demand,), (Target(workflow="w", rate=1.0),), responses),
         llms=tuple(known),
         cluster=cluster(gpus, "h100"),
         share_step=share_step,
@@ -121,7 +120,7 @@ def confirmed(most_gpus: int) -> Iterator[Row]:
     known = traces("both", "h100")
     for gpus in (count for count in GPUS if count <= min(most_gpus, MOST_CONFIRMED)):
         one = half_used(problem(Spot("both", "h100", gpus)))
-        yield timed(lambda: decide(one, known, Confirm()), CONFIRMED, one)  # noqa: B023
+        yield timed(lambda: decide(one, known, SimulationOptions()), CONFIRMED, one)  # noqa: B023
 
 
 def timed(strategy: Callable[[], object], name: str, one: Problem) -> Row:
@@ -136,8 +135,8 @@ def timed(strategy: Callable[[], object], name: str, one: Problem) -> Row:
 
 
 def searched(one: Problem) -> Placement | Infeasible:
-    """Our search and placement; there are no traces of these problems to confirm it with."""
-    chosen = one.settled()[1]
+    """Our search and placement; there are no traces of these problems to simulate it with."""
+    chosen = allocate_with_contention(one).outcome
     return chosen if isinstance(chosen, Infeasible) else chosen.placement
 
 

@@ -27,6 +27,7 @@ from evaluation.regret import NOTHING, panels, report
 from evaluation.stored import stored
 
 from scepsy.core.plan import Infeasible, Placement
+from scepsy.planning.planner import allocate, allocate_with_contention
 from scepsy.planning.problem import Problem
 from scepsy.predict.response import Measured, Response
 
@@ -104,6 +105,11 @@ def shares_off_by(responses: Responses, error: float) -> dict[tuple[str, str], R
     }
 
 
+def believing(one: Problem, responses: Responses) -> Problem:
+    """The problem with other curves."""
+    return replace(one, pipeline=replace(one.pipeline, responses=responses))
+
+
 def distorted(one: Problem) -> Iterator[tuple[str, Problem]]:
     """What the planner believes, by what is wrong with it."""
     yield NOTHING, one
@@ -111,12 +117,18 @@ def distorted(one: Problem) -> Iterator[tuple[str, Problem]]:
     for name in names:
         for factor in (0.8, 1.2):
             wrong = off_by(one.responses, {name: factor})
-            yield f"{name} {factor - 1:+.0%}", replace(one, responses=wrong)
+            yield (
+                f"{name} {factor - 1:+.0%}",
+                believing(one, wrong),
+            )
     everything = off_by(one.responses, dict.fromkeys(names, 1.2))
-    yield "all LLMs +20%", replace(one, responses=everything)
+    yield "all LLMs +20%", believing(one, everything)
     for error in (-0.3, 0.3):
         wrong = shares_off_by(one.responses, error)
-        yield f"parts of GPUs {error:+.0%}", replace(one, responses=wrong)
+        yield (
+            f"parts of GPUs {error:+.0%}",
+            believing(one, wrong),
+        )
     for error in (-0.2, 0.3):
         yield f"rates {error:+.0%}", one.scaled(1 + error)
 
@@ -127,10 +139,13 @@ def rows_of(asked: Asked) -> list[Row]:
     unscaled = problem(spot)
     scale = asked.part * highest(spot)
     truth = unscaled.scaled(scale)
-    knowing, ignoring = truth.settled()[1], truth.decide()
+    knowing, ignoring = allocate_with_contention(truth).outcome, allocate(truth)
     assert not isinstance(ignoring, Infeasible)  # `highest` is the highest for which it is not
     best = (ignoring if isinstance(knowing, Infeasible) else knowing).placement
-    plans = [(wrong, believed.settled()[1], best) for wrong, believed in distorted(truth)]
+    plans = [
+        (wrong, allocate_with_contention(believed).outcome, best)
+        for wrong, believed in distorted(truth)
+    ]
     plans.append(("contention ignored", ignoring, best))
     if ignoring.placement != best:
         plans.append((NO_CONTENTION, knowing, ignoring.placement))

@@ -13,8 +13,9 @@ from scepsy.core.trace import Trace
 from scepsy.curves.jobs import jobs
 from scepsy.estimate.curves import estimate
 from scepsy.estimate.step_times.steps import Steps
+from scepsy.planning.planner import allocate
 from scepsy.planning.problem import Problem
-from scepsy.predict import responses
+from scepsy.predict import Pipeline, responses
 from scepsy.predict.response import Response
 from scepsy.traces.summarize import summarize
 
@@ -60,10 +61,10 @@ def profile(case: str, gpu_type: str) -> dict[tuple[str, str], Response]:
 @stored
 def problem(spot: Spot) -> Problem:
     """At a rate of one: `scaled` gives others."""
+    targets = tuple(Target(workflow=name, rate=rate) for name, rate in CASES[spot.case].items())
+    demands = summarize(traces(spot.case, spot.gpu_type))
     return Problem(
-        demands=tuple(summarize(list(traces(spot.case, spot.gpu_type)))),
-        targets=tuple(Target(workflow=name, rate=rate) for name, rate in CASES[spot.case].items()),
-        responses=profile(spot.case, spot.gpu_type),
+        Pipeline(demands, targets, profile(spot.case, spot.gpu_type)),
         llms=LLMS,
         cluster=cluster(spot.gpus, spot.gpu_type),
         share_step=0.1,
@@ -75,11 +76,11 @@ def highest(spot: Spot) -> float:
     """The greatest scale of the rates, within 1%, for which our planner has a plan."""
     one = problem(spot)
     low, high = 0.0, 1.0
-    while not isinstance(one.scaled(high).decide(), Infeasible):
+    while not isinstance(allocate(one.scaled(high)), Infeasible):
         low, high = high, 2 * high
     while high - low > 0.01 * high:
         middle = (low + high) / 2
-        if isinstance(one.scaled(middle).decide(), Infeasible):
+        if isinstance(allocate(one.scaled(middle)), Infeasible):
             high = middle
         else:
             low = middle

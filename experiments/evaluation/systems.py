@@ -21,9 +21,10 @@ from scepsy.peers.independent_slo import independent_slo
 from scepsy.peers.muxserve import muxserve, without_parts_of_groups
 from scepsy.peers.sizing import tp_degrees
 from scepsy.peers.work import Costs, costs_of
-from scepsy.planning.confirm import Confirm
-from scepsy.planning.planner import Decision, decide
+from scepsy.planning.decision import Decision
+from scepsy.planning.planner import decide
 from scepsy.planning.problem import Problem
+from scepsy.planning.simulation import SimulationOptions
 from scepsy.sim.cluster.simulation import Policy
 
 BACKING_OFF = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -51,7 +52,7 @@ def decided(problem: Problem) -> Decision | Infeasible:
         names = {workflow for workflow, _ in rates}
         case = next(name for name, workflows in CASES.items() if set(workflows) == names)
         known = traces(case, problem.cluster.nodes[0].gpu_type)
-        _DECIDED[key] = decide(problem, known, Confirm())
+        _DECIDED[key] = decide(problem, known, SimulationOptions())
     return _DECIDED[key]
 
 

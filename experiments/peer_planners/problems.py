@@ -34,8 +34,9 @@ from scepsy.hardware.architectures import shape_of  # noqa: E402
 from scepsy.peers.alpaserve import alpaserve  # noqa: E402
 from scepsy.peers.muxserve import muxserve  # noqa: E402
 from scepsy.peers.sizing import load, tp_degrees  # noqa: E402
+from scepsy.planning.planner import allocate_with_contention  # noqa: E402
 from scepsy.planning.problem import Problem  # noqa: E402
-from scepsy.predict import responses  # noqa: E402
+from scepsy.predict import Pipeline, responses  # noqa: E402
 from scepsy.sim.cluster.simulation import Ask  # noqa: E402
 from scepsy.sim.workload.program import Program, Steps  # noqa: E402
 from scepsy.traces.summarize import summarize  # noqa: E402
@@ -94,9 +95,7 @@ def problem(sizes: tuple[str, ...], gpus: int) -> Problem:
         found = estimate(job, known, machines, [StepSource(GPU, "modelled")])
         curves += [] if isinstance(found, str) else found
     one = Problem(
-        demands=tuple(summarize(known)),
-        targets=(Target(workflow="w", rate=1.0),),
-        responses=responses(curves),
+        Pipeline(summarize(known), (Target(workflow="w", rate=1.0),), responses(curves)),
         llms=llms,
         cluster=machines,
         share_step=0.1,
@@ -130,8 +129,8 @@ def told(one: Problem, sizes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def searched(one: Problem) -> Placement | Infeasible:
-    """Our search and placement, without confirming it by simulation."""
-    chosen = one.settled()[1]
+    """Our search and placement, without a simulation of the best few plans."""
+    chosen = allocate_with_contention(one).outcome
     return chosen if isinstance(chosen, Infeasible) else chosen.placement
 
 

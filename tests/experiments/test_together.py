@@ -13,6 +13,7 @@ from experiments.evaluation.regret import report as regret
 from scepsy.core.plan import Placement
 from scepsy.peers.sizing import placed, whole
 from scepsy.planning.problem import Problem
+from scepsy.predict import Pipeline
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 SIZES = {"generator": 1, "verifier": 1, "embedder": 1, "reranker": 1, "writer": 2}
@@ -32,7 +33,7 @@ def served(evaluation: SimpleNamespace, rates: dict[str, float], policy: object 
     machines = evaluation.tracing.cluster(8, "h100")
     placement = placed([whole(name, tp, 1) for name, tp in SIZES.items()], machines)
     assert isinstance(placement, Placement)
-    problem = Problem((), (), {}, evaluation.workflows.LLMS, machines, 0.1)
+    problem = Problem(Pipeline((), (), {}), evaluation.workflows.LLMS, machines, 0.1)
     return evaluation.together.served(problem, placement, policy, rates, 30.0)
 
 

@@ -10,7 +10,7 @@ from scepsy.core.demand import Demand, LlmDemand, Spread
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, LlmAllocation, Placement, Target
 from scepsy.planning.problem import Problem
-from scepsy.predict import responses
+from scepsy.predict import Pipeline, responses
 
 SIZES = (0.6e9, 8e9, 32e9, 70e9)
 SPREAD = Spread(mean=1.0, cv=0.1, p10=1.0, p50=1.0, p90=1.0)
@@ -69,9 +69,7 @@ def problem(
         ),
     )
     return Problem(
-        demands=(demand,),
-        targets=(Target(workflow="w", rate=rate),),
-        responses=responses(curves),
+        Pipeline((demand,), (Target(workflow="w", rate=rate),), responses(curves)),
         llms=tuple(llm(name, of[0]) for name, of in asked.items()),
         cluster=machines,
         share_step=0.1,

@@ -16,6 +16,8 @@ from scepsy.peers.independent_slo import independent_slo
 from scepsy.peers.muxserve import muxserve, without_parts_of_groups
 from scepsy.peers.sizing import Strategy, load
 from scepsy.peers.user_specified import best, median, splits
+from scepsy.planning.contention import slowdowns
+from scepsy.planning.planner import allocate, allocate_with_contention
 from scepsy.planning.problem import Problem
 from scepsy.search import floors
 
@@ -71,7 +73,7 @@ def test_a_strategy_overfills_nothing_and_leaves_no_llm_out(
 @settings(max_examples=40, deadline=None)
 @given(given_problem=problems(most_llms=2, most_nodes=2))
 def test_exhaustive_search_finds_nothing_better_than_ours(given_problem: Problem) -> None:
-    placement, ours = exhaustive(given_problem), given_problem.decide()
+    placement, ours = exhaustive(given_problem), allocate(given_problem)
     if isinstance(placement, Infeasible):
         assert isinstance(ours, Infeasible) or placement.binding == "size"
         return
@@ -85,7 +87,7 @@ def test_exhaustive_search_finds_nothing_better_than_ours(given_problem: Problem
 @settings(max_examples=40, deadline=None)
 @given(given_problem=problems(most_llms=3, most_nodes=2))
 def test_nothing_of_whole_gpus_is_predicted_faster_than_ours(given_problem: Problem) -> None:
-    ours = given_problem.decide()
+    ours = allocate(given_problem)
     for strategy in (hpa, best, independent_slo, alpaserve):
         placement = strategy(given_problem)
         if isinstance(placement, Placement):
@@ -100,14 +102,17 @@ def test_nothing_of_whole_gpus_is_predicted_faster_than_ours(given_problem: Prob
 def test_parts_of_groups_are_taken_only_where_asked_for_and_where_they_help(
     given_problem: Problem,
 ) -> None:
-    without = given_problem.decide()
+    without = allocate(given_problem)
     asked = replace(given_problem, share_groups=True)
-    with_parts = asked.decide()
+    with_parts = allocate(asked)
     if isinstance(with_parts, Infeasible):
         assert isinstance(without, Infeasible)
         return
     check_placement(given_problem, with_parts.placement)
-    assert not isinstance(asked.settled()[1], Infeasible) or asked.shared(with_parts)
+    found = allocate_with_contention(asked).outcome
+    assert not isinstance(found, Infeasible) or slowdowns(
+        asked, with_parts.candidate.allocation, with_parts.placement
+    )
     if not isinstance(without, Infeasible):
         assert all(
             part.tp == 1 or part.gpu_share == 1 for part in without.candidate.allocation.llms

@@ -13,7 +13,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.errors import BadInput
-from scepsy.planning.external import set_apart
+from scepsy.planning.external import split_endpoints
 from scepsy.planning.planner import plan
 from scepsy.traces.summarize import summarize
 
@@ -60,16 +60,16 @@ def test_its_rate_limit_binds_and_says_what_could_be_met() -> None:
 def test_a_workflow_of_endpoints_alone_is_nothing_to_plan() -> None:
     (demand,) = summarize([trace(call("hosted", 0, 1))])
     with pytest.raises(BadInput, match="leave out its target"):
-        set_apart([demand], [GPT])
+        split_endpoints([demand], [GPT])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ours", "hosted"]), st.floats(0, 9)), min_size=1))
 def test_no_time_is_lost(calls: list[tuple[str, float]]) -> None:
     made = [call(llm, start, start + 1, call=str(i)) for i, (llm, start) in enumerate(calls)]
     (demand,) = summarize([trace(call("ours", 0, 1), *made)])
-    ((apart,), hosted) = set_apart([demand], [GPT, OURS])
+    ((apart,), hosted) = split_endpoints([demand], [GPT, OURS])
     assert [part.llm for part in apart.llms] == ["ours"]
     left = apart.other_time + sum(part.busy for part in apart.llms)
     assert left == pytest.approx(demand.other_time + sum(part.busy for part in demand.llms))
     assert len(hosted) == ("hosted" in {llm for llm, _ in calls})
-    assert set_apart([apart], [GPT, OURS]) == ((apart,), ())
+    assert split_endpoints([apart], [GPT, OURS]) == ((apart,), ())

@@ -20,7 +20,7 @@ from scepsy.core.plan import (
 )
 from scepsy.core.profile import Curve, Profile, ProfilePoint
 from scepsy.place import place
-from scepsy.planning.explain import describe, differences
+from scepsy.planning.allocation_text import describe, differences
 from scepsy.predict import Pipeline, responses
 from scepsy.report.data import (
     CurvePoint,

@@ -16,6 +16,8 @@ from peers.problems import SIZES, problem
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Infeasible
 from scepsy.place import place
+from scepsy.planning.alternatives import other_sizes
+from scepsy.planning.planner import allocate
 from scepsy.planning.problem import Problem
 
 
@@ -60,13 +62,14 @@ HUNG = (
 
 def check(decided: Problem) -> None:
     """The decision, and those that leave out one kind of replica, end and can be placed."""
-    found = decided.decide()
+    found = allocate(decided)
     if isinstance(found, Infeasible):
         return
     allocation = found.candidate.allocation
     assert place(allocation, decided.cluster) == found.placement
     assert found.bound <= found.candidate.objective * (1 + 1e-9)
-    for other in decided.kinds(allocation).values():
+    for without in other_sizes(decided, allocation).values():
+        other = allocate(without)
         assert isinstance(other, Infeasible) or other.placement.replicas
 
 

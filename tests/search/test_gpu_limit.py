@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from peers.problems import allocation_of, problems
 from scepsy.core.plan import Infeasible
 from scepsy.peers.exhaustive import exhaustive
+from scepsy.planning.planner import allocate
 from scepsy.planning.problem import Problem
 from scepsy.search import Choice
 
@@ -19,7 +20,7 @@ def test_the_best_within_a_limit_is_that_of_exhaustive_search(
     given_problem: Problem, gpus: int
 ) -> None:
     limited = given_problem.within(gpus)
-    ours, placement = limited.decide(), exhaustive(limited)
+    ours, placement = allocate(limited), exhaustive(limited)
     if isinstance(placement, Infeasible):
         assert isinstance(ours, Infeasible) or placement.binding == "size"
         return
@@ -37,7 +38,7 @@ def test_a_price_on_gpus_costs_no_more_latency_than_it_saves(
     given_problem: Problem, price: float
 ) -> None:
     """The dearer choice is worth less than the price of the GPUs that it saves."""
-    free, priced = given_problem.decide(), given_problem.priced(price).decide()
+    free, priced = allocate(given_problem), allocate(given_problem.priced(price))
     if isinstance(free, Infeasible):
         assert isinstance(priced, Infeasible)
         return

@@ -17,10 +17,10 @@ from scepsy.core.plan import Finalist, Infeasible, Plan, WorkflowPrediction
 from scepsy.core.profile import Profile
 from scepsy.engines import engine_for
 from scepsy.errors import ScepsyError, Unmeetable
-from scepsy.planning.confirm import Confirm
-from scepsy.planning.explain import describe
+from scepsy.planning.allocation_text import describe
 from scepsy.planning.planner import plan
 from scepsy.planning.provenance import elsewhere, merge
+from scepsy.planning.simulation import SimulationOptions
 from scepsy.profiler.machine import machine
 from scepsy.store import read_profile, read_traces, unassigned_warnings, write_record
 
@@ -112,7 +112,7 @@ def command(
                 err=True,
             )
     with bar("simulating the best plans", quiet=as_json or fast) as tell:
-        simulate = None if fast else Confirm(progress=tell)
+        simulate = None if fast else SimulationOptions(progress=tell)
         decided = plan(
             traces,
             profile,

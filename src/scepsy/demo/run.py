@@ -30,8 +30,8 @@ from scepsy.drive.children import trace_children
 from scepsy.drive.inputs import read_lines
 from scepsy.engines import EngineOptions, engine_for
 from scepsy.errors import NotFound, RunsFailed, ScepsyError, Unmeetable, first_of
-from scepsy.planning.confirm import Confirm
 from scepsy.planning.planner import plan
+from scepsy.planning.simulation import SimulationOptions
 from scepsy.predict import Pipeline, responses
 from scepsy.profiler import Bench, Job, RoundLog, profile
 from scepsy.report import render
@@ -194,7 +194,7 @@ class Phase:
     ) -> Plan:
         """Decides. Raises Unmeetable."""
         self.listener.phase("plan: shares x TP x replicas, and where")
-        decided = plan(traces, measured, llms, cluster, targets, simulate=Confirm())
+        decided = plan(traces, measured, llms, cluster, targets, simulate=SimulationOptions())
         if isinstance(decided, Infeasible):
             raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
         write_record(self.settings.out / "plan.json", decided)

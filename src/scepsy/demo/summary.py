@@ -9,7 +9,7 @@ import msgspec
 from scepsy.core.plan import Allocation, Plan
 from scepsy.drive.result import DriveResult, WorkflowMeasurement
 from scepsy.errors import RunsFailed
-from scepsy.planning.explain import describe
+from scepsy.planning.allocation_text import describe
 from scepsy.predict import NINETY_PERCENT, Pipeline
 from scepsy.report.data import (
     CurvePoint,

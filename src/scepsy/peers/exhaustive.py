@@ -9,6 +9,7 @@ import numpy as np
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement
+from scepsy.place import place
 from scepsy.planning.problem import Problem
 from scepsy.search.space import grain_of, room, shapes
 
@@ -32,7 +33,7 @@ def exhaustive(problem: Problem) -> Placement | Infeasible:
         if sum(part.gpus for _, part in chosen) <= gpus
     ]
     for _, parts in sorted(fitting, key=lambda one: one[0]):
-        placement = problem.place(Allocation(llms=parts))
+        placement = place(Allocation(llms=parts), problem.cluster, gpus=problem.gpus)
         if not isinstance(placement, Infeasible):
             return placement
     return Infeasible("gpus", f"none of {count} allocations can be placed")

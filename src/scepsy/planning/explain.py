@@ -1,58 +1,60 @@
-"""Why a plan is what it is, and why there is none, in sentences with the numbers (pure)."""
+"""Why a plan is what it is, in sentences with the numbers (pure)."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from scepsy.core.cluster import Cluster, Node
-from scepsy.core.plan import (
-    Allocation,
-    Explanation,
-    Finalist,
-    Infeasible,
-    LlmAllocation,
-    RunnerUp,
-    WorkflowPrediction,
-    size_name,
-)
+from scepsy.core.plan import Allocation, Explanation, Infeasible, RunnerUp, WorkflowPrediction
+from scepsy.core.profile import Profile
+from scepsy.planning import ranking
+from scepsy.planning.allocation_text import describe_all, differences
+from scepsy.planning.contention import slowdowns
+from scepsy.planning.decision import Decision
 from scepsy.planning.external import sentences
 from scepsy.planning.problem import Problem
-from scepsy.planning.shortlist import Shortlist, ShortlistEntry
+from scepsy.planning.provenance import notes
+from scepsy.planning.shortlist import Shortlist
 from scepsy.search import Choice
 
 ADDED_NODE = "one-more"
-RATE_MIN = 1e-6
-"""Runs per second. A workflow that cannot be served at one run in twelve days cannot be at all."""
+SLOWDOWN_SHOWN = 1.005
+"""Factor from which on a slowdown by neighbours is worth a sentence."""
 
 
-def explanation(
-    entry: ShortlistEntry,
-    listed: Shortlist,
-    finalists: tuple[Finalist, ...],
-    notes: Iterable[str] = (),
+def what_ifs(problem: Problem) -> dict[str, Problem]:
+    """The problem on other GPUs, by the words that begin the sentence about it."""
+    cluster = problem.cluster
+    return {
+        "One more GPU": problem.on(with_one_more(cluster)),
+        "One fewer GPU": problem.on(with_one_fewer(cluster)),
+    }
+
+
+def explain(
+    decision: Decision, profile: Profile, outcomes: Mapping[str, Choice | Infeasible]
 ) -> Explanation:
-    """The bottleneck, what a GPU more or fewer would do, the best other plans, what was skipped;
-    `notes` are said after what binds.
+    """The bottleneck, which predictor decided, where curves come from, what a GPU more or fewer
+    would do (`outcomes` of `what_ifs`), the best other plans, and what was not considered.
 
-    Runners-up are the next best plan, and the best with one LLM's replicas of another kind (TP
-    degree, part of a GPU), as the pipeline has it.
+    Runners-up are the next best plan by the pipeline, and the best with another size (TP degree,
+    part of a GPU) of one LLM's replicas.
     """
+    entry, listed = decision.entry, decision.shortlist
     problem, chosen = listed.problem, listed.choice
     base = problem.pipeline.base
     objective = chosen.candidate.objective + base
-    one_more = problem.on(with_one_more(problem.cluster)).decide()
-    one_fewer = problem.on(with_one_fewer(problem.cluster)).decide()
     summary = [_bottleneck(flow) for flow in entry.replay.workflows]
-    summary += sentences(problem.hosted, problem.targets)
-    summary += [*_company(entry.problem.shared(entry.allocation, entry.placement)), *notes]
-    summary.append(_what_if("One more GPU", one_more, objective, base))
-    summary.append(_what_if("One fewer GPU", one_fewer, objective, base))
+    summary += sentences(problem.endpoints, problem.targets)
+    summary += _slowdowns(slowdowns(entry.problem, entry.allocation, entry.placement))
+    summary += ranking.sentences(decision)
+    summary += notes(profile, entry.allocation)
+    summary += [_what_if(what, found, objective, base) for what, found in outcomes.items()]
     summary += [
         f"{llm}: replicas of no other kind (TP degree, part of a GPU) would do: {other.reason}"
-        for llm, other in listed.others.items()
+        for llm, other in listed.other_sizes.items()
         if isinstance(other, Infeasible)
     ]
     if not chosen.proven:
@@ -62,24 +64,24 @@ def explanation(
             f"{_percent(objective, chosen.bound + base)} better"
         )
     skipped = tuple(
-        f"{_in_words(each.candidate.allocation)}: {each.reason.reason}" for each in chosen.skipped
+        f"{describe_all(each.candidate.allocation)}: {each.reason.reason}"
+        for each in chosen.skipped
     )
-    skipped += problem.pruned()
     return Explanation(
         summary=tuple(summary),
-        finalists=finalists,
+        finalists=ranking.finalists(decision),
         runners_up=_runners_up(entry.allocation, listed),
-        skipped=skipped,
+        skipped=(*skipped, *chosen.pruned),
     )
 
 
 def _runners_up(ours: Allocation, listed: Shortlist) -> tuple[RunnerUp, ...]:
-    """Each plan once, best first: the next best of all, and the best of each other kind."""
+    """Each plan once, best first: the next best of all, and the best of each other size."""
     pipeline = listed.problem.pipeline
     candidates = [
         listed.choice.candidate,
         *listed.choice.runners_up,
-        *(other.candidate for other in listed.others.values() if isinstance(other, Choice)),
+        *(other.candidate for other in listed.other_sizes.values() if isinstance(other, Choice)),
     ]
     objective = pipeline.predict(ours).objective
     found = {one.allocation: one.objective + pipeline.base for one in candidates}
@@ -97,41 +99,6 @@ def _runner_up(
     return RunnerUp(allocation=theirs, objective=their_objective, note=note)
 
 
-def infeasible(found: Infeasible, problem: Problem) -> Infeasible:
-    """Adds to the constraint that binds the highest rates that can be met, all scaled alike. A plan
-    exists at the rates that are named.
-    """
-    scale = _highest_scale(problem)
-    if scale is None:
-        return Infeasible(found.binding, f"{found.reason}. No rate could be met, however low")
-    rates = ", ".join(f"{one.workflow} {one.rate * scale:.3g}/s" for one in problem.targets)
-    part = f"{scale:.0%} of" if scale >= 0.01 else f"{scale:.1g} times"
-    return Infeasible(
-        found.binding,
-        f"{found.reason}. The highest rates that can be met together: {rates} ({part} the targets)",
-    )
-
-
-def _highest_scale(problem: Problem) -> float | None:
-    """The largest factor on all targets, below 1, at which a decision exists, to 0.05%; None where
-    there is none down to `RATE_MIN`.
-    """
-
-    def met(scale: float) -> bool:
-        return not isinstance(problem.scaled(scale).decide(), Infeasible)
-
-    least = RATE_MIN / max(target.rate for target in problem.targets)
-    low = high = 1.0
-    while not met(low):
-        low, high = low / 4, low
-        if low < least:
-            return None
-    while high > 1.0005 * low:
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if met(middle) else (low, middle)
-    return low
-
-
 def with_one_more(cluster: Cluster) -> Cluster:
     """The cluster and one GPU on a node of its own."""
     node = Node(name=ADDED_NODE, gpus=1, gpu_type=cluster.nodes[0].gpu_type)
@@ -145,31 +112,12 @@ def with_one_fewer(cluster: Cluster) -> Cluster:
     return msgspec.structs.replace(cluster, nodes=(*others, *kept))
 
 
-def describe(part: LlmAllocation) -> str:
-    """One LLM's allocation in a few words: "2 x TP4", "3 x 0.4 GPU"."""
-    return f"{part.replicas} x {size_name(part.tp, part.gpu_share)}"
-
-
-def _in_words(allocation: Allocation) -> str:
-    return ", ".join(f"{part.llm} {describe(part)}" for part in allocation.llms)
-
-
-def differences(ours: Allocation, theirs: Allocation) -> str:
-    """What `theirs` does otherwise."""
-    mine = {part.llm: describe(part) for part in ours.llms}
-    return "; ".join(
-        f"{part.llm} {describe(part)} instead of {mine.get(part.llm, 'none')}"
-        for part in theirs.llms
-        if describe(part) != mine.get(part.llm)
-    )
-
-
-def _company(stretch: Mapping[str, float]) -> list[str]:
+def _slowdowns(found: Mapping[str, float]) -> list[str]:
     return [
         f"{llm}: a call takes {cost:.2f} x as long as alone on its part of a GPU, since neighbours "
         "want memory bandwidth too (modelled)"
-        for llm, cost in sorted(stretch.items())
-        if cost > 1.005
+        for llm, cost in sorted(found.items())
+        if cost > SLOWDOWN_SHOWN
     ]
 
 

@@ -14,7 +14,7 @@ from scepsy.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
-class Hosted:
+class EndpointLlm:
     """An LLM at an endpoint, and what each workflow (by name) that calls it asks of it."""
 
     llm: LlmSpec
@@ -29,9 +29,9 @@ class Hosted:
         )
 
 
-def set_apart(
+def split_endpoints(
     demands: Sequence[Demand], llms: Iterable[LlmSpec]
-) -> tuple[tuple[Demand, ...], tuple[Hosted, ...]]:
+) -> tuple[tuple[Demand, ...], tuple[EndpointLlm, ...]]:
     """What is left to plan for, and the hosted LLMs that are called.
 
     The time that a run spends in a hosted LLM goes on as it was traced: it moves into the run's
@@ -46,11 +46,13 @@ def set_apart(
         for part in demand.llms:
             if part.llm in described:
                 asked.setdefault(part.llm, {})[demand.workflow] = part
-    hosted = tuple(Hosted(described[name], by) for name, by in sorted(asked.items()))
+    hosted = tuple(EndpointLlm(described[name], by) for name, by in sorted(asked.items()))
     return tuple(_without(demand, described) for demand in demands), hosted
 
 
-def beyond_limit(hosted: Iterable[Hosted], targets: Sequence[Target]) -> Infeasible | None:
+def exceeded_rate_limit(
+    hosted: Iterable[EndpointLlm], targets: Sequence[Target]
+) -> Infeasible | None:
     """The first rate limit that the targets break."""
     for one in hosted:
         limit, rate = one.llm.rate_limit, one.rate(targets)
@@ -63,12 +65,12 @@ def beyond_limit(hosted: Iterable[Hosted], targets: Sequence[Target]) -> Infeasi
     return None
 
 
-def sentences(hosted: Iterable[Hosted], targets: Sequence[Target]) -> list[str]:
+def sentences(hosted: Iterable[EndpointLlm], targets: Sequence[Target]) -> list[str]:
     """What a plan has to say of hosted LLMs."""
     return [_sentence(one, targets) for one in hosted]
 
 
-def _sentence(one: Hosted, targets: Sequence[Target]) -> str:
+def _sentence(one: EndpointLlm, targets: Sequence[Target]) -> str:
     limit = one.llm.rate_limit
     allowed = "no limit is known" if limit is None else f"{limit:.3g} are allowed"
     times = ", ".join(f"{name} {part.busy:.3g} s" for name, part in sorted(one.asked.items()))

@@ -1,31 +1,40 @@
-"""The loop on one screen: summarize, predict, search, place, look closely at the best -> Plan.
+"""The planner on one screen: summarise, predict, search, place, replay, simulate, explain.
 
-The pipeline prunes; the replay ranks the best few; the simulator confirms the winner.
+`allocate` finds the best allocation by the Aggregate LLM Pipeline. `shortlist` adds others that may
+be better in truth, and replays the recorded runs under each. `decide` simulates the best few and
+takes one. `plan` does all of this and explains the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Infeasible, Plan, Prediction, Target
+from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.hardware.startable import unstartable
-from scepsy.planning import explain, ranking
-from scepsy.planning.confirm import Confirm, Confirmed, confirm, draft
-from scepsy.planning.external import set_apart
+from scepsy.place import place
+from scepsy.planning.alternatives import other_loads, other_replica_counts, other_sizes
+from scepsy.planning.contention import (
+    ITERATIONS_MAX,
+    Iteration,
+    Iterations,
+    with_more_slowdown,
+)
+from scepsy.planning.decision import Decision, choose
+from scepsy.planning.explain import explain, what_ifs
+from scepsy.planning.external import exceeded_rate_limit, split_endpoints
+from scepsy.planning.infeasible import explain_infeasible
 from scepsy.planning.inputs import check
-from scepsy.planning.prediction import promised
-from scepsy.planning.problem import Problem
-from scepsy.planning.provenance import notes
-from scepsy.planning.shortlist import Shortlist, ShortlistEntry, shortlist
-from scepsy.predict import recordings, responses
+from scepsy.planning.problem import Problem, predict
+from scepsy.planning.shortlist import Shortlist, replay
+from scepsy.planning.simulation import SimulationOptions, draft, simulate
+from scepsy.predict import Pipeline, Recorded, recordings, responses
+from scepsy.search import Choice, best_placeable, search
 from scepsy.traces.summarize import summarize
 
 
@@ -38,82 +47,126 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     *,
     share_step: float = 0.1,
     share_groups: bool = False,
-    simulate: Confirm | None = None,
+    simulate: SimulationOptions | None = None,
 ) -> Plan | Infeasible:
-    """The plan of least weighted mean latency that sustains every target, or why there is none.
+    """The plan of least mean workflow latency (a sum with the targets' weights, for several
+    workflows) that sustains every target rate, or why there is none.
 
-    The best few are exact on the Aggregate LLM Pipeline's objective, over GPU shares in steps of
-    `share_step` x TP x replicas. Which of them it is, the recorded runs decide, and where
-    `simulate` says how, a simulation of them. `share_groups`: shares of TP groups too, as far as
-    they were profiled.
+    GPU shares are searched in steps of `share_step`, with every TP degree and number of replicas.
+    `share_groups`: whether replicas may take parts of the GPUs of a TP group, too. `simulate`: how
+    to simulate the best few plans; None: the replay of the recorded runs decides.
 
     Raises:
-        BadInput: a target without traces, an LLM without a profile or a description, a profile of
-            other GPUs.
+        BadInput: what is given is incomplete or does not belong together (`planning.inputs`).
     """
     wanted = {target.workflow for target in targets}
     check(traces, profile, cluster, wanted)
-    known = [trace for trace in traces if trace.workflow in wanted]
-    demands, hosted = set_apart(summarize(known), llms)
-    answers = responses(profile.curves)
-    problem = Problem(
-        demands,
-        tuple(targets),
-        answers,
-        tuple(llms),
-        cluster,
-        share_step,
-        hosted,
-        share_groups=share_groups,
-    )
+    traces = [trace for trace in traces if trace.workflow in wanted]
+    demands, endpoints = split_endpoints(summarize(traces), llms)
+    pipeline = Pipeline(demands, tuple(targets), responses(profile.curves))
+    problem = Problem(pipeline, tuple(llms), cluster, share_step, endpoints, share_groups)
     speed = profile.curves[0].time_scale
 
-    decision = decide(problem, known, simulate, speed)
+    decision = decide(problem, traces, simulate, speed)
     if isinstance(decision, Infeasible):
-        return explain.infeasible(decision, problem.settled()[0])
+        assumed = allocate_with_contention(problem).problem
+        return explain_infeasible(decision, assumed, feasible)
 
-    entry, listed, verdict = decision.entry, decision.listed, decision.verdict
-    said = (*ranking.sentences(listed, verdict, entry), *notes(profile, entry.allocation))
-    why = explain.explanation(entry, listed, ranking.finalists(listed, verdict, entry), said)
+    changed = what_ifs(decision.shortlist.problem)
+    outcomes = {change: allocate(changed_problem) for change, changed_problem in changed.items()}
     chosen = msgspec.structs.replace(
-        draft(entry, problem, speed), prediction=decision.prediction, explanation=why
+        draft(decision.entry, problem, speed),
+        prediction=decision.prediction,
+        explanation=explain(decision, profile, outcomes),
     )
     return unstartable(chosen) or chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was chosen, among what, and what the simulator said, if it was asked."""
-
-    entry: ShortlistEntry
-    listed: Shortlist
-    verdict: Confirmed | Infeasible | None
-
-    @property
-    def prediction(self) -> Prediction:
-        verdict = self.verdict
-        return promised(
-            self.entry, verdict.trials[verdict.best] if isinstance(verdict, Confirmed) else None
-        )
-
-
 def decide(
-    problem: Problem, traces: Sequence[Trace], simulate: Confirm | None, speed: float = 1.0
+    problem: Problem,
+    traces: Sequence[Trace],
+    options: SimulationOptions | None,
+    speed: float = 1.0,
 ) -> Decision | Infeasible:
-    """The entry of the shortlist to take. `speed` is how many times as fast as real ones the
-    engines run.
+    """The plan to take. `speed` is how many times as fast as real engines the engines run."""
+    found = shortlist(problem, recordings(traces))
+    if isinstance(found, Infeasible):
+        return found
+    if options is None:
+        return choose(found, None)
+    return choose(found, simulate(found.entries, problem, traces, options, speed))
+
+
+def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist | Infeasible:
+    """The few plans worth a simulation. Infeasible where not one allocation can be placed, even if
+    engines on one GPU did not slow each other.
     """
-    listed = shortlist(problem, recordings(traces))
-    if isinstance(listed, Infeasible):
-        return listed
-    verdict = confirm(listed.entries, problem, traces, simulate, speed) if simulate else None
-    if isinstance(verdict, Confirmed) and (
-        verdict.verdict == "sustained" or listed.refused is None
-    ):
-        return Decision(listed.entries[verdict.best], listed, verdict)
-    first = listed.entries[0]
-    if listed.refused is not None and (
-        isinstance(verdict, Confirmed) or not isfinite(first.replay.objective)
-    ):
-        return listed.refused
-    return Decision(first, listed, verdict)
+    found = allocate_with_contention(problem)
+    if isinstance(found.steps[0].outcome, Infeasible):
+        return found.steps[0].outcome
+    assumed, best = found.feasible[-1]
+    allocation = best.candidate.allocation
+    sizes = {llm: allocate(other) for llm, other in other_sizes(assumed, allocation).items()}
+    counts = [allocate(other) for other in other_replica_counts(assumed, allocation)]
+    loads = [allocate_with_contention(other).outcome for other in other_loads(problem)]
+    earlier = [choice for _, choice in reversed(found.feasible)]
+    placements = {
+        one.candidate.allocation: one.placement
+        for one in (*earlier, *sizes.values(), *counts, *loads)
+        if isinstance(one, Choice)
+    }
+    return Shortlist(
+        entries=replay(problem, {**placements, **best.placements}, recorded),
+        problem=assumed,
+        choice=best,
+        other_sizes=sizes,
+        refused=found.refusal,
+        converged=found.converged,
+    )
+
+
+def allocate_with_contention(problem: Problem) -> Iterations:
+    """`allocate` until the neighbours that placement puts on each GPU slow its engines by no more
+    than was assumed; first without any slowdown.
+    """
+    steps: list[Iteration] = []
+    for _ in range(ITERATIONS_MAX + 1):
+        outcome = allocate(problem)
+        steps.append(Iteration(problem, outcome))
+        if isinstance(outcome, Infeasible):
+            return Iterations(tuple(steps), converged=True)
+        slower = with_more_slowdown(problem, outcome.candidate.allocation, outcome.placement)
+        if slower is None:
+            return Iterations(tuple(steps), converged=True)
+        problem = slower
+    return Iterations(tuple(steps), converged=False)
+
+
+def allocate(problem: Problem) -> Choice | Infeasible:
+    """The best allocation that can be placed, and the next best: exact by the Aggregate LLM
+    Pipeline, with the slowdown by neighbours that `problem` assumes.
+    """
+    exceeded = exceeded_rate_limit(problem.endpoints, problem.targets)
+    if exceeded is not None:
+        return exceeded
+    costs = predict(problem)
+    candidates = search(
+        problem.needed_llms,
+        problem.cluster,
+        costs,
+        share_step=problem.share_step,
+        share_groups=problem.share_groups,
+        gpus=problem.gpus,
+    )
+    if isinstance(candidates, Infeasible):
+        return candidates
+    return best_placeable(
+        candidates,
+        lambda allocation: place(allocation, problem.cluster, gpus=problem.gpus),
+        runners_up=1,
+    )
+
+
+def feasible(problem: Problem) -> bool:
+    """Whether some allocation can be placed and sustains the targets."""
+    return not isinstance(allocate(problem), Infeasible)

@@ -1,4 +1,6 @@
-"""What a plan promises: the replay's prediction, or where that has none, what was simulated."""
+"""The prediction shown with a plan: from replayed runs if the replay found the targets sustained,
+otherwise from simulation (pure).
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,18 @@ from scepsy.sim.results.paired_trials import Trial
 from scepsy.statistics.quantiles import quantile
 
 
-def promised(entry: ShortlistEntry, seen: Trial | None) -> Prediction:
+def prediction_of(entry: ShortlistEntry, trial: Trial | None) -> Prediction:
     """No latency in it is infinite, if `seen` is given. `throughput` stays the pipeline's, below
     the target where that refuses the plan.
     """
-    if seen is None or isfinite(entry.replay.objective):
+    if trial is None or isfinite(entry.replay.objective):
         return entry.replay
-    flows = tuple(_flow(flow, entry, seen) for flow in entry.replay.workflows)
-    return msgspec.structs.replace(entry.replay, objective=seen.objective, workflows=flows)
+    flows = tuple(_flow(flow, entry, trial) for flow in entry.replay.workflows)
+    return msgspec.structs.replace(entry.replay, objective=trial.objective, workflows=flows)
 
 
-def _flow(flow: WorkflowPrediction, entry: ShortlistEntry, seen: Trial) -> WorkflowPrediction:
-    ranked = sorted(seen.latencies[flow.workflow])
+def _flow(flow: WorkflowPrediction, entry: ShortlistEntry, trial: Trial) -> WorkflowPrediction:
+    ranked = sorted(trial.latencies[flow.workflow])
     return msgspec.structs.replace(
         flow,
         latency_mean=sum(ranked) / len(ranked),
@@ -32,15 +34,15 @@ def _flow(flow: WorkflowPrediction, entry: ShortlistEntry, seen: Trial) -> Workf
         latency_p50=quantile(ranked, 0.5),
         latency_p90=quantile(ranked, 0.9),
         latency_p99=quantile(ranked, 0.99),
-        stages=tuple(_stage(stage, flow.workflow, entry, seen) for stage in flow.stages),
+        stages=tuple(_stage(stage, flow.workflow, entry, trial) for stage in flow.stages),
     )
 
 
 def _stage(
-    stage: StagePrediction, workflow: str, entry: ShortlistEntry, seen: Trial
+    stage: StagePrediction, workflow: str, entry: ShortlistEntry, trial: Trial
 ) -> StagePrediction:
     (part,) = (
         flow for flow in entry.problem.pipeline.flows(stage.llm) if flow.target.workflow == workflow
     )
-    call = seen.calls.get((workflow, stage.llm), 0.0)
+    call = trial.calls.get((workflow, stage.llm), 0.0)
     return msgspec.structs.replace(stage, call_latency=call, seconds=part.stretch * call)

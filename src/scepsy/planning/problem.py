@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -12,54 +12,63 @@ from numpy.typing import NDArray
 from scepsy.core.cluster import Cluster
 from scepsy.core.demand import Demand
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement, Target
+from scepsy.core.plan import Target
 from scepsy.errors import BadInput
-from scepsy.hardware.gpus import known_gpu
-from scepsy.place import place
-from scepsy.planning.external import Hosted, beyond_limit
-from scepsy.predict import Pipeline, Response, sharing
-from scepsy.search import Choice, Search, StageCosts, best_placeable, search
+from scepsy.planning.external import EndpointLlm
+from scepsy.predict import Pipeline, Response
+from scepsy.search import StageCosts
 
-ROUNDS = 4
-"""Most times that a problem is decided until what GPUs are shared with is what was reckoned with.
-"""
-SETTLED = 0.01
-"""Part by which calls may take longer than was reckoned with."""
+ReplicaTest = Callable[[int, float, NDArray[np.int64]], NDArray[np.bool_] | bool]
+"""Whether replicas at this TP degree and GPU share, in each of these numbers, have a property."""
 
 
-Alike = Callable[[int, float, NDArray[np.int64]], NDArray[np.bool_] | bool]
-"""Of replicas at a TP degree with a GPU share, by their number: which are like some others."""
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Replicas of the LLM `llm` that the search must not propose: those that pass `test`."""
+
+    llm: str
+    test: ReplicaTest
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What to sustain, with what, on which GPUs. `share_step` is the grain of a GPU share.
-    `hosted` are LLMs that take none of these. `share_groups`: a replica may take a part of each GPU
-    of a TP group, beside others.
+    """The workflows at their target rates, the LLMs that serve them, and the GPUs.
 
-    `stretch` is what parts of GPUs are reckoned to cost for their neighbours (`Pipeline`).
-
-    A plan uses at most `gpus` GPUs of the cluster; None: all of them. `gpu_price` is added to the
-    search's objective for every GPU's worth of compute, in weighted seconds: at a price, the search
-    leaves shares free that bring less than it.
+    Attributes:
+        pipeline: demands, targets and curves, with the slowdown by neighbours on shared GPUs that
+            is assumed. It is built once; problems that differ in the cluster only share it.
+        llms: descriptions of at least the LLMs that the targeted workflows call.
+        share_step: the step in which GPU shares are searched.
+        endpoints: called LLMs that are served elsewhere and take none of these GPUs.
+        share_groups: whether a replica may take a part of each GPU of a TP group.
+        exclusion: replicas that must not be proposed.
+        gpus: a plan uses at most this many GPUs of the cluster; None: all of them.
+        gpu_price: what the search adds to its objective for every GPU's worth of compute, in
+            weighted seconds. At a price, it leaves shares free that bring less than it.
     """
 
-    demands: tuple[Demand, ...]
-    targets: tuple[Target, ...]
-    responses: dict[tuple[str, str], Response]
+    pipeline: Pipeline
     llms: tuple[LlmSpec, ...]
     cluster: Cluster
     share_step: float
-    hosted: tuple[Hosted, ...] = ()
-    stretch: Mapping[str, float] = field(default_factory=dict[str, float])
+    endpoints: tuple[EndpointLlm, ...] = ()
     share_groups: bool = False
+    exclusion: Exclusion | None = None
     gpus: int | None = None
     gpu_price: float = 0.0
 
     @property
-    def pipeline(self) -> Pipeline:
-        """Raises BadInput for a target without traces, an LLM without a profile."""
-        return Pipeline(self.demands, self.targets, self.responses, self.stretch)
+    def demands(self) -> tuple[Demand, ...]:
+        return self.pipeline.demands
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return self.pipeline.targets
+
+    @property
+    def responses(self) -> Mapping[tuple[str, str], Response]:
+        """Curves by LLM and workflow."""
+        return self.pipeline.responses
 
     @property
     def needed_llms(self) -> tuple[LlmSpec, ...]:
@@ -70,95 +79,8 @@ class Problem:
                 raise BadInput(f"LLM {name!r} is called by the traces, but the LLM file lacks it")
         return tuple(known[name] for name in self.pipeline.llms)
 
-    def decide(self) -> Choice | Infeasible:
-        """The best allocation that can be placed."""
-        beyond = beyond_limit(self.hosted, self.targets)
-        if beyond is not None:
-            return beyond
-        return self._best(self._stage_costs)
-
-    def place(self, allocation: Allocation) -> Placement | Infeasible:
-        """Where its replicas run, on at most `gpus` GPUs."""
-        return place(allocation, self.cluster, gpus=self.gpus)
-
-    def settled(self) -> tuple[Problem, Choice | Infeasible]:
-        """The decision that still holds once the placement tells who shares a GPU with whom, and
-        the problem with what that costs.
-        """
-        return self.rounds()[-1]
-
-    def rounds(self) -> tuple[tuple[Problem, Choice | Infeasible], ...]:
-        """How it is settled: the decision with each GPU's part as if it were alone there, then with
-        what the decision before was found to cost, until no call takes longer than reckoned.
-
-        The reckoning only ever rises, so this ends, on the safe side.
-        """
-        found: list[tuple[Problem, Choice | Infeasible]] = [(self, self.decide())]
-        for _ in range(ROUNDS):
-            problem, chosen = found[-1]
-            if isinstance(chosen, Infeasible):
-                break
-            dearer = problem.dearer(chosen.candidate.allocation, chosen.placement)
-            if dearer is None:
-                break
-            found.append((dearer, dearer.decide()))
-        return tuple(found)
-
-    def placed(self, allocation: Allocation, placement: Placement) -> Problem:
-        """The problem with what neighbours cost this allocation in this place, and no more."""
-        problem = replace(self, stretch={})
-        for _ in range(ROUNDS):
-            dearer = problem.dearer(allocation, placement)
-            if dearer is None:
-                break
-            problem = dearer
-        return problem
-
-    def dearer(self, allocation: Allocation, placement: Placement) -> Problem | None:
-        """The problem with what neighbours cost more there than is reckoned; None where nothing."""
-        found, known = self.shared(allocation, placement), self.stretch
-        if all(cost <= (1 + SETTLED) * known.get(llm, 1.0) for llm, cost in found.items()):
-            return None
-        risen = {llm: max(cost, known.get(llm, 1.0)) for llm, cost in found.items()}
-        return replace(self, stretch={**known, **risen})
-
-    def shared(self, allocation: Allocation, placement: Placement) -> dict[str, float]:
-        """What neighbours on its GPUs cost each LLM; nothing where the GPU type is not known."""
-        gpu = known_gpu(self.cluster.nodes[0].gpu_type)
-        if gpu is None:
-            return {}
-        return sharing(self.pipeline, allocation, placement, self.llms, gpu)
-
-    def without(self, llm: str, alike: Alike) -> Choice | Infeasible:
-        """The best where `llm` has no replicas that are `alike`."""
-        priced = self._stage_costs
-
-        def costs(
-            spec: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
-        ) -> NDArray[np.float64]:
-            found = priced(spec, tp, gpu_share, replicas)
-            barred = spec.name == llm and alike(tp, gpu_share, replicas)
-            return np.where(barred, np.inf, found)
-
-        return self._best(costs)
-
-    def kinds(self, allocation: Allocation) -> dict[str, Choice | Infeasible]:
-        """By LLM of `allocation`: the best with its replicas of another kind (TP degree, part of a
-        GPU).
-        """
-        return {part.llm: self.without(part.llm, _kind(part)) for part in allocation.llms}
-
-    def count(self, mine: LlmAllocation) -> Choice | Infeasible:
-        """The best with another number of replicas of that LLM."""
-        return self.without(mine.llm, lambda tp, gpu_share, replicas: replicas == mine.replicas)
-
-    def pruned(self) -> tuple[str, ...]:
-        """What the search did not even consider, and why."""
-        found = self._search(self._stage_costs)
-        return () if isinstance(found, Infeasible) else tuple(found.space.reasons)
-
     def on(self, cluster: Cluster) -> Problem:
-        """The same on other GPUs."""
+        """The same workflows on other GPUs."""
         return replace(self, cluster=cluster)
 
     def within(self, gpus: int) -> Problem:
@@ -174,38 +96,29 @@ class Problem:
         targets = tuple(
             msgspec.structs.replace(target, rate=target.rate * scale) for target in self.targets
         )
-        return replace(self, targets=targets)
+        return replace(self, pipeline=replace(self.pipeline, targets=targets))
 
-    @property
-    def _stage_costs(self) -> StageCosts:
-        """What the search minimises: the pipeline's weighted seconds, and the price of the GPUs."""
-        costs, price = self.pipeline.stage_costs, self.gpu_price
-        if not price:
-            return costs
+    def excluding(self, llm: str, test: ReplicaTest) -> Problem:
+        """The same, where `llm` may not have replicas that pass `test`."""
+        return replace(self, exclusion=Exclusion(llm, test))
 
-        def priced(
-            llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
-        ) -> NDArray[np.float64]:
-            return costs(llm, tp, gpu_share, replicas) + price * tp * gpu_share * replicas
 
-        return priced
+def predict(problem: Problem) -> StageCosts:
+    """The predictor that the search minimises: a function from an LLM, a TP degree, a GPU share and
+    numbers of replicas to the seconds that they add to the weighted sum of mean latencies, by the
+    Aggregate LLM Pipeline, and the price of their GPUs. Infinite for replicas that cannot sustain
+    the targets or are excluded.
+    """
+    latency, price, exclusion = problem.pipeline.stage_costs, problem.gpu_price, problem.exclusion
 
-    def _best(self, costs: StageCosts) -> Choice | Infeasible:
-        found = self._search(costs)
-        if isinstance(found, Infeasible):
+    def costs(
+        llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        found = latency(llm, tp, gpu_share, replicas)
+        if price:
+            found = found + price * tp * gpu_share * replicas
+        if exclusion is None or exclusion.llm != llm.name:
             return found
-        return best_placeable(found, self.place, runners_up=1)
+        return np.where(exclusion.test(tp, gpu_share, replicas), np.inf, found)
 
-    def _search(self, costs: StageCosts) -> Search | Infeasible:
-        return search(
-            self.needed_llms,
-            self.cluster,
-            costs,
-            share_step=self.share_step,
-            share_groups=self.share_groups,
-            gpus=self.gpus,
-        )
-
-
-def _kind(mine: LlmAllocation) -> Alike:
-    return lambda tp, gpu_share, _: (tp, gpu_share < 1) == (mine.tp, mine.gpu_share < 1)
+    return costs

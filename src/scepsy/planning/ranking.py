@@ -7,34 +7,33 @@ from math import isfinite
 from statistics import fmean
 
 from scepsy.core.plan import Finalist, Infeasible
-from scepsy.planning.confirm import NOTICEABLE, Confirmed
-from scepsy.planning.explain import differences
-from scepsy.planning.shortlist import Shortlist, ShortlistEntry
+from scepsy.planning.allocation_text import differences
+from scepsy.planning.decision import Decision
+from scepsy.planning.shortlist import ShortlistEntry
+from scepsy.planning.simulation import NOTICEABLE, SimulationOutcome
 from scepsy.sim.results.paired_trials import Trial, difference
 
 REPLAY_ERROR_MAX = 0.1
 """Relative difference of replay and simulation that is reported with a plan. E2 finds the replay
 within 10% of the simulation at low and middle load."""
 
-Verdict = Confirmed | Infeasible | None
-"""What the simulator said; None: it was not asked."""
 
-
-def finalists(listed: Shortlist, verdict: Verdict, chosen: ShortlistEntry) -> tuple[Finalist, ...]:
+def finalists(decision: Decision) -> tuple[Finalist, ...]:
     """The chosen one first, then the others that were simulated, fastest first, then the rest."""
-    trials: Mapping[int, Trial] = verdict.trials if isinstance(verdict, Confirmed) else {}
-    ours = trials[listed.entries.index(chosen)] if trials else None
+    entries, chosen, simulated = decision.shortlist.entries, decision.entry, decision.simulated
+    trials: Mapping[int, Trial] = (
+        simulated.trials if isinstance(simulated, SimulationOutcome) else {}
+    )
+    ours = trials[entries.index(chosen)] if trials else None
     order = sorted(
-        range(len(listed.entries)),
+        range(len(entries)),
         key=lambda place: (
-            listed.entries[place] is not chosen,
+            entries[place] is not chosen,
             place not in trials,
             trials[place].objective if place in trials else 0.0,
         ),
     )
-    return tuple(
-        _finalist(listed.entries[place], trials.get(place), ours, chosen) for place in order
-    )
+    return tuple(_finalist(entries[place], trials.get(place), ours, chosen) for place in order)
 
 
 def _finalist(
@@ -65,19 +64,20 @@ def _known(seconds: float) -> float | None:
     return seconds if isfinite(seconds) else None
 
 
-def sentences(listed: Shortlist, verdict: Verdict, chosen: ShortlistEntry) -> Iterator[str]:
-    """Who decided, and against whom."""
-    if verdict is None:
+def sentences(decision: Decision) -> Iterator[str]:
+    """Which predictor decided, and against which other plans."""
+    chosen, simulated = decision.entry, decision.simulated
+    if simulated is None:
         yield "Not simulated: the replay of the recorded runs decided"
-    elif isinstance(verdict, Infeasible):
-        yield f"Not simulated: {verdict.reason}. The replay of the recorded runs decided"
+    elif isinstance(simulated, Infeasible):
+        yield f"Not simulated: {simulated.reason}. The replay of the recorded runs decided"
     else:
-        yield _simulated(listed.entries, verdict, chosen)
-        yield from _few_runs(verdict)
-        yield from _apart(chosen, verdict)
-        if verdict.verdict == "not sustained":
+        yield _simulated(decision.shortlist.entries, simulated, chosen)
+        yield from _few_runs(simulated)
+        yield from _differing_predictions(chosen, simulated)
+        if simulated.verdict == "not sustained":
             yield (
-                f"None of the {len(verdict.trials)} plans that were simulated sustains the "
+                f"None of the {len(simulated.trials)} plans that were simulated sustains the "
                 "targets: expect latency to grow as long as this load lasts"
             )
         elif not isfinite(chosen.replay.objective):
@@ -87,9 +87,9 @@ def sentences(listed: Shortlist, verdict: Verdict, chosen: ShortlistEntry) -> It
             )
 
 
-def _few_runs(verdict: Confirmed) -> Iterator[str]:
+def _few_runs(simulated: SimulationOutcome) -> Iterator[str]:
     """Workflows with too few simulated runs to say whether their rate is sustained."""
-    seen = verdict.trials[verdict.best]
+    seen = simulated.trials[simulated.best]
     for workflow, found in seen.verdicts.items():
         if found == "too short to tell":
             yield (
@@ -98,26 +98,26 @@ def _few_runs(verdict: Confirmed) -> Iterator[str]:
             )
 
 
-def _apart(chosen: ShortlistEntry, verdict: Confirmed) -> Iterator[str]:
+def _differing_predictions(chosen: ShortlistEntry, simulated: SimulationOutcome) -> Iterator[str]:
     """Workflows whose replayed and simulated latencies differ by more than `REPLAY_ERROR_MAX`."""
-    seen = verdict.trials[verdict.best]
+    seen = simulated.trials[simulated.best]
     for flow in chosen.replay.workflows:
-        simulated = seen.latencies.get(flow.workflow, ())
-        if not simulated or not isfinite(flow.latency_mean):
+        latencies = seen.latencies.get(flow.workflow, ())
+        if not latencies or not isfinite(flow.latency_mean):
             continue
-        ratio = flow.latency_mean / fmean(simulated)
+        ratio = flow.latency_mean / fmean(latencies)
         if abs(ratio - 1) > REPLAY_ERROR_MAX:
             yield (
                 f"The two predictions for {flow.workflow} differ by {abs(ratio - 1):.0%}: "
                 f"{flow.latency_mean:.3g} s by replay of the recorded runs, "
-                f"{fmean(simulated):.3g} s simulated. Trust neither before you measure"
+                f"{fmean(latencies):.3g} s simulated. Trust neither before you measure"
             )
 
 
 def _simulated(
-    entries: Sequence[ShortlistEntry], verdict: Confirmed, chosen: ShortlistEntry
+    entries: Sequence[ShortlistEntry], simulated: SimulationOutcome, chosen: ShortlistEntry
 ) -> str:
-    trials, others = verdict.trials, len(verdict.trials) - 1
+    trials, others = simulated.trials, len(simulated.trials) - 1
     first = entries[next(iter(trials))]
     if not others:
         return "Simulated alone: the replay finds no other plan near it"
@@ -127,7 +127,7 @@ def _simulated(
             f"Simulated with the same runs as {plans}: no other plan is significantly faster "
             f"(95% confidence, at least {NOTICEABLE:.0%})"
         )
-    apart, error = difference(trials[entries.index(first)], trials[verdict.best])
+    apart, error = difference(trials[entries.index(first)], trials[simulated.best])
     return (
         "The replay of the recorded runs ranks another plan first ("
         f"{differences(chosen.allocation, first.allocation)}). Simulated with the same runs, that "

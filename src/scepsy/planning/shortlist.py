@@ -1,6 +1,4 @@
-"""The few plans that are worth a closer look: those that the pipeline finds best, each of another
-kind (pure).
-"""
+"""The few plans that are worth a simulation, ranked by a replay of the recorded runs (pure)."""
 
 from __future__ import annotations
 
@@ -8,28 +6,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from scepsy.core.plan import Allocation, Infeasible, LlmAllocation, Placement, Prediction
+from scepsy.core.plan import Allocation, Infeasible, Placement, Prediction
+from scepsy.planning.contention import with_slowdown_of
 from scepsy.planning.problem import Problem
 from scepsy.predict import Recorded, ReplayPredictor
 from scepsy.search import Choice
 
-LENGTH = 8
-MORE, LESS = (1.15, 1.3), 0.85
-"""Times the targets for which plans are decided besides: curves are least sure near their end, and
-what is best at a little less or more load is best at this one if they are wrong there. Less only
-where curves are estimates: where a measured one ends, a replica is full."""
-MATTERS = 0.05
-"""Part of a run's LLM time from which on it matters how an LLM is run. Time in tools and of people
-does not count: where it dominates, LLMs still differ from each other.
-"""
+LENGTH_MAX = 8
+"""Plans on the shortlist: twice as many as are simulated by default."""
+LLM_TIME_MIN = 0.05
+"""Part of a workflow's LLM time below which the size of an LLM's replicas makes no plan worth a
+simulation of its own. Time in tools and of people does not count: where it dominates, LLMs still
+differ from each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShortlistEntry:
-    """A plan with what the pipeline and the replay say of it, neighbours on its GPUs included.
+    """A plan with its predictions, which include the slowdown by neighbours on its GPUs.
 
-    `alone` is the weighted latency were each part of a GPU alone there: what it is ranked by where
-    its neighbours are reckoned to be too much for it.
+    Attributes:
+        problem: the problem with the slowdown of this placement assumed.
+        pipeline: the Aggregate LLM Pipeline's prediction.
+        replay: the prediction by a replay of the recorded runs.
+        without_neighbours: seconds; the weighted sum of mean latencies by replay if no GPU were
+            shared. It ranks plans that are predicted to be infeasible with their neighbours.
+        converged: whether the slowdown by neighbours was found to within its tolerance.
     """
 
     allocation: Allocation
@@ -37,79 +38,50 @@ class ShortlistEntry:
     problem: Problem
     pipeline: Prediction
     replay: Prediction
-    alone: float
+    without_neighbours: float
+    converged: bool
 
     @property
     def rank(self) -> tuple[bool, float]:
         feasible = isfinite(self.replay.objective)
-        return not feasible, self.replay.objective if feasible else self.alone
+        return not feasible, self.replay.objective if feasible else self.without_neighbours
 
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """`entries` are in the order in which the replay ranks them. `problem` and `choice` are those
-    of the pipeline, its best with neighbours reckoned in; `others` are the best with replicas of
-    one LLM, by its name, of another kind.
+    """The plans to choose from.
 
-    `refused` says why no decision holds once neighbours are reckoned in, where none does: then only
-    a simulation can bear one of the entries out.
+    Attributes:
+        entries: in the order in which the replay ranks them.
+        problem: the problem with the slowdown by neighbours that the pipeline's best was found
+            under.
+        choice: that best allocation.
+        other_sizes: by LLM, the best where its replicas have another size (TP degree, part of a
+            GPU).
+        refused: why no allocation is feasible once its neighbours are known, where none is. Then
+            only a simulation can show that an entry sustains the targets.
+        converged: whether the slowdown by neighbours that search and placement agree on was found.
     """
 
     entries: tuple[ShortlistEntry, ...]
     problem: Problem
     choice: Choice
-    others: Mapping[str, Choice | Infeasible]
-    refused: Infeasible | None = None
+    other_sizes: Mapping[str, Choice | Infeasible]
+    refused: Infeasible | None
+    converged: bool
 
 
-def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist | Infeasible:
-    """At most `LENGTH` plans that can be placed. Infeasible where there is none even without what
-    neighbours cost.
+def replay(
+    problem: Problem,
+    placements: Mapping[Allocation, Placement],
+    recorded: Mapping[str, Recorded],
+) -> tuple[ShortlistEntry, ...]:
+    """Times the recorded runs anew under each placed allocation, and ranks the allocations. The
+    best `LENGTH_MAX` of those that differ in more than the sizes of parts of GPUs, or in LLMs that
+    are hardly used.
     """
-    rounds = problem.rounds()
-    last = rounds[-1][1]
-    decided = [(one, chosen) for one, chosen in rounds if isinstance(chosen, Choice)]
-    if not decided:
-        assert isinstance(last, Infeasible)
-        return last
-    settled, choice = decided[-1]
-    others = settled.kinds(choice.candidate.allocation)
-    counts = [settled.count(part) for part in _slowest(settled, choice.candidate.allocation)]
-    loads = (LESS, *MORE) if _estimated(problem) else MORE
-    around = [problem.scaled(load).settled()[1] for load in loads]
-    placements: dict[Allocation, Placement] = {}
-    for chosen in (*(one for _, one in reversed(decided)), *others.values(), *counts, *around):
-        if isinstance(chosen, Choice):
-            placements.setdefault(chosen.candidate.allocation, chosen.placement)
-    for candidate in choice.runners_up:
-        placement = problem.place(candidate.allocation)
-        if not isinstance(placement, Infeasible):
-            placements.setdefault(candidate.allocation, placement)
     entries = [entry_of(problem, recorded, *one) for one in placements.items()]
-    return Shortlist(
-        entries=tuple(_unlike(sorted(entries, key=lambda one: one.rank)))[:LENGTH],
-        problem=settled,
-        choice=choice,
-        others=others,
-        refused=last if isinstance(last, Infeasible) else None,
-    )
-
-
-def _slowest(problem: Problem, allocation: Allocation) -> list[LlmAllocation]:
-    """The LLM of each workflow that takes most of its time: whether few large replicas of it are
-    better than many small ones, curves of one replica hardly tell.
-    """
-    flows = problem.pipeline.predict(allocation).workflows
-    names = {max(flow.stages, key=lambda stage: stage.seconds).llm for flow in flows}
-    return [part for part in allocation.llms if part.llm in names]
-
-
-def _estimated(problem: Problem) -> bool:
-    return all(
-        curve.error > 0
-        for response in problem.responses.values()
-        for curve in response.whole.values()
-    )
+    return tuple(_distinct(sorted(entries, key=lambda entry: entry.rank)))[:LENGTH_MAX]
 
 
 def entry_of(
@@ -118,40 +90,41 @@ def entry_of(
     allocation: Allocation,
     placement: Placement,
 ) -> ShortlistEntry:
-    """An allocation in its place, as the predictors see it."""
-    there = problem.placed(allocation, placement)
+    """A placed allocation with the predictions of pipeline and replay."""
+    placed, converged = with_slowdown_of(problem, allocation, placement)
     return ShortlistEntry(
         allocation=allocation,
         placement=placement,
-        problem=there,
-        pipeline=there.pipeline.predict(allocation),
-        replay=ReplayPredictor(there.pipeline, recorded).predict(allocation),
-        alone=ReplayPredictor(problem.pipeline, recorded).predict(allocation).objective,
+        problem=placed,
+        pipeline=placed.pipeline.predict(allocation),
+        replay=ReplayPredictor(placed.pipeline, recorded).predict(allocation),
+        without_neighbours=ReplayPredictor(problem.pipeline, recorded)
+        .predict(allocation)
+        .objective,
+        converged=converged,
     )
 
 
-def _unlike(ranked: Iterable[ShortlistEntry]) -> Iterator[ShortlistEntry]:
-    """The best of those that differ in nothing but the size of parts of GPUs, and in LLMs of little
-    weight.
-    """
+def _distinct(ranked: Iterable[ShortlistEntry]) -> Iterator[ShortlistEntry]:
     seen: set[tuple[tuple[str, int, bool, int], ...]] = set()
     for entry in ranked:
-        weighty = _weighty(entry)
-        kind = tuple(
+        compared = _compared(entry)
+        key = tuple(
             (part.llm, part.tp, part.gpu_share < 1, part.replicas)
             for part in entry.allocation.llms
-            if part.llm in weighty
+            if part.llm in compared
         )
-        if kind not in seen:
-            seen.add(kind)
+        if key not in seen:
+            seen.add(key)
             yield entry
 
 
-def _weighty(entry: ShortlistEntry) -> set[str]:
+def _compared(entry: ShortlistEntry) -> set[str]:
+    """The LLMs that take at least `LLM_TIME_MIN` of some workflow's LLM time."""
     return {
         stage.llm
         for flow in entry.replay.workflows
         for stage in flow.stages
         if not isfinite(flow.latency_mean)
-        or stage.seconds > MATTERS * sum(each.seconds for each in flow.stages)
+        or stage.seconds > LLM_TIME_MIN * sum(each.seconds for each in flow.stages)
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scepsy.core.plan import Allocation, Finalist, Plan
-from scepsy.planning import explain
+from scepsy.planning.allocation_text import describe
 from scepsy.report import result, wording
 from scepsy.report.charts import load_curves as loadcurves
 from scepsy.report.charts import profile_curves as profilecurves
@@ -86,7 +86,7 @@ def _finalist(one: Finalist) -> tuple[str, ...]:
 
 def _describe(allocation: Allocation) -> str:
     """All LLMs' allocations in one line."""
-    return ", ".join(f"{part.llm} {explain.describe(part)}" for part in allocation.llms)
+    return ", ".join(f"{part.llm} {describe(part)}" for part in allocation.llms)
 
 
 def _facts(plan: Plan) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -37,6 +37,8 @@ class Choice:
     Attributes:
         skipped: those that placement refused, in the order in which they were tried.
         runners_up: the next that could be placed.
+        placements: of the chosen one and of the runners-up.
+        pruned: what the search did not even consider, and why.
         bound: weighted seconds; no allocation that can be placed costs less.
         proven: whether the chosen one is the optimum. If not, `bound` says how far it may be off.
     """
@@ -45,6 +47,8 @@ class Choice:
     placement: Placement
     skipped: tuple[Skipped, ...]
     runners_up: tuple[Candidate, ...]
+    placements: Mapping[Allocation, Placement]
+    pruned: tuple[str, ...]
     bound: float
     proven: bool
 
@@ -64,6 +68,7 @@ def best_placeable(
     limit is reached or the `steps` are spent; the result says whether it is proven, and how far
     from optimal it may be.
     """
+    pruned = tuple(found.space.reasons)
     ledger, budget = _Ledger(place), Budget(steps)
     found = with_domains(found)
     walk = _Walk(found, ledger, budget)
@@ -83,11 +88,17 @@ def best_placeable(
         return ledger.refusal(complete=walk.exhausted)
     bound = max(walk.reached, found.bound())
     proven = fitting is not None or walk.exhausted or bound >= incumbent.objective
+    skipped = tuple(ledger.skipped.values())
+    others = tuple(chosen.walk.further(runners_up))
     return Choice(
         candidate=chosen.candidate,
         placement=ledger.placements[chosen.candidate.allocation],
-        skipped=tuple(ledger.skipped.values()),
-        runners_up=tuple(chosen.walk.further(runners_up)),
+        skipped=skipped,
+        runners_up=others,
+        placements={
+            one.allocation: ledger.placements[one.allocation] for one in (chosen.candidate, *others)
+        },
+        pruned=pruned,
         bound=chosen.candidate.objective if proven else bound,
         proven=proven,
     )

@@ -19,16 +19,16 @@ from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.step_time import StepLoad, StepTimer
-from scepsy.planning.confirm import Confirm, Confirmed, _best, confirm
-from scepsy.planning.planner import decide, plan
+from scepsy.planning.alternatives import other_replica_counts
+from scepsy.planning.planner import allocate, decide, plan, shortlist
 from scepsy.planning.problem import Problem
-from scepsy.planning.shortlist import shortlist
-from scepsy.predict import recordings, responses
+from scepsy.planning.simulation import SimulationOptions, SimulationOutcome, _best, simulate
+from scepsy.predict import Pipeline, recordings, responses
 from scepsy.sim.results.paired_trials import Trial
 from scepsy.traces.summarize import summarize
 
 H100 = Cluster(nodes=(Node(name="n", gpus=4),))
-QUICK = Confirm(calls=2_000)
+QUICK = SimulationOptions(calls=2_000)
 
 
 def llm(name: str, billions: float = 8.0) -> LlmSpec:
@@ -59,10 +59,9 @@ def test_all_three_agree_on_calls_that_meet_nobody(
     traces = [trace(call("a", 0, first, **sizes), call("b", second, second + took["b"], **sizes))]
     rate = 0.01 / (second + took["b"])
     curves = [curve(one.name, {0: took[one.name], 9: took[one.name]}, tp=tp) for one in specs]
+    targets = (Target(workflow="w", rate=rate),)
     problem = Problem(
-        summarize(traces),
-        (Target(workflow="w", rate=rate),),
-        responses(curves),
+        Pipeline(summarize(traces), targets, responses(curves)),
         tuple(specs),
         H100,
         1.0,
@@ -70,8 +69,8 @@ def test_all_three_agree_on_calls_that_meet_nobody(
     listed = shortlist(problem, recordings(traces))
     assert not isinstance(listed, Infeasible)
     entry = listed.entries[0]
-    verdict = confirm([entry], problem, traces, Confirm(calls=100), 1.0)
-    assert isinstance(verdict, Confirmed)
+    verdict = simulate([entry], problem, traces, SimulationOptions(calls=100), 1.0)
+    assert isinstance(verdict, SimulationOutcome)
     expected = took["a"] + tool + took["b"]
     assert entry.pipeline.objective == pytest.approx(expected, rel=0.01)
     assert entry.replay.objective == pytest.approx(expected, rel=0.01)
@@ -110,10 +109,9 @@ def misled(rate: float) -> Problem:
         curve("big", {0: 1.05 * took, 90: 1.3 * took}, tp=4, max_throughput=100.0),
     ]
     traces = fan_outs()
+    targets = (Target(workflow="w", rate=rate),)
     return Problem(
-        summarize(traces),
-        (Target(workflow="w", rate=rate),),
-        responses(curves),
+        Pipeline(summarize(traces), targets, responses(curves)),
         (llm("big"),),
         H100,
         1.0,
@@ -136,7 +134,8 @@ def test_another_number_of_replicas_is_looked_at_closely_too() -> None:
     listed = shortlist(problem, recordings(fan_outs()))
     assert not isinstance(listed, Infeasible)
     (best,) = listed.choice.candidate.allocation.llms
-    other = problem.count(best)
+    (another,) = other_replica_counts(problem, listed.choice.candidate.allocation)
+    other = allocate(another)
     assert not isinstance(other, Infeasible)
     assert other.candidate.allocation.llms[0].replicas != best.replicas
     assert other.candidate.allocation in [entry.allocation for entry in listed.entries]
@@ -146,8 +145,8 @@ def test_one_plan_to_simulate_is_the_first() -> None:
     problem = misled(0.5)
     listed = shortlist(problem, recordings(fan_outs()))
     assert not isinstance(listed, Infeasible)
-    verdict = confirm(listed.entries, problem, fan_outs(), replace(QUICK, plans=1), 1.0)
-    assert isinstance(verdict, Confirmed)
+    verdict = simulate(listed.entries, problem, fan_outs(), replace(QUICK, plans=1), 1.0)
+    assert isinstance(verdict, SimulationOutcome)
     assert set(verdict.trials) == {0}
 
 
@@ -164,13 +163,13 @@ def test_what_is_no_better_than_chance_overturns_nothing() -> None:
     listed = shortlist(problem, recordings(fan_outs()))
     assert not isinstance(listed, Infeasible)
     twins = [listed.entries[0], replace(listed.entries[0])]
-    verdict = confirm(twins, problem, fan_outs(), QUICK, 1.0)
-    assert isinstance(verdict, Confirmed)
+    verdict = simulate(twins, problem, fan_outs(), QUICK, 1.0)
+    assert isinstance(verdict, SimulationOutcome)
     assert verdict.best == 0
     assert verdict.trials[0] == verdict.trials[1]
 
 
-def planned(gpu_type: str, llms: list[LlmSpec], simulate: Confirm | None) -> Plan:
+def planned(gpu_type: str, llms: list[LlmSpec], simulated: SimulationOptions | None) -> Plan:
     took = alone(llm("big"), 400, 200)
     profile = Profile(
         curves=tuple(
@@ -183,7 +182,7 @@ def planned(gpu_type: str, llms: list[LlmSpec], simulate: Confirm | None) -> Pla
     )
     cluster = Cluster(nodes=(Node(name="n", gpus=4, gpu_type=gpu_type),))
     targets = [Target(workflow="w", rate=0.5)]
-    found = plan(fan_outs(), profile, llms, cluster, targets, share_step=1.0, simulate=simulate)
+    found = plan(fan_outs(), profile, llms, cluster, targets, share_step=1.0, simulate=simulated)
     assert isinstance(found, Plan)
     return found
 

@@ -34,7 +34,7 @@ NOTICEABLE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
+class SimulationOptions:
     """How many of the best plans are simulated, with about how many calls each. `progress` is told
     which part is done.
     """
@@ -47,7 +47,7 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class SimulationOutcome:
     """`trials` are those of the entries with these places in the shortlist; `best` is the place of
     the one to take, which may not carry the targets if none does.
     """
@@ -61,13 +61,13 @@ class Confirmed:
         return self.trials[self.best].verdict
 
 
-def confirm(
+def simulate(
     entries: Sequence[ShortlistEntry],
     problem: Problem,
     traces: Sequence[Trace],
-    how: Confirm,
+    options: SimulationOptions,
     speed: float,
-) -> Confirmed | Infeasible:
+) -> SimulationOutcome | Infeasible:
     """Simulates the first few entries, which are ranked, at the targets. `speed` is how many times
     as fast as real ones the engines run.
 
@@ -78,10 +78,10 @@ def confirm(
     reason = _unknown(problem)
     if reason is not None:
         return Infeasible("simulation", reason)
-    places = _worth_it(entries, how.plans)
-    offered = loads(entries[0], problem, how.calls)
+    places = _simulated(entries, options.plans)
+    offered = loads(entries[0], problem, options.calls)
     try:
-        workflows = recorded_workflows(traces, offered, how.seed)
+        workflows = recorded_workflows(traces, offered, options.seed)
     except BadInput as error:
         return Infeasible("simulation", str(error))
     total = len(places) * sum(runs for _, runs in offered.values())
@@ -94,9 +94,9 @@ def confirm(
                 plan,
                 workflows,
                 offered,
-                how.timer_of,
-                seed=how.seed,
-                progress=lambda runs, done=done: how.progress(done + runs / total),
+                options.timer_of,
+                seed=options.seed,
+                progress=lambda runs, done=done: options.progress(done + runs / total),
             )
         except BadInput as error:
             return Infeasible("simulation", str(error))
@@ -104,7 +104,7 @@ def confirm(
             trials[place] = found
     if not trials:
         return Infeasible("simulation", "no engine of the best plans has room for a KV cache")
-    return Confirmed(trials, _best(trials))
+    return SimulationOutcome(trials, _best(trials))
 
 
 def _best(trials: Mapping[int, Trial]) -> int:
@@ -121,7 +121,7 @@ def draft(entry: ShortlistEntry, problem: Problem, speed: float) -> Plan:
     """The entry as a plan that nothing has been said of."""
     return Plan(
         cluster=problem.cluster,
-        llms=(*problem.needed_llms, *(one.llm for one in problem.hosted)),
+        llms=(*problem.needed_llms, *(one.llm for one in problem.endpoints)),
         targets=problem.targets,
         demands=problem.demands,
         allocation=entry.allocation,
@@ -137,12 +137,14 @@ def _unknown(problem: Problem) -> str | None:
     gpu_type = problem.cluster.nodes[0].gpu_type
     if known_gpu(gpu_type) is None:
         return f"no step times are known for GPU type {gpu_type!r}"
-    if problem.hosted:
-        return f"how {problem.hosted[0].llm.name} at its endpoint answers under load is not known"
+    if problem.endpoints:
+        return (
+            f"how {problem.endpoints[0].llm.name} at its endpoint answers under load is not known"
+        )
     return None
 
 
-def _worth_it(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
+def _simulated(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
     """Places of the best, and of the best without what neighbours cost: that is reckoned on the
     safe side.
     """
@@ -152,7 +154,7 @@ def _worth_it(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
         if not isfinite(entry.replay.objective)
         or entry.replay.objective <= REPLAY_RATIO_MAX * entries[0].replay.objective
     ][:most]
-    alone = min(range(len(entries)), key=lambda place: entries[place].alone)
+    alone = min(range(len(entries)), key=lambda place: entries[place].without_neighbours)
     return near if alone in near or most < 2 else [*near[: most - 1], alone]
 
 
@@ -166,8 +168,8 @@ def loads(first: ShortlistEntry, problem: Problem, calls: int) -> dict[str, tupl
         for target in problem.targets
     )
     slowest = max(demand.latency.mean for demand in demands.values())
-    promised = [flow.latency_mean for flow in first.replay.workflows]
-    slowest = max([slowest, *(one for one in promised if isfinite(one))])
+    predicted = [flow.latency_mean for flow in first.replay.workflows]
+    slowest = max([slowest, *(one for one in predicted if isfinite(one))])
     rarest = min(target.rate for target in problem.targets)
     wished = max(calls / per_second, DURATION_LATENCIES_MIN * slowest, RUNS_MIN / rarest)
     seconds = min(wished, CALLS_RATIO_MAX * calls / per_second)
