@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,20 @@ def test_what_neighbours_read_slows_the_memory_bound_part_of_a_step(tmp_path: Pa
     assert (
         pacer._speed(EngineStep(first=0.01, memory_bound=0.0)) == 1.0
     )  # compute is divided, not fought over
+
+
+async def test_busy_time_counts_while_a_long_step_is_under_way() -> None:
+    engine = SimulatedEngine(StepTimer(LLM, gpu_constants("h100")), kv_tokens=4096, max_sequences=4)
+    pacer = Pacer(engine, time_scale=0.1)
+    running = asyncio.create_task(pacer.run())
+    call = asyncio.create_task(pacer.finish(8, 4000, ()))
+    async with asyncio.timeout(30):
+        while engine.counters.steps == 0 or pacer.busy_seconds == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        steps, busy = engine.counters.steps, pacer.busy_seconds
+        while pacer.busy_seconds == busy:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert engine.counters.steps == steps
+    for task in (call, running):
+        task.cancel()
+    await asyncio.gather(call, running, return_exceptions=True)

@@ -16,19 +16,39 @@ vllm:prefix_cache_hits_total{engine="0"} 900.0
 """
 
 
-def test_cores_are_added_and_what_is_missing_is_nought() -> None:
+SGLANG = """sglang:num_running_reqs{model_name="m",tp_rank="0"} 5.0
+sglang:num_queue_reqs{model_name="m",tp_rank="0"} 2.0
+sglang:token_usage{model_name="m",tp_rank="0"} 0.28
+sglang:cache_hit_rate{model_name="m"} 0.007
+"""
+LLAMACPP = """# TYPE llamacpp:prompt_seconds_total counter
+llamacpp:prompt_seconds_total 3
+llamacpp:requests_processing 2
+llamacpp:requests_deferred 1
+"""
+
+
+def test_cores_are_added_and_what_is_missing_is_unknown() -> None:
     assert read_load(TEXT) == EngineLoad(
         running=4.0,
         waiting=2.0,
         kv_usage=0.3,
         prefix_queries=1200.0,
         prefix_hits=900.0,
-        preemptions=0.0,
     )
 
 
-def test_nothing_told() -> None:
-    assert read_load("") == EngineLoad(0, 0, 0, 0, 0, 0)
+def test_other_engines_report_under_names_of_their_own() -> None:
+    assert read_load(SGLANG) == EngineLoad(running=5.0, waiting=2.0, kv_usage=0.28)
+    assert read_load(LLAMACPP) == EngineLoad(running=2.0, waiting=1.0)
+    assert read_load(LLAMACPP).in_flight == 3.0
+
+
+def test_an_engine_may_report_nothing() -> None:
+    load = read_load("other_metric 3\n")
+    assert load == EngineLoad()
+    assert not load.reported
+    assert load.in_flight == 0.0
 
 
 def test_a_timestamp_is_no_value() -> None:

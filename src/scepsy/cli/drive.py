@@ -9,13 +9,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 from rich import progress
 from rich.console import Console
 
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.reachable import check_reachable
 from scepsy.core.trace import RunMark
-from scepsy.drive import DriveProgress, DriveResult, Workload, drive, load_function, read_inputs
+from scepsy.drive import (
+    DriveProgress,
+    DriveResult,
+    LlmLoad,
+    Workload,
+    drive,
+    engines_read,
+    llm_loads,
+    load_function,
+    read_inputs,
+)
 from scepsy.drive.marks import post_marks
 from scepsy.errors import BadInput, RunsFailed
 
@@ -93,7 +104,9 @@ def command(
     ]
     asyncio.run(check_reachable("--gateway", gateway))
     with drive_progress(as_json) as report:
-        result = asyncio.run(_drive(workloads, gateway, duration, warmup, seed, timeout, report))
+        result = asyncio.run(
+            _drive_and_read(workloads, gateway, duration, warmup, seed, timeout, report)
+        )
     if as_json:
         emit_json(result)
     else:
@@ -101,6 +114,21 @@ def command(
     failed = sum(flow.failed for flow in result.workflows)
     if failed:
         raise RunsFailed(f"{failed} runs failed; the first: {first_error(result)}")
+
+
+async def _drive_and_read(
+    workloads: Sequence[Workload],
+    gateway: str,
+    duration: float,
+    warmup: float,
+    seed: int,
+    timeout: float,  # noqa: ASYNC109 - of each run
+    report: Callable[[DriveProgress], None],
+) -> DriveResult:
+    """Drives, and reads the engines meanwhile."""
+    async with engines_read(gateway, after=warmup, seconds=duration) as reader:
+        result = await _drive(workloads, gateway, duration, warmup, seed, timeout, report)
+    return msgspec.structs.replace(result, llms=llm_loads(reader.readings))
 
 
 async def _drive(
@@ -204,3 +232,26 @@ def print_result(result: DriveResult, screen: Console) -> None:
         "failed",
     )
     screen.print(table("Measured", columns, rows))
+    if result.llms:
+        print_llm_loads(result.llms, screen)
+
+
+def print_llm_loads(llms: Sequence[LlmLoad], screen: Console) -> None:
+    """How busy the engines of each LLM were, as they reported it."""
+    rows = [
+        (
+            one.llm,
+            one.replicas,
+            "-" if one.busy is None else f"{one.busy:.0%}",
+            _mean_and_max(one.running_mean, one.running_max, "{:.1f}"),
+            _mean_and_max(one.waiting_mean, one.waiting_max, "{:.1f}"),
+            _mean_and_max(one.kv_usage_mean, one.kv_usage_max, "{:.1%}"),
+        )
+        for one in llms
+    ]
+    columns = ("LLM", "replicas", "busy", "running", "waiting", "KV cache")
+    screen.print(table("Engines in that time, as they reported: mean (maximum)", columns, rows))
+
+
+def _mean_and_max(mean: float | None, most: float | None, form: str) -> str:
+    return "-" if mean is None else f"{form.format(mean)} ({form.format(most)})"

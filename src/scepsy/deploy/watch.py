@@ -11,16 +11,13 @@ import msgspec
 
 from scepsy.core.plan import size_name
 from scepsy.deploy.state import Deployment, ReplicaStatus, RunningReplica, State, Status
+from scepsy.engines.load import read_load
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import Unreachable
 from scepsy.gateway.config import Route
 
 _TIMEOUT = aiohttp.ClientTimeout(total=3.0)
 _POLL = 0.05
-_IN_FLIGHT = frozenset(
-    # vLLM's names, then llama.cpp's.
-    ("num_requests_running", "num_requests_waiting", "requests_processing", "requests_deferred")
-)
 
 
 class _Counts(msgspec.Struct):
@@ -101,13 +98,7 @@ async def _drain_one(session: aiohttp.ClientSession, url: str) -> None:
 async def _in_flight(session: aiohttp.ClientSession, url: str) -> float:
     with suppress(aiohttp.ClientError, TimeoutError, ValueError):
         async with session.get(f"{url}/metrics") as response:
-            lines = (await response.text()).splitlines()
-            samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-            return sum(
-                float(value)
-                for name, _, value in samples
-                if name.partition("{")[0].rpartition(":")[2] in _IN_FLIGHT
-            )
+            return read_load(await response.text()).in_flight
     return 0.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scepsy.drive.children import ChildResult, trace_children
 from scepsy.drive.driver import DriveProgress, Workload, drive
+from scepsy.drive.engine_load import LlmLoad, engines_read, llm_loads
 from scepsy.drive.inputs import read_inputs, read_lines
 from scepsy.drive.loading import load_function
 from scepsy.drive.result import DriveResult, RunOutcome, WorkflowMeasurement
@@ -12,10 +13,13 @@ __all__ = [
     "ChildResult",
     "DriveProgress",
     "DriveResult",
+    "LlmLoad",
     "RunOutcome",
     "WorkflowMeasurement",
     "Workload",
     "drive",
+    "engines_read",
+    "llm_loads",
     "load_function",
     "read_inputs",
     "read_lines",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scepsy.core.record import Record
+from scepsy.drive.engine_load import LlmLoad
 from scepsy.traces.latency_trend import LoadVerdict
 
 
@@ -59,6 +60,9 @@ class DriveResult(Record, frozen=True, kw_only=True):
 
     `lag` is the mean delay with which the driver started runs after they were due. It is part of
     their latency: where it matters, the driver itself was too slow.
+
+    `llms` is what engines reported in the measured window. An LLM whose engines report nothing is
+    not in it.
     """
 
     workflows: tuple[WorkflowMeasurement, ...]
@@ -66,3 +70,4 @@ class DriveResult(Record, frozen=True, kw_only=True):
     warmup: float
     seed: int
     lag: float
+    llms: tuple[LlmLoad, ...] = ()

@@ -1,4 +1,4 @@
-"""How busy an engine is, from its GET /metrics (pure)."""
+"""How busy an engine is, read from its GET /metrics (pure)."""
 
 from __future__ import annotations
 
@@ -9,50 +9,73 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """One engine at one moment.
+    """One engine at one moment. A number that the engine does not report is None.
 
     Attributes:
         running: sequences in the current batch.
         waiting: sequences that wait to join it.
         kv_usage: used fraction of the KV cache, 0 to 1.
+        busy_seconds: seconds in which the engine computed, since it started.
         prefix_queries: prompt tokens looked up in the prefix cache since the engine started.
         prefix_hits: those of them that were found there.
         preemptions: how often a running sequence lost its KV cache since the engine started.
     """
 
-    running: float
-    waiting: float
-    kv_usage: float
-    prefix_queries: float
-    prefix_hits: float
-    preemptions: float
+    running: float | None = None
+    waiting: float | None = None
+    kv_usage: float | None = None
+    busy_seconds: float | None = None
+    prefix_queries: float | None = None
+    prefix_hits: float | None = None
+    preemptions: float | None = None
+
+    @property
+    def in_flight(self) -> float:
+        """Sequences that run or wait; 0 where the engine reports neither."""
+        return (self.running or 0.0) + (self.waiting or 0.0)
+
+    @property
+    def reported(self) -> bool:
+        """Whether the engine reports anything that we know."""
+        return self != EngineLoad()
 
 
-VLLM = {
-    "running": "vllm:num_requests_running",
-    "waiting": "vllm:num_requests_waiting",
-    "kv_usage": "vllm:kv_cache_usage_perc",
-    "prefix_queries": "vllm:prefix_cache_queries_total",
-    "prefix_hits": "vllm:prefix_cache_hits_total",
-    "preemptions": "vllm:num_preemptions_total",
+METRICS: Mapping[str, str] = {
+    # vLLM's names, under which the emulated engine reports, too.
+    "vllm:num_requests_running": "running",
+    "vllm:num_requests_waiting": "waiting",
+    "vllm:kv_cache_usage_perc": "kv_usage",  # a fraction, in spite of its name
+    "vllm:prefix_cache_queries_total": "prefix_queries",
+    "vllm:prefix_cache_hits_total": "prefix_hits",
+    "vllm:num_preemptions_total": "preemptions",
+    # The emulated engine alone knows how long it computed.
+    "scepsy_emulated:busy_seconds_total": "busy_seconds",
+    # SGLang 0.5: https://docs.sglang.io, "Production Metrics".
+    "sglang:num_running_reqs": "running",
+    "sglang:num_queue_reqs": "waiting",
+    "sglang:token_usage": "kv_usage",
+    # llama.cpp's server reports no KV usage since it has a unified cache.
+    "llamacpp:requests_processing": "running",
+    "llamacpp:requests_deferred": "waiting",
 }
-"""vLLM's metric names, which the emulated engine has too."""
+"""The field of `EngineLoad` for each metric that an engine may have."""
 
 # A sample of the Prometheus text format: name, labels, value and an optional timestamp.
 _SAMPLE = re.compile(r"([\w:]+)(?:\{.*\})?\s+([-+.\w]+)(?:\s+-?\d+)?")
 
 
-def read_load(metrics: str, names: Mapping[str, str] = VLLM) -> EngineLoad:
-    """The load that a Prometheus text reports; a metric that is missing counts as 0.
+def read_load(metrics: str) -> EngineLoad:
+    """The load that a Prometheus text of any engine reports.
 
     A data-parallel engine reports each metric once per core. Counts are summed over cores, and the
     KV cache's usage is averaged.
     """
-    found: dict[str, list[float]] = {name: [] for name in names.values()}
+    found: dict[str, list[float]] = {}
     for line in metrics.splitlines():
         sample = _SAMPLE.fullmatch(line.strip())
-        if sample is not None and sample[1] in found:
-            found[sample[1]].append(float(sample[2]))
-    sums = {field: sum(found[name]) for field, name in names.items()}
-    sums["kv_usage"] /= len(found[names["kv_usage"]]) or 1
-    return EngineLoad(**sums)
+        if sample is not None and sample[1] in METRICS:
+            found.setdefault(METRICS[sample[1]], []).append(float(sample[2]))
+    load = {field: sum(values) for field, values in found.items()}
+    if "kv_usage" in load:
+        load["kv_usage"] /= len(found["kv_usage"])
+    return EngineLoad(**load)

@@ -45,11 +45,13 @@ class Pacer:
     """Lets a `SimulatedEngine` take its steps when their time has come.
 
     Deadlines add up, so that a late wake-up shortens the next sleep and the mean speed holds on a
-    busy machine; `lag` is how late the last step was. A new sequence joins at the next boundary
-    between steps. While nothing is asked, nothing runs.
+    busy machine. A new sequence joins at the next boundary between steps. While there is no
+    sequence, nothing runs.
 
-    On shared GPUs, `boards` tell what the neighbours read there, and `bandwidth_kept` is the part
-    of a GPU's bandwidth that our share of it can draw.
+    Attributes:
+        boards: of shared GPUs: what memory bandwidth the neighbours use.
+        bandwidth_kept: part of a GPU's bandwidth, 0 to 1, that our share of it can draw.
+        lag: seconds by which the last step ended too late.
     """
 
     engine: SimulatedEngine
@@ -57,10 +59,20 @@ class Pacer:
     boards: tuple[Board, ...] = ()
     bandwidth_kept: float = 1.0
     lag: float = 0.0
+    _busy: float = 0.0
+    _step: tuple[float, float] | None = None
     _listeners: dict[int, _Listener] = field(default_factory=dict[int, _Listener])
     _streams: int = 0
     _next_id: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds of real time in which the engine computed, up to now."""
+        if self._step is None:
+            return self._busy
+        begin, deadline = self._step
+        return self._busy + max(0.0, min(asyncio.get_running_loop().time(), deadline) - begin)
 
     async def finish(
         self, tokens: int, output: int, blocks: tuple[int, ...], priority: int = 0
@@ -102,10 +114,13 @@ class Pacer:
             speed, horizon = self._speed(step), self._horizon()
             steps = step.most if horizon is None else step.steps_by(horizon * speed)
             deadline = begin + step.duration(steps) / speed
+            self._step = begin, deadline
             if steps > 1 and await self._interrupted(deadline):
                 steps = min(steps, step.steps_by((loop.time() - begin) * speed))
                 deadline = begin + step.duration(steps) / speed
+                self._step = begin, deadline
             await self._sleep_until(deadline)
+            self._busy, self._step = self._busy + deadline - begin, None
             self.lag = max(0.0, loop.time() - deadline)
             self._tell(self.engine.commit(step, steps))
 

@@ -70,7 +70,7 @@ async def metrics(_request: web.Request, llm: ServedLlm) -> web.Response:
         ("counter", "vllm:generation_tokens_total", counters.generation_tokens),
         ("counter", "vllm:num_preemptions_total", counters.preemptions),
         ("counter", "scepsy_emulated:steps_total", counters.steps),
-        ("counter", "scepsy_emulated:busy_seconds_total", counters.busy_seconds),
+        ("counter", "scepsy_emulated:busy_seconds_total", llm.pacer.busy_seconds),
         ("gauge", "scepsy_emulated:lag_seconds", llm.pacer.lag),
     )
     label = f'{{model_name="{llm.spec.name}"}}'
