@@ -91,7 +91,7 @@ def test_runs_of_unknown_duration_count_in_n_but_not_in_times(tmp_path: Path) ->
     [demand] = found["demands"]
     assert (demand["runs"], demand["latency"]["mean"]) == (2, 9)
     assert (demand["llms"][0]["calls"], demand["llms"][0]["duration"]) == (1.5, 3)
-    assert "1 of 3 calls tell no duration" in found["notes"][0]
+    assert "1 of 3 calls: duration unknown" in found["notes"][0]
     steady = json.loads(run("traces", tmp_path / "t", "--json"))["stability"]
     assert (steady[0]["runs"], steady[0]["untimed"]) == (1, 1)
 

@@ -108,14 +108,14 @@ def test_a_root_that_failed_fails_the_run_and_a_tool_that_failed_does_not() -> N
 def test_a_call_that_never_ended_is_left_out_aloud() -> None:
     found = put_together([span("x"), span("y", end=None)])
     assert [call.call for call in found.calls] == ["x"]
-    assert "1 calls never ended, and were left out" in found.notes
+    assert [str(one) for one in found.left_out] == ["f:1: an LLM call that never ended"]
 
 
 def test_a_failure_that_names_no_llm_is_left_out_unless_it_is_named() -> None:
     lost = span("y", asked=LlmRequest(llm=None), error="timeout")
     found = put_together([span("x"), lost])
     assert [call.call for call in found.calls] == ["x"]
-    assert "1 calls failed and name no LLM, and were left out" in found.notes
+    assert "a failed call without the name of its LLM" in str(found.left_out[0])
     named = assemble([span("x"), lost], workflow=None, fallback="f", llm="b")
     assert [(call.llm, call.ok) for call in named.calls] == [("a", True), ("b", False)]
 
@@ -123,7 +123,7 @@ def test_a_failure_that_names_no_llm_is_left_out_unless_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ([span("x", asked=LlmRequest(llm=None))], "f:1: tells no LLM.*--llm"),
+        ([span("x", asked=LlmRequest(llm=None))], "f:1: a call without the name of its LLM.*--llm"),
         ([span("x", asked=None)], "none of its 1 spans is an LLM call"),
         ([], "none of its 0 spans"),
     ],

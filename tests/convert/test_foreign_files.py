@@ -69,7 +69,10 @@ def otlp(**changed: object) -> str:
         (otlp(attributes=3), r"attributes is not an object"),
         (otlp(attributes=[]), "none of its 1 spans is an LLM call"),
         ('{"resourceSpans": []}', "none of its 0 spans is an LLM call"),
-        ('{"timestamp": 1, "input_length": 5, "output_length": 2}', ":.*tells no LLM.*--llm"),
+        (
+            '{"timestamp": 1, "input_length": 5, "output_length": 2}',
+            ":.*a call without the name of its LLM.*--llm",
+        ),
         (
             '{"run_type": "llm", "id": "x", "start_time": "soon"}',
             "start_time is missing",

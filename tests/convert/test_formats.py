@@ -12,6 +12,7 @@ import pytest
 
 from scepsy.convert import FORMATS, ForeignRecord, Imported, Span, assemble, detect
 from scepsy.convert.duplicate_spans import duplicate_pairs
+from scepsy.convert.import_notes import number
 from scepsy.convert.span import LlmRequest
 from scepsy.store import read_foreign
 
@@ -64,13 +65,13 @@ def test_one_run_in_every_format(name: str) -> None:
     assert {call.workflow for call in found.calls} == {"answer"}
     assert len({call.run for call in found.calls}) == 1
     assert all(call.ok and call.layer == "import" for call in found.calls)
-    assert "1 of 2 calls tell no output tokens: unknown" in found.notes
+    assert "1 of 2 calls: number of output tokens unknown" in found.notes
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "dynamo.jsonl"])
 def test_a_frameworks_span_of_the_same_call_is_not_counted_but_lends_its_tokens(name: str) -> None:
     found = imported(ASSETS / name)
-    assert any("are around another one of the same call" in note for note in found.notes)
+    assert any("around another span of the same call" in note for note in found.notes)
     [mark] = found.marks  # and the root says how long the run took
     assert (mark.start - BEGIN, mark.end - BEGIN, mark.ok) == (0, 5, True)
 
@@ -136,7 +137,7 @@ def test_what_real_servers_and_exporters_wrote(
     assert len({call.run for call in found.calls}) == runs
     llms = Counter(call.llm for call in found.calls)
     assert llms == {"writer": (2 if responses else 1) * runs, "critic": 2 * runs}
-    note = f"{wrapped} LLM spans are around another one of the same call, and were not counted"
+    note = f"not counted: {number(wrapped, 'LLM span')} around another span of the same call"
     assert (note in found.notes) == bool(wrapped)
     unknown = [call for call in found.calls if call.output_tokens is None]
     assert len(unknown) == runs  # the streams that asked for no usage
@@ -190,7 +191,7 @@ def test_mooncake_sessions_tell_no_llm_and_no_durations() -> None:
         ("m", "a", False),
         ("m", "b", False),
     ]
-    assert any("3 of 3 calls tell no duration" in note for note in found.notes)
+    assert any("3 of 3 calls: duration unknown" in note for note in found.notes)
 
 
 @pytest.mark.skipif(SHARED is None, reason="no shared/data above this directory")

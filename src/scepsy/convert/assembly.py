@@ -1,4 +1,4 @@
-"""Spans -> calls and run marks: each LLM call once, with what is known of it."""
+"""Spans -> calls and run marks: each LLM call once."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ import msgspec
 
 from scepsy.convert.duplicate_spans import distinct_calls
 from scepsy.convert.findings import Finding, Findings
-from scepsy.convert.import_notes import Totals, notes_on
+from scepsy.convert.import_notes import notes_on
 from scepsy.convert.plausible import plausible
 from scepsy.convert.span import Span
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput
 
-NAMELESS = "tells no LLM; name the one that was called with --llm"
+NEVER_ENDED = "an LLM call that never ended"
+NO_LLM = "a call without the name of its LLM; name it with --llm"
+FAILED_WITHOUT_LLM = "a failed call without the name of its LLM"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Calls and marks as a trace directory holds them, and what became of all other spans.
+    """Calls and marks for a trace directory, and an account of all other spans.
 
     Attributes:
-        notes: sentences on what is not as one might think.
-        spans: how many there were, each counted once.
-        skipped: the spans that are no LLM calls, by kind.
+        notes: sentences for the user.
+        spans: the number of spans, without duplicates.
+        skipped: the number of spans that are no LLM calls, by kind.
         left_out: records that could not be used.
-        unknown: values that were not believed; their calls count.
+        unknown: values that were impossible and taken as unknown; their calls count.
     """
 
     calls: tuple[Call, ...]
@@ -49,15 +51,16 @@ def assemble(
     llm: str | None,
     findings: Findings | None = None,
 ) -> Imported:
-    """Every LLM call once, runs marked where the file tells more of them than their calls.
+    """Every LLM call once, and marks for the runs that have spans beside their calls.
 
     A run lasts from its first span to its last where the file has spans that are no LLM calls, else
-    from its first call to its last. A call that never ended, or that names no LLM, is left out.
+    from its first call to its last. A call without an end, or without the name of its LLM, is left
+    out.
 
     Args:
-        workflow: name to give to all runs; None: as the file tells, else `fallback`.
-        llm: name for calls that tell none.
-        findings: what was noted while the records were read, and takes what is noted here.
+        workflow: the name of all runs; None: the name in the file, else `fallback`.
+        llm: the LLM of calls that name none.
+        findings: the notes that were taken while the records were read; gets those taken here.
 
     Raises:
         BadInput: there is no call; says what there was instead.
@@ -66,14 +69,13 @@ def assemble(
     runs, seen = _by_run(spans, findings)
     calls: list[Call] = []
     marks: list[RunMark] = []
-    totals = Totals(twice=seen - sum(map(len, runs.values())))
+    wrappers = 0
     for members in runs.values():
         own = distinct_calls(members)
-        totals.told += sum(span.asked is not None for span in members)
-        totals.distinct += len(own)
+        wrappers += sum(span.asked is not None for span in members) - len(own)
         name = workflow or _workflow(members) or fallback
         run = next((span.run for span in members if span.run is not None), members[0].trace)
-        made = [call for span in own for call in _calls(span, run, name, llm, findings, totals)]
+        made = [call for span in own if (call := _call(span, run, name, llm, findings)) is not None]
         calls += made
         mark = _mark(members, run, name) if made else None
         marks += [mark] if mark is not None else []
@@ -81,12 +83,14 @@ def assemble(
         span.what for members in runs.values() for span in members if span.asked is None
     )
     if not calls:
-        raise BadInput(_nothing(fallback, seen, skipped, totals, findings))
+        raise BadInput(_nothing(fallback, seen, skipped, findings))
+    distinct = sum(map(len, runs.values()))
+    notes = notes_on(calls, duplicates=seen - distinct, wrappers=wrappers, skipped=skipped)
     return Imported(
         calls=tuple(calls),
         marks=tuple(marks),
-        notes=tuple(notes_on(calls, totals, skipped)),
-        spans=seen - totals.twice,
+        notes=tuple(notes),
+        spans=distinct,
         skipped=dict(skipped.most_common()),
         left_out=findings.left_out,
         unknown=findings.doubted,
@@ -94,8 +98,8 @@ def assemble(
 
 
 def _by_run(spans: Iterable[Span], findings: Findings) -> tuple[dict[str, list[Span]], int]:
-    """The spans of each trace by their start, and how many were told in all. Of a span that was
-    told several times the first counts that had ended.
+    """The spans of each trace in order of their start, and the number of spans before duplicates
+    were dropped. Of duplicates the first that has an end is kept.
     """
     runs: defaultdict[str, dict[str, Span]] = defaultdict(dict)
     seen = 0
@@ -112,27 +116,22 @@ def _by_run(spans: Iterable[Span], findings: Findings) -> tuple[dict[str, list[S
 
 
 def _workflow(spans: Sequence[Span]) -> str | None:
-    told = [span.workflow for span in spans if span.workflow is not None]
+    named = [span.workflow for span in spans if span.workflow is not None]
     guessed = [span.workflow_guess for span in spans if span.workflow_guess is not None]
-    return next(iter(told + guessed), None)
+    return next(iter(named + guessed), None)
 
 
-def _calls(
-    span: Span, run: str, workflow: str, llm: str | None, findings: Findings, totals: Totals
-) -> list[Call]:
-    """The call that a span tells; none where it cannot be used."""
+def _call(span: Span, run: str, workflow: str, llm: str | None, findings: Findings) -> Call | None:
+    """The call that a span records; None, with a finding, where it cannot be used."""
     asked, end = span.asked, span.end
     if asked is None or end is None:
-        totals.unended += 1
-        return []
+        findings.leave_out(NEVER_ENDED, span.where)
+        return None
     name = asked.llm or llm
     if name is None:
-        if span.error is None:
-            totals.nameless += 1
-            findings.leave_out(NAMELESS, span.where)
-        else:  # some instrumentations learn an LLM's name from its answer
-            totals.nameless_failures += 1
-        return []
+        # Some instrumentations learn the name of an LLM from its answer, so failures have none.
+        findings.leave_out(NO_LLM if span.error is None else FAILED_WITHOUT_LLM, span.where)
+        return None
     known: dict[str, object] = {
         "endpoint": asked.endpoint,
         "status": 200 if span.error is None else 500,
@@ -149,28 +148,27 @@ def _calls(
         "call": span.id,
     }
     fixed = {"run": run, "workflow": workflow, "llm": name, "start": span.start, "end": end}
-    if span.own:  # ours: what it does not say is as by default
+    if span.own:  # our own export omits fields that have their default
         known = {field: known[field] for field in ("call", "endpoint", "status")}
     try:
-        return [msgspec.convert({**known, **_finite(span.own), **fixed}, Call)]
+        return msgspec.convert({**known, **_finite(span.own), **fixed}, Call)
     except msgspec.ValidationError as error:
         findings.leave_out(str(error), span.where)
-        totals.malformed += 1
-        return []
+        return None
 
 
 def _finite(fields: object) -> dict[str, object]:
-    """Fields without numbers that JSON cannot say."""
-    told: dict[str, object] = dict(fields)  # pyright: ignore
+    """The fields without infinities and NaN, which JSON has no notation for."""
+    given: dict[str, object] = dict(fields)  # pyright: ignore
     return {
         name: value
-        for name, value in told.items()
+        for name, value in given.items()
         if not isinstance(value, float) or math.isfinite(value)
     }
 
 
 def _mark(spans: Sequence[Span], run: str, workflow: str) -> RunMark | None:
-    """What the run took as a whole; None where the calls are all that is told of it."""
+    """Start, end and success of the whole run; None where the file has only its calls."""
     if all(span.asked is not None for span in spans):
         return None
     ids = {span.id for span in spans}
@@ -185,12 +183,9 @@ def _mark(spans: Sequence[Span], run: str, workflow: str) -> RunMark | None:
     )
 
 
-def _nothing(
-    file: str, seen: int, skipped: Counter[str], totals: Totals, findings: Findings
-) -> str:
+def _nothing(file: str, seen: int, skipped: Counter[str], findings: Findings) -> str:
     """The message where no call is left."""
     parts = [f"{count} {kind}" for kind, count in skipped.most_common()]
-    parts += [f"{totals.unended} LLM calls that never ended"] if totals.unended else []
     parts += [str(one) for one in (*findings.left_out, *findings.doubted)][:5]
     there = f" There is: {'; '.join(parts)}" if parts else ""
     return (

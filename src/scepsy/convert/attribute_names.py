@@ -10,6 +10,8 @@ KINDS = (
     "langsmith.span.kind",
     "gen_ai.span.kind",  # Alibaba's and Volcengine's instrumentations
     "agentops.span.kind",
+    "langtrace.service.type",
+    "braintrust.span_attributes.type",
 )
 """What the instrumentation says that a span is."""
 OPERATIONS = (
@@ -51,6 +53,7 @@ PROMPT = (
     "ai.prompt_tokens.used",
     "ai.input_tokens.used",
     "llm.usage.promptTokens",
+    "gen_ai.response.prompt_tokens",  # Semantic Kernel's model diagnostics
 )
 OUTPUT = (
     "gen_ai.usage.output_tokens",
@@ -63,6 +66,7 @@ OUTPUT = (
     "ai.completion_tokens.used",
     "ai.output_tokens.used",
     "llm.usage.completionTokens",
+    "gen_ai.response.completion_tokens",
 )
 CACHED = (
     "gen_ai.usage.cache_read.input_tokens",
@@ -97,6 +101,7 @@ USAGE = (
     "langfuse.observation.usageDetails",
     "langfuse.observation.usage",
     "mlflow.chat.tokenUsage",
+    "braintrust.metrics",
     "gen_ai.usage",
 )
 """Objects of usage, or their JSON text."""
@@ -104,6 +109,7 @@ PARAMETERS = (
     "llm.invocation_parameters",
     "embedding.invocation_parameters",
     "langfuse.observation.model.parameters",
+    "braintrust.metadata",
 )
 """What was sent, as JSON text: of a call that failed, often all that is known."""
 WORKFLOW = (

@@ -29,7 +29,7 @@ from scepsy.convert.attribute_names import (
 )
 from scepsy.convert.evidence import Evidence, weigh
 from scepsy.convert.foreign_record import ForeignRecord, known
-from scepsy.convert.roles import role
+from scepsy.convert.roles import Role, role
 from scepsy.convert.span import LlmRequest
 from scepsy.convert.usage import usage_of
 from scepsy.core.trace import Endpoint
@@ -73,7 +73,7 @@ def workflow_of(attributes: ForeignRecord) -> str | None:
 
 
 def _evidence(found: ForeignRecord, asked: LlmRequest, name: str | None) -> Evidence:
-    kinds = [role(found.text(key)) for key in KINDS if found.fields.get(key)]
+    kinds = [_kind(found.text(key)) for key in KINDS if found.fields.get(key)]
     operation = next((key for key in OPERATIONS if found.text(key)), None)
     told = None if operation is None else found.text(operation)
     if told is not None and operation in ("operation.name", "ai.operationId"):
@@ -89,6 +89,13 @@ def _evidence(found: ForeignRecord, asked: LlmRequest, name: str | None) -> Evid
         tokens=bool(asked.prompt_tokens or asked.output_tokens)
         or any(found.fields.get(name) is not None for name in (*PROMPT, *OUTPUT)),
     )
+
+
+def _kind(told: str | None) -> Role | None:
+    """A role by an attribute of `KINDS`, where a score is an evaluation's, not an LLM's."""
+    found = role(told)
+    scores = found is not None and found.endpoint == "score"
+    return Role(None, "evaluation") if scores else found
 
 
 def _request(found: ForeignRecord, start: float) -> LlmRequest:

@@ -17,7 +17,7 @@ _NAMES = (
     "data", "traces", "trace", "spans", "observations", "runs", "calls", "requests", "items",
     "results", "result", "records", "rows", "hits", "_source", "events", "event", "batch", "value",
     "response", "body", "payload", "content", "attributes", "span", "json", "message", "log",
-    "standard_logging_object",
+    "standard_logging_object", "kwargs",
 )  # fmt: skip
 """Fields that hold records, the more likely first."""
 _DEPTH_MAX = 5

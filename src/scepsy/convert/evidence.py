@@ -48,7 +48,7 @@ _ANSWERED = (
 )
 """Heads of attributes that tell an LLM's answer."""
 _NO_DETAILS = ("gen_ai.request.model", "gen_ai.response.model", "llm.request.model")
-NAMES_ONLY = "names a model, and tells nothing else of a call"
+MODEL_NAME_ONLY = "model name without a call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _without_operation(found: Evidence, carrier: str | None) -> tuple[Endpoint, 
         return "other"
     if _details(found.names) or names_an_operation(found.name or ""):
         return endpoint, not sure
-    return NAMES_ONLY
+    return MODEL_NAME_ONLY
 
 
 def _details(names: tuple[str, ...]) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import TypeVar, cast
+from warnings import catch_warnings, simplefilter
 
 from scepsy.convert.findings import Findings
 from scepsy.convert.instants import decimal, instant, nanoseconds
@@ -106,6 +110,13 @@ class ForeignRecord:
                 )
             else:
                 yield self._inner(where, fields)
+
+    def named_parts(self) -> Iterator[tuple[str, ForeignRecord]]:
+        """The fields whose values are objects, with their names."""
+        for name, value in self.fields.items():
+            fields = _object(value)
+            if fields is not None:
+                yield name, self._inner(f"{self.path}.{name}", fields)
 
     def flat(self) -> ForeignRecord:
         """The same with the objects inside it spread: {"a": {"b": 1}} becomes {"a.b": 1}."""
@@ -208,11 +219,24 @@ def _list(value: object) -> list[object] | None:
 
 
 def _parsed(value: object) -> object:
-    """A value, or what its JSON text says."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        with suppress(ValueError, RecursionError):
-            return cast(object, json.loads(value))
+    """A value, or what its text says: JSON, or the notation of Python's `repr`, in which pandas and
+    ClickHouse write objects into the cells of a CSV.
+    """
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    with suppress(ValueError, RecursionError):
+        return cast(object, json.loads(value))
+    if _nesting(value) <= _DEPTH_MAX:
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError), catch_warnings():
+            simplefilter("ignore", SyntaxWarning)  # of backslashes
+            return cast(object, ast.literal_eval(value.strip()))
     return value
+
+
+def _nesting(text: str) -> int:
+    """Brackets that are open at once, at most. Python's parser is not safe against many."""
+    steps = (1 if found in "{[(" else -1 for found in re.findall(r"[{}()\[\]]", text))
+    return max(accumulate(steps), default=0)
 
 
 _DEPTH_MAX = 20

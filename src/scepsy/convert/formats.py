@@ -6,7 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from scepsy.convert import dynamo, langfuse, langsmith, mooncake, otlp, phoenix, tracelab, weka
+from scepsy.convert import (
+    braintrust,
+    datadog,
+    dynamo,
+    helicone,
+    langfuse,
+    langsmith,
+    litellm,
+    mooncake,
+    otlp,
+    phoenix,
+    sentry,
+    tracelab,
+    weave,
+    weka,
+)
 from scepsy.convert.envelopes import unwrap
 from scepsy.convert.findings import Findings
 from scepsy.convert.foreign_record import ForeignRecord
@@ -37,8 +52,14 @@ FORMATS = {
     "otel-spans": Format(
         "OpenTelemetry spans, one an object", phoenix.recognises_others, phoenix.spans
     ),
+    "sentry": Format("Sentry transactions", sentry.recognises, sentry.spans),
     "langfuse": Format("Langfuse observations", langfuse.recognises, langfuse.spans),
     "langsmith": Format("LangSmith runs", langsmith.recognises, langsmith.spans),
+    "datadog": Format("Datadog LLM Observability spans", datadog.recognises, datadog.spans),
+    "weave": Format("Weave calls", weave.recognises, weave.spans),
+    "braintrust": Format("Braintrust logs", braintrust.recognises, braintrust.spans),
+    "helicone": Format("Helicone requests", helicone.recognises, helicone.spans),
+    "litellm": Format("LiteLLM logs", litellm.recognises, litellm.spans),
     "dynamo": Format("a Dynamo request trace", dynamo.recognises, dynamo.spans),
     "weka": Format("a table of Claude Code sessions", weka.recognises, weka.spans),
     "tracelab": Format("TraceLab rounds", tracelab.recognises_rounds, tracelab.rounds),

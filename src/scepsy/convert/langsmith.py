@@ -77,7 +77,7 @@ def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     metadata, parameters = extra.part("metadata"), extra.part("invocation_params")
     usage = _usage(told, metadata)
     answered = told.part("outputs").part("llm_output")
-    first = told.moment("first_token_time")
+    first = told.moment("first_token_time") or _first_chunk(told)
     return LlmRequest(
         llm=metadata.text("ls_model_name")
         or parameters.text("model", "model_name", "model_id")
@@ -90,9 +90,16 @@ def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
             parameters.count("max_tokens", "max_completion_tokens"),
             metadata.count("ls_max_tokens"),
         ),
-        stream=first is not None,
+        stream=first is not None or parameters.true("stream", "streaming"),
         first_token=first,
     )
+
+
+def _first_chunk(told: ForeignRecord) -> float | None:
+    """When the first token came, by the events of LangChain's callbacks."""
+    chunks = (one for one in told.parts("events") if one.text("name") == "new_token")
+    first = next(chunks, None)
+    return None if first is None else first.moment("time")
 
 
 def _usage(told: ForeignRecord, metadata: ForeignRecord) -> TokenUsage:

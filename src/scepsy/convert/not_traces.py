@@ -29,11 +29,18 @@ _SIGNS = (
     (("data", "total", "limit"), f"an answer of Jaeger's API: {_ASK_OTLP}"),
     (("log",), "a HAR file of a browser: it tells no runs"),
     (("Session ID", "Request tokens"), "BurstGPT: single calls of conversations, no workflow's"),
-    (("detail",), "an error message of a server, not a trace: was it asked with the right key?"),
-    (("error",), "an error message of a server, not a trace: was it asked with the right key?"),
+    (
+        ("trace_id", "span_id", "resource", "meta"),
+        "a trace of Datadog APM: export the spans of LLM Observability instead",
+    ),
     (("choices", "usage"), "an answer of the OpenAI API, not a trace"),
 )
 """Fields that give a kind of file away, and what to say of it."""
+
+
+_ERROR = "an error message of a server, not a trace: was it asked with the right key?"
+_ERROR_FIELDS_MAX = 5
+"""An object with more fields has other things to say than its error."""
 
 
 def what_else(records: Sequence[ForeignRecord]) -> str | None:
@@ -42,4 +49,8 @@ def what_else(records: Sequence[ForeignRecord]) -> str | None:
         for names, what in _SIGNS:
             if record.has(*names):
                 return what
+        if len(record.fields) <= _ERROR_FIELDS_MAX and (
+            record.has("detail") or record.has("error")
+        ):
+            return _ERROR
     return None

@@ -15,14 +15,14 @@ from dataclasses import replace
 from typing import cast
 
 from scepsy.convert.attributes import FIRST_TOKEN, read_span, workflow_of
-from scepsy.convert.foreign_record import ForeignRecord, Json
+from scepsy.convert.foreign_record import ForeignRecord
 from scepsy.convert.instants import NANO, decimal
+from scepsy.convert.otel_attributes import ATTRIBUTES, OURS, attributes_of
 from scepsy.convert.span import LlmRequest, Span
 from scepsy.core.trace import Call
 
-OURS = "scepsy."
-"""Attributes of our own export, whose texts are names whatever they say."""
 OWN = f"{OURS}call."
+"""Attributes of our own export that are fields of `Call`."""
 TRACE = (
     "traceId", "trace_id", "traceID", "TraceId", "context.trace_id", "context.traceId",
     "spanContext.traceId", "_spanContext.traceId", "SpanContext.TraceID", "contexts.trace.trace_id",
@@ -42,7 +42,6 @@ _START = (
     "timestamp",
 )  # fmt: skip
 _END = ("endTime", "end_time", "EndTime", "end_timestamp", "endTimestamp")
-_ATTRIBUTES = ("attributes", "Attributes", "SpanAttributes", "span_attributes", "tags", "data")
 _STATUS = (
     "status.code", "status.status_code", "status.statusCode", "Status.Code", "status_code",
     "statusCode", "StatusCode", "otel_status_code", "status",
@@ -51,7 +50,7 @@ _MESSAGE = (
     "status.message", "status.description", "Status.Description", "status_message", "StatusMessage",
     "otel_status_message",
 )  # fmt: skip
-_WHOLE = (*_ATTRIBUTES, "resource", "Resource", "events", "Events", "links", "Links")
+_WHOLE = (*ATTRIBUTES, "resource", "Resource", "events", "Events", "links", "Links")
 _FAILED = ("ERROR", "FAIL", "CANCEL", "EXCEEDED", "DENIED", "UNAVAILABLE", "ABORTED")
 """Parts of the words by which a status says that something failed."""
 
@@ -64,7 +63,7 @@ def recognises(part: ForeignRecord) -> bool:
         and any(fields.get(name) for name in SPAN)
         and any(name in fields for name in (*_NANOS[0], *_START))
         and (
-            any(name in part.fields for name in _ATTRIBUTES)
+            any(name in part.fields for name in ATTRIBUTES)
             or any(name.startswith("attributes.") for name in part.fields)
         )
     )
@@ -100,51 +99,6 @@ def read(told: ForeignRecord, service: str | None = None, teller: str | None = N
         error=_error(flat, found),
         own={key: at for key, at in own.items() if key in Call.__struct_fields__},
     )
-
-
-def attributes_of(told: ForeignRecord) -> ForeignRecord:
-    """A span's or resource's attributes as one flat object."""
-    flat: dict[str, object] = {}
-    where = f"{told.path}.attributes"
-    for name in _ATTRIBUTES:
-        value = told.fields.get(name)
-        if isinstance(value, list):
-            for pair in told.parts(name):
-                key = pair.text("key", "Key")
-                if key is not None:
-                    flat[key] = _value(pair.fields.get("value", pair.fields.get("Value")))
-        elif value is not None and (found := told.part(name).fields):
-            flat |= found  # some have names with dots, others objects in objects
-            flat |= told.with_fields(where, found).flat().fields
-    heads = ("attributes.", "span_attributes.")
-    for key, value in told.fields.items():
-        head = next((head for head in heads if key.startswith(head)), None)
-        if head is not None:
-            flat[key.removeprefix(head)] = value
-    # Phoenix tells the kind beside the attributes, Sentry the operation.
-    for key, beside in (("openinference.span.kind", "span_kind"), ("sentry.op", "op")):
-        if told.fields.get(beside):
-            flat.setdefault(key, told.fields[beside])
-    ours = any(key.startswith(OURS) for key in flat)
-    return replace(told.with_fields(where, flat), literal=ours)
-
-
-def _value(value: object) -> object:
-    """An OTLP AnyValue, or the plain value that others write."""
-    if not isinstance(value, dict):
-        return value
-    told = {key[:1].lower() + key[1:]: one for key, one in cast(Json, value).items()}
-    inner = told.get("arrayValue", told.get("array_value"))
-    if inner is not None:
-        values = cast(Json, inner).get("values") if isinstance(inner, dict) else None
-        return [_value(one) for one in cast(list[object], values)] if values else []
-    number = told.get("intValue", told.get("int_value"))
-    if number is not None:
-        found = decimal(number)
-        return number if found is None or found != found.to_integral_value() else int(found)
-    if "value" in told:  # the Go SDK's {"Type", "Value"}
-        return told["value"]
-    return next((one for one in told.values() if one is not None), None)
 
 
 def _spread(told: ForeignRecord) -> ForeignRecord:
@@ -216,7 +170,9 @@ def _error(flat: ForeignRecord, found: ForeignRecord) -> str | None:
     marked = found.true("error") or (http is not None and http >= 400)
     if not (by_code or marked or (cause is not None and found.has("error.type"))):
         return None
-    message = flat.text(*_MESSAGE) or found.text("error.message", "exception.message")
+    message = flat.text(*_MESSAGE) or found.text(
+        "otel.status_description", "error.message", "exception.message"
+    )
     return message or cause or "failed"
 
 

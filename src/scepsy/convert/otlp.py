@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from scepsy.convert import otel_span
 from scepsy.convert.foreign_record import ForeignRecord, each
+from scepsy.convert.otel_attributes import attributes_of
 from scepsy.convert.span import Span
 
 _RESOURCES = ("resourceSpans", "resource_spans", "batches")
@@ -43,7 +44,7 @@ def _document(document: ForeignRecord) -> Iterator[Span]:
 
 
 def _resource(resource: ForeignRecord) -> Iterator[Span]:
-    service = otel_span.attributes_of(resource.part("resource")).text("service.name")
+    service = attributes_of(resource.part("resource")).text("service.name")
     for scope in resource.parts(*_SCOPES):
         teller = scope.part("scope", "instrumentationLibrary").text("name")
         yield from each(scope.parts("spans"), lambda one: [otel_span.read(one, service, teller)])  # noqa: B023

@@ -16,9 +16,9 @@ ZERO_OUTPUT = "zero output tokens of a call that succeeded: taken as unknown"
 def plausible(span: Span, findings: Findings) -> Span:
     """The span without what cannot be: an end before its start, zero tokens of a call."""
     if span.end is not None and span.end < span.start:
-        early = span.start - span.end
+        microseconds = max(1, round((span.start - span.end) * 1e6))
         reason = "ends before it starts: counted without duration"
-        findings.doubt(reason, f"{span.where} by {early:g} s")
+        findings.doubt(reason, f"{span.where} (by {microseconds} microseconds)")
         span = replace(span, end=span.start)
     if span.asked is None or span.own:  # our own export says what was recorded
         return span

@@ -59,6 +59,10 @@ _DETAILS = (
     "inputTokensDetails",
     "inputTokenDetails",
 )
+_CACHED_WITH_DOTS = tuple(f"{outer}.{inner}" for outer in _DETAILS for inner in _CACHED)
+"""Programs that keep flat counts only spread the details so."""
+_THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
+"""Gemini's reasoning, which it generates beside its candidates."""
 _BESIDE = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
@@ -92,9 +96,15 @@ def usage_of(told: ForeignRecord) -> TokenUsage:
     details = told.part(*_DETAILS)
     return TokenUsage(
         prompt=_prompt(told),
-        cached=known(told.count(*_CACHED), details.count(*_CACHED)),
-        output=known(_total(told, "output"), told.count(*_OUTPUT)),
+        cached=known(told.count(*_CACHED), details.count(*_CACHED), told.count(*_CACHED_WITH_DOTS)),
+        output=_output(told),
     )
+
+
+def _output(told: ForeignRecord) -> int | None:
+    whole = known(_total(told, "output"), told.count(*_OUTPUT))
+    thoughts = told.count(*_THOUGHTS)
+    return whole if whole is None or thoughts is None else whole + thoughts
 
 
 def _prompt(told: ForeignRecord) -> int | None:

@@ -5,6 +5,7 @@ One record that cannot be read is left out and noted; the others are read.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -16,7 +17,7 @@ from typing import cast
 from scepsy.convert import Findings, ForeignRecord, unwrapped
 from scepsy.convert.foreign_record import Json, short
 from scepsy.errors import BadInput, NotFound
-from scepsy.store.json_texts import json_values
+from scepsy.store.json_texts import after_prefix, json_values
 
 # What a file cannot be, by its first bytes.
 _BINARY = (
@@ -24,13 +25,20 @@ _BINARY = (
     (b"PK\x03\x04", "a zip archive: unpack it first"),
     (b"SQLite format 3", "an SQLite database: export its spans as JSON"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself (git lfs pull)"),
-    (b"\xff\xfe", "UTF-16 text: save it as UTF-8"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd: decompress it first (zstd -d)"),
+    (b"BZh", "compressed by bzip2: decompress it first (bunzip2)"),
+    (b"\xfd7zXZ", "compressed by xz: decompress it first (unxz)"),
     (b"<", "HTML or XML, not a trace: was it downloaded without being logged in?"),
 )
 _HEAD = 1 << 16
 """Bytes that are looked at to tell what a file is."""
 _FIELD_MAX = 1 << 30
 """Characters in a field of a CSV: prompts stand in some exports."""
+_LISTS_MAX = 3
+"""Lists inside lists that are looked into for records."""
+_GZIP = b"\x1f\x8b"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a file in UTF-16 begins; PowerShell's `>` writes such files."""
 
 
 def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[ForeignRecord]:
@@ -49,12 +57,9 @@ def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[Forei
     findings = Findings() if findings is None else findings
     try:
         with path.open("rb") as raw:
-            if raw.peek(2)[:2] == b"\x1f\x8b":
-                content = cast(io.RawIOBase, gzip.GzipFile(fileobj=raw))
-                with io.BufferedReader(content) as unzipped:
-                    yield from _records(path, unzipped, findings)
-            else:
-                yield from _records(path, cast("io.BufferedReader[io.RawIOBase]", raw), findings)
+            yield from _records(
+                path, _as_utf8(cast("io.BufferedReader[io.RawIOBase]", raw)), findings
+            )
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -63,32 +68,45 @@ def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[Forei
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def _as_utf8(raw: io.BufferedReader[io.RawIOBase]) -> io.BufferedReader[io.RawIOBase]:
+    """The same file without gzip, which may have been applied twice, and in UTF-8."""
+    while raw.peek(2)[:2] == _GZIP:
+        raw = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw, mode="rb")))
+    if raw.peek(2)[:2] in _UTF16:
+        content = raw.read().decode("utf-16", "replace").encode()
+        raw = io.BufferedReader(cast(io.RawIOBase, io.BytesIO(content)))
+    return raw
+
+
 def _records(
     path: Path, file: io.BufferedReader[io.RawIOBase], findings: Findings
 ) -> Iterator[ForeignRecord]:
-    head = file.peek(_HEAD)[:_HEAD].lstrip(b"\xef\xbb\xbf \r\n\t")
+    head = file.peek(_HEAD)[:_HEAD].lstrip(b"\xef\xbb\xbf \r\n\t\x1e")
     if not head:
         raise BadInput(f"{path}: the file is empty")
     for magic, what in _BINARY:
         if head.startswith(magic):
             raise BadInput(f"{path}: this is {what}")
-    if b"\0" in head[:1024]:
+    holds_json = _holds_json(head)
+    if b"\0" in head[:1024] and not holds_json:
         raise BadInput(
             f"{path}: binary, not text: OTLP as protobuf must be exported as JSON, others as "
             "JSON lines or CSV"
         )
-    found = _json(path, file, findings) if _holds_json(head) else _csv(path, file, findings)
+    found = _json(path, file, findings) if holds_json else _csv(path, file, findings)
     for record in found:
         yield from unwrapped(record)
 
 
 def _holds_json(head: bytes) -> bool:
-    """Whether the file begins with JSON, or is the output of a program that writes JSON between
-    other lines.
+    """Whether the file begins with JSON, or is the output of a program that writes JSON between or
+    behind other text.
     """
     first, *others = head.splitlines()
     if first[:1] in b'{["':
         return first[:1] != b'"' or first[:3].replace(b"\\", b"").startswith((b'"{', b'"['))
+    if after_prefix(first) is not None:
+        return True
     table = b"," in first and b"{" not in first
     return not table and any(line[:1] in (b"{", b"[") for line in others)
 
@@ -97,18 +115,20 @@ def _json(
     path: Path, file: io.BufferedReader[io.RawIOBase], findings: Findings
 ) -> Iterator[ForeignRecord]:
     for place, value in json_values(path, file, findings):
-        if isinstance(value, list) and "$" not in place:
-            for index, item in enumerate(cast(list[object], value)):
-                yield from _object(path, f"{place}: $[{index}]", item, findings)
-        else:
-            yield from _object(path, place or ": $", cast(object, value), findings)
+        yield from _objects(path, place or ": $", value, findings)
 
 
-def _object(path: Path, where: str, value: object, findings: Findings) -> Iterator[ForeignRecord]:
+def _objects(path: Path, where: str, value: object, findings: Findings) -> Iterator[ForeignRecord]:
+    """The object, or those in a list; some programs write a list of spans for each trace."""
     if isinstance(value, dict):
         yield ForeignRecord(str(path), where, cast(Json, value), findings)
+    elif isinstance(value, list) and where.count("[") < _LISTS_MAX:
+        root = where if "$" in where else f"{where}: $"
+        for index, item in enumerate(cast(list[object], value)):
+            yield from _objects(path, f"{root}[{index}]", item, findings)
     else:
-        findings.leave_out(f"expected an object, found {short(value)}", f"{path}{where}")
+        found = short(cast(object, value))
+        findings.leave_out(f"expected an object, found {found}", f"{path}{where}")
 
 
 def _csv(

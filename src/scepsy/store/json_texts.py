@@ -17,8 +17,12 @@ from scepsy.convert import Findings
 from scepsy.errors import BadInput
 from scepsy.store.js_literals import JsLiteralError, parse_js
 
-_BOM = b"\xef\xbb\xbf"
-_SPACE = b"\xef\xbb\xbf \r\n\t"
+_SPACE = b"\xef\xbb\xbf \r\n\t\x1e\0"
+"""Around values: white space, byte order marks, the record separators of JSON text sequences
+(RFC 7464), and the zero bytes that a crash leaves at the end of a file.
+"""
+_PREFIX_MAX = 200
+"""Bytes that may stand before the JSON of a log line: time, level and name of a logger."""
 _NO_JSON = "no JSON"
 _decoder = json.JSONDecoder()
 
@@ -39,7 +43,7 @@ def json_values(
     for line in file:
         at += 1
         if line.strip(_SPACE):
-            first = line.removeprefix(_BOM)
+            first = line.strip(_SPACE) + b"\n"
             break
     with suppress(_NotJsonError):
         value = _decoded(first)
@@ -90,17 +94,31 @@ def _lines(
 
 def _decoded(content: bytes) -> object:
     """A JSON value; NaN and infinities, which some programs write, too. Raises _NotJsonError."""
+    content = content.strip(_SPACE)
     try:
         value = cast(object, msgspec.json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as strict:
         try:
             value = cast(object, json.loads(content.decode("utf-8", "replace")))
         except (ValueError, RecursionError):
+            if (inner := after_prefix(content)) is not None:
+                return _decoded(inner)
             raise _NotJsonError(str(strict)) from None
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):  # JSON as text in JSON
         with suppress(ValueError, RecursionError):
             return cast(object, json.loads(value))
     return value
+
+
+def after_prefix(line: bytes) -> bytes | None:
+    """The JSON object at the end of a log line (`2026-11-01 10:00:00 INFO {"a": 1}`) or of an event
+    (`data: {"a": 1}`); None where there is none. A cell of a CSV has its quotes doubled.
+    """
+    line = line.strip(_SPACE)
+    start = line.find(b'{"', 1, _PREFIX_MAX)
+    whole = start > 0 and line.endswith(b"}") and line[start + 2 : start + 3] != b'"'
+    plain = line[:1] not in b'{["' and b'"' not in line[:start]
+    return line[start:] if whole and plain else None
 
 
 def _scattered(path: Path, text: str, findings: Findings) -> Iterator[tuple[str, object]]:

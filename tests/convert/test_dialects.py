@@ -1,0 +1,225 @@
+"""The same run as each program that stores OpenTelemetry's spans writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foreign_traces import BEGIN, CALL, GENAI, date, imported, nanoseconds, summary
+
+MICRO = int(BEGIN * 1e6)
+TAGS = [{"key": key, "type": "string", "value": value} for key, value in GENAI.items()]
+
+JAVASCRIPT = """Instrumentation started
+{
+  resource: { attributes: { 'service.name': 'agent' } },
+  instrumentationScope: { name: 'openai', version: '1.0', schemaUrl: undefined },
+  traceId: '5af3b1f0000000000000000000000001',
+  parentSpanContext: { traceId: '5af3b1f0000000000000000000000001', spanId: 'a1' },
+  traceState: undefined,
+  name: 'chat qwen3-8b',
+  id: 'b1',
+  kind: 2,
+  timestamp: 1793527200500000,
+  duration: 1000000.25,
+  attributes: {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.request.model': 'qwen3-8b',
+    'gen_ai.usage.input_tokens': 120,
+    'gen_ai.usage.output_tokens': 30,
+    'gen_ai.response.finish_reasons': [ 'stop' ],
+    text: 'it\\'s \\n "quoted" }',
+  },
+  status: { code: 0 },
+  events: [],
+  links: []
+}
+a line of the program itself { not JSON
+{
+  traceId: '5af3b1f0000000000000000000000001',
+  parentId: undefined,
+  name: 'answer',
+  id: 'a1',
+  kind: 0,
+  timestamp: 1793527200000000,
+  duration: 5000000,
+  attributes: {},
+  status: { code: 1 },
+  events: [ { name: 'e', attributes: [Object], time: [ 1793527200, 1 ] } ],
+  links: []
+}
+"""
+
+
+def jaeger(id: str, name: str, start: float, end: float, tags: list[dict[str, Any]], parent: str):
+    reference = {"refType": "CHILD_OF", "traceID": "t", "spanID": parent}
+    return {
+        "traceID": "t",
+        "spanID": id,
+        "operationName": name,
+        "references": [reference] if parent else [],
+        "startTime": MICRO + int(start * 1e6),
+        "duration": int((end - start) * 1e6),
+        "tags": tags,
+        "logs": [],
+        "processID": "p1",
+    }
+
+
+JAEGER = {
+    "traceID": "t",
+    "spans": [jaeger("a", "answer", 0, 5, [], ""), jaeger("b", "chat", 0.5, 1.5, TAGS, "a")],
+    "processes": {"p1": {"serviceName": "agent", "tags": []}},
+}
+ELASTICSEARCH = {
+    **jaeger("b", "chat", 0.5, 1.5, [], "a"),
+    "tag": {key.replace(".", "@"): value for key, value in GENAI.items()},
+    "process": {"serviceName": "agent"},
+}
+SENTRY = {
+    "event_id": "e",
+    "type": "transaction",
+    "transaction": "answer",
+    "start_timestamp": BEGIN,
+    "timestamp": BEGIN + 5,
+    "contexts": {"trace": {"trace_id": "t", "span_id": "a", "op": "gen_ai.invoke_agent"}},
+    "spans": [
+        {
+            "trace_id": "t",
+            "span_id": "b",
+            "parent_span_id": "a",
+            "op": "gen_ai.chat",
+            "description": "chat qwen3-8b",
+            "start_timestamp": BEGIN + 0.5,
+            "timestamp": BEGIN + 1.5,
+            "status": "ok",
+            "data": GENAI,
+        },
+        {
+            "trace_id": "t",
+            "span_id": "c",
+            "parent_span_id": "b",
+            "op": "http.client",
+            "start_timestamp": BEGIN + 0.5,
+            "timestamp": BEGIN + 1.5,
+            "data": {"http.request.method": "POST", "gen_ai.request.model": "qwen3-8b"},
+        },
+    ],
+}
+SENTRY_2_33 = {
+    "op": "ai.chat_completions.create.openai",
+    "data": {
+        "ai.model_id": "qwen3-8b",
+        "ai.prompt_tokens.used": 120,
+        "ai.completion_tokens.used": 30,
+    },
+}
+
+
+def clickhouse(id: str, name: str, start: float, end: float, attributes: dict[str, Any]):
+    return {
+        "Timestamp": date(start).replace("T", " ").replace("Z", "000000"),
+        "TraceId": "t",
+        "SpanId": id,
+        "ParentSpanId": "" if id == "a" else "a",
+        "SpanName": name,
+        "ServiceName": "agent",
+        "SpanAttributes": {key: str(value) for key, value in attributes.items()},
+        "Duration": str(int((end - start) * 1e9)),
+        "StatusCode": "STATUS_CODE_UNSET",
+    }
+
+
+CLICKHOUSE = [
+    clickhouse("a", "answer", 0, 5, {}),
+    clickhouse("b", "chat qwen3-8b", 0.5, 1.5, GENAI),
+]
+MLFLOW = [
+    {
+        "trace_id": "AAAA",
+        "span_id": id,
+        "parent_span_id": parent,
+        "name": name,
+        "start_time_unix_nano": nanoseconds(start),
+        "end_time_unix_nano": nanoseconds(end),
+        "status": {"code": "STATUS_CODE_OK", "message": ""},
+        "attributes": {key: json.dumps(value) for key, value in attributes.items()},
+    }
+    for id, parent, name, start, end, attributes in (
+        ("a", None, "answer", 0, 5, {"mlflow.spanType": "AGENT"}),
+        (
+            "b",
+            "a",
+            "Completions",
+            0.5,
+            1.5,
+            {
+                "mlflow.spanType": "CHAT_MODEL",
+                "mlflow.llm.model": "qwen3-8b",
+                "mlflow.chat.tokenUsage": {"input_tokens": 120, "output_tokens": 30},
+            },
+        ),
+    )
+]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A CSV, objects as Python and ClickHouse write them."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+FILES: dict[str, tuple[str, object]] = {
+    "javascript console": ("otel-spans", JAVASCRIPT),
+    "javascript console, CRLF": ("otel-spans", JAVASCRIPT.replace("\n", "\r\n")),
+    "jaeger API": ("otel-spans", {"data": [JAEGER], "total": 0, "limit": 0}),
+    "jaeger file": ("otel-spans", [JAEGER]),
+    "jaeger in Elasticsearch": (
+        "otel-spans",
+        {"took": 1, "hits": {"hits": [{"_index": "jaeger-span", "_source": ELASTICSEARCH}]}},
+    ),
+    "sentry": ("sentry", SENTRY),
+    "sentry 2.33": (
+        "sentry",
+        [{**SENTRY, "spans": [{**SENTRY["spans"][0], **SENTRY_2_33}, SENTRY["spans"][1]]}],
+    ),
+    "clickhouse lines": ("otel-spans", "\n".join(map(json.dumps, CLICKHOUSE))),
+    "clickhouse JSON": ("otel-spans", {"meta": [], "data": CLICKHOUSE, "rows": 2}),
+    "clickhouse CSV": ("otel-spans", table(CLICKHOUSE)),
+    "mlflow": ("otel-spans", {"info": {"trace_id": "tr-1"}, "data": {"spans": MLFLOW}}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_dialect_gives_the_same_call(tmp_path: Path, name: str) -> None:
+    kind, content = FILES[name]
+    found_kind, found = imported(tmp_path / "spans", content)
+    assert found_kind == kind
+    [call] = found.calls
+    assert summary(call) == CALL
+    assert call.ok
+    if "Elasticsearch" not in name:  # which has the span alone
+        assert call.workflow == "answer"
+        [mark] = found.marks
+        assert round(mark.end - mark.start, 3) == 5
+
+
+def test_what_stands_between_the_spans_of_a_console_is_counted(tmp_path: Path) -> None:
+    _, found = imported(tmp_path / "out.txt", JAVASCRIPT)
+    assert [(one.reason, one.count) for one in found.left_out] == [("lines that are no JSON", 2)]
+
+
+def test_jaeger_says_why_a_call_failed(tmp_path: Path) -> None:
+    tags = [*TAGS, {"key": "error", "value": True}]
+    tags.append({"key": "otel.status_description", "value": "rate limited"})
+    failed = {**JAEGER, "spans": [jaeger("b", "chat", 0.5, 1.5, tags, "")]}
+    [call] = imported(tmp_path / "spans", [failed])[1].calls
+    assert (call.ok, call.error) == (False, "rate limited")
