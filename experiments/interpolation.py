@@ -52,7 +52,7 @@ def straight(left: Left) -> tuple[float, None]:
 def bootstrap(left: Left) -> tuple[float, float]:
     """The same, with the spread that the planner uses."""
     measured = Measured(left.rates, never_falling(left.points), 1.0, points=left.points)
-    return float(measured.latency_at(np.array([left.at]))[0]), measured.spread_at(left.at)
+    return float(measured.latency_at(np.array([left.at]))[0]), measured.noise_at(left.at)
 
 
 def monotone_cubic(left: Left) -> tuple[float, None]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from scepsy.core.profile import Curve, ProfilePoint
 from scepsy.core.trace import Call, Trace
+from scepsy.traces.graph import RunGraph, Wait
 
 
 def call(llm: str, start: float, end: float, **fields: object) -> Call:
@@ -65,3 +68,17 @@ def curve(
         engine="emulated 0",
         gpu_type="h100",
     )
+
+
+def run_latency(graph: RunGraph, durations: Sequence[float]) -> float:
+    """Seconds that the run takes when its calls take `durations`, one call after another: what
+    `RunTimes` must agree with.
+    """
+    ends: list[float] = []
+
+    def begin(wait: Wait) -> float:
+        return max((ends[index] for index in wait.after), default=0.0) + wait.gap
+
+    for wait, duration in zip(graph.waits, durations, strict=True):
+        ends.append(begin(wait) + duration)
+    return begin(graph.end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,13 +58,23 @@ def test_pooling_never_falls_and_keeps_the_weighted_mean(found: list[tuple[float
         assert fitted == pytest.approx(raw)
 
 
-def test_an_interval_is_that_of_the_noise_and_of_an_estimates_error() -> None:
+def test_noise_of_the_points_and_error_of_an_estimate_are_told_apart() -> None:
     noisy = [replace(point(rate, 1.0 + rate), noise=0.1) for rate in (0.0, 5.0)]
     measured = replace(curve("a", {0: 1.0}), points=tuple(noisy), max_throughput=10.0)
     blend = responses([measured])["a", "w"].at(1, 1.0)
     assert blend is not None
-    assert blend.spread_at(0.5) == pytest.approx(0.1, rel=0.15)
-    assert blend.spread_at(0.25) == pytest.approx(0.1 / 2**0.5, rel=0.15)  # two points say it
+    assert blend.noise_at(0.5) == pytest.approx(0.1, rel=0.15)
+    assert blend.noise_at(0.25) == pytest.approx(0.1 / 2**0.5, rel=0.15)  # two points say it
+    assert blend.estimate_error_at(0.5) == 0
     estimated = responses([replace(measured, error=0.2)])["a", "w"].at(1, 1.0)
     assert estimated is not None
-    assert estimated.spread_at(0.5) > 0.2 * 6.0
+    assert estimated.noise_at(0.5) == blend.noise_at(0.5)
+    assert estimated.estimate_error_at(0.5) == pytest.approx((math.pi / 2) ** 0.5 * 0.2 * 6.0)
+
+
+def test_beyond_the_last_point_an_interval_reads_a_straight_line() -> None:
+    blend = responses([curve("a", {2: 1.0, 6: 2.0, 9: 4.0})])["a", "w"].at(1, 1.0)
+    assert blend is not None
+    at = np.array([0.2, 0.4, 0.9, 1.05])
+    assert blend.extended_at(at)[:3] == pytest.approx(blend.latency_at(at)[:3])
+    assert blend.extended_at(at)[3] == pytest.approx(4.0 + 0.15 * 2.0 / 0.3)

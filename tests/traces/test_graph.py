@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import call, trace
+from builders import call, run_latency, trace
 from scepsy.core.trace import Trace
-from scepsy.traces.graph import graph_of, latency
+from scepsy.traces.graph import graph_of
 
 
 @st.composite
@@ -22,7 +22,7 @@ def traces(draw: st.DrawFn) -> Trace:
 def test_with_the_recorded_durations_it_takes_the_recorded_time(recorded: Trace) -> None:
     graph = graph_of(recorded)
     durations = [one.duration for one in graph.calls]
-    assert latency(graph, durations) == pytest.approx(recorded.latency)
+    assert run_latency(graph, durations) == pytest.approx(recorded.latency)
 
 
 @given(traces(), st.data())
@@ -55,13 +55,13 @@ def test_fan_out_and_join() -> None:
     graph = graph_of(recorded)
     assert [wait.after for wait in graph.waits] == [(), (0,), (0,), (1, 2)]
     assert [wait.gap for wait in graph.waits] == [0, 0.5, 0.5, 0.25]
-    assert latency(graph, [1, 6, 1, 1]) == 0 + 1 + 0.5 + 6 + 0.25 + 1
+    assert run_latency(graph, [1, 6, 1, 1]) == 0 + 1 + 0.5 + 6 + 0.25 + 1
 
 
 def test_a_call_that_the_run_did_not_wait_for() -> None:
     recorded = trace(call("x", 0, 1), call("log", 1, 9))
     left = Trace(run="r", workflow="w", start=0, end=2, calls=recorded.calls)
-    assert latency(graph_of(left), [1, 50]) == 2
+    assert run_latency(graph_of(left), [1, 50]) == 2
 
 
 def test_failed_calls_are_left_out() -> None:

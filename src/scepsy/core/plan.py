@@ -112,13 +112,33 @@ class StagePrediction(Record, frozen=True, kw_only=True):
     max_rate: float
 
 
+class IntervalParts(Record, frozen=True, kw_only=True):
+    """What a predicted mean latency may be off by, by cause: for each, the half-width of the 90%
+    interval were it the only one, relative to the mean (0.09 is 9%). The causes are independent, so
+    the squares add up (`scepsy.predict.interval`).
+
+    Attributes:
+        runs: the traced runs are a sample. traced: how many there are.
+        curves: noise of the profile's points, or of the simulation that the mean comes from.
+        model: error of the predictor against observation at this load.
+        estimate: curves were estimated instead of measured.
+    """
+
+    runs: float
+    curves: float
+    model: float
+    estimate: float
+    traced: int
+
+
 class WorkflowPrediction(Record, frozen=True, kw_only=True):
     """What the plan promises a workflow.
 
     `throughput` is the rate at which its tightest LLM saturates, with every other workflow at its
-    target; `bottleneck` names that LLM. `latency_low` to `latency_high` holds the mean with 90%
-    confidence as far as the curves' noise and errors go; how the runs vary is not in it. That is in
-    the quantiles `latency_p50`, `latency_p90` and `latency_p99`, which need recorded runs.
+    target; `bottleneck` names that LLM. `latency_low` to `latency_high` holds the mean latency over
+    many runs with 90% confidence; `interval_parts` says what that is made of. How single runs
+    differ is in the quantiles `latency_p50`, `latency_p90` and `latency_p99`. All of these need
+    recorded runs.
     """
 
     workflow: str
@@ -128,6 +148,7 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
     bottleneck: str
     latency_low: float | None = None
     latency_high: float | None = None
+    interval_parts: IntervalParts | None = None
     latency_p50: float | None = None
     latency_p90: float | None = None
     latency_p99: float | None = None

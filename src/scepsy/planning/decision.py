@@ -25,10 +25,10 @@ class Decision:
 
     @property
     def prediction(self) -> Prediction:
-        """The prediction that is shown with the plan."""
+        """The prediction that is shown with the plan, with intervals."""
         found = self.simulated
         trial = found.trials[found.best] if isinstance(found, SimulationOutcome) else None
-        return prediction_of(self.entry, trial)
+        return prediction_of(self.entry, trial, self.shortlist.recorded)
 
 
 def choose(shortlist: Shortlist, simulated: Simulated) -> Decision | Infeasible:

@@ -9,7 +9,7 @@ import msgspec
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Allocation, Explanation, Infeasible, RunnerUp, WorkflowPrediction
 from scepsy.core.profile import Profile
-from scepsy.planning import ranking
+from scepsy.planning import interval_text, ranking
 from scepsy.planning.allocation_text import describe_all, differences
 from scepsy.planning.contention import slowdowns
 from scepsy.planning.decision import Decision
@@ -47,6 +47,7 @@ def explain(
     base = problem.pipeline.base
     objective = chosen.candidate.objective + base
     summary = [_bottleneck(flow) for flow in entry.replay.workflows]
+    summary += interval_text.sentences(decision.prediction)
     summary += sentences(problem.endpoints, problem.targets)
     summary += _slowdowns(slowdowns(entry.problem, entry.allocation, entry.placement))
     summary += ranking.sentences(decision)

@@ -122,6 +122,7 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         other_sizes=sizes,
         refused=found.refusal,
         converged=found.converged,
+        recorded=recorded,
     )
 
 

@@ -4,24 +4,43 @@ otherwise from simulation (pure).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
+from statistics import fmean
 
 import msgspec
 
 from scepsy.core.plan import Prediction, StagePrediction, WorkflowPrediction
 from scepsy.planning.shortlist import ShortlistEntry
+from scepsy.planning.uncertainty import with_intervals
+from scepsy.predict import Recorded
 from scepsy.sim.results.paired_trials import Trial
+from scepsy.statistics.batch_means import consecutive, standard_error
 from scepsy.statistics.quantiles import quantile
 
 
-def prediction_of(entry: ShortlistEntry, trial: Trial | None) -> Prediction:
-    """No latency in it is infinite, if `seen` is given. `throughput` stays the pipeline's, below
-    the target where that refuses the plan.
+def prediction_of(
+    entry: ShortlistEntry, trial: Trial | None, recorded: Mapping[str, Recorded]
+) -> Prediction:
+    """With the interval of each mean, which `recorded` tells. No latency in it is infinite, if
+    `trial` is given. `throughput` stays the pipeline's, below the target where that refuses the
+    plan.
     """
+    pipeline, allocation = entry.problem.pipeline, entry.allocation
     if trial is None or isfinite(entry.replay.objective):
-        return entry.replay
+        return with_intervals(entry.replay, pipeline, allocation, recorded)
     flows = tuple(_flow(flow, entry, trial) for flow in entry.replay.workflows)
-    return msgspec.structs.replace(entry.replay, objective=trial.objective, workflows=flows)
+    found = msgspec.structs.replace(entry.replay, objective=trial.objective, workflows=flows)
+    return with_intervals(found, pipeline, allocation, recorded, _noise(trial))
+
+
+def _noise(trial: Trial) -> dict[str, float]:
+    """Relative standard error of each workflow's simulated mean; none for that of a single run."""
+    return {
+        workflow: error / fmean(latencies)
+        for workflow, latencies in trial.latencies.items()
+        if (error := standard_error([fmean(batch) for batch in consecutive(latencies)]))
+    }
 
 
 def _flow(flow: WorkflowPrediction, entry: ShortlistEntry, trial: Trial) -> WorkflowPrediction:
@@ -29,8 +48,6 @@ def _flow(flow: WorkflowPrediction, entry: ShortlistEntry, trial: Trial) -> Work
     return msgspec.structs.replace(
         flow,
         latency_mean=sum(ranked) / len(ranked),
-        latency_low=None,
-        latency_high=None,
         latency_p50=quantile(ranked, 0.5),
         latency_p90=quantile(ranked, 0.9),
         latency_p99=quantile(ranked, 0.99),

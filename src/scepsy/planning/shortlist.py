@@ -61,6 +61,7 @@ class Shortlist:
         refused: why no allocation is feasible once its neighbours are known, where none is. Then
             only a simulation can show that an entry sustains the targets.
         converged: whether the slowdown by neighbours that search and placement agree on was found.
+        recorded: the runs that were replayed, by workflow.
     """
 
     entries: tuple[ShortlistEntry, ...]
@@ -69,6 +70,7 @@ class Shortlist:
     other_sizes: Mapping[str, Choice | Infeasible]
     refused: Infeasible | None
     converged: bool
+    recorded: Mapping[str, Recorded]
 
 
 def replay(

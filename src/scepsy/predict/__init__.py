@@ -1,7 +1,8 @@
 """Predictors: what an allocation would do to the workflows' latency and throughput."""
 
+from scepsy.predict.interval import NINETY_PERCENT
 from scepsy.predict.neighbours import sharing
-from scepsy.predict.pipeline import NINETY_PERCENT, Pipeline
+from scepsy.predict.pipeline import Pipeline
 from scepsy.predict.replay import Recorded, ReplayPredictor, recordings
 from scepsy.predict.response import Response, responses
 

@@ -35,9 +35,6 @@ from scepsy.core.plan import (
 from scepsy.errors import BadInput
 from scepsy.predict.response import Blend, Floats, Response
 
-NINETY_PERCENT = 1.645
-"""Standard deviations to either side that hold 90% of a normal distribution."""
-
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -132,7 +129,7 @@ class Pipeline:
         inf where the replicas cannot carry the targets, or were not profiled.
         """
         flows = self.flows(llm.name)
-        blends = self._blends(flows, tp, gpu_share)
+        blends = self.blends(flows, tp, gpu_share)
         if blends is None:
             return np.full(replicas.shape, np.inf)
         load = sum(
@@ -150,13 +147,11 @@ class Pipeline:
         Latency is inf where an LLM is saturated or was not profiled as allocated.
         """
         utilisation: dict[str, float] = {}
-        variance = {target.workflow: 0.0 for target in self.targets}
         stages: dict[str, list[StagePrediction]] = {target.workflow: [] for target in self.targets}
         for part in allocation.llms:
-            utilisation[part.llm] = self._predict_llm(part, stages, variance)
+            utilisation[part.llm] = self._predict_llm(part, stages)
         workflows = tuple(
-            self._predict_workflow(target, stages[target.workflow], variance[target.workflow])
-            for target in self.targets
+            self._predict_workflow(target, stages[target.workflow]) for target in self.targets
         )
         objective = sum(
             target.weight * flow.latency_mean
@@ -165,16 +160,11 @@ class Pipeline:
         return Prediction(objective=objective, workflows=workflows, utilisation=utilisation)
 
     def _predict_llm(
-        self,
-        part: LlmAllocation,
-        stages: Mapping[str, list[StagePrediction]],
-        variance: dict[str, float],
+        self, part: LlmAllocation, stages: Mapping[str, list[StagePrediction]]
     ) -> float:
-        """Adds the LLM's stage, and the variance of its curve, to each workflow that calls it;
-        returns its utilisation.
-        """
+        """Adds the LLM's stage to each workflow that calls it; returns its utilisation."""
         flows = self.flows(part.llm)
-        blends = self._blends(flows, part.tp, part.gpu_share)
+        blends = self.blends(flows, part.tp, part.gpu_share)
         if blends is None:
             for flow in flows:
                 stages[flow.target.workflow].append(
@@ -185,7 +175,6 @@ class Pipeline:
         load = sum(flow.rate / most for flow, most in zip(flows, capacity, strict=True))
         for flow, blend, most in zip(flows, blends, capacity, strict=True):
             latency = float(blend.latency_at(np.array([load]))[0])
-            variance[flow.target.workflow] += (flow.stretch * blend.spread_at(load)) ** 2
             spare = max(0.0, 1.0 - (load - flow.rate / most))
             stages[flow.target.workflow].append(
                 StagePrediction(
@@ -198,23 +187,23 @@ class Pipeline:
         return load
 
     def _predict_workflow(
-        self, target: Target, stages: Sequence[StagePrediction], variance: float
+        self, target: Target, stages: Sequence[StagePrediction]
     ) -> WorkflowPrediction:
         demand = next(demand for demand in self.demands if demand.workflow == target.workflow)
-        latency, margin = _latency(demand, stages), NINETY_PERCENT * variance**0.5
         tightest = min(stages, key=lambda stage: stage.max_rate)
         return WorkflowPrediction(
             workflow=target.workflow,
             target_rate=target.rate,
             throughput=tightest.max_rate,
-            latency_mean=latency,
-            latency_low=max(0.0, latency - margin),
-            latency_high=latency + margin,
+            latency_mean=_latency(demand, stages),
             bottleneck=tightest.llm,
             stages=tuple(stages),
         )
 
-    def _blends(self, flows: Sequence[Flow], tp: int, gpu_share: float) -> list[Blend] | None:
+    def blends(self, flows: Sequence[Flow], tp: int, gpu_share: float) -> list[Blend] | None:
+        """For each flow to one LLM, how a replica of this size answers it; None where some flow was
+        not profiled with this size.
+        """
         found = [
             self.responses[flow.demand.llm, flow.target.workflow].at(tp, gpu_share)
             for flow in flows

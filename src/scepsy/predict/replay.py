@@ -11,23 +11,41 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 import msgspec
 import numpy as np
 
 from scepsy.core.plan import Allocation, Prediction, StagePrediction, WorkflowPrediction
-from scepsy.core.trace import Call, Trace
+from scepsy.core.trace import Trace
 from scepsy.predict.pipeline import Pipeline
-from scepsy.traces.graph import RunGraph, graph_of, latency
+from scepsy.predict.run_times import Floats, RunTimes, run_times
+from scepsy.traces.graph import RunGraph, graph_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recorded:
     """The runs of one workflow, and the mean seconds that a call took, by LLM."""
 
     runs: Sequence[RunGraph]
     duration: Mapping[str, float]
+
+    @cached_property
+    def times(self) -> RunTimes:
+        return run_times(self.runs)
+
+    def latencies(self, stages: Iterable[StagePrediction]) -> Floats | None:
+        """Seconds of each run where calls take as long as the stages say; calls of LLMs at
+        endpoints, which are no stage, take as long as recorded. None where the runs never called
+        the LLM of some stage.
+        """
+        slower: dict[str, float] = {}
+        for stage in stages:
+            if not self.duration.get(stage.llm):
+                return None
+            slower[stage.llm] = stage.call_latency / self.duration[stage.llm]
+        return self.times.latencies(slower)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +71,13 @@ class ReplayPredictor:
         recorded = self.recorded.get(flow.workflow)
         if recorded is None or not np.isfinite(flow.latency_mean):
             return flow
-        if any(stage.llm not in recorded.duration for stage in flow.stages):
-            return flow  # the runs whose calls are all timed never called this LLM
-        slower = {stage.llm: _slower(stage, recorded) for stage in flow.stages}
-        seconds = [_latency(run, slower) for run in recorded.runs]
-        mean = fmean(seconds)
+        seconds = recorded.latencies(flow.stages)
+        if seconds is None:
+            return flow
         p50, p90, p99 = (float(np.quantile(seconds, part)) for part in (0.5, 0.9, 0.99))
         return msgspec.structs.replace(
             flow,
-            latency_mean=mean,
-            latency_low=_moved(flow.latency_low, mean - flow.latency_mean),
-            latency_high=_moved(flow.latency_high, mean - flow.latency_mean),
+            latency_mean=float(np.mean(seconds)),
             latency_p50=p50,
             latency_p90=p90,
             latency_p99=p99,
@@ -86,21 +100,3 @@ def _durations(runs: Sequence[RunGraph]) -> dict[str, float]:
         for call in run.calls:
             found[call.llm].append(call.duration)
     return {llm: fmean(durations) for llm, durations in found.items()}
-
-
-def _slower(stage: StagePrediction, recorded: Recorded) -> float:
-    """How many times as long as recorded the calls of a stage take."""
-    return stage.call_latency / recorded.duration[stage.llm]
-
-
-def _latency(run: RunGraph, slower: Mapping[str, float]) -> float:
-    """Seconds of the run. Calls of LLMs at endpoints, which are no stage, take what they took."""
-    return latency(run, [_duration(call, slower) for call in run.calls])
-
-
-def _duration(call: Call, slower: Mapping[str, float]) -> float:
-    return call.duration * slower.get(call.llm, 1.0)
-
-
-def _moved(bound: float | None, seconds: float) -> float | None:
-    return None if bound is None else max(0.0, bound + seconds)

@@ -26,7 +26,8 @@ class Measured:
     """A curve in the form that is evaluated: latency (seconds, never falling) at rising utilisation
     in (0, 1].
 
-    `points` are what was measured; `error` is that of an estimate, relative (`Curve.error`).
+    `points` are what was measured; `error` is the mean absolute error of an estimate, relative
+    (`Curve.error`).
     """
 
     utilisation: Floats
@@ -40,21 +41,40 @@ class Measured:
         latency = np.interp(utilisation, self.utilisation, self.latency)
         return np.where(utilisation <= self.utilisation[-1] + 1e-9, latency, np.inf)
 
-    def spread_at(self, utilisation: float) -> float:
-        """Standard deviation of that latency, seconds: of the points' noise, drawn anew for the
-        whole curve (a parametric bootstrap), and of an estimate's error.
+    def extended_at(self, utilisation: Floats) -> Floats:
+        """As `latency_at`, and beyond the highest point on a straight line through the last two.
+
+        Only an interval asks this: how much slower calls would be if the load were somewhat higher
+        than the traces say. Latency rises faster than the line there, so the interval is rather
+        too narrow than too wide.
         """
-        noise = 0.0
-        if self.points:
-            latency, noises = np.array([(point.latency, point.noise) for point in self.points]).T
-            normal = np.random.default_rng(0).standard_normal((RESAMPLES, len(self.points)))
-            drawn = _isotonic(self.points, latency + noises * normal)
-            place = float(np.interp(utilisation, self.utilisation, np.arange(len(self.points))))
-            low, high = int(place), math.ceil(place)
-            part = place - low
-            noise = float(np.std((1.0 - part) * drawn[:, low] + part * drawn[:, high]))
+        latency = np.interp(utilisation, self.utilisation, self.latency)
+        if len(self.latency) < 2:
+            return latency
+        run, rise = np.diff(self.utilisation[-2:])[0], np.diff(self.latency[-2:])[0]
+        beyond = np.maximum(0.0, utilisation - self.utilisation[-1])
+        return latency + beyond * (rise / run if run > 0 else 0.0)
+
+    def noise_at(self, utilisation: float) -> float:
+        """Standard error of that latency, seconds: the points' noise, drawn anew for the whole
+        curve (a parametric bootstrap of the isotonic regression).
+        """
+        if not any(point.noise for point in self.points):
+            return 0.0
+        latency, noises = np.array([(point.latency, point.noise) for point in self.points]).T
+        normal = np.random.default_rng(0).standard_normal((RESAMPLES, len(self.points)))
+        drawn = _isotonic(self.points, latency + noises * normal)
+        place = float(np.interp(utilisation, self.utilisation, np.arange(len(self.points))))
+        low, high = int(place), math.ceil(place)
+        part = place - low
+        return float(np.std((1.0 - part) * drawn[:, low] + part * drawn[:, high]))
+
+    def estimate_error_at(self, utilisation: float) -> float:
+        """Standard deviation of that latency, seconds, because it is estimated: 0 where it was
+        measured.
+        """
         level = float(np.interp(utilisation, self.utilisation, self.latency))
-        return float(np.hypot(noise, MEAN_TO_DEVIATION * self.error * level))
+        return MEAN_TO_DEVIATION * self.error * level
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +132,23 @@ class Blend:
         below, above = self.below.latency_at(utilisation), self.above.latency_at(utilisation)
         return self.stretch * ((1 - self.weight) * below + self.weight * above)
 
-    def spread_at(self, utilisation: float) -> float:
-        """Standard deviation of that mean, seconds; as if both curves were wrong alike."""
-        below, above = self.below.spread_at(utilisation), self.above.spread_at(utilisation)
+    def extended_at(self, utilisation: Floats) -> Floats:
+        """As `latency_at`, on a straight line beyond what was measured."""
+        below, above = self.below.extended_at(utilisation), self.above.extended_at(utilisation)
+        return self.stretch * ((1 - self.weight) * below + self.weight * above)
+
+    def noise_at(self, utilisation: float) -> float:
+        """Standard error of the mean for the points' noise, seconds; as if both curves were wrong
+        alike.
+        """
+        return self._between(self.below.noise_at(utilisation), self.above.noise_at(utilisation))
+
+    def estimate_error_at(self, utilisation: float) -> float:
+        """Standard deviation of the mean because curves are estimated, seconds."""
+        below, above = (one.estimate_error_at(utilisation) for one in (self.below, self.above))
+        return self._between(below, above)
+
+    def _between(self, below: float, above: float) -> float:
         return self.stretch * ((1 - self.weight) * below + self.weight * above)
 
 

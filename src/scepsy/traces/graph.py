@@ -11,7 +11,6 @@ Two chains that ran beside one another by chance are joined by this rule; timest
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -48,6 +47,7 @@ def graph_of(trace: Trace) -> RunGraph:
     )
     by_end = sorted((call.end, index) for index, call in enumerate(calls))
     latest_start = list(accumulate((calls[index].start for _, index in by_end), max))
+    sets: dict[tuple[int, int], tuple[int, ...]] = {}  # calls that begin together wait for one set
 
     def wait(start: float, before: int) -> Wait:
         """For those of the first `before` calls that had ended at `start`."""
@@ -55,8 +55,9 @@ def graph_of(trace: Trace) -> RunGraph:
         if not count:
             return Wait((), max(0.0, start - trace.start))
         first = bisect_left(by_end, (latest_start[count - 1], 0))
-        after = tuple(index for _, index in by_end[first:count])
-        return Wait(after, start - by_end[count - 1][0])
+        if (first, count) not in sets:
+            sets[first, count] = tuple(index for _, index in by_end[first:count])
+        return Wait(sets[first, count], start - by_end[count - 1][0])
 
     return RunGraph(
         workflow=trace.workflow,
@@ -65,15 +66,3 @@ def graph_of(trace: Trace) -> RunGraph:
         waits=tuple(wait(call.start, index) for index, call in enumerate(calls)),
         end=wait(trace.end, len(calls)),
     )
-
-
-def latency(graph: RunGraph, durations: Sequence[float]) -> float:
-    """Seconds that the run takes when its calls take `durations`."""
-    ends: list[float] = []
-
-    def begin(wait: Wait) -> float:
-        return max((ends[index] for index in wait.after), default=0.0) + wait.gap
-
-    for wait, duration in zip(graph.waits, durations, strict=True):
-        ends.append(begin(wait) + duration)
-    return begin(graph.end)

@@ -1,0 +1,63 @@
+"""The 90% interval of a predicted mean latency, from what each cause of error adds (pure).
+
+Errors are relative: a load that is 5% too low makes every latency too low by some part of itself.
+So the interval is that of the logarithm of the mean, with the standard deviations of independent
+causes combined in quadrature:
+
+    low, high = mean / (1 + w), mean * (1 + w),    w = exp(h) - 1,    h^2 = sum over causes of h_i^2
+
+where h_i is the half-width that cause i alone would give. It is never negative, and reaches farther
+up than down, as latency near saturation does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from scepsy.core.plan import IntervalParts, StagePrediction
+
+NINETY_PERCENT = 1.645
+"""Standard deviations to either side that hold 90% of a normal distribution."""
+
+MODEL_ERROR = ((0.0, 0.02), (0.5, 0.04), (0.8, 0.08), (0.95, 0.12))
+"""Utilisation -> standard deviation of the predictor's error, relative, in the time spent in LLMs.
+Between these it is linear."""
+
+
+def model_error(utilisation: float) -> float:
+    """Standard deviation of the predictor's error, relative, at that utilisation of the LLMs."""
+    loads, errors = zip(*MODEL_ERROR, strict=True)
+    return float(np.interp(utilisation, loads, errors))
+
+
+def mean_utilisation(stages: Sequence[StagePrediction], utilisation: dict[str, float]) -> float:
+    """Utilisation of the LLMs of a workflow, weighted by the time that a run spends in each."""
+    seconds = sum(stage.seconds for stage in stages)
+    if not seconds:
+        return 0.0
+    return sum(stage.seconds * min(1.0, utilisation[stage.llm]) for stage in stages) / seconds
+
+
+def half_width(parts: IntervalParts) -> float:
+    """Half-width of the 90% interval of the logarithm of the mean, of all causes together."""
+    return math.hypot(parts.runs, parts.curves, parts.model, parts.estimate)
+
+
+def interval(mean: float, parts: IntervalParts) -> tuple[float, float]:
+    """Lowest and highest mean latency, seconds, with 90% confidence."""
+    factor = math.exp(half_width(parts))
+    return mean / factor, mean * factor
+
+
+def runs_to_halve(parts: IntervalParts) -> int | None:
+    """How many more traced runs would halve the whole interval; None where no number would, since
+    other causes weigh too much.
+    """
+    others = math.hypot(parts.curves, parts.model, parts.estimate)
+    wanted = (half_width(parts) / 2) ** 2 - others**2
+    if wanted <= 0:
+        return None
+    return math.ceil(parts.traced * (parts.runs**2 / wanted - 1))
