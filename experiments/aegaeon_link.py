@@ -22,7 +22,7 @@ from evaluation.problems import Spot, highest, problem
 from evaluation.systems import ours
 
 from scepsy.core.plan import Infeasible
-from scepsy.peers.aegaeon.weights import LINK
+from scepsy.peers.aegaeon.weights import HOST_LINK_RATE
 
 ROOT = Path(__file__).parent.parent
 FAST = 55e9
@@ -49,7 +49,7 @@ def rows_of(case: str) -> Iterator[Row]:
         one = base.scaled(part * most)
         systems = {
             "Scepsy": ours(one),
-            "Aegaeon, 16 GB/s": best_pool(one, LINK),
+            "Aegaeon, 16 GB/s": best_pool(one, HOST_LINK_RATE),
             "Aegaeon, 55 GB/s": best_pool(one, FAST),
         }
         for name, deployed in systems.items():

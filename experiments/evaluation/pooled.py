@@ -10,7 +10,7 @@ from evaluation.deployed import simulation_of
 from evaluation.workflows import programs
 from scepsy.core.plan import Infeasible
 from scepsy.peers.aegaeon import Pool, pools
-from scepsy.peers.aegaeon.weights import LINK
+from scepsy.peers.aegaeon.weights import HOST_LINK_RATE
 from scepsy.planning.problem import Problem
 from scepsy.sim.results.measure import workflow_results
 from scepsy.sim.workload.arrivals import arrivals
@@ -22,7 +22,7 @@ TRIALS = ((1_000, 3), (6_000, 1))
 """Calls of a trial, and how many of the pools stay on after it."""
 
 
-def best_pool(problem: Problem, link: float = LINK) -> Pool | Infeasible:
+def best_pool(problem: Problem, link: float = HOST_LINK_RATE) -> Pool | Infeasible:
     """Of all pools, after a short trial of each at the targets' rates and a long one of the best:
     the one whose workflows' mean latencies have the least sum.
     """

@@ -14,9 +14,14 @@ from scepsy.core.plan import Infeasible
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.step_time import StepTimer
 from scepsy.peers.aegaeon import Pool, pools, serving
-from scepsy.peers.aegaeon.prefill import GROUP
-from scepsy.peers.aegaeon.quotas import LEAST_ALPHA, LONGEST, TOKEN_GOAL, quotas
-from scepsy.peers.aegaeon.weights import LINK, PREPARED, Weights, kv_bytes
+from scepsy.peers.aegaeon.prefill import GROUP_SIZE_MAX
+from scepsy.peers.aegaeon.quotas import ALPHA_MIN, TOKEN_INTERVAL_GOAL, TURN_SECONDS_MAX, quotas
+from scepsy.peers.aegaeon.weights import (
+    HOST_LINK_RATE,
+    PREFETCHED_SWITCH_SECONDS,
+    Weights,
+    kv_bytes,
+)
 from scepsy.sim.cluster.simulation import Ask, Simulation
 from scepsy.sim.engine.batch import EngineSequence
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
@@ -107,28 +112,28 @@ def test_one_call_takes_the_closed_form_and_its_switches(
         closed += engine.step().duration
     cold, warm = alone(one, Ask(one.name, prompt, output), Pool(tp, 1, 1))
     decodes = output > 1
-    kv = kv_bytes(one, prompt) / (tp * LINK) if decodes else 0.0  # to the host
-    back = kv_bytes(one, prompt + 1) / (tp * LINK) if decodes else 0.0
+    kv = kv_bytes(one, prompt) / (tp * HOST_LINK_RATE) if decodes else 0.0  # to the host
+    back = kv_bytes(one, prompt + 1) / (tp * HOST_LINK_RATE) if decodes else 0.0
     assert warm == pytest.approx(closed + kv + back)
-    assert cold == pytest.approx(warm + one.weight_bytes / (tp * LINK) * (1 + decodes))
+    assert cold == pytest.approx(warm + one.weight_bytes / (tp * HOST_LINK_RATE) * (1 + decodes))
 
 
 @given(st.lists(st.floats(0.002, 0.05), min_size=1, max_size=8), st.floats(0.1, 20.0))
 def test_quotas_are_those_of_the_artifact(steps: list[float], switching: float) -> None:
-    n = [TOKEN_GOAL / step for step in steps]
+    n = [TOKEN_INTERVAL_GOAL / step for step in steps]
     found = quotas(steps, switching)
     assert all(quota > 0 for quota in found)
     attained = [q * m / (switching + sum(found)) for q, m in zip(found, n, strict=True)]
     assert attained == pytest.approx([attained[0]] * len(n))  # the same part of the promise for all
-    assert attained[0] <= 1 / LEAST_ALPHA + 1e-9
-    assert max(found) <= LONGEST + 1e-9
-    if attained[0] < 1 / LEAST_ALPHA - 1e-6:
-        assert max(found) == pytest.approx(LONGEST)
+    assert attained[0] <= 1 / ALPHA_MIN + 1e-9
+    assert max(found) <= TURN_SECONDS_MAX + 1e-9
+    if attained[0] < 1 / ALPHA_MIN - 1e-6:
+        assert max(found) == pytest.approx(TURN_SECONDS_MAX)
 
 
 def test_a_prefetched_switch_is_short_and_a_prefetch_needs_room() -> None:
     a, b, c = LLMS
-    weights = Weights(memory=80e9, link=LINK)
+    weights = Weights(memory=80e9, link=HOST_LINK_RATE)
     assert weights.switch(a, 0.0) == weights.loading(a) == pytest.approx(1.0)
     weights.hold(10e9)
     weights.prefetch(c, 5.0)  # 16 + 10 + 64 GB
@@ -137,7 +142,7 @@ def test_a_prefetched_switch_is_short_and_a_prefetch_needs_room() -> None:
     assert weights.coming is b
     assert weights.switch(b, 5.5) == pytest.approx(weights.loading(b) - 0.5)
     weights.prefetch(a, 6.0)
-    assert weights.switch(a, 60.0) == PREPARED
+    assert weights.switch(a, 60.0) == PREFETCHED_SWITCH_SECONDS
     weights.prefetch(b, 61.0)
     weights.hold(50e9)  # its room is needed
     assert weights.coming is None
@@ -148,12 +153,12 @@ def test_prompts_go_in_groups_of_eight_of_one_llm() -> None:
     """Of two LLMs' calls by turns, eight of one come before the first of the other is over."""
 
     def steps(_: random.Random) -> Steps:
-        yield [Ask("ab"[n % 2], 2000, 0) for n in range(4 * GROUP)]
+        yield [Ask("ab"[n % 2], 2000, 0) for n in range(4 * GROUP_SIZE_MAX)]
 
     simulation = serving(Pool(1, 1, 1), LLMS, EIGHT)
     simulate(simulation, [OpenLoopLoad(Program("w", steps), [0.0])])
     order = "".join(one.ask.llm for one in sorted(simulation.calls, key=lambda one: one.end))
-    assert order == ("a" * GROUP + "b" * GROUP) * 2
+    assert order == ("a" * GROUP_SIZE_MAX + "b" * GROUP_SIZE_MAX) * 2
 
 
 def test_pools_are_all_splits_at_all_degrees_that_hold_every_llm() -> None:

@@ -11,7 +11,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Explanation, Placement, Plan, Prediction, Replica, Slice
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.step_time import StepTimer
-from scepsy.peers.ayo import DEEPEST, TopologyAware
+from scepsy.peers.ayo import DEPTH_MAX, TopologyAware
 from scepsy.peers.compass import Compass
 from scepsy.peers.hexgen_flow import HexgenFlow
 from scepsy.peers.work import Costs, costs_of
@@ -115,7 +115,7 @@ def test_ayo_takes_earlier_runs_first_and_the_deepest_call_within_one() -> None:
     assert isinstance(simulation, Simulation)
     replicas = simulation.llms["a"].replicas
     policy = TopologyAware()
-    depths = ((0, -5), (0, -1), (1, -DEEPEST + 1))
+    depths = ((0, -5), (0, -1), (1, -DEPTH_MAX + 1))
     found = [policy.choose("w", run, Ask("a", 1, 1, (), d), replicas, 0.0)[1] for run, d in depths]
     assert found == sorted(found)
 

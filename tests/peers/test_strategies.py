@@ -141,7 +141,7 @@ def test_more_llms_than_gpus_is_a_reason_not_an_error() -> None:
     for strategy in (hpa, independent_slo, alpaserve):
         answer = strategy(problem(asked, cluster(1, 2), 0.1))
         assert isinstance(answer, Infeasible)
-        assert "takes 3; there are 2" in answer.reason
+        assert "takes 3 GPUs; the cluster has 2" in answer.reason
 
 
 def test_small_llms_may_be_put_together_by_hand() -> None:

@@ -1,15 +1,16 @@
-"""Groups of GPUs, and greedy replication of LLMs onto them by the service goals they attain.
+"""Equal groups of GPUs, and greedy replication of LLMs by the SLO attainment that it adds.
 
 Source: AlpaServe (arXiv 2302.11665): enumerate group sizes (with buckets, so that large models get
-larger groups), then replicate greedily, each time the model whose replica gains most attainment.
-Our implementation of that policy. An LLM's goal is `GOAL` times the latency of an idle call at its
-smallest TP degree, AlpaServe's own scale.
+larger groups), then replicate greedily, at each step the model whose new replica raises SLO
+attainment most. Our implementation of that policy. An LLM's latency goal is
+`LATENCY_GOAL_FACTOR` times the latency of a call on an idle replica of the smallest TP degree,
+which is how AlpaServe scales its goals.
 
-What it is given: per-LLM rates (workflows are unknown to it), our profiles, TP groups (its
-pipelines of operators gain nothing with continuous batching), a bucket for every LLM that does not
-fit into the common group size. What it is not given: several models on one group. Engines that
-batch continuously do not take turns as its model-parallel executors do; without that it needs a
-group for each LLM.
+What it is given: the call rate of each LLM (it does not know workflows), our profiles, TP groups
+(its inter-operator pipelines gain nothing with continuous batching), and a bucket for every LLM
+that does not fit into the common group size. What it is not given: several models on one group.
+Its model-parallel executors take turns, which continuously batching engines do not, so here every
+LLM needs a group of its own.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from scepsy.core.plan import Infeasible, Placement
 from scepsy.peers.sizing import load, placed, smallest_each, tp_degrees, whole
 from scepsy.planning.problem import Problem
 
-GOAL = 5.0
+LATENCY_GOAL_FACTOR = 5.0
+"""Latency goal over the latency of a call on an idle replica."""
 UTILISATIONS = np.linspace(0.02, 1.0, 50)
+"""Utilisations of a replica at which the goal is checked."""
 
 
 def alpaserve(problem: Problem) -> Placement | Infeasible:
-    """The group size whose greedy replication leaves the least attaining LLM best off."""
+    """Greedy replication at the group size that gives the highest minimum attainment of any LLM."""
     smallest = smallest_each(problem)
     if isinstance(smallest, Infeasible):
         return smallest
@@ -51,13 +54,15 @@ def alpaserve(problem: Problem) -> Placement | Infeasible:
 
 
 def _degree(llm: LlmSpec, problem: Problem, size: int, smallest: int) -> int:
-    """The LLM's bucket: the common group size, or the next that it fits."""
+    """The LLM's bucket: the largest TP degree within the common group size, or its smallest one."""
     fitting = [tp for tp in tp_degrees(llm, problem.cluster) if tp <= max(size, smallest)]
     return fitting[-1]
 
 
 def _replicate(problem: Problem, degrees: Mapping[str, int]) -> dict[str, int] | None:
-    """Replicas by LLM, each to the one that attains least; None where one of each is too much."""
+    """Replicas by LLM, each given to the LLM of lowest attainment. None if the cluster cannot hold
+    one replica of every LLM.
+    """
     left = problem.cluster.gpus - sum(degrees.values())
     if left < 0:
         return None
@@ -71,19 +76,21 @@ def _replicate(problem: Problem, degrees: Mapping[str, int]) -> dict[str, int] |
 
 
 def _attained(problem: Problem, degrees: Mapping[str, int]) -> dict[str, float]:
-    """By LLM: the part of its calls for which one replica attains the goal."""
+    """By LLM: the fraction of its calls that one replica serves within the latency goal."""
     found: dict[str, float] = {}
     for llm in problem.needed_llms:
         tp = degrees[llm.name]
         needed = load(problem, llm, tp)
         idle = _mean(problem, llm, tp_degrees(llm, problem.cluster)[0])[0]
-        attaining = UTILISATIONS[_mean(problem, llm, tp) <= GOAL * idle]
+        attaining = UTILISATIONS[_mean(problem, llm, tp) <= LATENCY_GOAL_FACTOR * idle]
         found[llm.name] = float(attaining[-1]) / needed if len(attaining) and needed else 0.0
     return found
 
 
 def _mean(problem: Problem, llm: LlmSpec, tp: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Seconds of a call at each utilisation, the mean over the calls that the LLM gets."""
+    """Mean latency of the LLM's calls, in seconds, at each of `UTILISATIONS`; inf without a
+    profile.
+    """
     flows = problem.pipeline.flows(llm.name)
     rates = sum(flow.rate for flow in flows)
     total = np.zeros(len(UTILISATIONS))

@@ -1,16 +1,18 @@
 """A user-specified allocation with topology-aware batching.
 
-Source: Ayo / Teola (arXiv 2407.00326): an engine's batch takes queries in the order in which they
-came, and within a query the primitives that are deepest first (the longest way from the end of the
-graph); instances are balanced by their requests. Our implementation of that policy: runs for
-queries, priority in the engine's queue for batching, our own routing for balance.
+Source: Ayo / Teola (arXiv 2407.00326): an engine's batch takes queries in order of arrival, and
+within a query the primitives of greatest depth first (depth: the longest path to the end of the
+graph). Queries are balanced over instances by request count. Our implementation of that policy: a
+run stands for a query, a priority in the engine's queue for topology-aware batching, and our own
+routing for the balance.
 
-What it is given: the best even-ish split (`user_specified.best`) and the graph with its depths,
-which a workflow that decides as it goes cannot tell up front. Filling a batch to the engine's most
-efficient size needs no rule of its own: continuous batching never waits for one. Its passes over
-the graph (pruned dependencies, stages taken apart, prompts computed in part, answers streamed) are
-rewrites of a program, not rules of a queue; `experiments/ayo_low_rates.py` applies to the
-evaluation's programs what can be said of them, and bounds the rest.
+What it is given: the best even-ish split (`user_specified.best`), and the depth of every call in
+the run's graph, which a workflow that decides as it goes does not know in advance. Ayo fills a
+batch to the engine's most efficient size; continuous batching never waits to fill one, so that
+rule is not needed. Ayo's graph optimisations (dependency pruning, stage decomposition, prefilling
+part of a prompt early, streaming an answer into the next stage) rewrite the program instead of
+ordering the queue. They are not implemented here: `experiments/ayo_low_rates.py` applies some of
+them to the evaluation's programs and bounds the effect of the others.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ from scepsy.peers.user_specified import best as ayo
 from scepsy.routing.choose import choose
 from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
-__all__ = ["DEEPEST", "TopologyAware", "ayo"]
+__all__ = ["DEPTH_MAX", "TopologyAware", "ayo"]
 
-DEEPEST = 1000
-"""More than the longest way through a graph."""
+DEPTH_MAX = 1000
+"""Larger than the depth of any run's graph, so that the order of runs comes before depth."""
 
 
 @dataclass(slots=True)
 class TopologyAware:
-    """An `Ask`'s stage is minus its depth, as the workflow tells it."""
+    """Runs in order of arrival, then by depth. The workflow sets `Ask.stage` to minus the depth."""
 
     turn: int = 0
 
@@ -39,6 +41,6 @@ class TopologyAware:
     ) -> tuple[int, int]:
         index = choose(replicas, affinity=str(run), turn=self.turn) or 0
         self.turn += 1
-        return index, run * DEEPEST + ask.stage
+        return index, run * DEPTH_MAX + ask.stage
 
     def ended(self, call: ServedCall) -> None: ...

@@ -1,13 +1,13 @@
-"""Dispatch by where an LLM is resident, and where a call's data already lie.
+"""Dispatch to the worker of earliest expected finish time, counting model and data transfers.
 
 Source: Compass / Navigator (arXiv 2402.17652): a task goes to the worker where it is expected to
-finish first, counting the worker's queue, the load of a model that is not resident there, and the
-transfer of inputs that are elsewhere. Our implementation of that rule, at dispatch (its second
-phase, which repairs the plan of the first).
+finish first, which counts the worker's queue, loading a model that is not resident there, and
+transferring inputs that are elsewhere. Our implementation applies that rule at dispatch. (Compass
+plans first and repairs the plan at dispatch; only the second phase is implemented.)
 
-In a static deployment every replica has its LLM resident, so that term is zero. A call's data are
-its run's KV cache: a replica other than the one that served the run's last call to that LLM has to
-compute the prefix again, at most what the two prompts share.
+In a static deployment every replica holds its LLM, so the loading time is zero. The data of a call
+are its run's KV cache: every replica but the one that served the run's last call of that LLM has
+to compute the prefix again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
 @dataclass(slots=True)
 class Compass:
-    """`batch`: how many calls a replica serves at once before one more has to wait."""
+    """`batch`: number of calls that a replica serves at once before the next one has to wait."""
 
     costs: CostsOf
     batch: int = 16

@@ -1,4 +1,4 @@
-"""The bound: every GPU share x TP x replicas of every LLM, one after another (small problems)."""
+"""The bound for small problems: tries every GPU share x TP degree x replica count of every LLM."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from scepsy.place import place
 from scepsy.planning.problem import Problem
 from scepsy.search.space import grain_of, room, shapes
 
-MOST = 2_000_000
-"""Allocations that are looked at."""
+ALLOCATIONS_MAX = 2_000_000
+"""Above this number of allocations the problem is refused: trying them takes minutes."""
 
 
 def exhaustive(problem: Problem) -> Placement | Infeasible:
-    """The placeable allocation of least predicted latency. Infeasible("size") where there are more
-    than `MOST`.
+    """The placeable allocation of least predicted latency. Infeasible("size") above
+    `ALLOCATIONS_MAX` allocations.
     """
     options = [_options(problem, llm) for llm in problem.needed_llms]
     count = prod(len(of) for of in options)
-    if count > MOST:
-        return Infeasible("size", f"{count} allocations; {MOST} are looked at")
+    if count > ALLOCATIONS_MAX:
+        return Infeasible("size", f"{count} allocations; at most {ALLOCATIONS_MAX} are tried")
     most = problem.cluster.gpus if problem.gpus is None else problem.gpus
     gpus = most + 1e-9
     fitting = [

@@ -1,13 +1,17 @@
-"""Dispatch to the least workload, urgent calls first.
+"""Dispatch to the replica with the least workload; the most urgent call first.
 
-Source: HexGen-Flow (arXiv 2505.05286) and its public simulator. Replica: the greatest
-alpha * (t_least / t_here) - (1 - alpha) * (workload here / mean workload); where replicas are
-alike, as ours are within an LLM, only workload tells. Queue: a run's deadline is split over its
-calls, SLO_ij = (what is left of it) * t_ij / (t of all calls to come), and the most urgent,
-t_ij - (SLO_ij - waited), goes first. All that wait become urgent equally fast, so the order is that
-of a time fixed when the call is sent: now + SLO_ij - t_ij. Our implementation of that policy.
+Source: HexGen-Flow (arXiv 2505.05286) and its public simulator. Our implementation of that policy.
 
-What it is given: the true lengths of answers, so that t is as good as can be.
+Dispatch maximises alpha * (t_min / t_r) - (1 - alpha) * (w_r / w_mean) over replicas r, where t_r
+is the duration of the call on r, t_min the least such duration, w_r the work queued on r in
+seconds, and w_mean its mean over replicas. The replicas of one LLM are equal here, so w_r decides.
+
+Queue: a run's deadline is divided over its calls. Call j of run i gets the budget
+SLO_ij = (seconds left of the deadline) * t_ij / (t of all remaining calls), and the call of highest
+urgency, t_ij - (SLO_ij - seconds waited), goes first. The urgency of all waiting calls grows at the
+same rate, so the order is that of now + SLO_ij - t_ij at the time when the call is sent.
+
+What it is given: the true output lengths, so that its estimate of t is exact.
 """
 
 from __future__ import annotations
@@ -19,14 +23,14 @@ from dataclasses import dataclass, field
 from scepsy.peers.work import CostsOf
 from scepsy.sim.cluster.simulation import Ask, ServedCall, Server
 
-TICKS = 1000.0
-"""Priorities per second."""
+PRIORITY_LEVELS_PER_SECOND = 1000.0
+"""Priorities are integers; a difference of one second is 1,000."""
 
 
 @dataclass(slots=True)
 class HexgenFlow:
-    """`work` is the seconds of calls of a run, and `deadline` its seconds, by workflow: means.
-    `alpha` weighs the fit of a replica against its workload.
+    """`work`: mean total call duration of a run, in seconds, by workflow. `deadline`: seconds that
+    a run may take, by workflow. `alpha`: weight of a replica's speed against its workload.
     """
 
     costs: CostsOf
@@ -53,7 +57,7 @@ class HexgenFlow:
         began = self._began.setdefault(run, now)
         to_come = max(work, self.work[workflow] - self._done[run])
         budget = (began + self.deadline[workflow] - now) * work / to_come
-        return index, round((now + budget - work) * TICKS)
+        return index, round((now + budget - work) * PRIORITY_LEVELS_PER_SECOND)
 
     def ended(self, call: ServedCall) -> None:
         work = self.costs[call.ask.llm].of(call.ask)

@@ -1,12 +1,12 @@
-"""Each LLM scaled by itself on its own utilisation, as Kubernetes' Horizontal Pod Autoscaler does.
+"""Each LLM scaled separately by its utilisation, as Kubernetes' Horizontal Pod Autoscaler does.
 
 Source: Kubernetes' documentation of the algorithm, desired = ceil(replicas * metric / target). Our
-implementation of that policy. The metric is utilisation (load over what a replica carries at
-saturation), a pod is one replica on whole GPUs at the smallest TP degree that fits.
+implementation of that policy. The metric is utilisation (arrival rate over the highest rate that
+the replicas sustain). A pod is one replica on whole GPUs at the smallest TP degree that fits.
 
-What it is given: the target that suits it best, the lowest one whose replicas the cluster holds, so
-that no GPU which could take a pod stays idle; and its fixed point, without the delays and
-oscillations of the way there.
+What it is given: the best target for it, which is the lowest one whose replicas fit the cluster, so
+that no GPU that could hold a pod stays idle; and the fixed point of the rule, without the delays
+and oscillations on the way there.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from scepsy.planning.problem import Problem
 
 
 def hpa(problem: Problem) -> Placement | Infeasible:
-    """Replicas follow utilisation until the GPUs run out.
+    """One replica of each LLM, then more until no replica fits any more.
 
-    Lowering the target until nothing fits any more is the same as giving the next pod to the LLM
-    that is utilised most.
+    Lowering the target step by step gives each next pod to the LLM of highest utilisation.
     """
     degrees = smallest_each(problem)
     if isinstance(degrees, Infeasible):

@@ -1,12 +1,12 @@
-"""Each LLM sized by itself to a latency goal, under one budget of GPUs.
+"""Each LLM sized separately to a latency goal, under one budget of GPUs.
 
-Source: what NVIDIA Dynamo's planner, llm-d's autoscaler and AIBrix's optimizer do for one LLM each
-(profiled latency against load, the fewest GPUs that meet the goal), and Dynamo's GlobalPlanner for
-the budget. Our implementation of that policy. None of them knows workflows, so every LLM has the
-same goal: its calls take at most k times as long as an idle call of it at its best TP degree.
+Source: what NVIDIA Dynamo's planner, llm-d's autoscaler and AIBrix's optimizer each do for one LLM
+(from profiled latency against load, the fewest GPUs that meet the goal), and Dynamo's GlobalPlanner
+for the budget. Our implementation of that policy. None of them knows workflows, so every LLM has
+the same goal: its calls take at most k times as long as on an idle replica of its best TP degree.
 
-What it is given: the tightest k that the budget allows, the same profiles as ours, and every TP
-degree and count of replicas on whole GPUs.
+What it is given: the smallest k that the budget allows, our profiles, and every TP degree and
+replica count on whole GPUs.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from scepsy.planning.problem import Problem
 from scepsy.search.options import Floats
 
 Sized = list[tuple[float, LlmAllocation]]
-"""(how many times an idle call's latency, what gives it), by rising GPUs and falling latency."""
+"""(latency over that of an idle call, allocation), by rising GPUs and falling latency."""
 
 
 def independent_slo(problem: Problem) -> Placement | Infeasible:
-    """The tightest common goal whose sizes fit together. Infeasible where not even the loosest
-    does.
-    """
+    """The allocation for the smallest common k that fits the cluster. Infeasible if none does."""
     smallest = smallest_each(problem)
     if isinstance(smallest, Infeasible):
         return smallest
     sizes = [_sizes(problem, llm) for llm in problem.needed_llms]
     for llm, of in zip(problem.needed_llms, sizes, strict=True):
         if not of:
-            return Infeasible("throughput", f"no size of {llm.name!r} carries its load")
-    refusal = Infeasible("gpus", f"no common goal fits on {problem.cluster.gpus} GPUs")
+            return Infeasible(
+                "throughput", f"no number of replicas of {llm.name!r} carries its load"
+            )
+    refusal = Infeasible(
+        "gpus", f"no common latency goal can be met on {problem.cluster.gpus} GPUs"
+    )
     for goal in sorted({times for of in sizes for times, _ in of}):
         parts = [_least(of, goal) for of in sizes]
         chosen = [part for part in parts if part is not None]
@@ -50,12 +52,12 @@ def independent_slo(problem: Problem) -> Placement | Infeasible:
 
 
 def _least(sizes: Sized, goal: float) -> LlmAllocation | None:
-    """The fewest GPUs that meet a goal."""
+    """The allocation with the fewest GPUs that meets the goal."""
     return next((part for times, part in sizes if times <= goal), None)
 
 
 def _sizes(problem: Problem, llm: LlmSpec) -> Sized:
-    """Those sizes than which no smaller one is as fast."""
+    """The Pareto front of GPUs against latency: each is faster than all with fewer GPUs."""
     found: list[tuple[float, float, LlmAllocation]] = []
     idle = inf
     for tp in tp_degrees(llm, problem.cluster):
@@ -77,5 +79,5 @@ def _sizes(problem: Problem, llm: LlmSpec) -> Sized:
 
 
 def _idle(problem: Problem, llm: LlmSpec, tp: int) -> float:
-    """Weighted seconds of the LLM's calls on an idle cluster."""
+    """Weighted seconds of the LLM's calls on idle replicas: a billion of them have no load."""
     return float(problem.pipeline.stage_costs(llm, tp, 1.0, np.array([10**9]))[0])

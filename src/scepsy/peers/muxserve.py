@@ -1,15 +1,15 @@
-"""Engines of several LLMs on one group of GPUs, each with its part of the multiprocessors.
+"""Several LLMs on one group of GPUs (a mesh), each with a share of the multiprocessors.
 
-Source: MuxServe (arXiv 2404.02015): enumerate groups of meshes; put LLMs, those of the largest
-computation first, one by one onto the mesh where the throughput gained is greatest; of each (LLM,
-mesh) only the fewest multiprocessors that carry the LLM's rate are a candidate. Our implementation
-of that policy.
+Source: MuxServe (arXiv 2404.02015): enumerate groups of meshes; place the LLMs one by one, in
+falling order of computation, onto the mesh where throughput rises most. For each (LLM, mesh) the
+only candidate is the smallest share of the multiprocessors that carries the LLM's rate. Our
+implementation of that policy.
 
-What it is given: per-LLM rates (workflows are unknown to it), our profiles, and replicas of an
-LLM whose load exceeds a whole mesh, which its algorithm does not have. What it is not given: its
-engine's temporal multiplexing of prefills; parts are static here, and parts that stay free on a
-mesh are given to its LLMs in proportion. Throughput at a part of TP > 1 is that at TP on whole GPUs
-times the bandwidth kept (`gpus.bandwidth_kept`: its own measurements).
+What it is given: the call rate of each LLM (it does not know workflows), our profiles, and further
+replicas of an LLM whose load exceeds a whole mesh, which its algorithm does not have. What it is
+not given: its engine's temporal multiplexing of prefills. Shares are static here, and what is left
+of a mesh goes to its LLMs in proportion to their shares. The throughput of a share of a TP group is
+that of the whole group times `gpus.bandwidth_kept`, which comes from MuxServe's own measurements.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from scepsy.peers.sizing import load
 from scepsy.planning.problem import Problem
 from scepsy.search import floors
 
-GRAIN = 10
-"""Parts of a GPU's multiprocessors, as MuxServe's own tenths."""
-FULLEST = 0.9
-"""Of what a whole mesh carries, before another replica is made."""
+TENTHS = 10
+"""Shares are whole tenths of a GPU's multiprocessors, as in MuxServe."""
+UTILISATION_MAX = 0.9
+"""Utilisation of a mesh above which an LLM gets another replica."""
 
 
 @dataclass(slots=True)
 class _Mesh:
-    """A group of GPUs: the LLMs on it with their parts (of ten), and memory still free."""
+    """A group of GPUs. `parts`: tenths by LLM. `memory`: the fraction of memory that is free."""
 
     node: str
     gpus: range
@@ -42,17 +42,17 @@ class _Mesh:
 
     @property
     def free(self) -> int:
-        return GRAIN - sum(self.parts.values())
+        return TENTHS - sum(self.parts.values())
 
 
 def muxserve(problem: Problem) -> Placement | Infeasible:
-    """Of all groups of equal meshes per domain, the one that carries the most."""
+    """The division of the NVLink domains into meshes that carries the highest load."""
     return _best(problem, mixed=True)
 
 
 def without_parts_of_groups(problem: Problem) -> Placement | Infeasible:
-    """The same where a mesh of several GPUs is one LLM's alone, as in our own search: engines that
-    share each GPU of a TP group have been shown to work in MuxServe's engine only.
+    """The same, but only one LLM on a mesh of several GPUs, as in our own search: only MuxServe's
+    engine has been shown to work with TP groups that share their GPUs.
     """
     return _best(problem, mixed=False)
 
@@ -68,12 +68,12 @@ def _best(problem: Problem, *, mixed: bool) -> Placement | Infeasible:
         if best is None or key > best[:2]:
             best = (*key, meshes)
     if best is None:
-        return Infeasible("memory", "on no group of meshes is there room for every LLM")
+        return Infeasible("memory", "no division into meshes has room for every LLM")
     return _placement(problem, best[2])
 
 
 def _groups(domain: int) -> Iterator[tuple[int, ...]]:
-    """Falling powers of two that make up a domain."""
+    """Every way to write a domain's size as a sum of powers of two, the largest first."""
 
     def parts(left: int, most: int) -> Iterator[tuple[int, ...]]:
         if not left:
@@ -88,7 +88,7 @@ def _groups(domain: int) -> Iterator[tuple[int, ...]]:
 
 
 def _meshes(cluster: Cluster, sizes: tuple[int, ...]) -> Iterator[_Mesh]:
-    """The same groups in every domain, cut off where one is smaller."""
+    """The same mesh sizes in every domain; a smaller domain takes those that fit."""
     for node in cluster.nodes:
         for domain in node.domains:
             first = domain.start
@@ -99,8 +99,8 @@ def _meshes(cluster: Cluster, sizes: tuple[int, ...]) -> Iterator[_Mesh]:
 
 
 def _fill(problem: Problem, meshes: list[_Mesh], mixed: bool) -> float | None:
-    """Puts replicas of all LLMs onto meshes; the least part of its rate that any LLM gets carried,
-    None where one has no room.
+    """Puts replicas of all LLMs onto meshes. Returns the least fraction of its rate that is carried
+    for any LLM; None if an LLM has no room.
     """
     llms = sorted(problem.needed_llms, key=lambda llm: -_work(problem, llm))
     carried = dict.fromkeys((llm.name for llm in llms), 0.0)
@@ -118,14 +118,14 @@ def _fill(problem: Problem, meshes: list[_Mesh], mixed: bool) -> float | None:
 
 
 def _work(problem: Problem, llm: LlmSpec) -> float:
-    """Computation that an LLM is asked for: its rate times its size."""
+    """Computation that the LLM needs: call rate times parameters."""
     rate = sum(flow.rate for flow in problem.pipeline.flows(llm.name))
     return rate * llm.parameters
 
 
 def _put(problem: Problem, llm: LlmSpec, meshes: list[_Mesh], wanted: float) -> float:
-    """One replica where it carries most of what is wanted with the smallest part of a mesh; the
-    part of the LLM's rate that it carries, 0 where there is no room.
+    """Puts one replica where it carries most of `wanted` (a fraction of the LLM's rate) with the
+    smallest share of a mesh. Returns the fraction that it carries; 0 if there is no room.
     """
     needed = floors(llm, problem.cluster)
     best: tuple[float, float, int, _Mesh] | None = None
@@ -153,16 +153,18 @@ def _put(problem: Problem, llm: LlmSpec, meshes: list[_Mesh], wanted: float) -> 
 
 
 def _carries(replicas: float, part: int) -> float:
-    """The part of an LLM's rate that `part` tenths of a mesh carry; whole ones take `replicas`."""
-    return FULLEST * bandwidth_kept(part / GRAIN) / replicas
+    """The fraction of an LLM's rate that `part` tenths of a mesh carry, where `replicas` whole
+    meshes carry all of it.
+    """
+    return UTILISATION_MAX * bandwidth_kept(part / TENTHS) / replicas
 
 
 def _fullness(mesh: _Mesh) -> float:
-    return 1.0 - mesh.free / GRAIN
+    return 1.0 - mesh.free / TENTHS
 
 
 def _placement(problem: Problem, meshes: list[_Mesh]) -> Placement:
-    """What is free on a mesh goes to its LLMs: compute in proportion, memory in equal parts."""
+    """Divides what is free on each mesh among its LLMs: compute in proportion, memory equally."""
     specs = {llm.name: llm for llm in problem.needed_llms}
     count = dict.fromkeys(specs, 0)
     replicas: list[Replica] = []

@@ -1,4 +1,4 @@
-"""What a planner that looks at one LLM at a time knows of it (pure)."""
+"""What planners that size each LLM separately know: TP degrees that fit, load, latency (pure)."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ Strategy = Callable[[Problem], Placement | Infeasible]
 
 
 def tp_degrees(llm: LlmSpec, cluster: Cluster) -> tuple[int, ...]:
-    """Those at which the LLM fits, rising."""
+    """The TP degrees at which the LLM fits into memory, in rising order."""
     return tuple(tp for tp, floor in floors(llm, cluster).items() if floor <= 1 + 1e-9)
 
 
 def smallest_each(problem: Problem) -> Mapping[str, int] | Infeasible:
-    """By LLM: the smallest TP degree that holds it. Infeasible where one replica of each on whole
-    GPUs is more than there are.
+    """By LLM: the smallest TP degree whose memory holds it. Infeasible if the cluster cannot hold
+    one replica of each LLM on whole GPUs.
     """
     found: dict[str, int] = {}
     for llm in problem.needed_llms:
         degrees = tp_degrees(llm, problem.cluster)
         if not degrees:
-            return Infeasible("memory", f"{llm.name!r} fits at no TP degree that is open to it")
+            return Infeasible(
+                "memory", f"{llm.name!r} does not fit into memory at any TP degree that it allows"
+            )
         found[llm.name] = degrees[0]
     needed = sum(found.values())
     if needed > problem.cluster.gpus:
         return Infeasible(
             "gpus",
-            f"one replica of each LLM on whole GPUs takes {needed}; there are "
+            f"one replica of each LLM on whole GPUs takes {needed} GPUs; the cluster has "
             f"{problem.cluster.gpus}",
         )
     return found
 
 
 def load(problem: Problem, llm: LlmSpec, tp: int, gpu_share: float = 1.0) -> float:
-    """How many replicas of that size the targets would saturate; inf where none was profiled."""
+    """Replicas of that size that the target rates would saturate; inf without a profile."""
     total = 0.0
     for flow in problem.pipeline.flows(llm.name):
         blend = problem.responses[llm.name, flow.target.workflow].at(tp, gpu_share)
@@ -51,8 +53,8 @@ def load(problem: Problem, llm: LlmSpec, tp: int, gpu_share: float = 1.0) -> flo
 
 
 def latency(problem: Problem, llm: LlmSpec, tp: int, replicas: int) -> float:
-    """Weighted seconds that so many replicas on whole GPUs add to the workflows; inf where they
-    cannot carry the targets.
+    """Weighted seconds that the LLM adds to the workflows with `replicas` replicas on whole GPUs;
+    inf if they cannot carry the target rates.
     """
     return float(problem.pipeline.stage_costs(llm, tp, 1.0, np.array([replicas]))[0])
 
@@ -62,5 +64,5 @@ def whole(llm: str, tp: int, replicas: int) -> LlmAllocation:
 
 
 def placed(parts: Iterable[LlmAllocation], cluster: Cluster) -> Placement | Infeasible:
-    """The parts where our own placement puts them: none of these systems has a better one."""
+    """Places the parts with our own placement: none of these systems publishes a better one."""
     return place(Allocation(llms=tuple(sorted(parts, key=lambda part: part.llm))), cluster)

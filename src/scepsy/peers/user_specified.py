@@ -1,9 +1,9 @@
-"""An allocation that somebody writes down by hand: every even-ish split of the GPUs.
+"""An allocation that a person writes by hand: every even-ish split of the GPUs.
 
-What Ayo, and most who serve LLMs with an engine's own flags, are given. Our reading of
-"even-ish": whole GPUs in proportions of 1, 2 or 3 between the LLMs; replicas as small or TP groups
-as large as fit, one rule for all; LLMs that need less than a quarter of a GPU's memory either on
-GPUs of their own like the others, or all together on one, in equal parts.
+Ayo is given such an allocation, and so are most engines that are started by hand. Our reading of
+"even-ish": whole GPUs in proportions of 1, 2 or 3 between the LLMs; for all LLMs either the
+smallest replicas that fit or the largest TP groups; LLMs that need less than a quarter of a GPU's
+memory either have GPUs of their own like the others, or share GPUs in equal parts.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from scepsy.planning.problem import Problem
 from scepsy.search import floors
 
 WEIGHTS = (1, 2, 3)
-SMALL = 0.25
-"""Part of a GPU's memory below which people put LLMs together."""
+"""Proportions in which a person divides GPUs between LLMs."""
+SMALL_MEMORY_SHARE = 0.25
+"""An LLM that needs less than this fraction of a GPU's memory may share GPUs with others."""
 
 
 def splits(problem: Problem) -> tuple[Allocation, ...]:
-    """All that can be placed, without repetition, the best predicted one first.
+    """All distinct splits that can be placed, in order of predicted latency.
 
-    Who splits by hand predicts nothing: the order is ours, so that "median" and "best" mean
-    something. Saturated ones come last, the most overloaded at the end.
+    A person who splits by hand predicts nothing; we order the splits so that "median" and "best"
+    are defined. Saturated splits come last, in order of utilisation.
     """
     llms = problem.needed_llms
-    small = [llm for llm in llms if floors(llm, problem.cluster)[1] < SMALL]
+    small = [llm for llm in llms if floors(llm, problem.cluster)[1] < SMALL_MEMORY_SHARE]
     found: set[Allocation] = set()
     for together in ((), small) if len(small) > 1 else ((),):
         alone = [llm for llm in llms if llm not in together]
@@ -40,12 +41,12 @@ def splits(problem: Problem) -> tuple[Allocation, ...]:
 
 
 def best(problem: Problem) -> Placement | Infeasible:
-    """The split that an expert would find with our predictor at hand."""
+    """The split of least predicted latency: what an expert with our predictor would choose."""
     return _at(problem, 0.0)
 
 
 def median(problem: Problem) -> Placement | Infeasible:
-    """The split in the middle of them all."""
+    """The split of median predicted latency."""
     return _at(problem, 0.5)
 
 
@@ -80,7 +81,7 @@ def _splits(
 
 
 def _shared_out(gpus: int, weights: Sequence[int]) -> list[int]:
-    """Whole GPUs in proportion, by largest remainder."""
+    """Whole GPUs in proportion to the weights, by the largest-remainder method."""
     exact = [gpus * weight / sum(weights) for weight in weights]
     found = [int(one) for one in exact]
     order = sorted(range(len(exact)), key=lambda index: found[index] - exact[index])
@@ -98,7 +99,7 @@ def _part(llm: LlmSpec, gpus: int, cluster: Cluster, widest: bool) -> LlmAllocat
 
 
 def _together(llms: Sequence[LlmSpec], gpus: int, cluster: Cluster) -> list[LlmAllocation]:
-    """On each of `gpus` GPUs one replica of every LLM that fits, in equal parts of whole tenths."""
+    """One replica of every LLM that fits on each of `gpus` GPUs, with equal shares in tenths."""
     part = (10 // len(llms)) / 10
     return [
         LlmAllocation(llm=llm.name, tp=1, gpu_share=part, memory_share=part, replicas=gpus)

@@ -1,4 +1,4 @@
-"""The work of a call in seconds, as policies that predict it reckon (pure)."""
+"""Duration of a call in seconds, for policies that predict it from its lengths (pure)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from scepsy.hardware.step_time import StepLoad, StepTimer
 from scepsy.sim.cluster.simulation import Ask
 
-PROMPT = 1024
-"""Tokens of the prompt whose step tells what one costs."""
-BATCH = 16
-"""Sequences that share a decode step, in a replica that is in use."""
+PROMPT_TOKENS = 1024
+"""Length of the prompt from whose step time the time per prompt token is taken."""
+DECODE_BATCH = 16
+"""Sequences in the decode step from which the time per output token is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,12 @@ class Costs:
 
 
 def costs_of(timer: StepTimer) -> Costs:
-    """From the same step times as the engine's: peers predict as well as can be."""
-    prompt = timer.seconds(StepLoad(prefill_tokens=PROMPT, attended=PROMPT**2 / 2))
-    decode = timer.seconds(StepLoad(decodes=BATCH, decode_kv=BATCH * PROMPT))
-    return Costs(prompt / PROMPT, decode)
+    """From the step times that the simulated engine uses, so that no peer is held back by its own
+    prediction.
+    """
+    prompt = timer.seconds(StepLoad(prefill_tokens=PROMPT_TOKENS, attended=PROMPT_TOKENS**2 / 2))
+    decode = timer.seconds(StepLoad(decodes=DECODE_BATCH, decode_kv=DECODE_BATCH * PROMPT_TOKENS))
+    return Costs(prompt / PROMPT_TOKENS, decode)
 
 
 CostsOf = Mapping[str, Costs]

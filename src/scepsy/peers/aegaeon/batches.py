@@ -12,7 +12,7 @@ from scepsy.sim.engine.decoders import ActiveSequence, Decoders
 
 @dataclass(slots=True, eq=False)
 class Decoding:
-    """A call that decodes. `here`: whether its KV is on the GPUs, or in the host's memory."""
+    """A call that decodes. `here`: its KV is on the GPUs (True) or in host memory (False)."""
 
     call: PooledCall
     entry: ActiveSequence
@@ -20,15 +20,15 @@ class Decoding:
 
     @property
     def reserved(self) -> float:
-        """Bytes of KV that it will have in the end."""
+        """Bytes of KV after its last token."""
         sequence = self.call.sequence
         return kv_bytes(self.call.llm, sequence.prompt_tokens + sequence.output_tokens)
 
 
 @dataclass(slots=True, eq=False)
 class DecodeBatch:
-    """`room` bytes of KV and the LLM's `max_sequences` are its limits; `quota` its next turn's
-    seconds. Who is added decodes from the next `settle` on.
+    """Calls of one LLM that decode together. `room` (bytes of KV) and the LLM's `max_sequences`
+    limit it. `quota`: seconds of its next turn. An added call decodes from the next `settle` on.
     """
 
     llm: LlmSpec
@@ -57,14 +57,14 @@ class DecodeBatch:
         self._joining.clear()
 
     def finished(self) -> list[Decoding]:
-        """Those that are through; they leave."""
+        """Removes and returns the calls whose answers are complete."""
         done = [self.calls[entry.sequence.id] for entry in self.decoders.finished()]
         for one in done:
             self._remove(one)
         return done
 
     def dissolve(self) -> list[Decoding]:
-        """All that are in it; none is afterwards."""
+        """Removes and returns all calls."""
         self.settle()
         left = list(self.calls.values())
         for one in left:
@@ -72,7 +72,7 @@ class DecodeBatch:
         return left
 
     def move_in(self) -> float:
-        """Bytes of KV that come from the host, now that its turn is here."""
+        """Marks all calls as on the GPUs. Returns the bytes of KV to transfer from the host."""
         self.settle()
         absent = [one for one in self.calls.values() if not one.here]
         for one in absent:
@@ -90,7 +90,9 @@ class DecodeBatch:
 
 
 def batched(calls: list[Decoding], memory: float) -> list[DecodeBatch]:
-    """Each in the first batch of its LLM with room, first come, first served; LLM by LLM."""
+    """Puts each call, in order of arrival, into the first batch of its LLM with room. Sorted by
+    LLM.
+    """
     found: list[DecodeBatch] = []
     for one in sorted(calls, key=lambda one: one.entry.order):
         batch = next((batch for batch in found if batch.fits(one)), None)

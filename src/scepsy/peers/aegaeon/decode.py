@@ -19,10 +19,10 @@ _NOTHING = EngineStep(0.0)
 
 @dataclass(slots=True, eq=False)
 class DecodeMember:
-    """In a round every batch has one turn; then the calls are put into batches anew.
+    """In a round every batch has one turn. Then the calls are divided into batches again.
 
-    A batch that decodes visits the moments at which somebody joins or is through, and jumps over
-    the steps between. `done` is told of every call at its last token.
+    A decoding batch has an event only when a call joins or finishes, and skips the steps between.
+    `done` is called with every call at its last token.
     """
 
     weights: Weights
@@ -42,7 +42,7 @@ class DecodeMember:
         return self.weights.resident is not llm
 
     def accepts(self, one: Decoding) -> bool:
-        """Whether one of its batches takes the call; if so, it has it."""
+        """Adds the call to the first batch with room. False if there is none."""
         batch = next((batch for batch in self.batches if batch.fits(one)), None)
         if batch is None:
             return False
@@ -53,7 +53,7 @@ class DecodeMember:
         return True
 
     def open(self, one: Decoding) -> None:
-        """A new batch for a call that no batch takes: it waits for the next round."""
+        """A new batch for a call that no batch has room for. It waits for the next round."""
         batch = DecodeBatch(one.call.llm, self.weights.memory - one.call.llm.weight_bytes)
         batch.add(one)
         self.batches.append(batch)
@@ -80,7 +80,7 @@ class DecodeMember:
         self.events.at(self.events.now + seconds, self._start, batch)
 
     def _start(self, batch: DecodeBatch) -> None:
-        batch.move_in()  # whoever joined meanwhile came along
+        batch.move_in()  # calls that joined during the switch came along
         self._running = batch
         self._until = self.events.now + batch.quota
         self._begin(batch)

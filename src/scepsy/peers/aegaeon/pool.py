@@ -14,7 +14,7 @@ from scepsy.hardware.step_time import StepTimer
 from scepsy.peers.aegaeon.batches import Decoding
 from scepsy.peers.aegaeon.decode import DecodeMember
 from scepsy.peers.aegaeon.prefill import PooledCall, PrefillMember
-from scepsy.peers.aegaeon.weights import LINK, Weights, kv_bytes
+from scepsy.peers.aegaeon.weights import HOST_LINK_RATE, Weights, kv_bytes
 from scepsy.peers.sizing import tp_degrees
 from scepsy.planning.problem import Problem
 from scepsy.sim.cluster.event_queue import EventQueue
@@ -26,21 +26,21 @@ from scepsy.sim.engine.decoders import ActiveSequence
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """TP groups of `tp` GPUs each: so many compute prompts, so many decode. `link` is the bytes per
-    second between host and a GPU.
+    """TP groups of `tp` GPUs each: `prefill` groups compute prompts, `decode` groups decode.
+    `link`: bytes per second between the host and one GPU.
     """
 
     tp: int
     prefill: int
     decode: int
-    link: float = LINK
+    link: float = HOST_LINK_RATE
 
     def __str__(self) -> str:
         return f"pool of TP{self.tp}: {self.prefill} prefill, {self.decode} decode"
 
 
 def pools(problem: Problem) -> tuple[Pool, ...] | Infeasible:
-    """Every split of the cluster at every TP degree at which each LLM fits."""
+    """Every division into prefill and decode groups, at every TP degree at which all LLMs fit."""
     cluster = problem.cluster
     common = [set(tp_degrees(llm, cluster)) for llm in problem.needed_llms]
     found = [
@@ -50,7 +50,9 @@ def pools(problem: Problem) -> tuple[Pool, ...] | Infeasible:
         for prefill in range(1, members)
     ]
     if not found:
-        return Infeasible("gpus", "a pool takes two groups of GPUs that hold each of the LLMs")
+        return Infeasible(
+            "gpus", "a pool needs two groups of GPUs, each large enough for every LLM"
+        )
     return tuple(found)
 
 
@@ -59,7 +61,7 @@ def _members(cluster: Cluster, tp: int) -> int:
 
 
 def serving(pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster) -> Simulation:
-    """The pool with empty GPUs at time 0, and every LLM in host memory."""
+    """A simulation of the pool: at time 0 its GPUs are empty and all weights are in host memory."""
     events = EventQueue()
     llms = [with_copied_heads(llm, pool.tp) for llm in llms]
     dispatch = _Dispatch(pool, llms, cluster, events)
@@ -71,7 +73,7 @@ def serving(pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster) -> Simulation
 
 @dataclass(slots=True)
 class _Front:
-    """Where calls of one LLM enter the pool, which knows its load itself."""
+    """The entrance for calls of one LLM: to the router it looks like a single replica."""
 
     llm: LlmSpec
     dispatch: _Dispatch
@@ -82,14 +84,14 @@ class _Front:
     busy: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     preemptions: int = 0
 
-    def report_to(self, told: Callable[[int], None]) -> None: ...
+    def report_to(self, report: Callable[[int], None]) -> None: ...
 
     def submit(self, sequence: EngineSequence, listener: CallListener) -> None:
         self.dispatch.prompt(PooledCall(self.llm, sequence, listener))
 
 
 class _Dispatch:
-    """Which member takes a call: the artifact's dispatchers."""
+    """Chooses the member that serves a call, as the artifact's dispatchers do."""
 
     def __init__(
         self, pool: Pool, llms: Sequence[LlmSpec], cluster: Cluster, events: EventQueue
@@ -113,11 +115,11 @@ class _Dispatch:
         ]
 
     def room(self, llm: LlmSpec) -> int:
-        """Tokens that a call may have at most."""
+        """Highest number of tokens of a call, prompt and answer together."""
         return min(llm.max_context, int((self._memory - llm.weight_bytes) // kv_bytes(llm, 1)) * 16)
 
     def prompt(self, call: PooledCall) -> None:
-        """To the first group with a place, else to whom the fewest calls wait for."""
+        """To the first group with a place, or to the member with the fewest waiting calls."""
         member = next((one for one in self.prefill if one.group_of(call.llm) is not None), None)
         (member or min(self.prefill, key=lambda one: (one.waiting, one.lacks(call.llm)))).add(call)
 
@@ -131,7 +133,7 @@ class _Dispatch:
         self._events.at(now + away, self._decode, call)
 
     def _decode(self, call: PooledCall) -> None:
-        """To the first batch with a place, else to whom has the fewest batches."""
+        """To the first batch with a place, or to the member with the fewest batches."""
         known = call.sequence.prompt_tokens + 1
         one = Decoding(call, ActiveSequence(call.sequence, call.sequence.id, known))
         if not any(member.accepts(one) for member in self.decode):

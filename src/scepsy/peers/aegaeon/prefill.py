@@ -1,4 +1,4 @@
-"""A pool member that computes prompts: groups of one LLM, first come, first served."""
+"""A pool member that computes prompts: groups of calls of one LLM, in order of arrival."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from scepsy.sim.cluster.event_queue import EventQueue
 from scepsy.sim.cluster.replica import CallListener
 from scepsy.sim.engine.batch import EngineSequence
 
-GROUP = 8
-"""Calls of one LLM that go one after another before another LLM's turn comes."""
-STEP_TOKENS = 2048
-"""Prompt tokens that are computed together: what our own engines take in a step."""
+GROUP_SIZE_MAX = 8
+"""Calls of one LLM that are served before the next LLM's turn, as published."""
+STEP_TOKENS_MAX = 2048
+"""Prompt tokens that are computed together: the token budget of our simulated engines."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class PooledCall:
 
 @dataclass(slots=True, eq=False)
 class PrefillMember:
-    """`done` is told of every call whose prompt is computed, at the moment when it is."""
+    """`done` is called with every call at the time when its prompt has been computed."""
 
     weights: Weights
     timers: Mapping[str, Timer]
@@ -45,11 +45,11 @@ class PrefillMember:
         return self.weights.resident is not llm
 
     def group_of(self, llm: LlmSpec) -> deque[PooledCall] | None:
-        """The first group of that LLM that may grow: only the one that is being served, which has
-        shrunk, and the last one of the LLM can.
+        """The first group of that LLM that has a place; None if all are full. Only two can have
+        one: the group that is being served, which shrinks, and the LLM's last group.
         """
         for group in (self.groups[0] if self.groups else None, self._last.get(llm.name)):
-            if group and group[0].llm is llm and len(group) < GROUP:
+            if group and group[0].llm is llm and len(group) < GROUP_SIZE_MAX:
                 return group
         return None
 
@@ -82,14 +82,14 @@ class PrefillMember:
         self.events.at(self.events.now + seconds, self._computed, calls)
 
     def _batch(self) -> list[PooledCall]:
-        """From the first group, what fits a step and the memory; at least one call."""
+        """Takes from the first group the calls that fit one step and the memory; at least one."""
         group = self.groups[0]
         calls = [group.popleft()]
         room = self.weights.memory - calls[0].llm.weight_bytes
         while group:
             more = [*calls, group[0]]
             tokens = sum(call.sequence.prompt_tokens for call in more)
-            if tokens > STEP_TOKENS or _kv(more) > room:
+            if tokens > STEP_TOKENS_MAX or _kv(more) > room:
                 break
             calls.append(group.popleft())
         if not group:

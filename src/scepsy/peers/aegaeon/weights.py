@@ -1,4 +1,4 @@
-"""Whose weights are in the memory of a pool member, and what it takes to change that."""
+"""Which LLM's weights a pool member holds, and the time that a switch to another LLM takes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from dataclasses import dataclass
 from scepsy.core.llm import LlmSpec
 from scepsy.hardware.memory import BLOCK_TOKENS, blocks_for
 
-LINK = 16e9
-"""Bytes per second between host and GPU, for weights and KV: the rate of the artifact's simulator
-(`sim/worker.py`), at which a 7B LLM takes 0.9 s; the paper reports less than a second.
+HOST_LINK_RATE = 16e9
+"""Bytes per second between the host and one GPU, for weights and KV: the rate of the artifact's
+simulator (`sim/worker.py`). A 7B LLM then takes 0.9 s; the paper reports less than a second.
 """
-PREPARED = 0.010
-"""Seconds of a switch to weights that were prefetched: the artifact's simulator, likewise."""
+PREFETCHED_SWITCH_SECONDS = 0.010
+"""Seconds of a switch to weights that were prefetched: the value of the artifact's simulator."""
 
 
 def kv_bytes(llm: LlmSpec, tokens: int) -> float:
-    """Of a sequence of so many tokens, in whole blocks."""
+    """Bytes of KV of a sequence of `tokens` tokens, in whole blocks."""
     return blocks_for(tokens) * BLOCK_TOKENS * llm.kv_bytes_per_token
 
 
 @dataclass(slots=True)
 class Weights:
-    """The memory of a TP group, `memory` bytes in all: one LLM's weights, perhaps those of the next
-    on their way, and `kv` bytes of whoever is being served. All its GPUs together get `link` bytes
-    per second from the host.
+    """The memory of one TP group.
+
+    memory: bytes of all its GPUs together. link: bytes per second from the host to all its GPUs.
+    resident: the LLM whose weights are loaded. coming: the LLM whose weights are being prefetched.
+    kv: bytes of KV of the calls that are being served.
     """
 
     memory: float
@@ -40,28 +42,28 @@ class Weights:
         return self.kv + sum(llm.weight_bytes for llm in both if llm is not None)
 
     def loading(self, llm: LlmSpec) -> float:
-        """Seconds to bring an LLM's weights."""
+        """Seconds to load an LLM's weights from the host."""
         return llm.weight_bytes / self.link
 
     def switch(self, llm: LlmSpec, now: float) -> float:
-        """Make `llm` the resident one; the seconds until it is."""
+        """Makes `llm` the resident LLM. Returns the seconds that this takes."""
         if llm is self.resident:
             return 0.0
         seconds = self.loading(llm)
         if self.coming is llm:
-            seconds = max(PREPARED, seconds - (now - self._since))
+            seconds = max(PREFETCHED_SWITCH_SECONDS, seconds - (now - self._since))
         self.resident, self.coming = llm, None
         return seconds
 
     def hold(self, kv: float) -> None:
-        """KV of so many bytes is there from now on; what is on its way gives room."""
+        """Sets the bytes of KV. If memory runs out, prefetched weights are dropped."""
         self.kv = kv
         if self.taken > self.memory:
             self.coming = None
         assert self.taken <= self.memory, "more KV than was admitted"
 
     def prefetch(self, llm: LlmSpec | None, now: float) -> None:
-        """Begin to load `llm`, where there is room for it and nothing else is on its way."""
+        """Begins to load `llm` if it fits and no other LLM is being prefetched."""
         if llm is None or llm is self.resident or self.coming is not None:
             return
         if self.taken + llm.weight_bytes <= self.memory:
