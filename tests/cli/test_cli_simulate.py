@@ -59,7 +59,7 @@ def test_a_load_beyond_capacity_ends_in_a_statement(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--rate", "other=1"), "no successful run of 'other' in the traces; there: rag"),
+        (("--rate", "other=1"), "no successful run of 'other' in the traces; they have rag"),
         (("--rate", "rag=1", "--arrivals", "gamma:x"), "write gamma:CV"),
         (("--rate", "rag=1", "--arrivals", "no-such-file"), "there is no file of this name"),
         (("--rate", "rag"), "write WORKFLOW=RATE"),

@@ -86,7 +86,7 @@ def test_a_table_with_holes_says_which() -> None:
                 if (row["decodes"], row["decode_context"]) != (8, 2048)
             ]
         )
-    with pytest.raises(BadInput, match="there is no row"):
+    with pytest.raises(BadInput, match="it has no rows"):
         table_of([])
 
 
@@ -108,5 +108,5 @@ def test_tables_are_read_from_csv(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"steps\.csv: column decode_context, decodes"):
         read_tables(path)
     path.write_text("\n".join(["llm,tp," + ",".join(COLUMNS), "g,2,1,1,1,1,fast"]))
-    with pytest.raises(BadInput, match=r"steps\.csv:2: a number"):
+    with pytest.raises(BadInput, match=r"steps\.csv:2: tp and the columns"):
         read_tables(path)

@@ -106,10 +106,10 @@ def test_burstier_arrivals_wait_longer(plan: Plan, traces: tuple[Trace, ...]) ->
 
 
 def test_what_cannot_be_studied_is_said(plan: Plan, traces: tuple[Trace, ...]) -> None:
-    with pytest.raises(BadInput, match="no successful run of 'other' in the traces; there: rag"):
+    with pytest.raises(BadInput, match="no successful run of 'other' in the traces; they have rag"):
         study(plan, traces, {"other": (1.0, 10)}, arrivals)
     silent = trace(call("generator", 0, 1, prompt_tokens=None), workflow="silent")
-    with pytest.raises(BadInput, match="does not tell its tokens"):
+    with pytest.raises(BadInput, match="has an unknown number of tokens"):
         study(plan, [silent], {"silent": (1.0, 10)}, arrivals)
     small = msgspec.structs.replace(plan.cluster, gpu_memory=8e9)
     found = study(msgspec.structs.replace(plan, cluster=small), traces, {"rag": (1, 9)}, arrivals)

@@ -19,14 +19,14 @@ class LlmDemand(Record, frozen=True, kw_only=True):
     """What one run of a workflow asks of one LLM, on average.
 
     Attributes:
-        calls: n, mean calls per run.
-        parallelism: p, (sum of call durations) / (union of call intervals), averaged over the runs
-            with the time that each spends in the LLM as its weight.
+        calls: n, mean number of calls per run.
+        parallelism: p, (sum of call durations) / (union of call intervals), averaged over the runs.
+            The weight of a run is the time that it spends in the LLM.
         busy: mean seconds per run in which at least one call of this LLM was open.
-        duration: mean seconds of a call while tracing; 0 where no call tells it, and then neither
-            `parallelism`, `busy` nor `time_share` is known.
+        duration: mean seconds of a call while tracing. 0 if no call has a known duration; then
+            `parallelism`, `busy` and `time_share` are unknown, too.
         time_share: this LLM's part of a run's total LLM time.
-        prompt_tokens, cached_tokens, output_tokens: means per call; None where no call told.
+        prompt_tokens, cached_tokens, output_tokens: means per call; None if unknown for every call.
     """
 
     llm: str

@@ -11,15 +11,15 @@ EngineKind = Literal["emulated", "llamacpp", "vllm", "sglang", "endpoint"]
 
 
 class Experts(Record, frozen=True, kw_only=True):
-    """The experts of a mixture.
+    """The experts of a mixture-of-experts LLM.
 
     Attributes:
         count: experts in a layer.
-        active: of them, those that one token visits.
+        active: experts of a layer that each token visits.
         parameters: weights of all experts in all layers, as a count.
-        bytes_per_parameter: of the experts alone.
-        intermediate: inner width of one expert; 0 is unknown.
-        weight_block: as in `LlmSpec`, of the experts alone.
+        bytes_per_parameter: bytes per weight of the experts alone.
+        intermediate: inner width of one expert; 0 if unknown.
+        weight_block: as in `LlmSpec`, for the experts alone.
     """
 
     count: int
@@ -31,40 +31,47 @@ class Experts(Record, frozen=True, kw_only=True):
 
 
 class LlmSpec(Record, frozen=True, kw_only=True):
-    """One LLM that we place. Sizes are those of the real weights, whichever engine serves them.
+    """One LLM that Scepsy places. Sizes are those of the real weights, also where the emulated
+    engine serves the LLM.
 
     Attributes:
-        name: the name that programs ask for.
-        engine: which adapter serves it.
-        kind: what it can be asked for.
-        architecture: a shape that we know (`scepsy.hardware.architectures`), which fills in the
-            numbers that are not given.
-        parameters: weights, as a count, all experts included.
-        lookup_parameters: of them, tables that are looked up and never read whole (the input
-            embedding, where it is not the output head too).
-        head_parameters: of them, the output head: read in every step, used for sampled tokens only.
-        layers, hidden, heads, kv_heads, head_dim: shape of the transformer; heads 0 is
+        name: the name by which programs ask for it.
+        engine: the engine that serves it.
+        kind: "generate", "embed" or "rerank".
+        architecture: a shape that ships with Scepsy (`scepsy.hardware.architectures`); it fills in
+            the numbers that are not given.
+        parameters: number of weights, all experts included.
+        lookup_parameters: number of weights in tables that are looked up and never read whole (the
+            input embedding, unless the output head uses the same table).
+        head_parameters: number of weights in the output head, which is read in every step and used
+            for sampled tokens only.
+        layers, hidden, heads, kv_heads, head_dim: shape of the transformer. `heads` 0 means
             hidden / head_dim.
-        intermediate: inner width of the dense feed-forward layers; 0 is unknown, or there are none.
-        experts: of a mixture; None is a dense LLM.
-        window, window_layers: how far back the attention of so many of the layers sees, in tokens.
-        bytes_per_parameter: 2 for bf16, 1 for fp8. Head and tables stay at 2.
-        fp8: products of weights are computed in fp8, where the GPU can.
-        quantization: format of a quantised checkpoint ("fp8", "awq", ...); empty is none.
+        intermediate: inner width of the dense feed-forward layers; 0 if unknown, or if there are
+            none.
+        experts: the experts of a mixture; None for a dense LLM.
+        window, window_layers: `window_layers` of the layers attend to the last `window` tokens
+            only.
+        bytes_per_parameter: 2 for bf16, 1 for fp8. The output head and lookup tables always count
+            2.
+        fp8: whether matrix products are computed in fp8 on GPUs that can.
+        quantization: format of a quantised checkpoint ("fp8", "awq", ...); empty if it is not
+            quantised.
         weight_block: rows and columns of a weight matrix that share one scale. Tensor parallelism
-            cannot split a block. (1, 1) where there is no such block.
-        kv_bytes: bytes of one number in the KV cache, 2 for bf16.
+            cannot split a block. (1, 1) means no blocks.
+        kv_bytes: bytes of one number in the KV cache; 2 for bf16.
         max_context: longest prompt plus output, in tokens.
-        max_sequences: most sequences in one batch (vLLM's --max-num-seqs).
+        max_sequences: highest number of sequences in one batch (vLLM's --max-num-seqs).
         max_tp: largest tensor-parallel degree to consider.
         min_kv_tokens: fewest tokens of KV cache that a replica must hold.
-        model_path: weights on disk, or a folder with `config.json`, for engines that load some.
-        url: where it is served already (engine "endpoint"): it is recorded and routed to, never
-            started or placed.
-        api_key_env: the environment variable with the endpoint's key, which is written nowhere;
-            without it callers' own credentials go on to the endpoint.
-        rate_limit: most calls per second that the endpoint takes; None is unknown.
-        flags: added to the engine's command line as they are, for what Scepsy has no word for.
+        model_path: the weights on disk (a folder, or a GGUF file for llama.cpp), or a folder with a
+            `config.json` alone.
+        url: address of an endpoint that serves the LLM already (engine "endpoint"). It is recorded
+            and routed to, never started or placed.
+        api_key_env: environment variable that holds the endpoint's key. The key is not written
+            anywhere. Without it, the callers' own credentials are passed on to the endpoint.
+        rate_limit: highest number of calls per second that the endpoint accepts; None if unknown.
+        flags: options added unchanged to the engine's command line.
     """
 
     name: str
@@ -104,7 +111,9 @@ class LlmSpec(Record, frozen=True, kw_only=True):
 
     @property
     def body_parameters(self) -> float:
-        """Weights that every token meets: neither tables, nor output head, nor experts."""
+        """Number of weights that every token passes: without lookup tables, output head and
+        experts.
+        """
         tables = self.lookup_parameters + self.head_parameters
         return self.parameters - tables - self.expert_parameters
 
@@ -122,7 +131,7 @@ class LlmSpec(Record, frozen=True, kw_only=True):
 
     @property
     def hosted(self) -> bool:
-        """Whether somebody else serves it."""
+        """Whether it is served by an endpoint that Scepsy does not start."""
         return self.engine == "endpoint"
 
     @property
@@ -132,7 +141,7 @@ class LlmSpec(Record, frozen=True, kw_only=True):
 
     @property
     def query_width(self) -> int:
-        """Numbers in the queries of one token in one layer."""
+        """Width of the queries of one token in one layer: heads x head dimension."""
         return self.heads * self.head_dim or self.hidden
 
     @property

@@ -18,9 +18,9 @@ def size_name(tp: int, gpu_share: float) -> str:
 
 
 class LlmAllocation(Record, frozen=True, kw_only=True):
-    """`replicas` engines of `llm`, each over `tp` GPUs, taking `gpu_share` of the compute and
-    `memory_share` of the memory of each of them. A share below one goes with tp = 1, unless parts
-    of groups were asked for.
+    """`replicas` engines of `llm`, each over `tp` GPUs, with `gpu_share` of the compute and
+    `memory_share` of the memory of each of these GPUs. A share below one requires tp = 1, unless
+    `--share-groups` was given.
     """
 
     llm: str
@@ -36,7 +36,7 @@ class LlmAllocation(Record, frozen=True, kw_only=True):
 
 
 class Allocation(Record, frozen=True, kw_only=True):
-    """How much of each LLM, in the order of the LLMs' names."""
+    """How much of each LLM, sorted by the LLMs' names."""
 
     llms: tuple[LlmAllocation, ...]
 
@@ -84,7 +84,7 @@ class Placement(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """Why something cannot be had.
+    """Why there is no solution.
 
     `binding` names the constraint, `reason` is a sentence with the numbers.
     """
@@ -102,8 +102,9 @@ class Target(Record, frozen=True, kw_only=True):
 
 
 class StagePrediction(Record, frozen=True, kw_only=True):
-    """One stage of a workflow's pipeline: the seconds it adds to a run, one call's latency, and the
-    most runs per second that it could carry were this workflow alone.
+    """One stage of a workflow's pipeline: the seconds that it adds to a run, the latency of one
+    call in seconds, and the highest rate in runs per second that it could carry if this workflow
+    were alone.
     """
 
     llm: str
@@ -176,11 +177,13 @@ class RunnerUp(Record, frozen=True, kw_only=True):
 
 
 class Finalist(Record, frozen=True, kw_only=True):
-    """One of the few plans that were looked at closely: its weighted mean latency by each predictor
-    in seconds; None where it was not asked, or says that the targets are not met.
+    """One of the few plans that were examined by replay and simulation: its weighted mean latency
+    in seconds by each predictor. None if the predictor was not asked, or finds that the targets are
+    not met.
 
-    `noise` is the standard error of how much `simulated` differs from the chosen plan's, the same
-    runs having arrived at the same times; `note` says what it does otherwise.
+    `noise` is the standard error of the difference between `simulated` and the chosen plan's value;
+    both plans were simulated with the same runs at the same times. `note` says in what the plan
+    differs.
     """
 
     allocation: Allocation
@@ -192,9 +195,9 @@ class Finalist(Record, frozen=True, kw_only=True):
 
 
 class Explanation(Record, frozen=True, kw_only=True):
-    """Why this plan: sentences for people, and what was looked at on the way.
+    """Why this plan was chosen: sentences for people, and the other plans that were considered.
 
-    `finalists` are in the order of the last predictor that was asked, the chosen one first.
+    `finalists` are in the order of the last predictor that was asked; the chosen plan is the first.
     """
 
     summary: tuple[str, ...]
@@ -204,10 +207,9 @@ class Explanation(Record, frozen=True, kw_only=True):
 
 
 class Plan(Record, frozen=True, kw_only=True):
-    """Allocation and placement with their prediction, ready to deploy.
+    """Allocation and placement with their prediction: all that a deployment needs.
 
-    Holds all that a deployment needs. `time_scale` is that of the emulated engines it was profiled
-    on.
+    `time_scale` is that of the emulated engines on which the plan was profiled.
     """
 
     cluster: Cluster

@@ -11,8 +11,9 @@ import msgspec
 from scepsy.core.record import Record
 
 Source = Literal["measured", "tabulated", "modelled", "corrected"]
-"""Where a curve comes from: a replay on the engine itself; step times looked up in a table of
-measured ones; step times from a roofline; an estimate that a measurement has moved.
+"""Where a curve comes from. "measured": a replay on the engine itself. "tabulated": step times from
+a table of measured steps. "modelled": step times from a roofline. "corrected": an estimate that was
+adjusted to a measurement.
 """
 
 
@@ -67,22 +68,23 @@ class StepTime(Record, frozen=True, kw_only=True):
 class Curve(Record, frozen=True, kw_only=True):
     """One replica of `llm` at (tp, gpu_share), serving the calls that `workflow` makes of it.
 
-    Where several workflows call the LLM, they were measured together, in the proportion `mix`:
-    `latency` is of this workflow's calls, and rates are those at which this workflow alone would
-    make the load.
+    If several workflows call the LLM, their calls were replayed together, in the proportion `mix`.
+    Then `latency` is that of this workflow's calls, and the rates are those at which this workflow
+    alone would cause the same load.
 
     Attributes:
-        points: rates, rising.
+        points: one per rate, in rising order of rate.
         max_throughput: calls per second at saturation.
-        time_scale: how many times faster than the real thing an emulated engine ran.
+        time_scale: how many times faster than real time an emulated engine ran.
         mix: runs per second of each workflow, relative to one another.
-        engine: name and version of the engine. flags: how it was started, beyond the defaults.
-        gpu_type, machine: where it was measured, or for which an estimate is.
+        engine: name and version of the engine.
+        flags: command-line options of the engine that differ from its defaults.
+        gpu_type, machine: where the curve was measured, or the GPU type for which it was estimated.
         source: where the numbers come from.
-        error: how far, relative to itself, a mean latency of an estimate may be off: the mean
-            absolute error of that source against measurements. 0 for a measured curve, whose
-            points carry their own noise.
-        steps: step-time constants fitted to the points, where they were.
+        error: expected relative error of an estimate's mean latency: the mean absolute error of
+            that source against measurements. 0 for a measured curve, whose points have their own
+            `noise`.
+        steps: step-time constants fitted to the points; None if none were fitted.
     """
 
     llm: str
@@ -103,6 +105,6 @@ class Curve(Record, frozen=True, kw_only=True):
 
 
 class Profile(Record, frozen=True, kw_only=True):
-    """All the curves that a plan may draw on."""
+    """All the curves that a plan may use."""
 
     curves: tuple[Curve, ...]

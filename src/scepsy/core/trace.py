@@ -27,33 +27,36 @@ Layer = Literal[
 class Call(Record, frozen=True, kw_only=True):
     """One LLM invocation as the gateway saw it.
 
-    Times are Unix seconds (imported ones may count from the run's beginning); None is unknown,
-    never guessed.
+    Times are Unix seconds; imported ones may count from the start of the run. None means unknown:
+    nothing is guessed.
 
     Attributes:
         call: identifier of this call.
-        run, workflow: the run it belongs to, and the workflow of that run.
-        layer: what tied it to the run, with `confidence` between 0 and 1; "import": a foreign
+        run, workflow: the run to which it belongs, and the workflow of that run.
+        layer: the sign by which it was assigned to the run (docs, Gateway); "import" if a foreign
             trace said so.
+        confidence: how reliable that sign is, from 0 to 1.
         llm: the name that was asked for.
-        endpoint: which kind of request.
-        start: arrival at the gateway. `dispatched`: sent to an engine. `first_token`: first byte of
-            the answer.
-        end: last byte of the answer, or when it failed; equal to `start` where an imported call
-            tells no duration.
-        status: HTTP status given to the caller; 499 when the caller went away.
-        error: what went wrong, None when nothing did.
+        endpoint: the kind of request.
+        start: when it arrived at the gateway.
+        dispatched: when it was sent to an engine.
+        first_token: when the first byte of the answer came.
+        end: when the last byte of the answer came, or when the call failed. Equal to `start` if an
+            imported call has no duration.
+        status: HTTP status given to the caller; 499 if the caller left.
+        error: what went wrong; None if nothing did.
         stream: whether the caller asked for a stream.
-        items: inputs of an embedding, documents of a rerank, else 1.
+        items: number of inputs of an embedding or documents of a rerank; otherwise 1.
         max_tokens: the caller's limit on output tokens.
         prompt_digest, output_digest: hash of the prompt and of the answer.
         prompt_blocks: chained hashes of the prompt's blocks of `BLOCK_CHARS` characters. Equal
             leading hashes mean an equal prefix, so a replay keeps prefix sharing without content.
         prompt_chars: length of the prompt in characters.
-        openings: chained hashes of the prompt's first words, `OPENING_WORDS` of them, as far as it
-            has so many. Prompts that hold an answer already have others than those that do not.
-        replica: who served it. attempts: engines tried.
-        request, response: bodies, only where content recording was asked for.
+        openings: chained hashes of the prompt's first 2, 3, 4, ... words (`OPENING_WORDS`). Prompts
+            that contain an earlier answer have other hashes than those that do not.
+        replica: name of the replica that answered.
+        attempts: number of replicas that were tried.
+        request, response: bodies, only if content was recorded (`--record-content`).
     """
 
     call: str
@@ -91,7 +94,7 @@ class Call(Record, frozen=True, kw_only=True):
 
     @property
     def timed(self) -> bool:
-        """Whether it is known how long it took."""
+        """Whether its duration is known."""
         return self.end > self.start
 
     @property
@@ -100,11 +103,13 @@ class Call(Record, frozen=True, kw_only=True):
 
 
 BLOCK_CHARS = 256
+"""Characters of a prompt per hashed block."""
 OPENING_WORDS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Numbers of words after which the beginning of a prompt is hashed."""
 
 
 class RunMark(Record, frozen=True, kw_only=True):
-    """When a run began and ended, as whoever started it knows."""
+    """When a run began and ended, as reported by the process that started it."""
 
     run: str
     workflow: str

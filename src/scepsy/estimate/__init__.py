@@ -1,1 +1,5 @@
-"""Profiles of GPUs that are not at hand: step times from a table, an oracle or a roofline."""
+"""Estimated profiles, for GPUs that are not available: from step times of a table, an oracle or a
+roofline to curves of latency against arrival rate.
+
+It measures nothing; that is `profiler`.
+"""

@@ -1,18 +1,20 @@
-"""How far estimated latencies are from measured ones."""
+"""The error of estimated latencies against measured ones."""
 
 from __future__ import annotations
 
 from scepsy.core.llm import LlmSpec
 
 DENSE_ERROR = 0.11
-"""Mean absolute relative error of a call's latency, dense LLMs, over measured serving points.
+"""Mean absolute relative error of a call's latency for dense LLMs, over measured serving points.
 
-The oracle and the roofline have the same error (docs, Estimates). A user's measured table is
-given the same: what is wrong is the model of the engine around its steps, not the steps.
+The oracle and the roofline have the same error (docs, Estimates). A user's measured table gets the
+same value, since most of the error is in the model of the engine around its steps.
 """
 
 MIXTURE_ERROR = 0.25
-"""The same for mixtures of experts, whose tokens visit experts less evenly than assumed."""
+"""The same for mixtures of experts, whose tokens visit experts less evenly than the model
+assumes.
+"""
 
 
 def relative_error(llm: LlmSpec) -> float:

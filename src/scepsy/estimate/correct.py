@@ -1,4 +1,4 @@
-"""An estimated curve, moved to where it was measured (pure)."""
+"""Corrects an estimated curve by measured points (pure)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from scepsy.core.profile import Curve, ProfilePoint
 Floats = NDArray[np.float64]
 
 SCALES = np.geomspace(0.33, 3.0, 601)
-"""How much longer a step takes than estimated: what is tried."""
+"""Candidates for the ratio of real to estimated step time."""
 KEPT = 0.7
-"""The part of an estimate's error that one measured point leaves: of dense LLMs, over 653 serving
-points (of mixtures 0.48; `experiments/one_point_corrects.py`). That n of them leave KEPT / n^0.5 is
-assumed.
+"""The fraction of an estimate's error that remains after a correction by one measured point: for
+dense LLMs, over 653 serving points (0.48 for mixtures; `experiments/one_point_corrects.py`). For n
+points KEPT / n^0.5 is assumed.
 """
 
 
 def correct(estimated: Curve, measured: Sequence[ProfilePoint]) -> Curve:
-    """The curve whose steps are `scale` times as long, and whose calls take `host` seconds more,
-    with both chosen by least squares of the relative errors at the measured points:
+    """The curve if steps take `scale` times as long and every call takes `host` more seconds. Both
+    are chosen by least squares of the relative errors at the measured points:
 
         latency(rate) = scale * estimate(scale * rate) + host,    throughput = estimate / scale
 
-    One point settles the scale alone.
+    With a single point only `scale` is fitted.
     """
     if not measured:
         return estimated
@@ -48,7 +48,7 @@ def correct(estimated: Curve, measured: Sequence[ProfilePoint]) -> Curve:
 
 
 def _fit(curve: Curve, rates: Floats, latencies: Floats, scale: float) -> tuple[float, float]:
-    """Root of the summed squares of relative errors, and the `host` that makes it least."""
+    """Root of the summed squares of relative errors, and the `host` that minimises it."""
     at = np.interp(
         rates * scale,
         [point.rate for point in curve.points],
@@ -60,7 +60,7 @@ def _fit(curve: Curve, rates: Floats, latencies: Floats, scale: float) -> tuple[
         weights = 1.0 / latencies**2
         host = max(0.0, float(np.sum(weights * (latencies - scale * at)) / np.sum(weights)))
     errors = (scale * at + host) / latencies - 1.0
-    # A rate that was carried cannot be above saturation.
+    # A rate at which calls were completed cannot be above saturation.
     return float(np.sqrt(np.sum(errors**2)) + np.sum(beyond)), host
 
 

@@ -1,4 +1,4 @@
-"""Curves of a replica that nobody has measured, from its rounds in simulated time (pure)."""
+"""Estimated curves of a replica, from rounds of calls in simulated time (pure)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
 from scepsy.sim.workload.prefixes import prompt_blocks
 
 UTILISATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.86, 0.92)
-"""Nearer to saturation, latency has no mean that would last."""
+"""Utilisations of the curve's points. Nearer to saturation the mean latency depends on the length
+of the simulation.
+"""
 
 
 def estimate(
@@ -29,8 +31,8 @@ def estimate(
     sources: Sequence[StepTimes],
     mix: Mapping[str, float] | None = None,
 ) -> list[Curve] | str:
-    """A curve for each workflow of the job from the first source that has step times for it, or why
-    there is none.
+    """A curve for each workflow of the job, from the first source that has step times for it; or
+    the reason why there is none.
 
     Raises BadInput for a traced call that is longer than the LLM's `max_context`.
     """
@@ -82,5 +84,5 @@ def _too_long(job: Job, calls: Sequence[Call], kv_tokens: int) -> str | None:
             f"{job.llm.max_context}; raise it in the LLM file"
         )
     if tokens + BLOCK_TOKENS > kv_tokens:
-        return f"{job}: its KV cache holds {max(0, kv_tokens)} tokens, a traced call has {tokens}"
+        return f"{job}: its KV cache holds {max(0, kv_tokens)} tokens; a traced call has {tokens}"
     return None

@@ -1,1 +1,4 @@
-"""The one OpenAI-compatible data plane: records calls and routes them to replicas."""
+"""The OpenAI-compatible data plane: records calls and routes them to replicas.
+
+The rule for choosing a replica is in `routing`.
+"""

@@ -16,7 +16,7 @@ from scepsy.store import read_record
 
 
 def main() -> None:
-    """Says where it listens once it does, and ends on SIGTERM or SIGINT with exit code 0."""
+    """Prints its address when it is ready; ends on SIGTERM or SIGINT with exit code 0."""
     parser = argparse.ArgumentParser(prog="scepsy.gateway", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="a GatewayConfig as JSON")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Requests that are no calls: health, models, counts, and a deployer's new routes."""
+"""Requests other than calls: health, models, metrics, and new routes from a deployer."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Admin:
         return refuse(unknown_path(request.method, path))
 
     async def put_routes(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Replaces all routes by those in the body; calls in flight end where they are."""
+        """Replaces all routes by those in the body. Calls in flight end on their old replicas."""
         routes = _read(await request.read(), tuple[Route, ...])
         if isinstance(routes, ErrorAnswer):
             return refuse(routes)
@@ -78,7 +78,7 @@ class Admin:
         return _json({"routes": len(routes)})
 
     async def post_run(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Notes when a run began and ended, as whoever started it knows."""
+        """Records when a run began and ended, as reported by the process that started it."""
         mark = _read(await request.read(), RunMark)
         if isinstance(mark, ErrorAnswer):
             return refuse(mark)
@@ -96,8 +96,8 @@ class Admin:
         return _json({"run": mark.run})
 
     async def _models(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        """Those that are routed and what their engines serve besides, or what the pass-through
-        server says where there is one.
+        """The routed LLMs and the further models that their engines serve; or the answer of the
+        pass-through server, if there is one.
         """
         upstreams = self.plane.upstreams
         if upstreams.pass_through is not None:

@@ -21,15 +21,17 @@ class Route(Record, frozen=True, kw_only=True):
     """A replica of `llm` that answers at `url`.
 
     Attributes:
+        llm: the name that callers ask for.
+        replica: name of the replica in metrics and traces.
         url: with or without the /v1 that OpenAI clients want in a base URL.
         capacity: speed relative to the other replicas of the same LLM.
-        engine: what answers there, so that the gateway can check what that engine does not; None
-            is unknown, and everything passes.
-        max_context: tokens of prompt and output together.
+        engine: the engine that answers there, so that the gateway can check what that engine does
+            not check. None if unknown: then every request passes.
+        max_context: highest number of tokens of prompt and output together.
         ranked: whether the engine orders its queue by a request's `priority`, the lower first, so
-            that the gateway may set that field. Others may refuse a call for it.
-        api_key_env: the variable of the gateway's environment that holds the key to send instead
-            of the caller's credentials.
+            that the gateway may set that field. Other engines may refuse a call because of it.
+        api_key_env: environment variable of the gateway that holds the key to send instead of the
+            caller's credentials.
     """
 
     llm: str
@@ -43,24 +45,25 @@ class Route(Record, frozen=True, kw_only=True):
 
     @property
     def hosted(self) -> bool:
-        """Whether somebody else runs it; it may have no /health."""
+        """Whether it is an endpoint that Scepsy does not start; it may have no /health."""
         return self.engine == "endpoint"
 
 
 class GatewayConfig(Record, frozen=True, kw_only=True):
-    """One gateway.
+    """The configuration of one gateway.
 
     Attributes:
-        host, port: where to listen; port 0 picks a free one.
+        host, port: address to listen on; port 0 picks a free port.
         routes: the replicas to route to.
-        upstream: where calls of any other LLM go on to, with the caller's own credentials.
-        traces: directory to record calls in; without it nothing is recorded.
-        record_content: keep prompts and answers, not only their digests.
-        workflow: of calls that name none.
-        most_in_flight: calls at once; one more is refused with 429.
-        max_sends: sends in all of one call that meets lost connections or answers of 5xx, over all
-            replicas. A call that kills engines kills at most as many.
-        quiet_gap: seconds without a call that end a run which only its timing identifies.
+        upstream: server to which calls of all other LLMs are passed on, with the caller's own
+            credentials.
+        traces: directory in which calls are recorded; without it nothing is recorded.
+        record_content: record prompts and answers too, instead of their hashes alone.
+        workflow: workflow of calls that name none.
+        most_in_flight: highest number of calls at once; further ones are refused with 429.
+        max_sends: how often one call may be sent in total if its connection is lost or the answer
+            is 5xx, over all replicas. A call that makes engines crash reaches at most this many.
+        quiet_gap: seconds without a call after which a run ends that is identified by timing alone.
         grace: seconds that calls in flight have to finish when the gateway stops.
     """
 
@@ -78,7 +81,9 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
 
 
 def check_routes(routes: Sequence[Route]) -> None:
-    """Raises BadInput for a replica named twice, a URL that is not one, a key that is not there."""
+    """Raises BadInput for a duplicate replica name, an invalid URL, or a key whose variable is not
+    set.
+    """
     names = Counter(route.replica for route in routes)
     twice = [name for name, count in names.items() if count > 1]
     if twice:

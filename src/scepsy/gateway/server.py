@@ -44,11 +44,11 @@ class Gateway:
 
 @asynccontextmanager
 async def running(config: GatewayConfig) -> AsyncGenerator[Gateway, None]:
-    """Runs a gateway as long as the block; calls in flight may then finish within `config.grace`.
+    """Runs a gateway as long as the block. Then calls in flight may finish within `config.grace`.
 
     Raises:
-        PortInUse: somebody listens on its port.
-        BadInput: a route or the upstream is no URL, or the trace directory cannot be written.
+        PortInUse: another process listens on its port.
+        BadInput: a route or the upstream is not a URL, or the trace directory cannot be written.
     """
     async with AsyncExitStack() as stack:
         plane = await _data_plane(config, stack)
@@ -63,7 +63,7 @@ async def running(config: GatewayConfig) -> AsyncGenerator[Gateway, None]:
 async def serve(config: GatewayConfig, *, on_ready: Callable[[str], None]) -> None:
     """Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once.
 
-    `on_ready` is told its URL. Raises as `running` does.
+    `on_ready` is called with its URL. Raises as `running` does.
     """
     _allow_many_connections()
     loop = asyncio.get_running_loop()
@@ -83,7 +83,7 @@ async def serve(config: GatewayConfig, *, on_ready: Callable[[str], None]) -> No
 
 
 async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane:
-    """The gateway without its sockets; the stack undoes it."""
+    """The gateway without its sockets; `stack` closes it."""
     upstreams = _upstreams(config)
     writer = None if config.traces is None else TraceWriter(Path(config.traces))
     if writer is not None:
@@ -120,7 +120,7 @@ def _upstreams(config: GatewayConfig) -> Upstreams:
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    """No limit on how long an LLM may take; nobody's cookies are kept."""
+    """Without a read timeout, since an LLM may take any time, and without cookies."""
     return aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
@@ -137,7 +137,7 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
 async def _probing(
     upstreams: Upstreams, session: aiohttp.ClientSession
 ) -> AsyncGenerator[None, None]:
-    # Not a TaskGroup: that would wrap whatever is raised in the block.
+    # Not a TaskGroup, which would wrap the exceptions that the block raises.
     prober = asyncio.create_task(probe_for_ever(upstreams, session))
     try:
         yield
@@ -168,7 +168,7 @@ def _printable(host: str) -> str:
 
 
 def _allow_many_connections() -> None:
-    """Every call holds two; the usual soft limit is 1,024."""
+    """Every call holds two connections; the usual soft limit is 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # an unlimited hard limit is not a number everywhere
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -71,8 +71,8 @@ def most_context(name: str) -> int:
 
 
 def shape_like(name: str) -> str | None:
-    """The shipped architecture that an LLM's name stands for: `Qwen/Qwen3-8B` is `qwen3-8b`. What
-    follows the size and does not change it (`-Instruct`, a date) is left aside; None for others.
+    """The shipped architecture that an LLM's name stands for: `Qwen/Qwen3-8B` is `qwen3-8b`. A
+    suffix that does not change the shape (`-Instruct`, a date) is ignored. None for other names.
     """
     plain = name.rpartition("/")[2].lower().removeprefix("meta-").replace("_", "-")
     plain = _SAME_SIZE.sub("", plain)
@@ -91,11 +91,12 @@ def shape_called(name: str) -> LlmFields:
 def shape_of(content: Mapping[str, Any]) -> LlmFields:
     """The shape that a decoded `config.json` describes.
 
-    `kind` is that of the class it names: an encoder embeds, a classifier reranks, all others
-    generate; an embedder or reranker made of a decoder does not say so, and has to be told.
+    `kind` follows from the class that it names: an encoder embeds, a classifier reranks, all others
+    generate. An embedder or reranker that was made from a decoder does not say so; set `kind` in
+    the LLM file.
 
     Raises:
-        BadInput: a family that we do not know, or fields missing.
+        BadInput: an unknown family, or missing fields.
     """
     try:
         family = msgspec.convert(content, _Family).model_type
@@ -144,7 +145,7 @@ def _head_dim(config: _Config) -> int:
 
 
 def _layer_parameters(config: _Config) -> float:
-    """Of one layer, without experts; biases and norms are below a thousandth."""
+    """Weights of one layer, without experts; biases and norms are below a thousandth."""
     attention = _attention_parameters(config)
     if config.model_type in _MIXTURES:
         return float(attention + config.hidden_size * _expert_count(config))

@@ -25,28 +25,30 @@ class AllReduce:
 
 @dataclass(frozen=True, slots=True)
 class GpuConstants:
-    """Peaks of one GPU type, and how much of them inference reaches.
+    """Peaks of one GPU type, and the fractions of them that inference reaches.
 
     The efficiencies are effective values of a fit to measured operator times, not hardware claims:
     `benchmarks/fit_roofline.py` makes them. None is above 1, so no step beats the peaks.
 
     Attributes:
-        flops: peak dense bf16 FLOP/s. fp8: how much faster fp8 products are in effect; at most 2,
-            and 1 where the GPU has none.
-        bandwidth: peak memory bytes/s. memory: bytes.
+        flops: peak dense bf16 FLOP/s.
+        fp8: effective speed-up of fp8 matrix products; at most 2, and 1 on GPUs without fp8.
+        bandwidth: peak memory bandwidth in bytes/s.
+        memory: bytes.
         weight_efficiency, expert_efficiency, gemm_efficiency, expert_gemm_efficiency,
-            kv_efficiency, attention_efficiency: parts of those peaks.
-        activation_passes: how often the activations of a token (its hidden state) cross memory
-            in a layer, beside matrix products and attention.
+            kv_efficiency, attention_efficiency: fractions of those peaks.
+        activation_passes: how often a token's hidden state crosses memory in a layer, beside matrix
+            products and attention.
         layer_overhead: seconds per transformer layer and step that nothing hides.
-        prefill_overhead: the same again in a step that computes prompts: no CUDA graph hides it.
-        overlap: exponent q of the p-norm that joins memory and compute time; 1 is no overlap,
-            infinity is a perfect one.
+        prefill_overhead: additional seconds per layer in a step that computes prompts, where no
+            CUDA graph hides them.
+        overlap: exponent q of the p-norm that joins memory and compute time; 1 means no overlap,
+            infinity perfect overlap.
         token_ramp: tokens in a step at which matrix products reach half of their efficiency.
-        all_reduce: by tensor-parallel degree.
-        error: mean absolute relative error against the oracle on steps that the fit did not see,
-            by kind of LLM ("dense", "mixture").
-        provenance: what it was fitted to.
+        all_reduce: constants by tensor-parallel degree.
+        error: mean absolute relative error against the oracle on steps that the fit did not see, by
+            kind of LLM ("dense", "mixture").
+        provenance: the measurements to which it was fitted.
     """
 
     flops: float
@@ -69,7 +71,9 @@ class GpuConstants:
     provenance: str
 
     def all_reduce_among(self, gpus: int) -> AllReduce:
-        """That of the largest fitted group that is not larger; nothing for one GPU."""
+        """Constants of the largest fitted group that is not larger than `gpus`; no cost for one
+        GPU.
+        """
         fitted = [size for size in self.all_reduce if size <= gpus]
         return self.all_reduce[max(fitted)] if fitted else AllReduce(0.0, float("inf"))
 
@@ -101,10 +105,10 @@ _BANDWIDTH_KEPT = ((0.0, 0.0), (0.3, 0.73), (0.4, 0.83), (0.5, 0.92), (0.7, 0.97
 
 
 def bandwidth_kept(gpu_share: float) -> float:
-    """The part of memory bandwidth that decoding keeps on a share of the multiprocessors (MPS).
+    """The fraction of memory bandwidth that decoding keeps on a share of the multiprocessors (MPS).
 
-    Medians of MuxServe's measurements on A100; straight lines between them, and down to zero below
-    0.3, where nobody has measured.
+    Medians of MuxServe's measurements on A100, joined by straight lines. Below a share of 0.3,
+    where there are no measurements, a straight line to zero.
     """
     for (left, low), (right, high) in pairwise(_BANDWIDTH_KEPT):
         if gpu_share <= right:

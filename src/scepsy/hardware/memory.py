@@ -18,16 +18,17 @@ BLOCK_TOKENS = 16
 """Tokens of KV per block, as in vLLM on GPUs."""
 
 WORKING_BYTES_MAX = 2e9
-"""Most bytes per GPU of an engine's working memory. The part below is of small GPUs; on large ones
-CUDA context (0.5 GB), activations of one batch (1 to 1.5 GB) and CUDA graphs do not grow further.
+"""Upper bound of an engine's working memory per GPU, in bytes. `EngineMemory.working` describes
+small GPUs; on large ones the CUDA context (0.5 GB), the activations of one batch (1 to 1.5 GB) and
+CUDA graphs do not grow further.
 """
 
 GPU_MEMORY_MIN = 1e6
 """Bytes. A GPU with less memory than this was described in GB or MiB by mistake."""
 
 _ROUNDING = 0.01
-"""Part of a KV block that is forgiven when blocks are counted, so that a memory share computed from
-a number of tokens holds exactly that number.
+"""Fraction of a KV block that is ignored when blocks are counted, so that a memory share computed
+from a number of tokens holds exactly that number.
 """
 
 
@@ -56,7 +57,7 @@ ENGINE_MEMORY: dict[EngineKind, EngineMemory] = {
     "emulated": EngineMemory(usable=1.0, working=0.02),
     # `--gpu-memory-utilization`: 0.92 is vLLM's own default. The rest is for fragments and for the
     # CUDA contexts that vLLM does not count. Activations and graphs come out of the 0.92. On 80 GB
-    # weights and KV get 72 GB, as a published estimator reckons for vLLM on H100.
+    # weights and KV get 72 GB, as a published estimator computes for vLLM on H100.
     "vllm": EngineMemory(usable=0.92, working=0.02),
     # `--mem-fraction-static` is weights and KV alone. SGLang itself sets 0.836 on an 80 GB GPU at
     # its chunks of 8,192 tokens (12.3 GB of activations, 0.5 GB of CUDA graphs).
@@ -81,14 +82,14 @@ def weight_bytes(llm: LlmSpec, tp: int) -> float:
 def kv_bytes_per_layer(llm: LlmSpec, tp: int) -> float:
     """Bytes of keys and values per token and layer on each GPU of a tensor-parallel group.
 
-    A GPU holds at least one KV head: above as many GPUs as heads, engines copy them.
+    A GPU holds at least one KV head: on more GPUs than KV heads, engines copy heads.
     """
     return llm.kv_bytes_per_layer / min(tp, llm.kv_heads)
 
 
 def kv_bytes_per_token(llm: LlmSpec, tp: int) -> float:
     """Bytes of keys and values per token on each GPU of a tensor-parallel group. Layers with a
-    sliding window are left out, as they stop growing.
+    sliding window do not count, since their cache stops growing.
     """
     return max(1, llm.layers - llm.window_layers) * kv_bytes_per_layer(llm, tp)
 

@@ -1,7 +1,7 @@
 """How many bits the weights of a checkpoint have, from its quantisation settings.
 
-Checkpoints say it in the dialect of the tool that made them. What we cannot read for certain is
-refused by name: a guess of 16 bits would plan for twice to four times the memory.
+Every quantisation tool writes its settings in its own form. A form that we cannot read for certain
+is refused by name: assuming 16 bits would plan for two to four times the memory.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class WeightFormat:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Bytes per weight of a checkpoint: `body` of attention and dense layers, and of the experts.
+    """Bytes per weight of a checkpoint, and its blocks: `body` is attention and dense layers.
 
-    `format` is the checkpoint's name for its quantisation; empty is none.
+    `format` is the checkpoint's name for its quantisation; empty if it is not quantised.
     """
 
     format: str = ""
@@ -57,7 +57,7 @@ class Precision:
     fp8: bool = False
 
     def fields(self) -> dict[str, Any]:
-        """The fields of `LlmSpec` that hold it, but for the experts'."""
+        """The fields of `LlmSpec` that hold it, without those of the experts."""
         return {
             "bytes_per_parameter": self.body_bytes,
             "fp8": self.fp8,
@@ -69,12 +69,12 @@ class Precision:
 def precision_of(
     config: Mapping[str, Any], *, layers: int = 1, attention: float = 0.25
 ) -> Precision:
-    """The precision that a decoded `config.json` tells.
+    """The precision that a decoded `config.json` states.
 
-    `attention` is the attention's part, 0 to 1, of the weights of a layer without its experts. It
-    counts where a checkpoint quantises only some matrices.
+    `attention` is the fraction, 0 to 1, of a layer's non-expert weights that belongs to attention.
+    It matters where a checkpoint quantises only some matrices.
 
-    Raises BadInput, with the name of the format, for one that we do not know.
+    Raises BadInput, with the name of the format, for an unknown one.
     """
     settings = _settings(config)
     if settings is None:
@@ -104,7 +104,7 @@ def precision_of(
 
 
 def _settings(config: Mapping[str, Any]) -> Settings | None:
-    """Of the checkpoint, or of the text part of one that has several."""
+    """The settings of the checkpoint, or of the text part of a multimodal one."""
     for holder in (config, _table(config.get("text_config"))):
         for key in ("quantization_config", "compression_config"):
             if found := _table(holder.get(key)):
@@ -247,7 +247,7 @@ def _mean_bytes(weights: WeightFormat, plain: float) -> float:
 
 
 def _kept_plain(settings: Settings, layers: int, holder: str, names: Iterable[str]) -> float:
-    """The part of these matrices, over all layers, that the settings leave in 16 bits."""
+    """The fraction of these matrices, over all layers, that the settings leave in 16 bits."""
     patterns = [str(one) for key in _EXCEPTIONS for one in _listed(settings.get(key))]
     modules = [f"model.layers.{i}.{holder}.{name}" for i in range(layers) for name in names]
     plain = sum(any(_matches(pattern, module) for pattern in patterns) for module in modules)

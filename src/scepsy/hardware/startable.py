@@ -32,7 +32,7 @@ def unstartable(plan: Plan) -> Infeasible | None:
 
 
 def _overfull(replicas: Iterable[Replica]) -> Infeasible | None:
-    """The first GPU of which more is taken than there is."""
+    """The first GPU whose shares add up to more than the whole."""
     memory: defaultdict[tuple[str, int], float] = defaultdict(float)
     compute: defaultdict[tuple[str, int], float] = defaultdict(float)
     for replica in replicas:

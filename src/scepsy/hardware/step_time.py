@@ -45,7 +45,9 @@ class Timer(Protocol):
 
 
 class CallTokens(NamedTuple):
-    """Length of a call: its prompt, of which `cached` tokens need not be computed, its output."""
+    """Lengths of a call in tokens: `prompt`, of which `cached` need not be computed, and
+    `output`.
+    """
 
     prompt: float
     output: float

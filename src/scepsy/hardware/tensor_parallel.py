@@ -1,6 +1,6 @@
-"""Tensor-parallel degrees that the shape of an LLM divides into.
+"""Tensor-parallel degrees into which the shape of an LLM divides.
 
-Engines split every layer over the GPUs of a group and refuse to start where a part would not be
+Engines split every layer over the GPUs of a group, and refuse to start if a part would not be
 whole. The rules are those of vLLM and SGLang.
 """
 
@@ -15,8 +15,8 @@ UNSPLIT = frozenset({"bitsandbytes"})
 
 
 def degrees(llm: LlmSpec, widest: int) -> Iterator[int]:
-    """Powers of two up to `max_tp` and `widest` (GPUs of the largest NVLink domain), rising. The
-    shape may not divide into all of them.
+    """Powers of two up to `max_tp` and `widest` (GPUs of the largest NVLink domain), in rising
+    order. The shape may not divide into all of them.
     """
     tp = 1
     while tp <= min(llm.max_tp, widest):
@@ -25,10 +25,9 @@ def degrees(llm: LlmSpec, widest: int) -> Iterator[int]:
 
 
 def refusal(llm: LlmSpec, tp: int) -> str | None:
-    """Why engines refuse to split the LLM over `tp` GPUs; None where they do not.
+    """Why engines refuse to split the LLM over `tp` GPUs; None if they accept it.
 
-    What is not known of the shape (0) refuses nothing. Engines pad the vocabulary, so
-    it refuses nothing either.
+    An unknown dimension (0) is no reason to refuse. Nor is the vocabulary, which engines pad.
     """
     if tp == 1:
         return None

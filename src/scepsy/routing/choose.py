@@ -37,13 +37,13 @@ class Loaded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaLoad:
-    """What is known of a replica when a call is to be placed.
+    """The state of a replica when a call is routed.
 
     Attributes:
         replica: its name.
-        in_flight: calls sent to it and not yet answered.
+        in_flight: calls that were sent to it and are not answered yet.
         capacity: its speed relative to the other replicas of the same LLM; positive.
-        healthy: whether it may be sent anything.
+        healthy: whether calls may be sent to it.
     """
 
     replica: str
@@ -59,14 +59,14 @@ def choose(
     turn: int = 0,
     tried: Collection[str] = (),
 ) -> int | None:
-    """Index of the replica that gets the next call; None when every replica is unhealthy or tried.
+    """Index of the replica that gets the next call; None if every replica is unhealthy or tried.
 
-    The load of a replica is its calls in flight, this one included, divided by its capacity. A call
-    without `affinity` goes to the least loaded replica; several equally loaded ones take turns.
-    Calls with the same `affinity` (those of one run, which share prompt prefixes) go to the same
-    replica by rendezvous hashing among the replicas whose load is close to the least. So they find
-    their prefixes cached, loads stay close to each other, and few calls move when a replica comes
-    or goes. `tried` names replicas that have failed this call already.
+    The load of a replica is its calls in flight, including this one, divided by its capacity. A
+    call without `affinity` goes to the least loaded replica; equally loaded ones take turns. Calls
+    with the same `affinity` (the calls of one run, which share prompt prefixes) go to the same
+    replica, chosen by rendezvous hashing among the replicas whose load is close to the least. So
+    the calls find their prefixes cached, loads stay close to each other, and few calls move when a
+    replica is added or removed. `tried` names replicas on which this call has failed already.
     """
     loads = [
         (one.in_flight + 1) / one.capacity if one.healthy and one.replica not in tried else math.inf
@@ -82,7 +82,9 @@ def choose(
 
 
 def nearest(loads: Sequence[float], digests: Sequence[int], least: float, affinity: str) -> int:
-    """Index of the replica that the hash prefers among those whose load is close to the least."""
+    """Index of the replica that the hash prefers among the replicas whose load is close to the
+    least.
+    """
     run, most = digest(affinity), LOAD_FACTOR_MAX * least + EXTRA_CALLS_MAX
     best, highest = 0, -1
     for index, load in enumerate(loads):
@@ -94,8 +96,8 @@ def nearest(loads: Sequence[float], digests: Sequence[int], least: float, affini
 def priority(began: float) -> int:
     """The call's priority in its replica's queue, where lower values go first.
 
-    `began` is when the call's run was first seen, in seconds; for a call of no known run, when the
-    call itself arrived. A waiting call is overtaken by calls of older runs only, so none starves.
+    `began` is the time in seconds when the call's run was first seen; for a call of no known run,
+    when the call arrived. Only calls of older runs overtake a waiting call, so none starves.
     """
     return round(began * 1000)
 

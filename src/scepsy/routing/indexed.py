@@ -1,4 +1,4 @@
-"""The same choice among many replicas, faster: their loads are kept between choices."""
+"""The same choice, faster for many replicas: their loads are kept from one choice to the next."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LAST = np.uint64(31)
 
 
 class Fleet:
-    """The replicas of one LLM, all healthy, with their current loads. Whoever changes a load calls
-    `changed`, so that a choice does not have to ask every replica.
+    """The replicas of one LLM, all healthy, with their current loads. The code that changes a load
+    calls `changed`, so that a choice need not ask every replica.
     """
 
     def __init__(self, replicas: Iterable[Loaded]) -> None:

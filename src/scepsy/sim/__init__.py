@@ -1,1 +1,4 @@
-"""Discrete models of the real thing: how long an engine's step takes, and what it does in it."""
+"""Engines and clusters in simulated time, for plans that have no GPUs yet (pure).
+
+It owns no routing rule (`routing`) and no step times or memory sizes (`hardware`).
+"""

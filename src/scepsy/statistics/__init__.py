@@ -1,3 +1,3 @@
-"""Statistics that several packages need, each in one place: quantiles, batch means, isotonic and
-non-negative regression (pure). It knows nothing of LLMs.
+"""Statistics that several packages need, each written once (pure): quantiles, batch means, isotonic
+and non-negative regression. It knows nothing of LLMs.
 """

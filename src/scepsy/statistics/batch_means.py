@@ -17,8 +17,8 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 BATCHES = 10
-"""Usual number of batches. With ten the standard error is itself known within a quarter, and each
-batch is long enough to hold the waves of a queue.
+"""Usual number of batches. With ten batches the standard error itself is known to about a quarter
+of its value, and each batch is long enough to contain the fluctuations of a queue.
 """
 
 

@@ -9,8 +9,9 @@ from itertools import accumulate
 import numpy as np
 
 P99_MIN = 100
-"""Values that a 99th percentile needs. Of fewer it is the largest value or a mixture of the two
-largest, which says how many values there were rather than how they are distributed."""
+"""Number of values that a 99th percentile needs. For fewer values it lies at or next to the largest
+value, so it depends more on the number of values than on their distribution.
+"""
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -27,7 +28,9 @@ def quantiles(values: Sequence[float], qs: Iterable[float]) -> tuple[float, ...]
 def weighted_quantiles(
     values: Sequence[float], weights: Sequence[float], qs: Iterable[float]
 ) -> tuple[float, ...]:
-    """For each q the least value up to which the weights add up to the part q of all weights."""
+    """For each q, the smallest value up to which the weights add up to the fraction q of all
+    weights.
+    """
     ranked, reached = zip(*sorted(zip(values, weights, strict=True)), strict=True)
     reached = list(accumulate(reached))
     places = [bisect_left(reached, q * reached[-1]) for q in qs]

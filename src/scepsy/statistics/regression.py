@@ -1,4 +1,4 @@
-"""Least squares under constraints: never falling, never negative."""
+"""Least squares under constraints: monotone (isotonic) and non-negative."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def isotonic(rows: Floats, weights: Floats) -> Floats:
 
 
 def non_negative(rows: Floats, wanted: Floats) -> Floats:
-    """The x with no element below 0 for which the squares of `rows @ x - wanted` sum to least.
+    """The x without negative elements that minimises the sum of squares of `rows @ x - wanted`.
 
     Columns may differ by many orders of magnitude: each is scaled to a largest value of 1.
     """

@@ -1,1 +1,3 @@
-"""Contract suites and hypothesis strategies, for tests here and in other people's code."""
+"""Contract suites and hypothesis strategies, for the tests of this repository and of other
+projects.
+"""

@@ -1,6 +1,6 @@
-"""What every engine must answer: tests of its API that each adapter's test class inherits.
+"""The API that every engine must offer: tests that each adapter's test class inherits.
 
-What an engine does not claim to do is skipped, aloud.
+A test of a capability that the engine does not claim is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ STRICTLY_BAD_CHATS = {
 class ApiContract(ServedEngine):
     """The OpenAI API in vLLM's dialect."""
 
-    async def test_it_is_healthy_and_names_its_llm(
+    async def test_it_is_alive_and_lists_its_llm(
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
         assert generator.alive
@@ -67,14 +67,14 @@ class ApiContract(ServedEngine):
         assert choice["finish_reason"] in ("stop", "length")
         check_usage(answer["usage"])
 
-    async def test_the_same_again_gives_the_same_answer(
+    async def test_greedy_answers_repeat(
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
         answers = [await chat(http, generator, max_tokens=20, temperature=0) for _ in range(2)]
         texts = [answer["choices"][0]["message"]["content"] for answer in answers]
         assert texts[0] == texts[1]
 
-    async def test_unknown_fields_are_let_through(
+    async def test_unknown_fields_are_accepted(
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
         assert await chat(http, generator, max_tokens=2, frobnicate={"deep": [1]})
@@ -94,7 +94,7 @@ class ApiContract(ServedEngine):
         answer = await chat(http, generator, max_completion_tokens=3, ignore_eos=True)
         assert answer["usage"]["completion_tokens"] <= 3
 
-    async def test_a_stream_comes_bit_by_bit_and_ends_with_its_usage(
+    async def test_a_stream_arrives_in_pieces_and_ends_with_its_usage(
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
         body = chat_body(max_tokens=128, ignore_eos=True, temperature=0, stream=True)
@@ -130,14 +130,14 @@ class ApiContract(ServedEngine):
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
         self.needs("cached_tokens")
-        text = "A long common beginning, told again. " * 8
+        text = "A long common beginning, sent twice. " * 8
         await chat(http, generator, content=text, max_tokens=1)
         answer = await chat(http, generator, content=text, max_tokens=1)
         usage = answer["usage"]
         cached = usage["prompt_tokens_details"]["cached_tokens"]
         assert usage["prompt_tokens"] - 32 <= cached < usage["prompt_tokens"]
 
-    async def test_an_answer_bound_to_a_schema(
+    async def test_an_answer_follows_its_json_schema(
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
         self.needs("json_schema")
@@ -156,7 +156,9 @@ class ApiContract(ServedEngine):
     async def test_the_lower_priority_goes_first(
         self, generator: EngineProcess, http: aiohttp.ClientSession, tmp_path: Path
     ) -> None:
-        """Every seat is taken for long, and one given back; who waits comes in by rank."""
+        """All seats are taken by long calls; one is freed, and waiting calls enter in order of
+        priority.
+        """
         self.needs("priority")
         spec, url = self.llm("generate", tmp_path), f"{generator.url}/v1/chat/completions"
         long = chat_body(
@@ -258,7 +260,7 @@ class ApiContract(ServedEngine):
         assert {answer["usage"]["completion_tokens"] for answer in answers} == {8}
 
     @pytest.mark.parametrize("stream", [True, False])
-    async def test_who_goes_away_frees_the_engine(
+    async def test_a_caller_that_leaves_frees_the_engine(
         self, stream: bool, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
         self.needs("metrics")

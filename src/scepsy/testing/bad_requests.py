@@ -1,4 +1,4 @@
-"""Requests that vLLM refuses, to ask of two engines side by side."""
+"""Requests that vLLM refuses, to send to two engines and compare their answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _CHATS: dict[str, dict[str, object]] = {
     "messages of the wrong type": {"messages": "hello"},
     "a message without a role": {"messages": [{"content": "a"}]},
     "content of the wrong type": {"messages": [{"role": "user", "content": 3}]},
-    "content of an unknown kind": {
+    "content of an unknown type": {
         "messages": [{"role": "user", "content": [{"type": "smell", "text": "a"}]}]
     },
     "another LLM": {"model": "another"},
     "another LLM, streamed": {"model": "another", "stream": True},
-    "a number for an LLM": {"model": 3},
+    "a number as the LLM's name": {"model": 3},
     "max_tokens of the wrong type": {"max_tokens": "many"},
     "max_tokens 0": {"max_tokens": 0},
     "max_tokens -1": {"max_tokens": -1},
@@ -58,7 +58,7 @@ _CHATS: dict[str, dict[str, object]] = {
     "no schema": {"response_format": {"type": "json_schema"}},
     "format of the wrong type": {"response_format": "json"},
     "no choices": {"structured_outputs": {"choice": []}},
-    "two kinds of bounds": {"structured_outputs": {"choice": ["a"], "regex": "a"}},
+    "two constraints on the output": {"structured_outputs": {"choice": ["a"], "regex": "a"}},
     "a broken regex": {"structured_outputs": {"regex": "("}},
     "tool_choice without tools": {"tool_choice": "auto"},
     "tool_choice of no tool": {
@@ -93,7 +93,9 @@ _RESPONSES: dict[str, dict[str, object]] = {
 def _bodies(
     path: str, usual: dict[str, object], cases: dict[str, dict[str, object]]
 ) -> dict[str, tuple[str, str, bytes]]:
-    """A field that is None is left out."""
+    """The request bodies: `usual` with the changes of each case. A field that is None is left
+    out.
+    """
     made: dict[str, tuple[str, str, bytes]] = {}
     for name, changes in cases.items():
         body = {key: value for key, value in (usual | changes).items() if value is not None}
@@ -116,16 +118,17 @@ BAD_REQUESTS: dict[str, tuple[str, str, bytes]] = {
     "tokens of nothing": ("POST", "/tokenize", b"{}"),
     "tokens of another LLM": ("POST", "/tokenize", b'{"model": "another", "prompt": "a"}'),
 }
-"""Method, path and body of each, for an LLM named "generate" that generates."""
+"""Method, path and body of each request, for an LLM named "generate" that generates text."""
 
 
 async def refusal(
     http: aiohttp.ClientSession, url: str, case: tuple[str, str, bytes]
 ) -> dict[str, Any]:
-    """What a client can act on in the answer: the status, and the error but for its words.
+    """The part of the answer that a client can act on: the status, and the error without its
+    message.
 
-    Of the path to a field, the types that a validator tried (their names begin with a capital) are
-    left out.
+    In the path to a field, the types that a validator tried (their names begin with a capital
+    letter) are left out.
     """
     method, path, body = case
     headers = {"Content-Type": "application/json"}

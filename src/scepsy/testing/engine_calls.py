@@ -1,4 +1,4 @@
-"""Asks engines as their clients do, for tests."""
+"""Calls of engines as their clients make them, for tests."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ async def refused(
     assert response.status in statuses, text
     error = msgspec.json.decode(text)["error"]
     assert error["message"]
-    # A number with engines, as vLLM has it; a word with the gateway, as OpenAI has it.
+    # A number from engines, as in vLLM; a word from the gateway, as in OpenAI's API.
     assert error["code"] == response.status or isinstance(error["code"], str)
 
 
 async def first_byte(http: aiohttp.ClientSession, url: str, body: Json) -> bytes:
-    """The first bytes of the answer; the rest is not waited for."""
+    """The first bytes of the answer; returns without waiting for the rest."""
     async with http.post(url, json=body) as response:
         return await response.content.readany()
 
@@ -80,7 +80,7 @@ def check_usage(usage: Json) -> None:
 async def until_running(
     http: aiohttp.ClientSession, engine: EngineProcess, *, wanted: bool
 ) -> None:
-    """Until the engine works on something, or on nothing."""
+    """Waits until the engine runs a sequence, or until it runs none."""
     async with asyncio.timeout(10):
         while bool(await metric(http, engine, "vllm:num_requests_running")) != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -1,6 +1,7 @@
-"""What every engine must do: tests that each adapter's test class inherits.
+"""The behaviour that every engine must have: tests that each adapter's test class inherits.
 
-They start real processes. What an engine does not claim to do is skipped, aloud.
+They start real processes. A test of a capability that the engine does not claim is skipped, with
+the reason.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from scepsy.testing.api_contract import ApiContract
 
 
 class EngineContract(ApiContract):
-    """Subclass it, say what to serve, and pytest collects the rest."""
+    """Tests of an engine's process. A subclass defines `kind`, `llm`, `broken` and `last_words`."""
 
-    async def test_a_killed_engine_is_seen_to_be_dead(self, tmp_path: Path) -> None:
+    async def test_a_killed_engine_is_reported_dead(self, tmp_path: Path) -> None:
         launch = self.launch(self.llm("generate", tmp_path), free_port())
         process = await start(launch, log_path=tmp_path / "log", name="victim")
         assert process.alive
@@ -34,12 +35,12 @@ class EngineContract(ApiContract):
                 await asyncio.sleep(0.01)
         await stop(process)
 
-    async def test_a_start_that_fails_quotes_its_last_words(self, tmp_path: Path) -> None:
+    async def test_a_failed_start_quotes_the_end_of_the_log(self, tmp_path: Path) -> None:
         launch = self.launch(self.broken(tmp_path), free_port())
         with pytest.raises(EngineFailed, match=self.last_words):
             await start(launch, log_path=tmp_path / "log", name="broken")
 
-    async def test_a_port_in_use_is_said_to_be(self, tmp_path: Path) -> None:
+    async def test_a_port_in_use_is_reported(self, tmp_path: Path) -> None:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
@@ -48,7 +49,7 @@ class EngineContract(ApiContract):
                 await start(launch, log_path=tmp_path / "log", name="second")
 
     last_words: ClassVar[str]
-    """A pattern of what the engine says when it starts with `broken`."""
+    """A pattern of the message with which the engine fails to load `broken`."""
 
     @classmethod
     @abstractmethod

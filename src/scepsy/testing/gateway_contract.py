@@ -1,4 +1,4 @@
-"""What every engine must answer through the gateway: the strict cases too."""
+"""The API of every engine behind the gateway, including the checks that the gateway adds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from scepsy.testing.api_contract import ApiContract
 
 
 class GatewayContract(ApiContract):
-    """The same, asked of a gateway in front of the engine."""
+    """`ApiContract`, with a gateway in front of the engine."""
 
     @classmethod
     def capabilities(cls) -> Capabilities:
-        """What the engine has and what the gateway adds; its metrics are its own."""
+        """Those of the engine, with the checks that the gateway adds and without the engine's
+        metrics.
+        """
         return replace(
             super().capabilities(), strict=True, model_check=True, context_check=True, metrics=False
         )

@@ -1,4 +1,4 @@
-"""Engines as tests have them: started for a class of tests, stopped after it."""
+"""Engines for tests: started before the first test of a class and stopped after the last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from scepsy.engines import (
 
 
 class ServedEngine(ABC):
-    """Starts one engine for each kind of LLM that the tests of a class ask for."""
+    """Starts one engine for each kind of LLM that the tests of a class need."""
 
     kind: ClassVar[EngineKind]
     time_scale: ClassVar[float] = 10.0
@@ -35,8 +35,8 @@ class ServedEngine(ABC):
     @classmethod
     @abstractmethod
     def llm(cls, kind: LlmKind, folder: Path) -> LlmSpec:
-        """An LLM of that kind, with a context of 1,024 tokens or more and 4 sequences or more.
-        `folder` may hold its files.
+        """An LLM of that kind, with a context of at least 1,024 tokens and at least 4 sequences.
+        Its files may be put into `folder`.
         """
 
     @classmethod
@@ -54,7 +54,7 @@ class ServedEngine(ABC):
 
     @classmethod
     def needs(cls, capability: str) -> None:
-        """Skip, aloud, what this engine does not claim."""
+        """Skips the test, with the reason, if the engine does not claim the capability."""
         if not getattr(cls.capabilities(), capability):
             pytest.skip(f"the {cls.kind} engine does not claim {capability}")
 
@@ -91,7 +91,7 @@ class ServedEngine(ABC):
 
     @pytest.fixture
     async def http(self) -> AsyncGenerator[aiohttp.ClientSession, None]:
-        # llama.cpp closes connections now and then: take a fresh one for every request.
+        # llama.cpp sometimes closes idle connections: use a fresh one for every request.
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
         async with aiohttp.ClientSession(connector=connector) as session:
             yield session

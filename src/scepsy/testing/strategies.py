@@ -20,7 +20,9 @@ Key = tuple[str, int, float]
 
 @dataclass(frozen=True, slots=True)
 class TableCosts:
-    """Stage costs by (llm, tp, share): seconds for 1, 2, ... replicas, inf for any other count."""
+    """Stage costs by (llm, tp, share): seconds for 1, 2, ... replicas; inf for every other
+    number.
+    """
 
     table: Mapping[Key, tuple[float, ...]]
 
@@ -35,7 +37,7 @@ class TableCosts:
         return np.array(known)[np.minimum(replicas, len(known) - 1)]
 
     def __add__(self, other: TableCosts) -> TableCosts:
-        """Costs of both together; inf where either is."""
+        """The sums of both tables; inf where either is inf."""
         return TableCosts(
             {
                 key: tuple(a + b for a, b in zip(costs, other.table[key], strict=True))
@@ -46,7 +48,7 @@ class TableCosts:
 
 @st.composite
 def clusters(draw: st.DrawFn, most_gpus: int = 4) -> Cluster:
-    """One or two nodes, at most `most_gpus` GPUs in all, NVLink domains of any size."""
+    """One or two nodes with at most `most_gpus` GPUs in total and NVLink domains of any size."""
     sizes = draw(
         st.lists(st.integers(1, most_gpus), min_size=1, max_size=2).filter(
             lambda each: sum(each) <= most_gpus
@@ -61,7 +63,7 @@ def clusters(draw: st.DrawFn, most_gpus: int = 4) -> Cluster:
 
 @st.composite
 def llm_lists(draw: st.DrawFn, most: int = 3) -> list[LlmSpec]:
-    """LLMs from a hundredth of a GPU to more than one in size, named out of order."""
+    """LLMs that need from a hundredth of a GPU to more than one, with names in random order."""
     names = draw(st.permutations(["c", "a", "b", "d"][:most]))
     return [
         LlmSpec(
@@ -83,7 +85,9 @@ def table_costs(
     *,
     share_groups: bool = False,
 ) -> TableCosts:
-    """Random costs for every shape and up to `most` replicas: any order, ties and inf included."""
+    """Random costs for every size of replica and up to `most` replicas, in any order, with ties and
+    infinite costs.
+    """
     cost = st.one_of(st.just(np.inf), st.integers(0, 6).map(float), st.floats(0, 10))
     falling = st.lists(cost, min_size=most, max_size=most).map(lambda each: sorted(each)[::-1])
     costs = falling | st.lists(cost, min_size=most, max_size=most)
@@ -99,7 +103,7 @@ def table_costs(
 
 @st.composite
 def allocations(draw: st.DrawFn, most_llms: int = 5, *, share_groups: bool = False) -> Allocation:
-    """Any allocation, compute and memory shares drawn apart, feasible anywhere or not."""
+    """Random allocations with independent compute and memory shares; some fit on no cluster."""
     share = st.integers(1, 20).map(lambda units: units / 20)
     parts: list[LlmAllocation] = []
     for number in range(draw(st.integers(0, most_llms))):

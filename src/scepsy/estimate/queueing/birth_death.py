@@ -32,17 +32,17 @@ from scepsy.statistics.quantiles import weighted_quantiles
 Floats = NDArray[np.float64]
 
 OVERLOADED_MAX = 0.02
-"""A rate is sustained if at most this part of the arriving runs finds a population that only grows.
-Prompts that fall out of the KV cache make a large population slower than a small one, so an engine
-that carries a rate most of the time may still tip over.
+"""A rate is sustained if at most this fraction of arriving runs finds a population that only grows.
+A large population is slower than a small one when prompts are evicted from the KV cache, so an
+engine that sustains a rate most of the time may still become overloaded.
 """
 
 
 def open_loop_point(
     populations: Sequence[Population], workflow: str, calls: float, rate: float
 ) -> ProfilePoint:
-    """The workflow's point on its curve where all workflows together send `calls` calls per second;
-    `rate` is the rate at which it is entered.
+    """The workflow's point on its curve at which all workflows together send `calls` calls per
+    second; `rate` is the rate that the point states.
     """
     weights, _ = population_weights(populations, calls)
     waiting = _waiting(populations[0])
@@ -79,12 +79,12 @@ def open_loop_point(
 
 
 def idle_latency(populations: Sequence[Population], workflow: str) -> float:
-    """Mean seconds of a call in the smallest population that has any of the workflow."""
+    """Mean seconds of a call in the smallest population that contains the workflow."""
     return next(one.latency[workflow] for one in populations if workflow in one.latency)
 
 
 def max_sustained_rate(populations: Sequence[Population]) -> float:
-    """The highest rate that is sustained, in calls per second."""
+    """The highest sustained rate, in calls per second."""
     low, high = 0.0, max(one.rate for one in populations)
     for _ in range(30):
         middle = (low + high) / 2
@@ -96,7 +96,7 @@ def max_sustained_rate(populations: Sequence[Population]) -> float:
 
 
 def population_weights(populations: Sequence[Population], rate: float) -> tuple[Floats, float]:
-    """The probability that an arriving run makes a population of each size, where runs bring `rate`
+    """The probability that an arriving run makes a population of each size, if runs bring `rate`
     calls per second; and the probability that the population then grows without bound.
     """
     if rate <= 0:
@@ -113,7 +113,7 @@ def population_weights(populations: Sequence[Population], rate: float) -> tuple[
         others, back = others[: stays + 1], back[: stays + 1]
     logs: Floats = np.concatenate([np.zeros(1), np.cumsum(np.log(rate / back[:-1]))])
     often: Floats = np.exp(logs - logs.max())
-    if recovers:  # larger populations are taken for the largest
+    if recovers:  # larger populations count as the largest one
         often[-1] /= 1.0 - rate / back[-1]
     often /= often.sum()
     place: Floats = np.interp(others + 1, sizes, np.arange(len(sizes), dtype=np.float64))
@@ -125,8 +125,8 @@ def population_weights(populations: Sequence[Population], rate: float) -> tuple[
 
 
 def _waiting(alone: Population) -> float:
-    """Waiting of an arriving run relative to that for exponential work: (1 + c^2) / 2 for prompts
-    alone, 1 where tokens are generated.
+    """Waiting time of an arriving run relative to that for exponential work: (1 + c^2) / 2 if calls
+    are prompts alone, 1 if tokens are generated.
     """
     samples = [one for of in alone.samples.values() for one in of]
     if any(one.output_tokens > 1 for one in samples):

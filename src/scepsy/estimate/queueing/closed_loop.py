@@ -28,8 +28,8 @@ BURSTS_PER_CLIENT_MIN = 10
 """Bursts that each concurrent run sends in a round at least, so that a large population settles."""
 
 WARMUP = 0.4
-"""Part of a round's calls that is not counted. At its beginning the cache is cold and all runs are
-served at once.
+"""Fraction of a round's calls that is not counted: at its beginning the cache is cold and all runs
+start at once.
 """
 
 THINK_TIME_MAX = 30.0
@@ -44,23 +44,23 @@ engine does not queue and the population is doubled; afterwards it grows by half
 """
 
 SATURATED = 1 / 1.03
-"""Once throughput reaches this part of its peak the engine counts as saturated."""
+"""The engine counts as saturated once throughput reaches this fraction of its peak."""
 
 BEYOND_SATURATION = 24
-"""Runs to simulate beyond saturation (or as many again, if that is more), to see how throughput
-falls when runs crowd one another out of the KV cache.
+"""Number of runs to simulate beyond saturation (or as many again, if that is more), to see how
+throughput falls when the KV cache is too small for all runs.
 """
 
 COLLAPSED = 0.7
-"""Stop when throughput falls below this part of the peak."""
+"""The simulation stops when throughput falls below this fraction of the peak."""
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """What one round with a constant number of concurrent runs showed.
+    """The result of one round with a constant number of concurrent runs.
 
     Attributes:
-        runs: concurrent runs (N).
+        runs: concurrent runs, N.
         rate: calls per second that the engine completed, X(N).
         samples: by workflow, its calls.
         latency: by workflow, mean seconds of a call of typical length, L(N).
@@ -80,7 +80,7 @@ class Population:
 
 
 def closed_loop(engine: EngineModel, stream: Stream) -> list[Population]:
-    """Rounds with more and more concurrent runs, from one run until beyond saturation."""
+    """Rounds with a rising number of concurrent runs, from one run until beyond saturation."""
     typical, uncapped = typical_calls(stream), run_cycle(stream)
     calls_of_runs = RUNS_PER_ROUND * stream.chain_calls(whole=True)
     per_workflow = min(CALLS_PER_ROUND_MAX, max(CALLS_PER_ROUND_MIN, calls_of_runs))
@@ -97,7 +97,7 @@ def closed_loop(engine: EngineModel, stream: Stream) -> list[Population]:
 
 
 def _next_size(populations: Sequence[Population]) -> int:
-    """The number of runs to simulate next; 0 when enough is known."""
+    """The number of runs to simulate next; 0 when the curve is complete."""
     last = populations[-1]
     peak = max(one.rate for one in populations)
     knee = next(one.runs for one in populations if one.rate >= SATURATED * peak)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from scepsy.curves.bursts import Chain, Runs, Stream, in_proportion
 
 GOLDEN = (5**0.5 - 1) / 2
-"""Golden ratio less 1. Its multiples modulo 1 are evenly spread, however many are taken."""
+"""Golden ratio minus 1. Its multiples modulo 1 are evenly spread, for any number of them."""
 
 SECONDS_MIN = 1e-6
-"""Seconds of a run whose trace holds no durations: it needs a place in the cycle."""
+"""Duration of a run whose trace has no durations: every run needs a place in the cycle."""
 
 
 class CycledRun(NamedTuple):
@@ -50,7 +50,9 @@ class RunCycle:
     ends: tuple[float, ...]
 
     def entry(self, part: float) -> CycleEntry:
-        """The first burst that is sent after the part `part`, in [0, 1), of the cycle's time."""
+        """The first burst that is sent after the fraction `part`, in [0, 1), of the cycle's
+        time.
+        """
         time = part * self.ends[-1]
         place = min(bisect_right(self.ends, time), len(self.runs) - 1)
         run = self.runs[place]

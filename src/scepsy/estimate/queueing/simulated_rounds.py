@@ -22,9 +22,10 @@ class EngineModel:
     """One replica of an LLM.
 
     Attributes:
-        timer: its step times. kv_tokens: size of its KV cache.
+        timer: its step times.
+        kv_tokens: size of its KV cache in tokens.
         request_time: seconds of each call outside of steps (`HostTime.request`).
-        blocks: by traced call, the prompt blocks that it shares with others.
+        blocks: by traced call, the prompt blocks that it shares with other calls.
     """
 
     llm: LlmSpec
@@ -34,12 +35,12 @@ class EngineModel:
     blocks: Mapping[str, Blocks]
 
     def serve(self, cycle: RunCycle, runs: int, calls: int) -> list[ServedCall]:
-        """At least `calls` calls in the order in which they were sent, with `runs` runs under way
-        at any time: where one ends, the next begins.
+        """At least `calls` calls, in the order in which they were sent, with `runs` concurrent
+        runs: when a run ends, the next one begins.
 
-        A burst is sent when the burst before it has ended and the gap is over. Calls of the run
-        that began first are served first, as the gateway asks of engines. At first the cache is
-        cold, and the runs are spread evenly over the cycle.
+        A burst is sent when the burst before it has ended and the gap is over. The engine serves
+        calls of the oldest run first, as the gateway asks of engines. At first the cache is cold,
+        and the runs are spread evenly over the cycle.
         """
         engine = SimulatedEngine(
             self.timer,
@@ -61,10 +62,10 @@ class EngineModel:
 
 @dataclass(slots=True)
 class _Client:
-    """Makes one run of the cycle after another, until `calls_max` calls were sent in all.
+    """Makes one run of the cycle after another, until all clients have sent `calls_max` calls.
 
-    `place` and `burst` say which run and burst is next, `run` is the run's number in the
-    simulation (-1 before it begins), `open_calls` counts calls of the burst that have not ended.
+    `place` and `burst`: the run and the burst that come next. `run`: the run's number in the
+    simulation, -1 before it begins. `open_calls`: calls of the burst that have not ended.
     """
 
     model: EngineModel
@@ -104,7 +105,7 @@ class _Client:
 
 
 def ask_of(call: Call, llm: LlmSpec) -> Ask:
-    """The call to simulate for a traced one, whose lengths are known (`lengths.with_lengths`)."""
+    """The simulated call for a traced call of known lengths (`lengths.with_lengths`)."""
     prompt = max(1, call.prompt_tokens or 0)
     output = max(1, call.output_tokens or 0) if llm.kind == "generate" else 0
     items = min(max(1, call.items), prompt) if llm.kind != "generate" else 1
@@ -112,6 +113,6 @@ def ask_of(call: Call, llm: LlmSpec) -> Ask:
 
 
 def longest(calls: Sequence[Call], llm: LlmSpec) -> int:
-    """Tokens of the longest prompt with its answer."""
+    """Tokens of the longest prompt together with its answer."""
     asks = [ask_of(call, llm) for call in calls]
     return max(-(-ask.prompt_tokens // ask.items) + ask.output_tokens for ask in asks)

@@ -1,4 +1,4 @@
-"""Tables of steps in files: a user's, and the oracle's, asked once and kept."""
+"""Files with tables of steps: a user's table, and a cache of the oracle's answers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DECODE_CONTEXTS = (128, 1024, 4096, 16384)
 
 
 def read_tables(path: Path) -> dict[tuple[str, int], Table]:
-    """A user's tables by (LLM, tp), from CSV with a header: `llm`, `tp` and `table.COLUMNS`.
+    """A user's tables by (LLM, tp), from CSV with the header `llm`, `tp` and `table.COLUMNS`.
 
     Raises:
-        NotFound: there is no such file.
-        BadInput: a column or a combination of sizes is missing, or a value is no number.
+        NotFound: the file does not exist.
+        BadInput: a column or a combination of sizes is missing, or a value is not a number.
     """
     reader = csv.DictReader(io.StringIO(read_bytes(path).decode(errors="replace")))
     missing = {"llm", "tp", *COLUMNS} - set(reader.fieldnames or ())
@@ -38,7 +38,9 @@ def read_tables(path: Path) -> dict[tuple[str, int], Table]:
             key = row["llm"], int(row["tp"])
             rows.setdefault(key, []).append({name: float(row[name]) for name in COLUMNS})
         except (TypeError, ValueError):
-            raise BadInput(f"{path}:{number}: a number is expected in tp and after it") from None
+            raise BadInput(
+                f"{path}:{number}: tp and the columns after it must be numbers"
+            ) from None
     try:
         return {key: table_of(found) for key, found in rows.items()}
     except BadInput as error:
@@ -46,10 +48,10 @@ def read_tables(path: Path) -> dict[tuple[str, int], Table]:
 
 
 def oracle_table(llm: LlmSpec, gpu_type: str, tp: int, cache: Path) -> Table | None:
-    """The oracle's steps, read from `cache` or asked for and kept there; None for an LLM of which
-    it has no data at this degree on this GPU type.
+    """The oracle's steps, read from `cache`, or asked for and written there. None if the oracle has
+    no data of the LLM at this degree on this GPU type.
 
-    Raises NotFound where aiconfigurator-core is not installed and nothing is kept.
+    Raises NotFound if aiconfigurator-core is not installed and the cache has no answer.
     """
     name = oracle_name(llm)
     if name is None or gpu_type not in SYSTEMS:
@@ -68,7 +70,7 @@ def oracle_table(llm: LlmSpec, gpu_type: str, tp: int, cache: Path) -> Table | N
 
 
 def oracle_name(llm: LlmSpec) -> str | None:
-    """What the oracle knows the LLM as: one of its own, or a folder with a `config.json`."""
+    """The oracle's name for the LLM, or a folder with a `config.json`."""
     if llm.architecture in IDS:
         return llm.architecture
     folder = llm.model_path
@@ -76,7 +78,7 @@ def oracle_name(llm: LlmSpec) -> str | None:
 
 
 def cache_directory() -> Path:
-    """$SCEPSY_CACHE, else `scepsy` in the XDG cache directory."""
+    """$SCEPSY_CACHE; if it is not set, `scepsy` in the XDG cache directory."""
     if named := os.environ.get("SCEPSY_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scepsy"

@@ -1,5 +1,5 @@
-"""Step times as a profile showed them: what one workflow's calls have told of an engine, for the
-calls of another.
+"""Step times that were fitted to a profile, so that an engine measured with one workflow can be
+estimated for another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Size = tuple[str, int, float]
 
 @dataclass(frozen=True, slots=True)
 class FittedTimer:
-    """Steps of the form that was fitted (`StepTime`)."""
+    """Step times of the fitted form (`StepTime`)."""
 
     steps: StepTime
 
@@ -26,7 +26,7 @@ class FittedTimer:
         return self.steps.kv_token
 
     def cost(self, load: StepLoad) -> tuple[float, float]:
-        """Seconds of a step. What part of them reads memory was not measured: none is said to."""
+        """Seconds of a step, and 0: the fraction of it that reads memory was not measured."""
         fit = self.steps
         seconds = (
             fit.fixed
@@ -39,19 +39,19 @@ class FittedTimer:
 
 @dataclass(frozen=True, slots=True)
 class FittedSteps:
-    """Step times of engines that were profiled, by their size."""
+    """Step times of the engines that were profiled, by size."""
 
     gpu_type: str
     fits: Mapping[Size, StepTime]
     source: Source = "modelled"
 
     def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> FittedTimer | None:
-        """None where the LLM was not profiled at this size, or too little to fit its steps."""
+        """None if the LLM was not profiled at this size, or not enough for a fit."""
         steps = self.fits.get((llm.name, tp, gpu_share))
         return None if steps is None else FittedTimer(steps)
 
     def request(self, llm: LlmSpec) -> float:
-        """None: what a call takes outside of its steps is in what was fitted."""
+        """0: the time of a call outside of its steps is part of the fit."""
         return 0.0
 
     def error(self, llm: LlmSpec) -> float:

@@ -57,7 +57,7 @@ class Oracle:
         more: Mapping[str, object] | None = None,
     ) -> Oracle:
         """The oracle of an architecture that ships with Scepsy, or of a folder with a
-        `config.json`; `more` are further keys of its configuration (another backend, say).
+        `config.json`. `more`: further keys of its configuration, for example another backend.
 
         Raises:
             NotFound: aiconfigurator-core is not installed.
@@ -98,8 +98,9 @@ class Oracle:
     def seconds(
         self, prefills: int, prefill_tokens: int, prefill_kv: int, decodes: int, decode_kv: int
     ) -> float:
-        """One step: prompts, their tokens and what of them was cached, sequences that decode and
-        the tokens of KV that those read. Raises BadInput where it has no operators for it.
+        """Seconds of one step, given the number of prompts, their tokens, how many of these were
+        cached, the number of decoding sequences, and the tokens of KV that those read. Raises
+        BadInput if the oracle has no operators for it.
         """
         scheduled = {
             "num_prefill_requests": prefills,

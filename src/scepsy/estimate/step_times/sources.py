@@ -1,4 +1,4 @@
-"""The sources of step times that there are, best first."""
+"""The available sources of step times, the best first."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def steps_from(source: StepSource, gpu_type: str, table_path: Path | None) -> tu
     """The sources to try for each replica, in order.
 
     Raises:
-        NotFound: the file or the package is not there.
-        BadInput: a table is wanted and none is named, or nothing is known of the GPU type.
+        NotFound: the file or the package does not exist.
+        BadInput: `--source table` without a table, or an unknown GPU type.
     """
     if source == "table" and table_path is None:
         raise BadInput("--source table needs --table FILE")

@@ -1,4 +1,4 @@
-"""Where step times come from: a table, the oracle tabulated once, or the roofline."""
+"""Sources of step times: a table, the oracle's table, or the roofline."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import StepLoad, StepTimer, Timer
 
 TableOf = Callable[[LlmSpec, int], Table | None]
-"""(LLM, tp) -> its table on whole GPUs, None where there is none."""
+"""(LLM, tp) -> its table on whole GPUs; None if there is none."""
 
 
 class StepTimes(Protocol):
-    """What is known of engines on GPUs of one type, whichever its source."""
+    """Step times of engines on GPUs of one type, from any source."""
 
     @property
     def gpu_type(self) -> str: ...
     @property
     def source(self) -> Source: ...
     def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
-        """None where nothing is known of this LLM at this size."""
+        """None if this LLM is unknown at this size."""
         ...
 
     def request(self, llm: LlmSpec) -> float:
@@ -34,15 +34,16 @@ class StepTimes(Protocol):
         ...
 
     def error(self, llm: LlmSpec) -> float:
-        """How far a mean latency may be off, relative to itself."""
+        """Expected relative error of a mean latency."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TableTimer:
-    """Steps of a table, `host` seconds longer each.
+    """Steps of a table, each `host` seconds longer.
 
-    On a share of a GPU they stretch as those of the roofline do (`share` over `whole`).
+    On a share of a GPU they take longer by the same factor as those of the roofline (`share` over
+    `whole`).
     """
 
     table: Table
@@ -62,7 +63,7 @@ class TableTimer:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Of a table, or of the roofline where there is none."""
+    """Step times of a table; of the roofline if there is no table."""
 
     gpu_type: str
     source: Source
@@ -75,8 +76,8 @@ class Steps:
         return relative_error(llm)
 
     def timer(self, llm: LlmSpec, tp: int, gpu_share: float) -> Timer | None:
-        """None where the table lacks this LLM at this degree, or where a part of a GPU is asked of
-        a GPU type whose parts nobody knows.
+        """None if the table lacks this LLM at this degree, or if a part of a GPU is asked for and
+        the GPU type is unknown.
         """
         if self.table_of is None:
             return StepTimer(llm, gpu_constants(self.gpu_type), tp=tp, gpu_share=gpu_share)

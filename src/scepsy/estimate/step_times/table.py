@@ -1,4 +1,4 @@
-"""Step times in a table, and between its rows (pure)."""
+"""Step times in a table, and interpolation between its rows (pure)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scepsy.errors import BadInput
 from scepsy.hardware.step_time import StepLoad
 
 COLUMNS = ("prefill_tokens", "prefill_context", "decodes", "decode_context", "seconds")
-"""Of a table of measured steps: prompt tokens in the step and the tokens that each of them attends
-to, on average (half of a prompt's length where nothing was cached); sequences that decode and the
+"""Columns of a table of measured steps: prompt tokens in the step; the tokens to which each of them
+attends, on average (half of the prompt's length if nothing was cached); sequences that decode; the
 tokens of KV cache that each of them reads, on average; seconds.
 """
 
@@ -22,8 +22,8 @@ Axis = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Seconds on a grid over (prefill tokens, prefill context, decodes, decode context), the last
-    running fastest; `axes` rise. `least` is the shortest step.
+    """Seconds on a grid over (prefill tokens, prefill context, decodes, decode context); the last
+    varies fastest. `axes` are in rising order. `least`: the shortest step.
     """
 
     axes: tuple[Axis, Axis, Axis, Axis]
@@ -31,8 +31,8 @@ class Table:
     least: float
 
     def at(self, load: StepLoad) -> float:
-        """Multilinear in the four numbers; beyond an axis its last stretch goes on, but no step is
-        shorter than the shortest of the table.
+        """Multilinear interpolation. Beyond the end of an axis it continues the last interval, but
+        no step is shorter than the shortest one of the table.
         """
         prefill, attended, decodes, kv = load
         point = (
@@ -68,11 +68,11 @@ class Table:
 
 
 def table_of(rows: Iterable[Mapping[str, float]]) -> Table:
-    """The table of measured steps, columns as `COLUMNS`.
+    """The table of measured steps, with the columns `COLUMNS`.
 
     Steps that only decode must cover every combination of their sizes; so must steps that only
-    prefill. A mixed step that is not there is taken as the prefill and the decoding together, less
-    the shortest decode step, whose weights need to be read once only.
+    prefill. A missing mixed step is the sum of the prefill and the decoding step minus the shortest
+    decode step, because the weights are read only once.
 
     Raises:
         BadInput: a combination is missing, there is no row, or a row makes no sense.
@@ -87,7 +87,7 @@ def table_of(rows: Iterable[Mapping[str, float]]) -> Table:
         known[prefill, context if prefill else 0.0, decodes, kv if decodes else 0.0] = seconds
     prefills, contexts, decodes, kvs = (_sizes(known, place) for place in range(4))
     if not known:
-        raise BadInput("table of steps: there is no row")
+        raise BadInput("table of steps: it has no rows")
     axes = ((0.0, *prefills), contexts or (0.0,), (0.0, *decodes), kvs or (0.0,))
     seconds = tuple(_seconds(known, key) for key in product(*axes))
     return Table(axes, seconds, min(known.values()))
@@ -122,8 +122,8 @@ def _there(known: Mapping[Key, float], key: Key) -> float:
 
 
 def _between(axis: Axis, value: float) -> tuple[int, float]:
-    """The stretch of the axis in which a value lies, and how far along: above 1 beyond the end, but
-    not below 0 before the beginning.
+    """The interval of the axis in which a value lies, and its position in it: above 1 beyond the
+    end, but never below 0.
     """
     if len(axis) == 1:
         return 0, 0.0

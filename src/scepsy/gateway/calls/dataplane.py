@@ -1,4 +1,4 @@
-"""The path of a call: read, tie to its run, route, hand over, record."""
+"""The path of a call: read, identify its run, route, relay, record."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class DataPlane:
             reply.close()
 
     async def _group(self, llm: str) -> tuple[Upstream, ...]:
-        """Who serves this name. An unknown one may be an adapter that an engine has loaded since
-        the engines were last asked.
+        """The upstreams that serve this name. An unknown name may be an adapter that an engine has
+        loaded since the engines were last asked.
         """
         if not self.upstreams.knows(llm):
             await self.models.refresh()
@@ -114,7 +114,7 @@ class DataPlane:
 
 
 async def _body(request: web.BaseRequest) -> bytes | ErrorAnswer:
-    """The request's body, decoded where it came compressed."""
+    """The request's body, decoded if it was compressed."""
     try:
         body = await request.read()
     except web.RequestPayloadError as error:

@@ -1,4 +1,4 @@
-"""Hands an answer to the caller: in one piece, or event by event as it comes."""
+"""Passes an answer to the caller: whole, or event by event as it arrives."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Respon
 
 
 def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) -> web.Response:
-    """The answer, once it is all there. One that is compressed goes on as it came, unless the
-    caller does not accept that and it can be decoded here.
+    """The complete answer. A compressed answer is passed on unchanged, unless the caller does not
+    accept the encoding and it can be decoded here.
     """
     exchange.status = reply.status
     reply.upstream.count(reply.status)
@@ -53,7 +53,7 @@ def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) ->
 
 
 def _reworded(reply: Reply, message: str) -> web.Response:
-    """An engine's error in OpenAI's shape, where the engine has one of its own."""
+    """An engine's error in OpenAI's shape, if the engine used another shape."""
     headers = _headers(reply)
     headers.popall("Content-Type", None)
     headers.popall("Content-Encoding", None)
@@ -69,9 +69,9 @@ def _reworded(reply: Reply, message: str) -> web.Response:
 async def deliver_stream(
     request: web.BaseRequest, reply: Reply, exchange: Exchange, clock: Callable[[], float]
 ) -> web.StreamResponse:
-    """Passes events on until the answer ends; the usage event that we asked for stays here.
+    """Passes events on until the answer ends, without the usage event that the gateway asked for.
 
-    Where the upstream dies, an error event follows the last whole event.
+    If the upstream dies, an error event follows the last whole event.
     """
     passage = _Passage.of(request, reply, exchange)
     headers = _headers(reply)
@@ -107,11 +107,11 @@ async def deliver_stream(
 
 @dataclass(slots=True)
 class _Passage:
-    """The events of one stream on their way to the caller; notes what all of them say.
+    """The events of one stream on their way to the caller. Reads all of them for the record.
 
     Attributes:
-        decoder: of a stream that is compressed.
-        passes_encoded: the caller gets such a stream as it came.
+        decoder: decodes a compressed stream.
+        passes_encoded: whether the caller gets a compressed stream unchanged.
     """
 
     exchange: Exchange
@@ -134,7 +134,9 @@ class _Passage:
         return _Passage(exchange, reply.usage_was_added, decoder, encoded)
 
     def feed(self, chunk: bytes, now: float) -> bytes:
-        """What of it the caller gets now. Raises CannotDecode, but not where bytes just pass."""
+        """The bytes for the caller that follow from `chunk`. Raises CannotDecode, unless the bytes
+        are passed on unchanged.
+        """
         content = chunk
         if self.passes_encoded and self.decoder is None:
             return chunk
@@ -150,7 +152,7 @@ class _Passage:
         return chunk if self.passes_encoded else passed
 
     def finish(self, now: float) -> bytes:
-        """The stream has ended well: what came after the last blank line is an event, too."""
+        """The stream has ended normally: bytes after the last blank line are an event, too."""
         rest, self.splitter.rest = self.splitter.rest, b""
         passed = b"".join(self._noted([rest] if rest else [], now))
         return b"" if self.passes_encoded else passed

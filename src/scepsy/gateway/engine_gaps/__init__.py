@@ -1,1 +1,1 @@
-"""Checks that the gateway makes, and priorities that it sets, because an engine does not."""
+"""Request checks and priorities that the gateway adds for engines that lack them."""

@@ -12,12 +12,14 @@ RUNS_MAX = 65_536  # runs whose beginning is remembered; the one used longest ag
 
 @dataclass(slots=True)
 class RunPriorities:
-    """Remembers when each run was first seen. Keeps no clock."""
+    """Remembers when each run was first seen. It has no clock."""
 
     _began: Recent[str, float] = field(default_factory=lambda: Recent[str, float](RUNS_MAX))
 
     def of(self, run: str | None, arrived: float) -> int:
-        """The priority of a call that came at `arrived`; one without a run is a run of its own."""
+        """The priority of a call that arrived at `arrived`. A call without a run counts as its own
+        run.
+        """
         if run is None:
             return priority(arrived)
         began = self._began.get(run)

@@ -1,4 +1,4 @@
-"""Refuses, for engines that do not check their requests, what vLLM would refuse."""
+"""Refuses what vLLM would refuse, for engines that do not check their requests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scepsy.gateway.wire.requests import ApiRequest
 
 @dataclass(frozen=True, slots=True)
 class RequestChecks:
-    """Checks that an engine lacks, by its capability flags."""
+    """The checks that an engine lacks, according to its capability flags."""
 
     counter: LlamaCppCounter
 
     async def refusal(self, asked: ApiRequest, route: Route) -> ErrorAnswer | None:
-        """Why the call must not go to the engine. None also where the engine checks it itself, and
-        where nobody can tell: what would fit is never refused.
+        """Why the call must not go to the engine. None if the engine checks the request itself, or
+        if the answer is uncertain: a request that would fit is never refused.
         """
         capabilities = _capabilities(route)
         if capabilities is None:
@@ -45,9 +45,7 @@ class RequestChecks:
 
 
 def _capabilities(route: Route) -> Capabilities | None:
-    """None where the route names no engine whose behaviour is known; an endpoint's refusals are its
-    own business.
-    """
+    """None if the route names no engine, or an endpoint, which checks its requests itself."""
     if route.engine is None or route.hosted:
         return None
     return engine_for(route.engine).capabilities

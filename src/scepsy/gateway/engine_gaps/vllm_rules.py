@@ -1,4 +1,4 @@
-"""Rules of vLLM that other engines do not keep: requests that it refuses and they take."""
+"""Rules of vLLM that other engines do not apply: requests that vLLM refuses and they accept."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which workflow run a call belongs to: as the call says, or as its content and timing tell."""
+"""Which workflow run a call belongs to: from its labels, or from its content and timing."""

@@ -1,6 +1,7 @@
-"""Which runs are active for a caller's address and workflow: a call open, or ended just now.
+"""The active runs of a caller's address and workflow: runs with an open call, or one that ended
+less than the quiet gap ago.
 
-Bounded: quiet runs are dropped, and so are the oldest beyond a limit. Keeps no clock.
+Bounded: quiet runs are dropped, and so are the oldest beyond a limit. It has no clock.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Generic, TypeVar
 from scepsy.gateway.identity.lru import Recent
 
 CALLERS_MAX = 4_096  # pairs of a caller's address and a workflow that are remembered
-RUNS_PER_CALLER_MAX = 4_096  # runs of such a pair; with more of them at once timing tells nothing
-_SWEEP_MIN = 64  # below so few runs quiet ones are left alone until somebody asks
+RUNS_PER_CALLER_MAX = 4_096  # runs of such a pair that are remembered
+_SWEEP_MIN = 64  # below this number of runs, quiet ones are removed only when asked
 
 R = TypeVar("R", bound=Hashable)
 
@@ -50,7 +51,7 @@ class ActiveRuns(Generic[R]):
         activity.last_end = now
 
     def of(self, caller: tuple[str, str], now: float) -> list[R]:
-        """The runs with a call open, or ended less than the gap ago."""
+        """The runs with an open call, or with one that ended less than the gap ago."""
         known = self._callers.get(caller)
         if known is None:
             return []
@@ -67,7 +68,7 @@ class ActiveRuns(Generic[R]):
             return activity
         if len(known.runs) >= known.sweep_at:
             self._sweep(known, now)
-            # Twice what is left, so that a sweep costs each new run a constant time.
+            # Twice the number that is left, so that sweeping costs each new run a constant time.
             known.sweep_at = max(_SWEEP_MIN, min(2 * len(known.runs), RUNS_PER_CALLER_MAX))
             while len(known.runs) >= RUNS_PER_CALLER_MAX:
                 del known.runs[next(iter(known.runs))]

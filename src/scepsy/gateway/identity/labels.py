@@ -38,8 +38,8 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The run of a call, which evidence it was taken from (`layer`), and how sure that is (0 to 1).
-    None is unknown.
+    """The run of a call, the evidence for it (`layer`), and the confidence in that evidence (0 to
+    1). None means unknown.
     """
 
     run: str | None = None
@@ -49,7 +49,7 @@ class Identity:
 
 
 def locate(path: str) -> Address:
-    """Splits a path, percent-encoded as it was sent, into API path, workflow and run."""
+    """Splits a percent-encoded path into API path, workflow and run."""
     parts = path.split("/")
     if len(parts) < 4 or parts[1] != "w":
         return Address(path)
@@ -92,7 +92,7 @@ def identify(headers: Mapping[str, str], address: Address, fields: dict[str, Jso
 
 
 def trace_id(headers: Mapping[str, str]) -> str | None:
-    """The trace id of a W3C `traceparent`; None where there is none, or it is not one."""
+    """The trace id of a W3C `traceparent` header; None if it is missing or invalid."""
     parts = headers.get("traceparent", "").split("-")
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
 

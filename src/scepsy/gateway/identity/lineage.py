@@ -1,7 +1,7 @@
 """Infers the run of a call that names none: from ids that it echoes, its trace id, answers that its
 prompt quotes, or its timing.
 
-Keeps no clock: every method is told the time. Bounded: the oldest entries are forgotten.
+It has no clock: every method takes the time. Bounded: the oldest entries are forgotten.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Clues:
     Attributes:
         client: the caller's address.
         echoes: ids in the request that a server issued in an earlier answer.
-        trace_id: of the W3C `traceparent` header.
-        prompt: its text; empty where the call names its run.
+        trace_id: trace id of the W3C `traceparent` header.
+        prompt: text of the prompt; empty if the call names its run.
         opening: LLM and first words of the prompt, which are usually the template's. A call that
             opens like the active run's first call may belong to that run or begin another one.
     """
@@ -49,11 +49,11 @@ class Clues:
 
 @dataclass(slots=True)
 class Lineage:
-    """Remembers the runs that were seen, and what identifies their calls.
+    """Remembers the runs that were seen, and the evidence that identifies their calls.
 
     Attributes:
-        quiet_gap: seconds without a call after which a run is taken to be over.
-        workflow: of calls that name none.
+        quiet_gap: seconds without a call after which a run counts as ended.
+        workflow: workflow of calls that name none.
     """
 
     quiet_gap: float
@@ -69,8 +69,8 @@ class Lineage:
         self._active = ActiveRuns[Run](self.quiet_gap)
 
     def begin(self, said: Identity, clues: Clues, now: float) -> Identity:
-        """The call's identity, with the run filled in where it can be inferred, and always with a
-        workflow. Every call that begins must end.
+        """The call's identity, with the run filled in if it can be inferred, and always with a
+        workflow. Call `end` for every call that begins.
         """
         identity = self._resolve(said, clues, now)
         run = _run_of(identity)
@@ -80,7 +80,7 @@ class Lineage:
     def end(
         self, identity: Identity, clues: Clues, now: float, issued: Iterable[str], answer: str = ""
     ) -> None:
-        """Notes that a call has ended, the ids that its answer issued, and the answer's text."""
+        """Records that a call has ended, the ids that its answer issued, and the answer's text."""
         run = _run_of(identity)
         self._active.ended((clues.client, run.workflow), run, now)
         known = None if run.run == UNKNOWN else run
@@ -89,7 +89,7 @@ class Lineage:
         if known is not None:
             for one in issued:
                 runs = self._issued.get(one) or set[Run]()
-                if len(runs) < 2:  # an id that two runs were given proves nothing already
+                if len(runs) < 2:  # an id that two runs were given identifies neither
                     self._issued.put(one, runs | {known})
 
     def _resolve(self, said: Identity, clues: Clues, now: float) -> Identity:
@@ -120,11 +120,11 @@ class Lineage:
         return runs.pop() if len(runs) == 1 else None
 
     def _by_time(self, workflow: str, clues: Clues, now: float) -> Identity:
-        """Joins the active run if there is exactly one, and opens a run if there is none. The run
-        stays unknown if several are active, or if the call may begin another.
+        """Joins the active run if there is exactly one; opens a run if there is none. The run stays
+        unknown if several are active, or if the call may begin another one.
 
-        A trace id seen for the first time proves nothing, but later calls with that trace id follow
-        this one if this one opened a run.
+        A trace id that is seen for the first time proves nothing. If this call opened a run, later
+        calls with its trace id follow it.
         """
         active = self._active.of((clues.client, workflow), now)
         if not active:
@@ -146,5 +146,5 @@ class Lineage:
 
 
 def _run_of(identity: Identity) -> Run:
-    """Calls without a known run count as one active run: the next call may belong to it."""
+    """Calls of an unknown run count as one active run: the next call may belong to it."""
     return Run(identity.run or UNKNOWN, identity.workflow or "")

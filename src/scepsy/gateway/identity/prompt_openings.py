@@ -11,11 +11,11 @@ _ANSWERS = ("assistant", "tool", "function", "function_call", "function_call_out
 
 
 def goes_on(fields: dict[str, Json]) -> bool:
-    """Whether a request holds an earlier answer, as conversations and tool loops do."""
+    """Whether a request contains an earlier answer, as in conversations and tool loops."""
     said = (*elements(fields.get("messages")), *elements(fields.get("input")))
-    kinds = ((text(one.get("role")), text(one.get("type"))) for one in map(members, said))
+    roles_and_types = ((text(one.get("role")), text(one.get("type"))) for one in map(members, said))
     return bool(text(fields.get("previous_response_id"))) or any(
-        role in _ANSWERS or kind in _ANSWERS for role, kind in kinds
+        role in _ANSWERS or kind in _ANSWERS for role, kind in roles_and_types
     )
 
 

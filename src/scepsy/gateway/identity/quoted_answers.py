@@ -17,12 +17,12 @@ from typing import Generic, TypeVar
 WINDOW = 8
 """Consecutive words that are compared as one unit."""
 
-LEAST = 3
-"""Windows that must be quoted before it counts: ten words in a row, or several shorter pieces."""
+QUOTED_WINDOWS_MIN = 3
+"""Number of windows that must be quoted: ten words in a row, or several shorter pieces."""
 
-MOST_WINDOWS = 200_000  # remembered over all answers; the oldest are forgotten
+WINDOWS_MAX = 200_000  # remembered over all answers; the oldest are forgotten
 _MOST_CHARS = 1 << 16
-# A prompt is looked at when its call begins and when it ends: enough for the calls in between.
+# A prompt is needed when its call begins and again when it ends: enough for the calls in between.
 _PROMPTS_REMEMBERED = 256
 
 R = TypeVar("R", bound=Hashable)
@@ -35,13 +35,13 @@ class Quotes(Generic[R]):
     _owners: OrderedDict[int, R | None] = field(default_factory=OrderedDict[int, "R | None"])
 
     def wrote(self, run: R | None, prompt: str, answer: str) -> None:
-        """Notes that an LLM answered `prompt` with `answer`; `run` is None where it is unknown."""
+        """Records that an LLM answered `prompt` with `answer`. `run` is None if it is unknown."""
         owners = self._owners
         new = _windows(answer) - _windows(prompt)
         for window in new:
             owners[window] = run if owners.get(window, run) == run else None
             owners.move_to_end(window)
-        while len(owners) > MOST_WINDOWS:
+        while len(owners) > WINDOWS_MAX:
             owners.popitem(last=False)
 
     def quoted_by(self, prompt: str) -> R | None:
@@ -54,11 +54,11 @@ class Quotes(Generic[R]):
         if len(found) != 1:
             return None
         [(run, times)] = found.items()
-        return run if times >= LEAST else None
+        return run if times >= QUOTED_WINDOWS_MIN else None
 
 
 @lru_cache(maxsize=_PROMPTS_REMEMBERED)
 def _windows(text: str) -> frozenset[int]:
-    """Hashes of every `WINDOW` words in a row, in the last part of a text that is very long."""
+    """Hashes of every `WINDOW` consecutive words; of a very long text, of its last part only."""
     words = [hash(word) for word in text[-_MOST_CHARS:].split()]
     return frozenset(map(hash, zip(*(words[start:] for start in range(WINDOW)), strict=False)))

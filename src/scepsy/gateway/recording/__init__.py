@@ -1,1 +1,1 @@
-"""The record of each call: opened when it arrives, written down when it ends."""
+"""The record of each call: opened when it arrives, written when it ends."""

@@ -1,4 +1,4 @@
-"""One call on its way through the gateway, and the record that is made of it."""
+"""One call on its way through the gateway, and its record."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from scepsy.store.traces import CALLER_LEFT
 
 @dataclass(slots=True)
 class Exchange:
-    """A call and what has become of it so far. Times are Unix seconds.
+    """A call and its outcome so far. Times are Unix seconds.
 
     Attributes:
-        needs_text: whether the answer's text is wanted, for the record or to recognise quotations;
+        needs_text: whether the answer's text is needed, for the record or to recognise quotations;
             otherwise only the ids that it issues are.
-        kept: collects the answer's bytes where content is to be recorded.
+        kept: the answer's bytes, if content is to be recorded.
     """
 
     asked: ApiRequest
@@ -49,7 +49,7 @@ class Exchange:
         self.fail(CALLER_LEFT, "the caller went away")
 
     def wants(self, content: bytes) -> bool:
-        """Whether this part of the answer has to be read."""
+        """Whether this part of the answer has to be decoded."""
         return self.needs_text or b"call" in content or b"response" in content
 
     def keep(self, content: bytes) -> None:

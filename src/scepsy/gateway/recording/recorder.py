@@ -18,11 +18,11 @@ from scepsy.gateway.wire.requests import ApiRequest, echoed_ids
 from scepsy.store import TraceWriter
 
 _IN_WORDS = ("chat", "completions", "responses")
-_LLM_LABELS_MAX = 512  # distinct model names that are counted on their own
-_UNSERVED_LABELS_MAX = 32  # of them, names of which no call has reached an engine: typing errors
+_LLM_LABELS_MAX = 512  # distinct model names that have their own label
+_UNSERVED_LABELS_MAX = 32  # of them, names that no engine serves, such as typing errors
 _LLM_LABEL_CHARS_MAX = 256
 OTHER_LLMS = "(other)"
-"""Stands for the model names beyond these limits: callers can make up any number of them."""
+"""Label of all model names beyond these limits: callers can invent any number of names."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Tally:
     _unserved: set[str] = field(default_factory=set[str])
 
     def add(self, llm: str, status: int, seconds: float, *, served: bool = True) -> None:
-        """A call has ended; `served`: it has reached an engine."""
+        """Counts a call that has ended. `served`: it has reached an engine."""
         label = llm if self._has_label(llm, served) else OTHER_LLMS
         self.calls[label, status] += 1
         self.seconds[label] = self.seconds.get(label, 0.0) + seconds
@@ -56,8 +56,8 @@ class Tally:
 
 @dataclass(slots=True)
 class Recorder:
-    """`clock` gives Unix seconds. Without a writer, calls are tied to runs and counted, for both
-    decide where they go, but not written.
+    """`clock` returns Unix seconds. Without a writer, calls are assigned to runs and counted, since
+    routing depends on both, but not written.
     """
 
     clock: Callable[[], float]
@@ -78,7 +78,7 @@ class Recorder:
         body: bytes,
         client: str,
     ) -> Exchange:
-        """Starts an exchange; `start` may be set back to when the call arrived."""
+        """Starts an exchange; `start` is the time of arrival if that was earlier."""
         now = self.clock()
         said = identify(headers, address, asked.fields)
         clues = Clues(client, tuple(echoed_ids(asked.fields)), trace_id(headers))
@@ -92,7 +92,9 @@ class Recorder:
         return Exchange(asked, body, identity, clues, now, needs_text=needs_text, kept=kept)
 
     def end(self, exchange: Exchange) -> None:
-        """Ends it. A record that cannot be written is counted and logged; the call is well."""
+        """Ends an exchange. A record that cannot be written is counted and logged; the call still
+        succeeds.
+        """
         now = self.clock()
         served = exchange.replica is not None
         seconds = now - exchange.start

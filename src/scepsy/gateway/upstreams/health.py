@@ -1,4 +1,4 @@
-"""Asks upstreams that were taken out of service whether they are well again."""
+"""Asks upstreams that are out of service whether they are healthy again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 async def probe_for_ever(upstreams: Upstreams, session: aiohttp.ClientSession) -> None:
-    """Takes back unhealthy upstreams that are well. No answer of theirs ends it."""
+    """Returns healthy upstreams to service. No answer of an upstream ends the loop."""
     while True:
         await asyncio.sleep(PROBE_INTERVAL)
         try:

@@ -1,4 +1,4 @@
-"""Sends a call to an upstream, and to another where that one does not answer, within bounds."""
+"""Sends a call to an upstream, and to another one if that fails, a bounded number of times."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from scepsy.gateway.wire.errors import (
 )
 from scepsy.gateway.wire.failures import begins_with_failure
 
-# What servers answer to a field that they do not know.
+# Statuses with which servers refuse a field that they do not know.
 _REFUSALS = frozenset({400, 405, 409, 415, 422, 501})
-# Errors about the caller's prompt, which would be as long without our fields.
+# Errors about the caller's prompt, which our fields do not make longer.
 _TOO_LONG = re.compile(rb"too long|context (?:length|window|size)|maximum context", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class _Sends:
-    """What became of one call's sends so far.
+    """The outcomes of the sends of one call so far.
 
     Attributes:
-        left: how many more may meet a lost connection, a 5xx or an unreadable answer.
+        left: how many more sends may end with a lost connection, a 5xx or an unreadable answer.
         tried: replicas that were asked.
-        lost: those whose connection was lost, by name.
-        failed: a 5xx that counts where nobody has a better answer.
-        resent: whether the last replica there is was asked a second time.
+        lost: replicas whose connection was lost, by name.
+        failed: a 5xx answer, to be used if no replica has a better one.
+        resent: whether the only replica left was asked a second time.
     """
 
     left: int
@@ -58,14 +58,14 @@ class _Sends:
         return bool(self.lost) or self.failed is not None
 
     def once_more(self) -> Upstream | None:
-        """The replica to ask a second time where there is no other one."""
+        """The replica to ask a second time if there is no other one."""
         if self.failed is not None:
             return self.failed.upstream if self.failed.added else None
         return next(iter(self.lost.values()), None)
 
     def note(self, upstream: Upstream, error: SendFailed) -> None:
-        """Notes a failure. Of the replicas that lose a call only the first is suspected: the second
-        is more likely to have met a call that kills engines.
+        """Records a failure. Of the replicas that lose a call only the first is suspected: when a
+        second one loses it, the call itself is more likely to be the cause.
         """
         self.why.append(f"{upstream.name}: {error}")
         if isinstance(error, NotSent):
@@ -81,7 +81,7 @@ class _Sends:
         self.lost[upstream.name] = upstream
 
     def settle(self, answered: Upstream | None) -> None:
-        """Counts the lost calls, but for a replica that has answered after all."""
+        """Counts the lost calls, except for a replica that has answered in the end."""
         for upstream in self.lost.values():
             if upstream is answered:
                 upstream.healthy = True
@@ -91,7 +91,9 @@ class _Sends:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """`max_sends`: sends in all of a call that meets lost connections or answers of 5xx."""
+    """`max_sends`: how often a call is sent in total if its connection is lost or the answer is
+    5xx.
+    """
 
     sender: Sender
     upstreams: Upstreams
@@ -99,13 +101,13 @@ class Relay:
     max_sends: int = 2
 
     async def open(self, outgoing: Outgoing, exchange: Exchange) -> Reply | ErrorAnswer:
-        """The first answer to be had from any replica; nothing of it has gone to the caller.
+        """The first answer of any replica; none of it has been passed to the caller yet.
 
-        A replica that cannot be connected to is out of service until it is well again, and the next
-        one is asked. One that loses the connection is suspected, and the call is sent once more: to
-        another one, or on a fresh connection where there is none (a server may close a kept-alive
-        connection just as it is used). One that answers with 5xx may be dying: another one is
-        asked, and if it has no better answer, the first counts.
+        A replica that cannot be connected to is taken out of service until it is healthy again, and
+        the next one is asked. If the connection is lost, the replica is suspected, and the call is
+        sent once more: to another replica, or on a fresh connection if there is none (a server may
+        close a kept-alive connection just as it is used). A replica that answers 5xx may be
+        failing: another one is asked, and if that has no better answer, the first answer counts.
         """
         sends = _Sends(self.max_sends)
         while (upstream := self._next(exchange, sends)) is not None:
@@ -129,7 +131,7 @@ class Relay:
         return self._outcome(exchange, sends)
 
     def _next(self, exchange: Exchange, sends: _Sends) -> Upstream | None:
-        """The upstream to send to next; None where the call has been sent often enough."""
+        """The upstream to send to next; None if the call has been sent often enough."""
         if sends.left <= 0:
             return None
         llm, affinity = exchange.asked.llm, exchange.identity.run
@@ -142,7 +144,7 @@ class Relay:
         return None if sends.failed else self.upstreams.last_resort(llm, sends.tried)
 
     def _outcome(self, exchange: Exchange, sends: _Sends) -> Reply | ErrorAnswer:
-        """Of a call that nobody has answered well."""
+        """The answer to a call that no replica has served."""
         sends.settle(None)
         llm = exchange.asked.llm
         if sends.failed is not None:
@@ -155,8 +157,9 @@ class Relay:
     async def _ask(
         self, upstream: Upstream, outgoing: Outgoing, exchange: Exchange, sends: _Sends
     ) -> Reply:
-        """The upstream's answer. Where it seems to refuse a field that we added, the call is sent
-        again without, and if that helps, the field is not added any more for this upstream.
+        """The upstream's answer. If it seems to refuse a field that the gateway added, the call is
+        sent again without that field; if this helps, the field is no longer added for this
+        upstream.
         """
         fresh = upstream.name in sends.lost
         added = frozenset[str]() if sends.troubled else outgoing.added_for(upstream)
@@ -187,8 +190,8 @@ class Relay:
 
 
 def _may_refuse(reply: Reply) -> bool:
-    """Whether the answer may come of a field that was added: by its status, by naming it, or as a
-    failure within a 200.
+    """Whether an added field may be the reason for the answer: by its status, because it names the
+    field, or as a failure within a 200.
     """
     if reply.status >= 400:
         if _named(reply):

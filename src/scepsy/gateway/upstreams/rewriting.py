@@ -1,4 +1,6 @@
-"""The changes that the gateway makes to requests and headers; all else passes byte for byte."""
+"""The changes that the gateway makes to requests and headers; everything else passes byte for
+byte.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ def body_for_engine(
 ) -> bytes:
     """The caller's bytes, with the fields that the gateway adds and without its own metadata.
 
-    All other fields keep their bytes. A body that only a lenient reader can read stays unchanged.
+    All other fields keep their bytes. A body that only a lenient reader accepts stays unchanged.
     `priority` is put before all other fields, unless the caller has set it.
     """
     kept = _rewritten(body, asked, ask_usage=ask_usage)
@@ -98,7 +100,7 @@ def with_key(headers: Iterable[tuple[str, str]], key: str) -> list[tuple[str, st
 
 def headers_for_caller(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     """The engine's headers without hop-by-hop headers."""
-    encoding = "content-encoding"  # the body goes on as it came
+    encoding = "content-encoding"  # the body is passed on unchanged
     return [
         (name, value)
         for name, value in headers.items()
@@ -116,7 +118,7 @@ def _kept_value(name: str, value: str) -> str | None:
 
 
 def _object(raw: msgspec.Raw | None) -> _Fields:
-    """An object's fields; none where the value is null or something else."""
+    """An object's fields; empty if the value is null or not an object."""
     if raw is None or not bytes(raw).lstrip().startswith(b"{"):
         return {}
     return msgspec.json.decode(raw, type=_Fields)

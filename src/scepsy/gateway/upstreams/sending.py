@@ -16,7 +16,7 @@ from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_call
 from scepsy.gateway.upstreams.upstream import Upstream
 from scepsy.gateway.wire.requests import ApiRequest
 
-# A larger body goes out in pieces, so that one caller does not hold up the others.
+# A larger body is sent in pieces, so that one caller does not delay the others.
 _WHOLE_BODY_MAX = 1 << 20
 _USAGE, _PRIORITY = "stream_options", "priority"
 
@@ -24,7 +24,9 @@ Headers = Sequence[tuple[str, str]]
 
 
 class SendFailed(Exception):
-    """An upstream gave no answer, or stopped in the middle of one. Never leaves the gateway."""
+    """An upstream gave no answer, or stopped in the middle of one. The exception never leaves the
+    gateway.
+    """
 
 
 class NotSent(SendFailed):
@@ -36,11 +38,11 @@ class ConnectionLost(SendFailed):
 
 
 class UnreadableAnswer(SendFailed):
-    """The upstream answered, but not in HTTP that we can read. It is alive."""
+    """The upstream answered, but not in valid HTTP. It is alive."""
 
 
 class UnsendableRequest(SendFailed):
-    """The caller's headers cannot be sent on; no upstream is to blame."""
+    """The caller's headers cannot be sent on. This is not the upstream's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,10 @@ class Outgoing:
     """A call as it goes to upstreams.
 
     Attributes:
-        path: the API path, with its query.
-        ask_usage: add `stream_options.include_usage`, unless the upstream is known to refuse it.
-        priority: added likewise, where the upstream orders its queue by it.
+        path: the API path with its query.
+        ask_usage: whether to add `stream_options.include_usage`, unless the upstream is known to
+            refuse it.
+        priority: added in the same way, if the upstream orders its queue by it.
     """
 
     path: str
@@ -61,7 +64,7 @@ class Outgoing:
     priority: int | None = None
 
     def added_for(self, upstream: Upstream) -> frozenset[str]:
-        """The fields that the gateway adds on its own account."""
+        """The fields that the gateway adds for this upstream."""
         added = {_USAGE} if self.ask_usage else set[str]()
         ranks = self.priority is not None and upstream.route.ranked
         if ranks and _PRIORITY not in self.asked.fields:
@@ -79,9 +82,9 @@ class Outgoing:
 
 @dataclass(slots=True, eq=False)
 class Reply:
-    """An answer of which something has come: all of it, or the first bytes of a stream.
+    """An answer that has begun: all of it, or the first bytes of a stream.
 
-    Whoever gets it closes it. `added` names the fields that the gateway had added to the call.
+    The receiver closes it. `added` names the fields that the gateway had added to the call.
     """
 
     upstream: Upstream
@@ -97,7 +100,7 @@ class Reply:
 
     @property
     def encoding(self) -> str:
-        """Its Content-Encoding; empty where it has none."""
+        """Its Content-Encoding; empty if it has none."""
         return self.response.headers.get("Content-Encoding", "")
 
     @property
@@ -105,14 +108,14 @@ class Reply:
         return _USAGE in self.added
 
     async def more(self) -> bytes:
-        """The next bytes of a stream, as they come; empty at its end. Raises ConnectionLost."""
+        """The next bytes of a stream; empty at its end. Raises ConnectionLost."""
         try:
             return await self.response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionLost(_describe(error)) from error
 
     def close(self) -> None:
-        """Ends the upstream call too, where it has not ended. May be called again."""
+        """Ends the upstream call too, if it has not ended. May be called again."""
         if not self.closed:
             self.closed = True
             self.response.close()
@@ -177,7 +180,7 @@ class Sender:
     async def _begin(
         self, upstream: Upstream, response: aiohttp.ClientResponse, added: frozenset[str]
     ) -> Reply:
-        """Errors are read whole, whatever they call themselves, so that another may be asked."""
+        """Reads errors whole, whatever their content type, so that another replica may be asked."""
         streams = response.content_type == "text/event-stream" and response.status < 400
         try:
             first = await (response.content.readany() if streams else response.read())

@@ -1,4 +1,4 @@
-"""Models that engines serve besides the routed LLMs: adapters, and further names of an LLM."""
+"""Further models that engines serve: adapters, and additional names of an LLM."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from scepsy.gateway.wire.lenient_json import elements, members, read_object, tex
 _REFRESH_INTERVAL = 1.0
 _TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 _LIST_BYTES_MAX = 1 << 20
-_MODELS_MAX = 1024  # of one engine; what it lists beyond is not routed
+_MODELS_MAX = 1024  # of one engine; further ones are not routed
 
 
 @dataclass(slots=True)
 class ServedModels:
-    """Asks each engine's GET /v1/models, at most once in a while. Endpoints that somebody else runs
-    are not asked: what they serve besides the routed LLM was not put behind this gateway.
+    """Asks each engine's GET /v1/models, with a minimum time between two rounds. Endpoints that
+    Scepsy does not start are not asked: their further models were not put behind this gateway.
     """
 
     upstreams: Upstreams
@@ -43,31 +43,31 @@ class ServedModels:
             self.upstreams.index_aliases()
 
     def list_models(self, created: int) -> list[ModelEntry]:
-        """The routed LLMs, then what the engines serve besides, as GET /v1/models tells them."""
+        """The answer to GET /v1/models: the routed LLMs, then the further models of the engines."""
         routed = [self._routed_entry(llm, created) for llm in self.upstreams.llms]
         return routed + [self._entry(name) for name in self.upstreams.aliases]
 
     def _routed_entry(self, llm: str, created: int) -> ModelEntry:
         group = self.upstreams.of(llm)
-        told = self._entry(llm)
+        entry = self._entry(llm)
         context = next((one.route.max_context for one in group if one.route.max_context), None)
         return {
             "id": llm,
             "object": "model",
             "created": created,
             "owned_by": "scepsy",
-            "root": told.get("root", llm),
-            "parent": told.get("parent"),
-            "max_model_len": told.get("max_model_len", context),
+            "root": entry.get("root", llm),
+            "parent": entry.get("parent"),
+            "max_model_len": entry.get("max_model_len", context),
         }
 
     def _entry(self, name: str) -> ModelEntry:
-        """What the first engine that lists this name says of it."""
+        """The entry of the first engine that lists this name."""
         listed = ((one.models or {}).get(name) for one in self.upstreams.of(name))
         return next((entry for entry in listed if entry is not None), ModelEntry())
 
     async def _ask(self, upstream: Upstream) -> None:
-        """What an engine does not tell stays as it was."""
+        """An engine that does not answer keeps its last list."""
         try:
             async with self.session.get(
                 upstream.address("/v1/models"), timeout=_TIMEOUT, allow_redirects=False
@@ -83,5 +83,5 @@ class ServedModels:
             return
         listing = read_object(body)
         entries = [] if listing is None else elements(listing.value("data"))[:_MODELS_MAX]
-        told = ((text(members(entry).get("id")), members(entry)) for entry in entries)
-        upstream.models = {name: entry for name, entry in told if name is not None}
+        listed = ((text(members(entry).get("id")), members(entry)) for entry in entries)
+        upstream.models = {name: entry for name, entry in listed if name is not None}

@@ -1,4 +1,4 @@
-"""The servers behind the gateway: who they are, how busy, how well, and which models they serve."""
+"""The servers behind the gateway: their load, their health, and the models that they serve."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ ModelEntry = dict[str, Json]
 
 @dataclass(slots=True, eq=False)
 class Upstream:
-    """A server and its counts since the gateway started; `in_flight` is now.
+    """A server and its counts since the gateway started; `in_flight` is the present number of
+    calls.
 
-    One that is not `probed` (it is not ours, and may have no /health) is always taken to be well.
+    A server that is not `probed` (Scepsy does not start it, and it may have no /health) always
+    counts as healthy.
 
     Attributes:
         refused_fields: fields that the gateway would add, but that this server refuses.
-        models: what its GET /v1/models lists, by id; None while it has not been asked.
+        models: the list of its GET /v1/models, by id; None before it has been asked.
     """
 
     route: Route
@@ -43,14 +45,14 @@ class Upstream:
         return base + (path.removeprefix("/v1") if has_path else path)
 
     def count(self, status: int) -> None:
-        """An answer of it has gone out with this status."""
+        """Counts an answer with this status."""
         if status >= 500:
             self.failed += 1
         else:
             self.served += 1
 
     def suspect(self) -> None:
-        """It has lost a call. Out of service until a probe finds it well."""
+        """It has lost a call. It is out of service until a probe finds it healthy."""
         self.healthy = not self.probed
 
     def broke_off(self) -> None:
@@ -65,7 +67,7 @@ class Upstream:
 
 @dataclass(slots=True)
 class Upstreams:
-    """All upstreams by LLM. Replacing the routes leaves calls in flight where they are."""
+    """All upstreams by LLM. Replacing the routes does not move calls in flight."""
 
     pass_through: Upstream | None = None
     _by_llm: dict[str, tuple[Upstream, ...]] = field(
@@ -92,11 +94,11 @@ class Upstreams:
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Names besides those of the routes that engines serve: adapters, served model names."""
+        """Names that engines serve beside the routed ones: adapters, served model names."""
         return tuple(self._by_alias)
 
     def of(self, llm: str) -> tuple[Upstream, ...]:
-        """Who may answer calls of this LLM; nobody where it is unknown."""
+        """The upstreams that may answer calls of this LLM; none if it is unknown."""
         group = self._by_llm.get(llm) or self._by_alias.get(llm)
         if group is not None:
             return group
@@ -107,7 +109,7 @@ class Upstreams:
         return llm in self._by_llm or llm in self._by_alias
 
     def replace(self, routes: Sequence[Route]) -> None:
-        """Routes as given from now on. An upstream whose route stays keeps its counts."""
+        """Replaces the routes. An upstream whose route stays keeps its counts."""
         known = {one.route: one for group in self._by_llm.values() for one in group}
         by_llm: dict[str, tuple[Upstream, ...]] = {}
         for route in routes:
@@ -117,7 +119,7 @@ class Upstreams:
         self.index_aliases()
 
     def index_aliases(self) -> None:
-        """Reads anew which names the engines serve, after `models` of some have changed."""
+        """Updates the names that the engines serve, after `models` of some have changed."""
         by_alias: dict[str, tuple[Upstream, ...]] = {}
         for upstream in self.routed:
             for name in upstream.models or ():
@@ -134,5 +136,5 @@ class Upstreams:
         return None if index is None else group[index]
 
     def last_resort(self, llm: str, tried: Collection[str]) -> Upstream | None:
-        """One that is thought unhealthy but was not tried: it may be back by now."""
+        """An upstream that counts as unhealthy and was not tried: it may be healthy again."""
         return next((one for one in self.of(llm) if one.name not in tried), None)

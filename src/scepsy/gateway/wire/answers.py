@@ -1,6 +1,6 @@
 """Reads answers of the OpenAI API, whole or event by event: tokens, text, ids, errors.
 
-Every field is read on its own, so that one in a shape that nobody expected loses itself only.
+Every field is read on its own, so that a field of unexpected shape affects no other field.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _GOOD_ENDS = (None, "stop", "length")
 
 
 class AnswerRecord:
-    """What is known so far of an answer.
+    """The parts of an answer that have been read so far.
 
     Attributes:
-        tokens: the counts that the engine told so far.
+        tokens: the counts that the engine has reported.
         issued: ids that the caller may send back.
-        error: what the answer itself says went wrong.
+        error: the error that the answer itself reports.
         has_output: whether any output was seen.
     """
 
@@ -64,12 +64,14 @@ class AnswerRecord:
 
     @property
     def text(self) -> str:
-        """The output, or the beginning of one that is very long."""
+        """The output, or the beginning of a very long one."""
         return self._begin.decode(errors="replace")
 
     @property
     def digest(self) -> str:
-        """Hash of the output, empty without any; of one choice, the same streamed or whole."""
+        """Hash of the output; empty if there is none. With one choice it is the same streamed or
+        whole.
+        """
         return self._hash.hexdigest() if self.has_output else ""
 
     def read_whole(self, body: bytes) -> None:
@@ -144,7 +146,7 @@ class AnswerRecord:
         self._add_text(_arguments(item.get("arguments")))
 
     def _read_no_object(self, body: bytes) -> None:
-        """An answer that is a list (some rerankers), or that no client can read."""
+        """An answer that is a list (some rerankers), or that is not JSON."""
         self._add(body)
         try:
             parse_any_encoding(body)

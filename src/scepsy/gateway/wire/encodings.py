@@ -1,4 +1,4 @@
-"""Decodes compressed bodies, whole or as they come, within limits."""
+"""Decodes compressed bodies, whole or piece by piece, within limits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Protocol
 # Zstandard and Brotli expand without a bound of their own: small pieces of input keep what one
 # step can produce below about 20 MB.
 _PIECE_BYTES = 512
-_LIMIT_BYTES = 256 << 20  # decoded bytes of one body; beyond it the body is refused or left unread
+_LIMIT_BYTES = 256 << 20  # decoded bytes of one body; a larger body is refused or not read
 
 
 class CannotDecode(Exception):
-    """A body is not what its Content-Encoding says, is too large, or is in an unknown encoding."""
+    """A body does not match its Content-Encoding, is too large, or has an unknown encoding."""
 
 
 class _Inflater(Protocol):
@@ -22,7 +22,7 @@ class _Inflater(Protocol):
 
 
 class Decoder:
-    """Decodes a body as it comes, one Content-Encoding after the other."""
+    """Decodes a body as it arrives, one Content-Encoding after the other."""
 
     def __init__(self, encoding: str) -> None:
         """Raises CannotDecode where an encoding is unknown here."""
@@ -30,7 +30,7 @@ class Decoder:
         self._produced = 0
 
     def feed(self, content: bytes) -> bytes:
-        """What more is known of the body. Raises CannotDecode."""
+        """The decoded bytes that follow from `content`. Raises CannotDecode."""
         for step in self._steps:
             pieces: list[bytes] = []
             for start in range(0, len(content), _PIECE_BYTES):
@@ -48,7 +48,7 @@ def decoded(content: bytes, encoding: str) -> bytes:
 
 
 def known_encodings() -> tuple[str, ...]:
-    """What can be decoded here: gzip and deflate, and others whose libraries are installed."""
+    """Encodings that can be decoded: gzip and deflate, and others whose libraries are installed."""
     return ("gzip", "deflate", *(name for name, make in _OPTIONAL.items() if make() is not None))
 
 
@@ -101,7 +101,9 @@ class _Members:
 
 
 class _Deflate:
-    """Deflate with the header of zlib, as the standard says, or without, as some servers send."""
+    """Deflate with the header of zlib, as the standard says, or without it, as some servers send
+    it.
+    """
 
     def __init__(self) -> None:
         self._zlib: _Inflater | None = None

@@ -1,4 +1,4 @@
-"""What the gateway answers on its own account: errors in OpenAI's shape."""
+"""Errors that the gateway itself answers, in OpenAI's shape."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ErrorAnswer:
 
 
 def printable(text: str) -> str:
-    """The text with what UTF-8 cannot carry (lone surrogates) written as escapes."""
+    """The text with characters that UTF-8 cannot encode (lone surrogates) written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

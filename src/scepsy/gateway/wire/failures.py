@@ -1,4 +1,4 @@
-"""Finds failures that an answer reports, whatever its HTTP status, and what it says of them."""
+"""Finds failures that an answer reports, whatever its HTTP status, and their message."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _SUSPICIOUS = frozenset(
     }
 )
 _SUCCESS_CODES = (None, "", 0, 200, "0", "200", "success", "ok")
-# Any of these means that there is an answer, whatever else stands beside it.
+# Any of these fields means that there is an answer, whatever the other fields are.
 _PAYLOAD = ("choices", "output", "data", "results", "rankings", "embeddings", "scores", "score",
             "delta", "response", "item", "part", "usage", "content", "text")  # fmt: skip
 
 
 def failure_in(answer: JsonObject) -> str | None:
-    """What an answer, or an event of one, says went wrong; None where nothing did.
+    """The error that an answer, or an event of one, reports; None if it reports none.
 
-    An answer that its limit of tokens cut short ("incomplete") has not failed.
+    An answer that was cut at its token limit ("incomplete") has not failed.
     """
     if answer.lacks_all(_SUSPICIOUS) and answer.value("object") != "error":
         return None  # nearly every answer
@@ -65,7 +65,7 @@ def failure_in(answer: JsonObject) -> str | None:
 
 
 def failed_choice(choice: dict[str, Json]) -> str | None:
-    """What a choice of a chat or completion says went wrong."""
+    """The error that a choice of a chat or completion reports."""
     if choice.get("error"):
         return _message_of(choice["error"]) or _UNNAMED
     finish = choice.get("finish_reason")
@@ -73,14 +73,14 @@ def failed_choice(choice: dict[str, Json]) -> str | None:
 
 
 def failure_of_event(data: bytes) -> str:
-    """What an event whose name is "error" says."""
+    """The message of an event whose name is "error"."""
     answer = read_object(data)
     found = None if answer is None else (failure_in(answer) or _top_message(answer))
     return found or _beginning(data) or _UNNAMED
 
 
 def error_message(status: int, body: bytes) -> str:
-    """What a failed answer says of its failure."""
+    """The error message of a failed answer."""
     answer = read_object(body)
     if answer is not None:
         said = _spoken(answer.value("error")) or _top_message(answer)
@@ -96,7 +96,7 @@ def is_openai_error(body: bytes) -> bool:
 
 
 def _failed_response(response: dict[str, Json]) -> str | None:
-    """What an event of a /v1/responses stream says of the response as a whole."""
+    """The error that an event of a /v1/responses stream reports for the whole response."""
     if response.get("error"):
         return _message_of(response["error"]) or _UNNAMED
     status = response.get("status")
@@ -104,11 +104,11 @@ def _failed_response(response: dict[str, Json]) -> str | None:
 
 
 def _bare_failure(answer: JsonObject) -> str | None:
-    """An error of a server or proxy in a shape of its own, where an answer should be."""
+    """An error of a server or proxy in a shape of its own, in place of an answer."""
     code = next((answer.value(name) for name in ("code", "status_code") if name in answer), None)
-    told = any(text(answer.value(name)) for name in ("message", "msg"))
+    has_message = any(text(answer.value(name)) for name in ("message", "msg"))
     failed = (
-        (told and code not in _SUCCESS_CODES[1:])
+        (has_message and code not in _SUCCESS_CODES[1:])
         or bool(answer.value("detail"))
         or bool(answer.value("errors"))
         or answer.value("success") is False
@@ -132,7 +132,7 @@ def _top_message(answer: JsonObject) -> str | None:
 
 
 def _message_of(error: Json) -> str | None:
-    """The words of an error, the most telling field first; its JSON where it has none."""
+    """The message of an error, from its most specific field; its JSON if it has no message."""
     return _spoken(error) or (
         compact(error)[:_LONGEST_MESSAGE] if error and error is not True and _tells(error) else None
     )

@@ -1,4 +1,4 @@
-"""JSON as others send it: any value, read leniently."""
+"""Reads JSON leniently: any value, as other programs send it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import msgspec
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-# Above this a token count is nonsense, whoever reports it; it also keeps sums within 64 bits.
+# A token count above this is nonsense; the bound also keeps sums within 64 bits.
 COUNT_MAX = 1 << 40
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class JsonObject:
-    """A JSON object whose values are decoded one by one, as they are asked for: large values that
-    nobody asks for cost nothing, and an odd value is never why another cannot be read.
+    """A JSON object whose values are decoded one by one when they are asked for. Large values that
+    are not needed cost nothing, and an invalid value does not prevent reading the others.
     """
 
     def __init__(self, values: Mapping[str, msgspec.Raw | Json]) -> None:
@@ -39,7 +39,7 @@ class JsonObject:
         return memoryview(value).nbytes != len(b"null") or bytes(value) != b"null"
 
     def value(self, name: str) -> Json:
-        """The decoded value; None where it is missing, null or unreadable."""
+        """The decoded value; None if it is missing, null or unreadable."""
         value = self._values.get(name)
         if not isinstance(value, msgspec.Raw):
             return value
@@ -49,14 +49,14 @@ class JsonObject:
             return None
 
     def raw(self, name: str) -> bytes:
-        """The value's own bytes; empty where it is missing or null."""
+        """The value's own bytes; empty if it is missing or null."""
         value = self._values.get(name)
         encoded = bytes(value) if isinstance(value, msgspec.Raw) else compact(value).encode("utf-8")
         return b"" if encoded == b"null" else encoded
 
 
 def read_object(content: bytes) -> JsonObject | None:
-    """None where the content is no JSON object, even for a lenient reader."""
+    """None if the content is not a JSON object, even for a lenient reader."""
     try:
         return JsonObject(_object_decoder.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -64,7 +64,7 @@ def read_object(content: bytes) -> JsonObject | None:
 
 
 def read_small_object(content: bytes) -> JsonObject | None:
-    """The same, decoded at once: faster for what has no large values, such as one event."""
+    """The same, decoded at once: faster if there are no large values, as in an event."""
     try:
         value = parse_any_encoding(content)
     except ValueError:
@@ -73,10 +73,10 @@ def read_small_object(content: bytes) -> JsonObject | None:
 
 
 def parse(content: bytes) -> Json:
-    """Raises ValueError where this is not JSON, or nested deeper than can be read.
+    """Raises ValueError if this is not JSON, or nested too deeply to be read.
 
-    What Python's own reader takes beyond the standard (NaN, lone surrogates) is taken too: whether
-    it makes sense is the engine's to say.
+    What Python's own reader accepts beyond the standard (NaN, lone surrogates) is accepted, too:
+    the engine decides about it.
     """
     try:
         return msgspec.json.decode(content)
@@ -99,27 +99,27 @@ def parse_any_encoding(content: bytes) -> Json:
 
 
 def members(value: Json) -> dict[str, Json]:
-    """The value where it is an object, else an empty one."""
+    """The value if it is an object, otherwise an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def elements(value: Json) -> list[Json]:
-    """The value where it is an array, else an empty one."""
+    """The value if it is an array, otherwise an empty array."""
     return value if isinstance(value, list) else []
 
 
 def text(value: Json) -> str | None:
-    """The value where it is a string with something in it."""
+    """The value if it is a non-empty string."""
     return value if isinstance(value, str) and value else None
 
 
 def identifier(value: Json) -> str | None:
-    """An id: a string with something in it, or an integer as its digits."""
+    """An id: a non-empty string, or an integer as its digits."""
     return str(value) if type(value) is int else text(value)
 
 
 def count(value: Json) -> int | None:
-    """A count of tokens: 11, 11.0 and "11" are eleven; None for anything that counts nothing."""
+    """A count of tokens: 11, 11.0 and "11" are eleven; None for anything that is not a count."""
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None
     if isinstance(value, float):

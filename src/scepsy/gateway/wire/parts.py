@@ -1,7 +1,7 @@
 """Content of prompts: text as text, and each image, audio or file as one short word.
 
 An engine turns an image into a few hundred tokens, whatever the size of its base64. Counted as
-text, one image would outweigh the whole prompt; so it stands as a word made of its hash.
+text, one image would outweigh the whole prompt, so it is replaced by a word made from its hash.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from hashlib import blake2b
 
 from scepsy.gateway.wire.lenient_json import Json, compact, members
 
-_NESTED_MAX = 16  # levels of lists and objects that are read; what is deeper is hashed whole
-_SMALL_JSON = 1024  # characters of JSON that are kept as they are, without a look for media within
+_NESTED_MAX = 16  # levels of lists and objects that are read; deeper values are hashed whole
+_SMALL_JSON = 1024  # characters of JSON that are kept without searching them for media
 _LONG_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]{1024,}")
 _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
 _MEDIA_FIELDS = frozenset(
@@ -26,7 +26,7 @@ _TEXT_TYPES = frozenset({"text", "input_text", "output_text", "refusal", "summar
 
 
 def content_text(value: Json, depth: int = 0) -> str:
-    """Text as it is, parts one after another, media as one word each, anything else as JSON."""
+    """Text unchanged, parts one after another, media as one word each, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value or ""
     if depth > _NESTED_MAX:
@@ -48,7 +48,7 @@ def content_text(value: Json, depth: int = 0) -> str:
 
 
 def _is_media(kind: Json, content: Json) -> bool:
-    """Whether a field that may hold media does: a JSON object of a tool may have a `file`, too."""
+    """Whether a field holds media. A JSON object of a tool may have a field `file`, too."""
     if isinstance(kind, str):
         return kind not in _TEXT_TYPES
     return isinstance(content, dict) or (isinstance(content, str) and _is_encoded(content))

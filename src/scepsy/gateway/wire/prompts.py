@@ -1,4 +1,6 @@
-"""The text of a prompt, whatever the endpoint, and hashes of it that tell shared prefixes."""
+"""The text of a prompt, for any endpoint, and hashes of it by which shared prefixes are
+recognised.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,14 @@ _EMBEDDED = ("input", "inputs", "texts", "images")
 def prompt_text(endpoint: Endpoint, fields: dict[str, Json]) -> str:
     """All that the LLM has to read, in the order in which it reads it.
 
-    Requests whose prompts begin alike have texts that begin alike. Token ids stand as numbers.
+    Requests whose prompts have a common beginning have texts with a common beginning. Token ids are
+    written as numbers.
     """
     return "".join(_parts(endpoint, fields))
 
 
 def prompt_items(endpoint: Endpoint, fields: dict[str, Json]) -> int:
-    """Inputs of an embedding, documents of a rerank or score, else 1."""
+    """Number of inputs of an embedding or documents of a rerank or score; otherwise 1."""
     match endpoint:
         case "embeddings":
             return 1 if "messages" in fields else len(_texts(_first(fields, _EMBEDDED)))
@@ -38,9 +41,9 @@ def prompt_items(endpoint: Endpoint, fields: dict[str, Json]) -> int:
 
 
 def prompt_blocks(prompt: str) -> tuple[str, ...]:
-    """A hash for each `BLOCK_CHARS` characters, the last block being what is left.
+    """A hash for each `BLOCK_CHARS` characters; the last block is the rest.
 
-    Chained: a hash stands for its block and all before it.
+    Chained: each hash covers its block and all blocks before it.
     """
     hashes: list[str] = []
     before = b""
@@ -82,13 +85,13 @@ def _parts(endpoint: Endpoint, fields: dict[str, Json]) -> Iterator[str]:
 
 
 def _message(message: dict[str, Json]) -> str:
-    """Everything but the fields that the LLM never sees."""
+    """The text of a message without the fields that the LLM never sees."""
     role = text(message.get("role")) or text(message.get("type")) or ""
     seen = ("content", "tool_calls", "name", "arguments", "output")
-    told = [content_text(message[key]) for key in seen if message.get(key)]
-    if not told and role.startswith("input_"):  # a part that stands alone: an image, a file
-        told = [content_text(message)]
-    return f"{role}: " + "\n".join(told) + "\n"
+    contents = [content_text(message[key]) for key in seen if message.get(key)]
+    if not contents and role.startswith("input_"):  # a part that stands alone: an image, a file
+        contents = [content_text(message)]
+    return f"{role}: " + "\n".join(contents) + "\n"
 
 
 def _texts(value: Json) -> list[str]:

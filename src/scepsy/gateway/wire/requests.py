@@ -1,4 +1,4 @@
-"""Reads requests of the OpenAI API: what is asked of which LLM."""
+"""Reads requests of the OpenAI API: which LLM is asked for, and how."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class ApiRequest:
 
     @property
     def max_tokens(self) -> int | None:
-        """The caller's limit on output tokens; None without one, or where it is no integer."""
+        """The caller's limit on output tokens; None if there is none, or it is not an integer."""
         limits = (self.fields.get(name) for name in _LIMITS)
         return next((limit for limit in limits if type(limit) is int), None)
 
     @property
     def items(self) -> int:
-        """Inputs of an embedding, documents of a rerank or score, else 1."""
+        """Number of inputs of an embedding or documents of a rerank or score; otherwise 1."""
         return prompt_items(self.endpoint, self.fields)
 
 
 def read_request(endpoint: Endpoint, body: bytes) -> ApiRequest | ErrorAnswer:
-    """Reads as much as the gateway needs; the rest is between the caller and the engine."""
+    """Reads the fields that the gateway needs; the others are left to the engine."""
     try:
         fields = parse(body)
     except ValueError as error:

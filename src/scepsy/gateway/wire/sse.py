@@ -1,4 +1,4 @@
-"""Server-sent events as bytes: where one ends, what it carries, and whether it is only usage."""
+"""Server-sent events as bytes: where one ends, its data, and whether it holds only usage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EventSplitter:
     """Cuts a stream of bytes into whole events; no byte is lost or changed.
 
     Attributes:
-        rest: what has come since the last whole event.
+        rest: the bytes after the last whole event.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class EventSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that this chunk completes, each with the blank line that ends it."""
-        # An end may have begun in the bytes that are there already.
+        # An end may have begun in the bytes before.
         searched = max(0, len(self.rest) - _LONGEST_END + 1)
         content = self.rest + chunk if self.rest else chunk
         events: list[bytes] = []
@@ -48,7 +48,7 @@ class EventSplitter:
 
 
 def read_event(event: bytes) -> tuple[bytes, bool]:
-    """What an event carries: its `data:` lines, joined by line feeds, and whether an `event:` line
+    """The data of an event (its `data:` lines, joined by line feeds), and whether an `event:` line
     names it "error".
     """
     if event.startswith(b"data:"):

@@ -1,4 +1,4 @@
-"""Token counts that an answer reports, in the dialects of engines and vendors."""
+"""Token counts that an answer reports, in the forms that engines and vendors use."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _CACHED = ("cached_tokens", "prompt_cache_hit_tokens")
 
 @dataclass(slots=True)
 class TokenCounts:
-    """None while, or if, the engine does not tell."""
+    """None until the engine reports a count."""
 
     prompt: int | None = None
     cached: int | None = None
     output: int | None = None
 
     def read(self, usage: Json) -> None:
-        """Takes over the counts that `usage` has; what it lacks stays as it was.
+        """Takes the counts that `usage` has; counts that it lacks stay unchanged.
 
-        A prompt of zero tokens does not exist: engines that do not count report it so.
+        A prompt never has zero tokens: engines that do not count report 0, which is ignored.
         """
         said = members(usage)
         if not said:
@@ -43,7 +43,7 @@ class TokenCounts:
 
 
 def _cached(said: dict[str, Json]) -> int | None:
-    """Where the counts themselves say it, or where their details do."""
+    """The count of cached tokens, from `usage` itself or from its details."""
     found = _first(said, _CACHED)
     for name in _DETAILS:
         if found is None:

@@ -1,4 +1,4 @@
-"""Memory bandwidth of a GPU that several engines read at once."""
+"""Memory bandwidth of a GPU that several engines use at once."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Protocol
 
 class Reader(Protocol):
     def repace(self) -> None:
-        """Look at the bandwidth again."""
+        """Called when the bandwidth that is left for the reader has changed."""
         ...
 
 
 class Bandwidth:
-    """`wanted` is the sum of the parts of the bandwidth that the engines on the GPU draw.
+    """`wanted` is the sum of the fractions of the bandwidth that the engines on the GPU draw.
 
-    MPS caps multiprocessors, not memory traffic. So where more is wanted than there is, every
-    engine's memory time stretches by the sum (processor sharing).
+    MPS limits multiprocessors, not memory traffic. If the sum exceeds 1, the memory time of every
+    engine is multiplied by the sum (processor sharing).
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,9 @@ class Bandwidth:
         self._draws[reader] = 0.0
 
     def draw(self, reader: Reader, part: float) -> None:
-        """From now on `reader` draws that part. The others are told where it matters to them."""
+        """From now on `reader` draws this fraction. The other readers are notified if that changes
+        their speed.
+        """
         before = self.wanted
         self._draws[reader] = part
         self.wanted = sum(self._draws.values())

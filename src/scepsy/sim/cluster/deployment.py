@@ -1,4 +1,4 @@
-"""A plan -> its replicas, ready to be simulated."""
+"""From a plan to its replicas, ready to be simulated."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def deployment(
     plan: Plan, timer_of: TimerOf = roofline, *, contention: bool = True
 ) -> Simulation | Infeasible:
     """The plan's replicas with empty queues at time 0. `contention`: whether engines on one GPU
-    slow one another down.
+    slow each other down.
 
-    Infeasible where not all engines of the plan could start.
+    Infeasible if not all engines of the plan could start.
     """
     wrong = unstartable(plan)
     if wrong is not None:
@@ -83,7 +83,7 @@ def _gpus(replica: Replica) -> tuple[Gpu, ...]:
 
 
 def _shared(replicas: Iterable[Replica]) -> dict[Gpu, Bandwidth]:
-    """The GPUs that several engines read."""
+    """The GPUs on which several engines run."""
     engines: defaultdict[Gpu, int] = defaultdict(int)
     for replica in replicas:
         for gpu in _gpus(replica):

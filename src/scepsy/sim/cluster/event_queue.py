@@ -1,4 +1,4 @@
-"""What happens when, in simulated time."""
+"""The queue of events in simulated time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _T = TypeVar("_T")
 
 
 class EventQueue:
-    """Actions by (time, number): who was entered first goes first among those of one moment, so a
-    run of the simulation is one order of events and no other.
+    """Actions in order of time. Actions of the same time run in the order in which they were added,
+    so that a simulation always repeats exactly.
 
-    Nothing is ever taken off: whose action has become void notices that itself.
+    Events are never removed. An action that is no longer valid has to notice that itself.
     """
 
     def __init__(self) -> None:
@@ -22,12 +22,12 @@ class EventQueue:
         self._entries: list[tuple[float, int, Callable[..., None], object]] = []
 
     def at(self, time: float, action: Callable[[_T], None], argument: _T) -> None:
-        """Do `action(argument)` at `time`, which is not before `now`."""
+        """Schedules `action(argument)` at `time`, which must not be before `now`."""
         self._number += 1
         heapq.heappush(self._entries, (time, self._number, action, argument))
 
     def run(self) -> None:
-        """Until nothing is left to do."""
+        """Runs all events, including those that are added meanwhile."""
         entries, pop = self._entries, heapq.heappop
         while entries:
             self.now, _, action, argument = pop(entries)

@@ -1,4 +1,4 @@
-"""A replica in simulated time: its engine's steps, one after another, and who waits for them."""
+"""A replica in simulated time: the steps of its engine, and the calls that wait for them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _nobody(_in_flight: int) -> None: ...
 
 
 class CallListener(Protocol):
-    """Told when a sequence's first token is out, and when it has ended; `cached` tokens of its
-    prompt were in the cache.
+    """Is called when the first token of a sequence is out, and when the sequence has ended.
+    `cached`: prompt tokens that were found in the prefix cache.
     """
 
     def started(self, now: float) -> None: ...
@@ -28,12 +28,12 @@ class CallListener(Protocol):
 
 
 class SimulatedReplica:
-    """Visits the moments at which its batch changes, and jumps over the decode steps between.
+    """Has an event only when its batch changes; it skips the decode steps between two changes.
 
-    A sequence that comes while the engine decodes joins at the next boundary between steps. The
-    engine's seconds pass `pace` times as fast as the simulation's: `speed` times when it is alone
-    on its GPUs, less while engines there want more bandwidth than there is. Each request reaches
-    the engine `request_time` engine seconds after it was submitted (`HostTime.request`).
+    A sequence that arrives while the engine decodes joins at the next boundary between steps.
+    `pace` is engine seconds per simulated second: `speed` while no other engine on its GPUs
+    computes, less while the engines there together want more bandwidth than there is. A request
+    reaches the engine `request_time` engine seconds after it was submitted (`HostTime.request`).
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SimulatedReplica:
         self.capacity = 1.0
         self.healthy = True
         self.busy: list[tuple[float, float]] = []
-        self._told: Callable[[int], None] = _nobody
+        self._report: Callable[[int], None] = _nobody
         self._events = events
         self._kept = bandwidth_kept(gpu_share)
         self._gpus = gpus
@@ -75,17 +75,17 @@ class SimulatedReplica:
     def preemptions(self) -> int:
         return self.engine.counters.preemptions
 
-    def report_to(self, told: Callable[[int], None]) -> None:
-        """`told` is given `in_flight` from now on whenever it changes."""
-        self._told = told
+    def report_to(self, report: Callable[[int], None]) -> None:
+        """From now on calls `report` with `in_flight` whenever it changes."""
+        self._report = report
 
     def submit(self, sequence: EngineSequence, listener: CallListener) -> None:
-        """Raises ValueError for a sequence whose KV exceeds the whole cache, here or, where a
-        request takes time, when it reaches the engine.
+        """Raises ValueError for a sequence whose KV exceeds the whole cache: at once, or, if a
+        request takes time to reach the engine, when it does.
         """
         self._listeners[sequence.id] = listener
         self.in_flight += 1
-        self._told(self.in_flight)
+        self._report(self.in_flight)
         if self._request_time:
             self._events.at(self._events.now + self._request_time, self._enter, sequence)
         else:
@@ -101,7 +101,7 @@ class SimulatedReplica:
             self._cut_short()
 
     def repace(self) -> None:
-        """The bandwidth that is left for it has changed."""
+        """Called when the bandwidth that is left for the replica has changed."""
         if not self._steps:
             return
         now = self._events.now
@@ -140,7 +140,7 @@ class SimulatedReplica:
         self._steps = 0
         if result.finished:
             self.in_flight -= len(result.finished)
-            self._told(self.in_flight)
+            self._report(self.in_flight)
         for id_ in result.started:
             self._listeners[id_].started(now)
         for id_, cached in result.finished:

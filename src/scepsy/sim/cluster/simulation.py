@@ -1,4 +1,4 @@
-"""A whole deployment in simulated time: calls go in, replicas serve them."""
+"""A whole deployment in simulated time: calls arrive, are routed, and are served by replicas."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from scepsy.sim.engine.batch import EngineSequence
 
 
 class Ask(NamedTuple):
-    """A call that a workflow makes: `items` prompts of `prompt_tokens` tokens together, each
-    answered with `output_tokens`. `blocks` are those of the engine's `Sequence`.
+    """A call that a workflow makes: `items` prompts of `prompt_tokens` tokens in total, each
+    answered with `output_tokens` tokens. `blocks`: as in `EngineSequence`.
 
-    `stage` is minus the number of calls that follow one after another, where the workflow knows
-    (some policies want to). `priority` is the program's own; without one the router sets it.
+    `stage` is minus the number of calls that follow one after another, if the workflow knows it
+    (some policies use it). `priority` is set by the program; without one, the router sets it.
     """
 
     llm: str
@@ -37,7 +37,9 @@ def _over(_call: ServedCall) -> None: ...
 
 @dataclass(slots=True, eq=False)
 class ServedCall:
-    """A call on its way, and when it is over, what became of it. Times are simulated seconds."""
+    """A call from the time when it is sent, with its outcome once it has ended. Simulated
+    seconds.
+    """
 
     workflow: str
     run: int
@@ -63,13 +65,16 @@ class ServedCall:
         self.left -= 1
         if not self.left:
             self.end = now
-            then, self.then = self.then, _over  # or each call would keep its whole run alive
+            then, self.then = (
+                self.then,
+                _over,
+            )  # otherwise each call would keep its whole run in memory
             then(self)
 
 
 @dataclass(slots=True)
 class ServedRun:
-    """A run that arrived, and when it ended: -1 while it has not."""
+    """A run from its arrival. `end` is -1 until it has ended."""
 
     workflow: str
     arrival: float
@@ -81,16 +86,16 @@ class ServedRun:
 
 
 class Server(Loaded, Protocol):
-    """What takes calls of one LLM: a `SimulatedReplica`, or somebody else's system. `busy` are the
-    times at which it had any, `preemptions` counts those that lost their KV and started over.
+    """Serves calls of one LLM: a `SimulatedReplica`, or a peer's system. `busy`: intervals in which
+    it had calls. `preemptions`: how many sequences lost their KV and started again.
     """
 
     busy: list[tuple[float, float]]
 
     @property
     def preemptions(self) -> int: ...
-    def report_to(self, told: Callable[[int], None]) -> None:
-        """`told` is given `in_flight` from now on whenever it changes."""
+    def report_to(self, report: Callable[[int], None]) -> None:
+        """From now on calls `report` with `in_flight` whenever it changes."""
         ...
 
     def submit(self, sequence: EngineSequence, listener: CallListener) -> None: ...
@@ -98,7 +103,7 @@ class Server(Loaded, Protocol):
 
 @dataclass(slots=True)
 class LlmReplicas:
-    """The replicas of one LLM. No prompt with its answer may exceed `context` tokens."""
+    """The replicas of one LLM. A prompt together with its answer has at most `context` tokens."""
 
     replicas: Sequence[Server]
     context: int
@@ -111,8 +116,8 @@ class LlmReplicas:
 
 
 class Policy(Protocol):
-    """Somebody else's way to route: `choose` gives the index of a replica and a priority in its
-    queue, `ended` is told of every call.
+    """A routing policy in place of ours. `choose` returns the index of a replica and a priority in
+    its queue. `ended` is called with every call that has ended.
     """
 
     def choose(
@@ -123,10 +128,10 @@ class Policy(Protocol):
 
 @dataclass(slots=True)
 class Simulation:
-    """Routes and ranks calls as the gateway does, with the same functions and the same affinity
-    (the run), unless there is another `policy`.
+    """Routes and orders calls with the functions that the gateway uses and the same affinity (the
+    run), unless another `policy` is given.
 
-    `runs` and `calls` hold all that came, in the order of their start.
+    `runs` and `calls` hold all that have started, in the order of their start.
     """
 
     events: EventQueue
@@ -137,7 +142,7 @@ class Simulation:
     _sequences: int = 0
 
     def begin_run(self, workflow: str) -> int:
-        """A run arrives now; its number."""
+        """Starts a run now. Returns its number."""
         self.runs.append(ServedRun(workflow, self.events.now))
         return len(self.runs) - 1
 
@@ -145,9 +150,9 @@ class Simulation:
         self.runs[run].end = self.events.now
 
     def call(self, run: int, ask: Ask, then: Callable[[ServedCall], None]) -> None:
-        """Send a call now; `then` is told when it has ended.
+        """Sends a call now. `then` is called when it has ended.
 
-        Raises BadInput for an LLM that the plan lacks, or a call too long for it.
+        Raises BadInput for an LLM that the plan lacks, or a call that is too long for its LLM.
         """
         group = self._group(ask)
         replicas = group.replicas

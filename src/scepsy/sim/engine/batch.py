@@ -1,7 +1,7 @@
-"""What goes into a continuous-batching engine and what comes out of it.
+"""Input and output of a continuous-batching engine.
 
-Values that are made at every step are named tuples: a frozen dataclass takes three times as long to
-make.
+Values that are made at every step are named tuples, because making a frozen dataclass takes three
+times as long.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 
 class EngineSequence(NamedTuple):
-    """One prompt and the length of its answer. Without output tokens (embedding, reranking) the
-    prefill is all there is.
+    """One prompt and the length of its answer. A sequence without output tokens (embedding,
+    reranking) ends after its prefill.
 
     `blocks` are the chained hashes of the prompt's leading full blocks: equal hashes share their
-    KV. The lower `priority` goes first.
+    KV. Sequences of lower `priority` go first.
     """
 
     id: int
@@ -27,9 +27,9 @@ class EngineSequence(NamedTuple):
 
 
 class EngineStep(NamedTuple):
-    """What the engine does next: one step, or up to `most` equal decode steps in a row, each
-    `growth` longer than the last. `memory_bound` is the part of the first one's time in which it
-    reads memory.
+    """What the engine does next: one step, or up to `most` decode steps in a row, each `growth`
+    seconds longer than the one before. `memory_bound` is the fraction of the first step's time in
+    which it reads memory.
     """
 
     first: float
@@ -38,7 +38,7 @@ class EngineStep(NamedTuple):
     memory_bound: float = 0.0
 
     def duration(self, steps: int) -> float:
-        """Seconds that the first `steps` of them take."""
+        """Seconds that the first `steps` steps take."""
         return steps * self.first + self.growth * steps * (steps - 1) / 2
 
     def steps_by(self, seconds: float) -> int:
@@ -50,7 +50,7 @@ class EngineStep(NamedTuple):
 
 
 class FinishedSequence(NamedTuple):
-    """A sequence that is done. `cached_tokens` of its prompt were in the cache when it was first
+    """A sequence that has ended. `cached_tokens` prompt tokens were in the cache when it was first
     admitted.
     """
 
@@ -59,8 +59,8 @@ class FinishedSequence(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What a step yielded: whose prompt is computed for the first time (so that the first token is
-    out), and who finished, both in batch order.
+    """The outcome of a step, in batch order: sequences whose prompt was computed for the first
+    time, so that their first token is out, and sequences that have finished.
     """
 
     duration: float

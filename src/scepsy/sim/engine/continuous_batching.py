@@ -1,5 +1,5 @@
-"""A continuous-batching engine as a pure state machine: what is in the next step, how long it
-takes, what it yields.
+"""A continuous-batching engine as a pure state machine: it forms batches, and says how long each
+step takes and what it yields.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from scepsy.sim.engine.kv_cache import KvCache
 
 
 class SimulatedEngine:
-    """Schedules as vLLM's V1 engine does: who runs goes first, then who waits, by priority and
-    arrival, until `step_tokens` are spent.
+    """Schedules as vLLM's V1 engine does: first running sequences, then waiting ones by priority
+    and arrival, until the budget of `step_tokens` tokens is spent.
 
-    Long prompts are computed in chunks. When KV blocks run out, who came last (of the least urgent)
-    loses its own and starts over. Nothing here knows the time of day: the caller asks for the next
-    `EngineStep`, lets it pass, and calls `commit`. Sequences added meanwhile wait for the next one;
-    cancelled ones drop out at once. The order of everything follows from the order of the calls.
+    Long prompts are computed in chunks. When KV blocks run out, the last arrival of the least
+    urgent priority loses its blocks and starts again (preemption). The engine has no clock: the
+    caller asks for the next `EngineStep`, lets its time pass, and calls `commit`. Sequences that
+    are added meanwhile wait for the next step; cancelled ones leave at once. The order of
+    everything follows from the order of the calls.
 
-    Every running sequence decodes, but the last one admitted, whose prompt may be computed in part:
-    the others are sums (`Decoders`), and a step costs the same for any number of them.
+    Every running sequence decodes, except the last admitted one, whose prompt may be computed in
+    part. The decoding sequences are kept as sums (`Decoders`), so that a step costs the same for
+    any number of them.
     """
 
     def __init__(
@@ -62,12 +64,12 @@ class SimulatedEngine:
 
     @property
     def full(self) -> bool:
-        """Whether a newcomer would surely have to wait until somebody finishes."""
+        """Whether a new sequence would certainly have to wait for another one to finish."""
         return len(self._running) >= self._seats
 
     def add(self, sequence: EngineSequence) -> None:
-        """Queue a sequence. Raises ValueError for one that could never finish, since its KV exceeds
-        the whole cache.
+        """Queues a sequence. Raises ValueError if its KV exceeds the whole cache, since it could
+        never finish.
         """
         if blocks_for(sequence.prompt_tokens + sequence.output_tokens) > self.kv.capacity:
             raise ValueError(f"sequence {sequence.id} needs more KV than the engine has")
@@ -77,7 +79,7 @@ class SimulatedEngine:
         heapq.heappush(self._waiting, (sequence.priority, entry.order, entry))
 
     def cancel(self, id_: int) -> None:
-        """Forget a sequence, wherever it is, and free its blocks."""
+        """Removes a sequence, queued or running, and frees its blocks."""
         entry = self._entries.pop(id_, None)
         if entry is None:
             return
@@ -89,7 +91,7 @@ class SimulatedEngine:
             heapq.heapify(self._waiting)
 
     def generated(self, id_: int) -> int:
-        """Tokens that a sequence has got so far; 0 for one that is not here."""
+        """Output tokens of a sequence so far; 0 for an unknown one."""
         entry = self._entries.get(id_)
         if entry is None:
             return 0
@@ -126,7 +128,7 @@ class SimulatedEngine:
         return EngineStep(first, growth, most, memory_bound)
 
     def commit(self, step: EngineStep, steps: int) -> StepResult:
-        """The batch of the last `schedule` went through `steps` steps, at most `step.most`."""
+        """Ends `steps` steps (at most `step.most`) with the batch of the last `schedule`."""
         decoders, counters = self._decoders, self.counters
         duration = step.duration(steps)
         counters.steps += steps
@@ -147,7 +149,7 @@ class SimulatedEngine:
     def _prompt_done(
         self, entry: ActiveSequence, started: list[int], finished: list[FinishedSequence]
     ) -> None:
-        """The last chunk of a prompt (or of what is computed again) yields a token."""
+        """The last chunk of a prompt, or of a prompt that is computed again, yields a token."""
         sequence = entry.sequence
         if entry is self._partial:
             self._partial = None
@@ -168,7 +170,9 @@ class SimulatedEngine:
         return FinishedSequence(entry.sequence.id, max(0, entry.cached))
 
     def _cover_decoders(self) -> bool:
-        """Take the blocks that the decoders need for one step; whether somebody lost its own."""
+        """Takes the blocks that the decoders need for one step. Returns whether a sequence was
+        preempted.
+        """
         decoders, preempted = self._decoders, False
         while (need := decoders.blocks_now) and not self.kv.take(need):
             preempted = True
@@ -177,8 +181,8 @@ class SimulatedEngine:
         return preempted
 
     def _continue(self, entry: ActiveSequence, budget: int) -> tuple[int, bool]:
-        """The next chunk of a prompt that is computed in part: what is left of the budget, and
-        whether somebody lost its blocks.
+        """The next chunk of a prompt that is computed in part. Returns what is left of the budget,
+        and whether a sequence was preempted.
         """
         preempted = False
         tokens = min(entry.known - entry.computed, budget)
@@ -212,7 +216,7 @@ class SimulatedEngine:
             budget -= tokens
 
     def _compute(self, entry: ActiveSequence, tokens: int) -> None:
-        """Put a chunk into the batch. Whose prompt is not through with it goes on next time."""
+        """Puts a chunk into the batch. A prompt that is not complete continues in the next step."""
         self._chunks.append((entry, tokens))
         reached = entry.computed + tokens
         entry.blocks = blocks_for(reached)
@@ -231,7 +235,7 @@ class SimulatedEngine:
         return entry
 
     def _stop(self, entry: ActiveSequence) -> None:
-        """Out of the batch, its blocks freed."""
+        """Takes a sequence out of the batch and frees its blocks."""
         del self._running[entry.sequence.id]
         blocks = self._decoders.leave(entry) if entry.ends >= 0 else entry.blocks
         if entry is self._partial:

@@ -1,4 +1,4 @@
-"""The sequences of a batch that decode, as sums: what a step costs does not depend on how many."""
+"""The decoding sequences of a batch, kept as sums: a step costs the same for any number of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class ActiveSequence:
     """A sequence inside the engine.
 
     Attributes:
-        order: its number among all that came.
-        known: tokens that exist; while it decodes, those less the decoders' clock.
-        computed: tokens whose KV is there. blocks: those that it holds. Neither is kept up while it
-            decodes.
-        shared: the last stretch of the blocks that it shares.
+        order: its number in order of arrival.
+        known: tokens that exist. While it decodes, this number minus the decoders' clock.
+        computed: tokens whose KV is in the cache. Not updated while it decodes.
+        blocks: KV blocks that it holds. Not updated while it decodes.
+        shared: the last node of the radix tree whose blocks it shares.
         cached: tokens found in the cache when it was first admitted.
         ends: the clock at which it finishes decoding; -1 while it does not decode.
     """
@@ -36,11 +36,12 @@ class ActiveSequence:
 
 @dataclass(slots=True)
 class Decoders:
-    """Each of `count` sequences gets one token more with each tick of `clock`; before that tick
-    they have `tokens` tokens together.
+    """Each of `count` sequences gets one more token with each tick of `clock`. Before that tick
+    they have `tokens` tokens in total.
 
-    A sequence of n tokens needs a block for n - 1 of them; at every 16th tick it needs one more.
-    `covered` is the tick up to which blocks were taken: `clock`, or one more while a step runs.
+    A sequence of n tokens needs KV blocks for n - 1 of them, so it needs one more block at every
+    16th tick. `covered` is the tick up to which blocks were taken: `clock`, or one more while a
+    step runs.
     """
 
     clock: int = 0
@@ -53,7 +54,7 @@ class Decoders:
     )
 
     def join(self, entry: ActiveSequence) -> None:
-        """An entry whose prompt is computed, and that has tokens to come."""
+        """Adds an entry whose prompt is computed and that has tokens to come."""
         left = entry.sequence.prompt_tokens + entry.sequence.output_tokens - entry.known
         entry.ends = self.clock + left
         heapq.heappush(self._ends, (entry.ends, entry.order, entry))
@@ -63,7 +64,7 @@ class Decoders:
         self._phases[(1 - entry.known) % BLOCK_TOKENS] += 1
 
     def leave(self, entry: ActiveSequence) -> int:
-        """Take an entry out; how many blocks it holds."""
+        """Removes an entry. Returns the number of blocks that it holds."""
         self._phases[(1 - entry.known) % BLOCK_TOKENS] -= 1
         blocks = blocks_for(entry.known + self.covered - 1)
         entry.known += self.clock
@@ -78,7 +79,7 @@ class Decoders:
         self.tokens += steps * self.count
 
     def finished(self) -> list[ActiveSequence]:
-        """Those that are through at this tick, by order of arrival. They have yet to leave."""
+        """Entries that finish at this tick, in order of arrival. They stay until `leave`."""
         done: list[ActiveSequence] = []
         ends = self._ends
         while ends and ends[0][0] <= self.clock:
@@ -88,7 +89,7 @@ class Decoders:
         return done
 
     def ticks_to_finish(self) -> int:
-        """Ticks until the first of them is through. There must be one."""
+        """Ticks until the first entry finishes. There must be an entry."""
         ends = self._ends
         while ends[0][2].ends != ends[0][0]:
             heapq.heappop(ends)
@@ -96,11 +97,11 @@ class Decoders:
 
     @property
     def blocks_now(self) -> int:
-        """Blocks that they need for the next tick."""
+        """Blocks that the sequences need for the next tick."""
         return self._phases[self.clock % BLOCK_TOKENS]
 
     def blocks(self, start: int, stop: int) -> int:
-        """Blocks that they need for the ticks from `start` up to `stop`."""
+        """Blocks that the sequences need for the ticks from `start` up to `stop`."""
         rounds, rest = divmod(stop - start, BLOCK_TOKENS)
         first = start % BLOCK_TOKENS
         last = first + rest
@@ -108,7 +109,9 @@ class Decoders:
         return need + sum(self._phases[: last - BLOCK_TOKENS]) if last > BLOCK_TOKENS else need
 
     def ticks_within(self, blocks: int, most: int) -> int:
-        """The most ticks from `covered` on, at most `most`, for which `blocks` suffice."""
+        """The highest number of ticks after `covered`, at most `most`, for which `blocks` blocks
+        suffice.
+        """
         if not self.count or self.count * (most // BLOCK_TOKENS + 1) <= blocks:
             return most
         rounds, rest = divmod(blocks, self.count)

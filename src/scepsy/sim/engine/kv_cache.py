@@ -1,5 +1,5 @@
-"""The blocks of a paged KV cache: private ones, shared prefixes, and the eviction of what nobody
-uses.
+"""The blocks of a paged KV cache: private blocks, shared prefixes, and the eviction of unused
+ones.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 Hashes = tuple[int, ...]
-"""Of a prompt's blocks. Each chains over all that precedes it: equal ones follow equal ones."""
+"""Hashes of a prompt's blocks. Each covers all blocks before it, so equal hashes mean equal
+prefixes.
+"""
 
 
 class RadixNode:
-    """Shared blocks that follow one another: those from `start` to `stop` of every prompt that has
-    them, as `hashes` does. `before` and `after`, by the first hash, are stretches too.
+    """A node of the radix tree of shared prefixes: consecutive blocks, from `start` to `stop` of
+    every prompt that contains them. `hashes` covers the same range. `before` is the parent; `after`
+    holds the children by their first hash.
 
-    `users` counts the sequences whose shared blocks end with this stretch, and what is held after
-    it. Without users it is idle, and so is all after it.
+    `users` counts the sequences whose shared blocks end with this node, and the children that are
+    in use. A node without users is idle, and so are all nodes after it.
     """
 
     __slots__ = ("after", "before", "hashes", "start", "stop", "users")
@@ -36,14 +39,16 @@ class RadixNode:
 
 
 def root_node() -> RadixNode:
-    """What a sequence holds that shares no blocks, and where all prompts begin; never idle."""
+    """The node where all prompts begin, held by sequences that share no blocks. It is never
+    idle.
+    """
     root = RadixNode((), 0, 0, None)
     root.users = 1
     return root
 
 
 class PrefixMatch(NamedTuple):
-    """The first `blocks` blocks of a prompt are here; the last of them is in the stretch `end`."""
+    """The first `blocks` blocks of a prompt are cached; the last of them is in the node `end`."""
 
     end: RadixNode
     blocks: int
@@ -52,12 +57,13 @@ class PrefixMatch(NamedTuple):
 class KvCache:
     """Counts the blocks of a KV cache of `capacity` blocks.
 
-    A block is private to one sequence, or shared under its hash. A shared block that nobody holds
-    stays until its room is needed; the one let go of longest ago goes first, and of a prompt's the
-    last: a prefix outlives what follows it. `held + idle <= capacity` always.
+    A block is private to one sequence, or shared under its hash. A shared block that no sequence
+    holds stays until its space is needed. The least recently used one is evicted first, and the end
+    of a prompt before its beginning, so that a prefix outlives what follows it. Always `held + idle
+    <= capacity`.
 
-    Who holds a block holds all before it. So shared blocks are kept as a tree of stretches (a radix
-    tree), and what a sequence costs does not depend on how long its prompt is.
+    A sequence that holds a block holds all blocks before it. So shared blocks are kept in a radix
+    tree, and the cost of a sequence does not depend on the length of its prompt.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -72,17 +78,17 @@ class KvCache:
 
     @property
     def available(self) -> int:
-        """Blocks that can be had, by eviction if need be."""
+        """Blocks that can be taken, if necessary by eviction."""
         return self.capacity - self.held
 
     def match(self, prompt: Hashes, most: int) -> PrefixMatch:
-        """How many of the first `most` blocks of a prompt are here."""
+        """How many of the first `most` blocks of a prompt are cached."""
         if not prompt:
             return self._none
         return _follow(self.root, prompt, min(most, len(prompt)))
 
     def take(self, private: int) -> bool:
-        """Hold new blocks; all or, returning False, none."""
+        """Takes `private` new blocks. Takes none and returns False if there are too few."""
         if self.held + private > self.capacity:
             return False
         self.held += private
@@ -91,7 +97,9 @@ class KvCache:
         return True
 
     def admit(self, found: PrefixMatch, private: int) -> RadixNode | None:
-        """Hold what was just found and new blocks; all or, returning None, none."""
+        """Takes the blocks that were found and `private` new ones. Takes none and returns None if
+        there are too few.
+        """
         waking, idle = 0, found.end
         while not idle.users:
             waking += min(idle.stop, found.blocks) - idle.start
@@ -103,8 +111,8 @@ class KvCache:
         return held
 
     def share(self, held: RadixNode, prompt: Hashes, stop: int) -> RadixNode:
-        """Who holds the blocks of a prompt as far as `held` goes, and those from there to `stop`
-        privately, holds them all as shared ones now; of equal blocks, one is kept.
+        """Turns the private blocks of a prompt, from the end of `held` to `stop`, into shared ones.
+        Of blocks that are cached already, one copy is kept.
         """
         self.held -= stop - held.stop
         found = _follow(held, prompt, stop)
@@ -115,7 +123,7 @@ class KvCache:
         return longer
 
     def give(self, shared: RadixNode, private: int) -> None:
-        """Let go of blocks."""
+        """Releases blocks."""
         self.held -= private
         shared.users -= 1
         while not shared.users:
@@ -137,15 +145,18 @@ class KvCache:
         return held
 
     def _append(self, found: PrefixMatch, prompt: Hashes, stop: int) -> RadixNode:
-        """A new stretch after what was found; idle, but not for eviction: it is held at once."""
+        """A new node after the blocks that were found. It is not offered for eviction: it is held
+        at once.
+        """
         before = self._cut(found)
         new = before.after[prompt[before.stop]] = RadixNode(prompt, before.stop, stop, before)
         self.idle += new.size
         return new
 
     def _cut(self, found: PrefixMatch) -> RadixNode:
-        """The stretch that ends with what was found. What follows keeps its users and its place
-        among the idle; what ends here has none of its own, and is held or appended to at once.
+        """Splits a node where the match ends, and returns the first part. The second part keeps its
+        users and its place among the idle nodes. The first part has no users of its own; the caller
+        holds it or appends to it at once.
         """
         rest, blocks = found
         if blocks == rest.stop:
@@ -170,7 +181,7 @@ class KvCache:
 
 
 def _follow(held: RadixNode, prompt: Hashes, most: int) -> PrefixMatch:
-    """As far as the first `most` blocks of a prompt, which begins with `held`, are here."""
+    """How far the first `most` blocks of a prompt are cached, starting after `held`."""
     blocks = held.stop
     while blocks < most:
         after = held.after.get(prompt[blocks])

@@ -20,24 +20,27 @@ from scepsy.statistics.quantiles import p99, quantiles
 from scepsy.traces.latency_trend import counted_rate, latency_growth, load_verdict
 
 EDGE = 0.1
-"""Part of the time in which runs arrive that is left out at its beginning, while queues fill, and
-again at its end, while they empty."""
+"""Fraction of the arrival period that is not measured at its beginning, while queues fill, and
+again at its end, while they empty.
+"""
 
 PARTS = 120
-"""Equal parts of the measured window for which utilisation is shown."""
+"""Number of equal parts of the measured window for which utilisation is shown."""
 
 SLOWEST = 2
-"""Slowest runs of each workflow whose calls are kept."""
+"""Number of the slowest runs of each workflow whose calls are kept."""
 
 
 def window(simulation: Simulation, warmup: float = EDGE) -> tuple[float, float]:
-    """When the measured window begins and ends; `warmup` is the part of the time before it."""
+    """Begin and end of the measured window. `warmup` is the fraction of the arrival period before
+    it.
+    """
     last = max((run.arrival for run in simulation.runs), default=0.0)
     return warmup * last, (1 - EDGE) * last
 
 
 def in_window(simulation: Simulation, warmup: float = EDGE) -> dict[str, list[ServedRun]]:
-    """The runs that arrived in the window, by workflow, in their order."""
+    """The runs that arrived in the window, by workflow, in order of arrival."""
     begin, end = window(simulation, warmup)
     runs: defaultdict[str, list[ServedRun]] = defaultdict(list)
     for run in simulation.runs:
@@ -93,7 +96,7 @@ def llm_results(simulation: Simulation) -> tuple[LlmResult, ...]:
 
 
 def gpu_results(simulation: Simulation, plan: Plan) -> tuple[GpuResult, ...]:
-    """One per GPU on which there is a replica."""
+    """One per GPU that has a replica."""
     begin, end = window(simulation)
     busy = {
         one.replica: _parts(one.busy, begin, end)
@@ -157,7 +160,7 @@ def _slow_run(run: ServedRun, calls: Iterable[ServedCall]) -> SlowRun:
 
 
 def distribution(values: Sequence[float]) -> LatencyDistribution:
-    """Of at least one value."""
+    """The distribution of at least one value."""
     percentiles = quantiles(values, (percent / 100 for percent in range(101)))
     return LatencyDistribution(
         mean=fmean(values),
@@ -169,7 +172,7 @@ def distribution(values: Sequence[float]) -> LatencyDistribution:
 
 
 def _parts(spans: Iterable[tuple[float, float]], begin: float, end: float) -> list[float]:
-    """The part of each of the window's equal parts that the spans cover."""
+    """The fraction of each of `PARTS` equal parts of the window that the spans cover."""
     width = (end - begin) / PARTS
     covered = [0.0] * PARTS
     if width <= 0:

@@ -1,5 +1,5 @@
-"""Several plans simulated with the same runs at the same times, and how significantly they differ
-(pure).
+"""Several plans simulated with the same runs at the same times, and the significance of their
+difference (pure).
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from scepsy.statistics.batch_means import standard_error
 from scepsy.traces.latency_trend import LoadVerdict, batches, load_verdict, overall
 
 WARMUP = 0.25
-"""Part of the time in which runs arrive that is left out at its beginning: a short simulation
-spends much of it filling its queues."""
+"""Fraction of the arrival period that is not measured at its beginning: a short simulation spends
+much of its time filling its queues.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a simulated plan did.
+    """The result of one simulated plan.
 
     Attributes:
         latencies: seconds, by workflow, of the measured runs in order of arrival.
         calls: mean latency of a call in seconds, by workflow and LLM.
-        objective: the weighted sum of the workflows' mean latencies.
-        parts: the same for each of up to ten consecutive parts of the runs.
+        objective: weighted sum of the workflows' mean latencies.
+        parts: the same sum for each of up to ten consecutive parts of the runs.
         verdicts: by workflow, whether its target rate is sustained.
     """
 
@@ -58,7 +59,7 @@ def trial(
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Trial | Infeasible:
-    """Simulates `loads` (by workflow: runs per second, and how many runs) of a plan's targets.
+    """Simulates `loads` (by workflow: runs per second, and number of runs) on a plan.
 
     Raises BadInput for a workflow that the plan cannot serve.
     """
@@ -89,10 +90,11 @@ def _calls(simulation: Simulation) -> dict[tuple[str, str], float]:
 
 
 def difference(one: Trial, other: Trial) -> tuple[float, float]:
-    """How much greater the objective of `one` is, and the standard error of that, both in seconds.
+    """Objective of `one` minus that of `other`, and the standard error of this difference, in
+    seconds.
 
-    Both had the same runs at the same times, so what a part of the runs takes longer is compared
-    part by part: neighbours in a queue are not independent, parts nearly are.
+    Both had the same runs at the same times, so the difference is taken for each part of the runs.
+    Consecutive runs depend on each other through the queue; the parts are nearly independent.
     """
     differences = [a - b for a, b in zip(one.parts, other.parts, strict=False)]
     error = standard_error(differences)

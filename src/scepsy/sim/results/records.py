@@ -1,4 +1,4 @@
-"""What a simulation has shown: `simulation.json`."""
+"""The results of a simulation: `simulation.json`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scepsy.traces.latency_trend import LoadVerdict
 
 
 class LatencyDistribution(Record, frozen=True, kw_only=True):
-    """A distribution of seconds. `percentiles` are its 0th, 1st, ... 100th. `p99` is None for fewer
+    """A distribution in seconds. `percentiles` are the 0th, 1st, ... 100th. `p99` is None for fewer
     than 100 values.
     """
 
@@ -39,8 +39,8 @@ class WorkflowResult(Record, frozen=True, kw_only=True):
 
 
 class LlmResult(Record, frozen=True, kw_only=True):
-    """The calls of one LLM: how long they took, how long until their first token, and the part of
-    their prompts that was cached.
+    """The calls of one LLM: their duration, their time to first token, and the fraction of their
+    prompt tokens that was cached.
     """
 
     llm: str
@@ -52,8 +52,8 @@ class LlmResult(Record, frozen=True, kw_only=True):
 
 
 class GpuResult(Record, frozen=True, kw_only=True):
-    """One GPU: the part of its compute given to engines that were busy, in each of the equal parts
-    of the measured window, and their mean.
+    """One GPU: the fraction of its compute that belonged to busy engines, in each of the equal
+    parts of the measured window, and the mean of these.
     """
 
     node: str
@@ -82,15 +82,15 @@ class SlowRun(Record, frozen=True, kw_only=True):
 
 
 class LoadPoint(Record, frozen=True, kw_only=True):
-    """What the plan does at `scale` times the rates that were asked about."""
+    """The results at `scale` times the requested rates."""
 
     scale: float
     workflows: tuple[WorkflowResult, ...]
 
 
 class SimulationResult(Record, frozen=True, kw_only=True):
-    """`curve` has other loads, of which the load itself is one. Times are those of the plan's
-    engines: seconds of the wall clock at its time scale.
+    """The results at the requested rates. `curve` adds other loads and includes the requested one.
+    Times are those of the plan's engines: wall-clock seconds at its time scale.
     """
 
     seed: int

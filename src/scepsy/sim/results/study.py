@@ -1,4 +1,4 @@
-"""What a plan does at the rates asked about, and at other rates: simulations of its traces."""
+"""Simulates a plan at the requested rates and at multiples of them, with the runs of its traces."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
 from scepsy.sim.workload.recorded import RecordedWorkflow, replays
 
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-"""Loads of the throughput-latency curve, relative to the rates asked about."""
+"""Loads of the throughput-latency curve, as multiples of the requested rates."""
 
 
 class Pattern(Protocol):
-    """How runs arrive: `runs` rising times from 0 on, at `rate`."""
+    """How runs arrive: returns `runs` rising times, starting at 0, of mean rate `rate`."""
 
     def __call__(self, rate: float, runs: int, rng: random.Random) -> list[float]: ...
 
@@ -42,8 +42,8 @@ def study(
     timer_of: TimerOf = roofline,
     progress: Callable[[float], None] = lambda _: None,
 ) -> SimulationResult | Infeasible:
-    """Simulates `loads` (by workflow: runs per second, and how many runs), and the same runs at
-    other rates. `progress` is told which part of it all is done.
+    """Simulates `loads` (by workflow: runs per second, and number of runs), and the same runs at
+    other rates. `progress` is called with the fraction of the work that is done.
 
     Raises BadInput for a workflow without traces, or one that the plan cannot serve.
     """
@@ -83,7 +83,7 @@ def recorded_workflows(
     traces: Sequence[Trace], names: Iterable[str], seed: int
 ) -> dict[str, RecordedWorkflow]:
     """The recordings of each named workflow, in an order that `seed` determines. They do not depend
-    on the plan or on the rates, so that one reading serves every simulation of these traces.
+    on the plan or on the rates, so one reading of the traces serves every simulation.
 
     Raises BadInput for a workflow without traces.
     """
@@ -91,7 +91,7 @@ def recorded_workflows(
     for name in names:
         if name not in workflows:
             known = ", ".join(sorted(workflows)) or "none"
-            raise BadInput(f"no successful run of {name!r} in the traces; there: {known}")
+            raise BadInput(f"no successful run of {name!r} in the traces; they have {known}")
     return workflows
 
 
@@ -102,8 +102,8 @@ def offered(
     scale: float,
     seed: int,
 ) -> list[OpenLoopLoad]:
-    """The runs of each workflow in `loads`, from the first recording on, arriving at `scale` times
-    the rates.
+    """The runs of each workflow in `loads`, starting with the first recording, arriving at `scale`
+    times the rates.
     """
     return [
         OpenLoopLoad(

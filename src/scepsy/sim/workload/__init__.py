@@ -1,1 +1,1 @@
-"""What is run on a simulated cluster: arrivals, recorded runs, and workflows as programs (pure)."""
+"""What runs on a simulated cluster: arrivals, recorded runs, and workflows as programs (pure)."""

@@ -1,4 +1,4 @@
-"""When runs arrive."""
+"""Arrival times of runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import accumulate, pairwise
 
 
 def arrivals(rate: float, runs: int, rng: random.Random, *, cv: float = 1.0) -> list[float]:
-    """Rising times of `runs` arrivals in [0, runs / rate], whose gaps have the coefficient of
-    variation `cv`: Gamma-distributed, and scaled so that their mean is exactly 1 / rate.
+    """Rising times of `runs` arrivals in [0, runs / rate]. Their gaps are Gamma-distributed with
+    the coefficient of variation `cv`, and scaled so that their mean is exactly 1 / rate.
 
-    With a CV of 1 that is a Poisson process, given its count: such gaps over their sum are those
-    of sorted uniform times. A CV below a thousandth is a metronome.
+    With a CV of 1 this is a Poisson process, conditioned on its count: such gaps, divided by their
+    sum, are distributed as those of sorted uniform times. Below a CV of 0.001 all gaps are equal.
     """
     if cv < 1e-3:
         return [(index + 0.5) / rate for index in range(runs)]
@@ -23,8 +23,8 @@ def arrivals(rate: float, runs: int, rng: random.Random, *, cv: float = 1.0) -> 
 
 
 def recorded(rate: float, runs: int, rng: random.Random, *, times: Sequence[float]) -> list[float]:
-    """As many of the rising `times` as there are, up to `runs`, from a random one on and round to
-    the first again, with time stretched so that their rate is `rate`: bursts keep their shape.
+    """Up to `runs` of the rising `times`, starting at a random one and continuing at the first
+    after the last. Time is stretched so that the mean rate is `rate`; bursts keep their shape.
     """
     count = min(runs, len(times))
     span = times[-1] - times[0]

@@ -1,4 +1,4 @@
-"""Runs that arrive, and the simulation from the first to the last of them."""
+"""Runs that arrive as an open loop, and the simulation from the first to the last of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scepsy.sim.cluster.simulation import Simulation
 
 
 class Workflow(Protocol):
-    """What a run does. `Replay` and `Program` are some."""
+    """What a run does. Implemented by `RecordedWorkflow` and `Program`."""
 
     @property
     def workflow(self) -> str: ...
     def begin(self, simulation: Simulation, run: int) -> None:
-        """The run of that number begins now; it calls `simulation.end_run(run)` when it ends."""
+        """Starts run number `run` now; calls `simulation.end_run(run)` when it ends."""
         ...
 
 
@@ -33,10 +33,11 @@ def _nobody(_arrived: int) -> None: ...
 def simulate(
     simulation: Simulation, loads: Sequence[OpenLoopLoad], progress: Callable[[int], None] = _nobody
 ) -> None:
-    """Until every run has ended. Open loop: nobody waits for capacity to arrive, so a load beyond
-    it shows as latency that grows. `progress` is told now and then how many runs have arrived.
+    """Simulates until every run has ended. Arrivals are an open loop: they do not wait for
+    capacity, so latency keeps growing under a load beyond it. `progress` is called from time to
+    time with the number of runs that have arrived.
 
-    Raises BadInput where a workflow asks for what the plan cannot serve.
+    Raises BadInput for a call that the plan cannot serve.
     """
     arrivals = sorted((time, number) for number, load in enumerate(loads) for time in load.times)
     events = simulation.events

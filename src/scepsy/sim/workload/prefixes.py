@@ -1,7 +1,7 @@
-"""Traced prompts -> the KV blocks that they share.
+"""From traced prompts to the KV blocks that they share.
 
 A trace hashes prompts in blocks of `BLOCK_CHARS` characters, an engine in blocks of `BLOCK_TOKENS`
-tokens. An engine's block is the same as another's where the traced prefix that covers it is.
+tokens. Two blocks of the engine are equal if the traced prefixes that cover them are equal.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from scepsy.hardware.memory import BLOCK_TOKENS
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A prompt's block hashes: `common` ones, which several recorded runs sent, come first; the
-    `own` ones of a run are new each time that it is repeated, or the cache would look better than
-    it is.
+    """A prompt's block hashes. The first ones are `common`: several recorded runs sent them. The
+    others are the run's `own`; they are new each time that the run is repeated, or the prefix cache
+    would be hit more often than in reality.
     """
 
     common: tuple[int, ...] = ()
@@ -31,7 +31,7 @@ class Blocks:
         return len(self.common) + len(self.own)
 
     def of_run(self, run: int) -> tuple[int, ...]:
-        """The hashes for the run of that number."""
+        """The hashes for run number `run`."""
         if not self.own:
             return self.common
         salt = (run + 1) * self.stride
@@ -39,7 +39,9 @@ class Blocks:
 
 
 def prompt_blocks(calls: Iterable[Call]) -> Mapping[str, Blocks]:
-    """By call; of calls with known prompts of one item. Equal prefixes have equal blocks."""
+    """Blocks by call, for calls of one item whose prompt is known. Equal prefixes have equal
+    blocks.
+    """
     known = [call for call in calls if call.prompt_tokens and call.prompt_blocks]
     per_token = _chars_per_token(known)
     runs: defaultdict[str, set[str]] = defaultdict(set)

@@ -11,23 +11,23 @@ from typing import Any, Union
 from scepsy.errors import BadInput
 from scepsy.sim.cluster.simulation import Ask, Simulation
 
-MOST = 100_000
-"""Effects of one run, after which it is taken for one that never ends."""
+EFFECTS_MAX = 100_000
+"""Calls and waits of one run; a run that makes more is taken for an endless loop."""
 
 Effect = Union[Ask, float, "Steps", Sequence["Effect"]]
 Steps = Generator[Effect, Any, Any]
-"""Yields an `Ask` and is sent its `ServedCall`; a number of seconds, which pass; or a sequence of
-these and of other such generators, which go on side by side until all have ended, and is sent their
-results.
+"""Yields an `Ask`, and receives its `ServedCall`; or a number of seconds, which pass; or a sequence
+of these and of other such generators, which run side by side until all have ended, and receives the
+list of their results.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A workflow whose runs are `steps(rng)`: what a run does may depend on chance and on what its
-    calls took, so that its branches stay correlated as in the real thing.
+    """A workflow whose runs are `steps(rng)`. What a run does may depend on chance and on the
+    durations of its calls.
 
-    A run that has made `MOST` calls and waits and has not ended raises BadInput.
+    Raises BadInput for a run that has not ended after `EFFECTS_MAX` calls and waits.
     """
 
     workflow: str
@@ -42,18 +42,18 @@ class Program:
 
 @dataclass(slots=True)
 class _Left:
-    """How many effects a run may still have."""
+    """The number of calls and waits that a run may still make."""
 
     workflow: str
     run: int
-    effects: int = MOST
+    effects: int = EFFECTS_MAX
 
     def use(self) -> None:
         self.effects -= 1
         if self.effects < 0:
             raise BadInput(
-                f"run {self.run} of {self.workflow!r} has made {MOST} calls and waits and has not "
-                "ended: give its loop an end"
+                f"run {self.run} of {self.workflow!r} has made {EFFECTS_MAX} calls and waits "
+                "and has not ended: give its loop an end"
             )
 
 

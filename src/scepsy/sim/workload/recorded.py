@@ -1,4 +1,4 @@
-"""Workflows as they were recorded: dependency graphs, run again with the simulation's calls."""
+"""Recorded workflows: dependency graphs of runs, repeated with simulated calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scepsy.traces.graph import RunGraph, graph_of
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """A call of a recorded run; after it ended, each of `next` has one call less to wait for."""
+    """A call of a recorded run. The calls in `next` wait for it."""
 
     ask: Ask
     blocks: Blocks
@@ -28,21 +28,21 @@ class RecordedCall:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recorded run, its end last."""
+    """A recorded run. Its last entry is the end of the run."""
 
     nodes: tuple[RecordedCall, ...]
 
 
 @dataclass(slots=True)
 class RecordedWorkflow:
-    """A workflow whose runs repeat the recordings, one after another, in the order given."""
+    """A workflow whose runs repeat the recordings one after another, in the order given."""
 
     workflow: str
     recordings: Sequence[Recording]
     begun: int = 0
 
     def from_the_first(self) -> RecordedWorkflow:
-        """The same recordings, of which no run has begun."""
+        """The same recordings, starting again at the first."""
         return RecordedWorkflow(self.workflow, self.recordings)
 
     def begin(self, simulation: Simulation, run: int) -> None:
@@ -54,7 +54,7 @@ class RecordedWorkflow:
 def replays(traces: Iterable[Trace], rng: random.Random) -> dict[str, RecordedWorkflow]:
     """By workflow: its successful runs, in random order.
 
-    Raises BadInput for a call that does not tell its tokens.
+    Raises BadInput for a call with an unknown number of tokens.
     """
     graphs = [graph for trace in traces if trace.ok and (graph := graph_of(trace)).calls]
     blocks = prompt_blocks(call for graph in graphs for call in graph.calls)
@@ -75,15 +75,15 @@ def _ask(call: Call) -> Ask:
     output = call.output_tokens if generates else 0
     if not call.prompt_tokens or output is None:
         raise BadInput(
-            f"call {call.call!r} of run {call.run!r} ({call.workflow}) does not tell its tokens: "
-            f"{call.prompt_tokens} prompt, {call.output_tokens} output; trace engines that report "
-            "usage"
+            f"call {call.call!r} of run {call.run!r} ({call.workflow}) has an unknown number of "
+            f"tokens: {call.prompt_tokens} prompt, {call.output_tokens} output; trace engines "
+            "that report usage"
         )
     return Ask(call.llm, call.prompt_tokens, output, items=max(1, call.items))
 
 
 def recording(graph: RunGraph, asks: Sequence[Ask], blocks: Sequence[Blocks]) -> Recording:
-    """A graph with what its calls ask for, and the blocks of their prompts."""
+    """A graph with the requests of its calls and the blocks of their prompts."""
     waits = (*graph.waits, graph.end)
     next_of: list[list[int]] = [[] for _ in waits]
     for index, wait in enumerate(waits):
