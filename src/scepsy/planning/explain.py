@@ -9,9 +9,9 @@ import msgspec
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Allocation, Explanation, Infeasible, RunnerUp, WorkflowPrediction
 from scepsy.core.profile import Profile
-from scepsy.planning import interval_text, ranking
+from scepsy.planning import interval_text, ranking, simulation_text
 from scepsy.planning.allocation_text import describe_all, differences
-from scepsy.planning.contention import slowdowns
+from scepsy.planning.contention import ITERATIONS_MAX, slowdowns
 from scepsy.planning.decision import Decision
 from scepsy.planning.external import sentences
 from scepsy.planning.problem import Problem
@@ -50,7 +50,8 @@ def explain(
     summary += interval_text.sentences(decision.prediction)
     summary += sentences(problem.endpoints, problem.targets)
     summary += _slowdowns(slowdowns(entry.problem, entry.allocation, entry.placement))
-    summary += ranking.sentences(decision)
+    summary += simulation_text.sentences(decision)
+    summary += _not_converged(decision)
     summary += notes(profile, entry.allocation)
     summary += [_what_if(what, found, objective, base) for what, found in outcomes.items()]
     summary += [
@@ -111,6 +112,22 @@ def with_one_fewer(cluster: Cluster) -> Cluster:
     *others, last = cluster.nodes
     kept = [msgspec.structs.replace(last, gpus=last.gpus - 1)] if last.gpus > 1 else []
     return msgspec.structs.replace(cluster, nodes=(*others, *kept))
+
+
+def _not_converged(decision: Decision) -> list[str]:
+    """The limits of the iteration over neighbours' slowdown, where it was given up."""
+    found: list[str] = []
+    if not decision.entry.converged:
+        found.append(
+            "Latencies may be predicted too low: calls that slow each other on shared GPUs overlap "
+            f"more, and after {ITERATIONS_MAX} iterations they were still found slower than before"
+        )
+    if not decision.shortlist.converged:
+        found.append(
+            f"A better plan may exist: after {ITERATIONS_MAX + 1} searches, placement still showed "
+            "calls on shared GPUs to be slower than the search had assumed"
+        )
+    return found
 
 
 def _slowdowns(found: Mapping[str, float]) -> list[str]:

@@ -23,8 +23,9 @@ REPLAY_RATIO_MAX = 1.3
 """A plan is simulated if the replay finds it at most this many times as slow as its best."""
 DURATION_LATENCIES_MIN = 8.0
 """Runs arrive for at least this many mean latencies of the slowest workflow."""
-RUNS_MIN = 20
-"""Runs of the rarest workflow that are simulated, if the limit on calls allows it."""
+RUNS_MIN = 40
+"""Runs of the rarest workflow that are simulated, if the limit on calls allows it. About 26 of them
+arrive in the measured time, and a verdict on its rate needs 20 (`latency_trend.MIN_RUNS`)."""
 CALLS_RATIO_MAX = 6.0
 """Limit on the simulated calls, as a multiple of those asked for. The two minima above give way."""
 STANDARD_ERRORS_MIN = 2.0
@@ -48,12 +49,21 @@ class SimulationOptions:
 
 @dataclass(frozen=True, slots=True)
 class SimulationOutcome:
-    """`trials` are those of the entries with these places in the shortlist; `best` is the place of
-    the one to take, which may not carry the targets if none does.
+    """What the simulation of the best few plans found.
+
+    Attributes:
+        trials: by the place of an entry in the shortlist.
+        best: the place of the entry to take. If no entry sustains the targets, nor does this one.
+        loads: by workflow, runs per second and the number of runs that were simulated.
+        not_startable: how many plans could not be simulated because some engine could not start.
+        options: what was asked for.
     """
 
     trials: Mapping[int, Trial]
     best: int
+    loads: Mapping[str, tuple[float, int]]
+    not_startable: int
+    options: SimulationOptions
 
     @property
     def verdict(self) -> LoadVerdict:
@@ -103,8 +113,8 @@ def simulate(
         if isinstance(found, Trial):
             trials[place] = found
     if not trials:
-        return Infeasible("simulation", "no engine of the best plans has room for a KV cache")
-    return SimulationOutcome(trials, _best(trials))
+        return Infeasible("simulation", "the engines of the best plans could not start")
+    return SimulationOutcome(trials, _best(trials), offered, len(places) - len(trials), options)
 
 
 def _best(trials: Mapping[int, Trial]) -> int:

@@ -12,7 +12,7 @@ from statistics import fmean
 
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.sim.cluster.deployment import TimerOf, deployment
-from scepsy.sim.cluster.simulation import Simulation
+from scepsy.sim.cluster.simulation import ServedCall, Simulation
 from scepsy.sim.results.measure import in_window, window
 from scepsy.sim.results.study import offered
 from scepsy.sim.workload.arrivals import arrivals
@@ -32,11 +32,13 @@ class Trial:
     """The result of one simulated plan.
 
     Attributes:
-        latencies: seconds, by workflow, of the measured runs in order of arrival.
+        latencies: seconds, by workflow, of the measured runs in order of arrival: those that
+            arrived between the warm-up and the end; where none did, all.
         calls: mean latency of a call in seconds, by workflow and LLM.
-        objective: weighted sum of the workflows' mean latencies.
+        objective: weighted sum of the workflows' mean latencies, in seconds.
         parts: the same sum for each of up to ten consecutive parts of the runs.
-        verdicts: by workflow, whether its target rate is sustained.
+        verdicts: by workflow, whether its target rate is sustained; "too short to tell" for one
+            with fewer than `latency_trend.MIN_RUNS` measured runs.
     """
 
     latencies: Mapping[str, Sequence[float]]
@@ -59,7 +61,8 @@ def trial(
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Trial | Infeasible:
-    """Simulates `loads` (by workflow: runs per second, and number of runs) on a plan.
+    """Simulates `loads` (by workflow: runs per second, and number of runs, at least one) on a plan.
+    Every workflow of `loads` is in the result.
 
     Raises BadInput for a workflow that the plan cannot serve.
     """
@@ -81,12 +84,17 @@ def trial(
 
 
 def _calls(simulation: Simulation) -> dict[tuple[str, str], float]:
+    """Mean latency of the calls that started in the window; where none did, of all."""
     begin, end = window(simulation, WARMUP)
-    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    every: defaultdict[tuple[str, str], list[ServedCall]] = defaultdict(list)
     for call in simulation.calls:
-        if begin <= call.start <= end:
-            found[call.workflow, call.ask.llm].append(call.latency)
-    return {key: fmean(latencies) for key, latencies in found.items()}
+        every[call.workflow, call.ask.llm].append(call)
+    return {
+        key: fmean(
+            call.latency for call in [one for one in calls if begin <= one.start <= end] or calls
+        )
+        for key, calls in every.items()
+    }
 
 
 def difference(one: Trial, other: Trial) -> tuple[float, float]:
