@@ -168,14 +168,18 @@ def test_unknown_lengths_are_the_mean_of_the_others_and_that_is_said() -> None:
     lengths = [(call.prompt_tokens, call.output_tokens) for call in full.calls]
     assert lengths == [(100, 10), (150, 20), (200, 15)]
     assert notes == [
-        "1 of 3 calls of 'm' in 'w' tell no prompt tokens: taken as 150, the mean of the others",
-        "1 of 3 calls of 'm' in 'w' tell no output tokens: taken as 15, the mean of the others",
+        "1 of 3 calls of 'm' in 'w' have no count of prompt tokens: "
+        "taken as 150, the mean of the others",
+        "1 of 3 calls of 'm' in 'w' have no count of output tokens: "
+        "taken as 15, the mean of the others",
     ]
     assert with_lengths([full], llms) == ((full,), [])
 
 
 def test_lengths_that_none_tells_are_not_guessed() -> None:
-    with pytest.raises(BadInput, match=r"none of the 2 calls of 'm' in 'w' tells its output"):
+    with pytest.raises(
+        BadInput, match=r"none of the 2 calls of 'm' in 'w' has a count of its output"
+    ):
         with_lengths(traces_of((100, None), (100, None)), [LlmSpec(name="m")])
     embedder = LlmSpec(name="m", kind="embed")  # writes nothing: there is nothing to know
     assert with_lengths(traces_of((100, None)), [embedder])[1] == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scepsy.curves.batch_means import Estimate, estimate
+from scepsy.curves.batch_means import MeanLatency, mean_latency
 from scepsy.curves.rounds import Round, RoundSpec, Sample, Typical
 from scepsy.profiler.sweep.next_round import SweepSettings, left_of, next_step, saturated
 from scepsy.profiler.sweep.refine import KnownRate, next_rate
@@ -114,7 +114,7 @@ def test_a_burst_counts_once(units: int, size: int) -> None:
     rng = random.Random(units)
     latencies = [rng.uniform(1, 2) for _ in range(units)]
     of = {
-        copies: estimate(
+        copies: mean_latency(
             [[Sample("w", u, u, one, 1, 1) for u, one in enumerate(latencies)] * copies], USUAL
         )
         for copies in (1, size)
@@ -136,14 +136,14 @@ def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
             for u, level in enumerate(levels)
             for _ in range(3)
         ]
-        known = estimate([samples], USUAL)
+        known = mean_latency([samples], USUAL)
         held += abs(known.mean - 5) < known.half_width
     assert 0.9 < held / 400 < 0.98
 
 
 def test_few_batches_widen_the_interval() -> None:
-    assert Estimate(1.0, 0.1, 3).half_width > Estimate(1.0, 0.1, 20).half_width > 0.2
-    assert Estimate(1.0, 0.1, 1).half_width == float("inf")
+    assert MeanLatency(1.0, 0.1, 3).half_width > MeanLatency(1.0, 0.1, 20).half_width > 0.2
+    assert MeanLatency(1.0, 0.1, 1).half_width == float("inf")
 
 
 class Formula:

@@ -1,1 +1,3 @@
-"""What profiles and estimates share: bursts of traced calls, rounds, and batch means (pure)."""
+"""What measured profiles and estimates have in common: the engine sizes to cover, bursts of traced
+calls, rounds of replayed calls, and mean latencies with their standard errors (pure).
+"""

@@ -1,4 +1,6 @@
-"""How sure a mean latency is, when calls of a burst and bursts of a queue hang together (pure)."""
+"""The standard error of a mean latency from batch means, because calls of one burst and bursts in
+one queue are not independent (pure).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,19 @@ import numpy as np
 from scepsy.curves.rounds import Sample, Typical, TypicalCalls
 from scepsy.statistics.batch_means import BATCHES, consecutive, t_95
 
+_REGRESSION_MIN = 8
+"""Calls. With fewer, the slope of latency over length is mostly noise."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallBatch:
-    """Calls that were sent one after another: mean time of sending, mean latency, how many."""
+    """A batch of consecutive calls of one round.
+
+    Attributes:
+        arrival: mean time at which they were sent, in seconds since the round began.
+        latency: their mean latency in seconds.
+        calls: how many they are.
+    """
 
     arrival: float
     latency: float
@@ -23,8 +34,8 @@ class CallBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean and its standard error, in seconds, from so many batches."""
+class MeanLatency:
+    """A mean latency and its standard error `noise`, both in seconds, from this many batches."""
 
     mean: float
     noise: float
@@ -37,10 +48,12 @@ class Estimate:
 
 
 def at_typical_length(samples: Sequence[Sample], usual: TypicalCalls) -> list[float]:
-    """Latencies as they would be at the usual length of a call of their workflow.
+    """The latency in seconds of each sample, corrected to the mean length of a traced call of its
+    workflow.
 
-    A short measurement draws long and short calls unevenly: noise of the draw, not of the engine.
-    So latency is regressed on length and read off at the traced mean length (a control variate).
+    A short measurement contains more long calls or more short ones than the traces do. That noise
+    is the sample's and not the engine's, so latency is regressed on length and read off at the
+    traced mean length (a control variate).
     """
     shifts = {
         name: _shift([s for s in samples if s.workflow == name], of) for name, of in usual.items()
@@ -53,7 +66,9 @@ def at_typical_length(samples: Sequence[Sample], usual: TypicalCalls) -> list[fl
 
 
 def batches(samples: Sequence[Sample], latencies: Sequence[float], count: int) -> list[CallBatch]:
-    """At most `count` batches of one round, in order of arrival; units stay whole."""
+    """At most `count` batches of one round, in order of arrival. Calls of one unit (`Sample.unit`)
+    are in the same batch.
+    """
     units: dict[int, list[int]] = {}
     for index in sorted(range(len(samples)), key=lambda index: samples[index].sent):
         units.setdefault(samples[index].unit, []).append(index)
@@ -64,11 +79,11 @@ def batches(samples: Sequence[Sample], latencies: Sequence[float], count: int) -
     ]
 
 
-def estimate(rounds: Sequence[Sequence[Sample]], usual: TypicalCalls) -> Estimate:
-    """The mean latency over rounds at one rate, with a standard error from batch means.
+def mean_latency(rounds: Sequence[Sequence[Sample]], usual: TypicalCalls) -> MeanLatency:
+    """The mean latency over the rounds at one rate, with a standard error from batch means.
 
-    Batches differ in size, so the mean is a ratio of sums, and so is its error (Cochran, Sampling
-    Techniques, 6.4). Raises ValueError without samples.
+    Batches differ in size, so the mean is a ratio of two sums. Its standard error is that of a
+    ratio estimate (Cochran, Sampling Techniques, section 6.4). Raises ValueError for no samples.
     """
     pooled = [sample for samples in rounds for sample in samples]
     values = at_typical_length(pooled, usual)
@@ -80,20 +95,20 @@ def estimate(rounds: Sequence[Sequence[Sample]], usual: TypicalCalls) -> Estimat
         found += batches(samples, values[start : start + len(samples)], each)
         start += len(samples)
     if len(found) < 2:
-        return Estimate(mean, mean, len(found))
+        return MeanLatency(mean, mean, len(found))
     total = sum(batch.calls for batch in found)
     squares = sum((batch.calls * (batch.latency - mean)) ** 2 for batch in found)
-    return Estimate(mean, math.sqrt(squares * len(found) / (len(found) - 1)) / total, len(found))
+    return MeanLatency(mean, math.sqrt(squares * len(found) / (len(found) - 1)) / total, len(found))
 
 
 def _shift(samples: Sequence[Sample], of: Typical) -> tuple[float, float]:
-    """Seconds per token of length, and the length to read off at."""
+    """Seconds of latency per token of length, and the length in tokens to read off at."""
     lengths = [of.length(sample) for sample in samples]
-    if of.own_length is None or len(lengths) < 8 or pstdev(lengths) == 0:
+    if of.own_length is None or len(lengths) < _REGRESSION_MIN or pstdev(lengths) == 0:
         return 0.0, of.own_length or 0.0
     latencies = [sample.latency for sample in samples]
     slope = float(np.polyfit(np.asarray(lengths), np.asarray(latencies), 1)[0])
-    # A longer call is not a faster one; and none is read off below all that was seen.
+    # Longer calls are not faster. The line is not followed below the lowest latency seen.
     slope = max(0.0, slope)
     least = fmean(lengths) - (fmean(latencies) - min(latencies)) / slope if slope else 0.0
     return slope, max(of.own_length, least)

@@ -1,9 +1,9 @@
-"""Traced runs -> bursts of calls, the unit that a replay sends.
+"""The bursts of calls in traced runs, which a replay sends (pure).
 
-A run's calls of one LLM come in bursts: a fan-out sends several at once, then the run waits for all
-of them. Replaying call by call would lose that, and with it the queueing that a fan-out causes. So
-a burst (calls of one run that overlap) is sent as it was recorded. What arrives open-loop are
-chains: whole runs, whose bursts wait for one another, or single bursts.
+A run's calls to one LLM come in bursts: a fan-out sends several calls at once, and then the run
+waits for all of them. A replay of single calls would lose the queueing that a fan-out causes, so a
+burst (calls of one run that overlap in time) is sent as it was recorded. Chains arrive open-loop: a
+chain is a whole run, whose bursts wait for one another, or a single burst.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def _by_start(call: Call) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What is sent to one LLM by several workflows, whose runs arrive in the proportion of `rates`.
+    """The calls that several workflows send to one LLM. Their runs arrive in proportion to `rates`.
 
     Attributes:
-        runs: by workflow; each has at least one burst.
-        rates: runs per second, relative to one another.
+        runs: the traced runs of each workflow; each run has at least one burst.
+        rates: runs per second of each workflow, relative to the others.
     """
 
     runs: Mapping[str, Runs]
@@ -89,7 +89,7 @@ class Stream:
 
     @property
     def calls(self) -> dict[str, float]:
-        """Part of the calls that each workflow makes."""
+        """The fraction of all calls that each workflow makes. The fractions add up to 1."""
         per_run = {name: _mean_calls(runs) for name, runs in self.runs.items()}
         weight = {name: self.rates[name] * per_run[name] for name in self.runs}
         return {name: weight[name] / sum(weight.values()) for name in weight}
@@ -101,17 +101,17 @@ class Stream:
         return calls / sum(self._burst_rates().values())
 
     def bursts(self, rng: random.Random) -> Iterator[tuple[Burst, int]]:
-        """Without end: bursts, with the number of the pass over their workflow's runs.
+        """Bursts without end, each with the number of the pass over its workflow's runs.
 
-        Which workflow comes next is not drawn but kept in proportion (the one that is furthest
-        behind), so that a short replay has the mixture and not a sample of it.
+        The next burst is of the workflow that is furthest behind its proportion. It is not drawn at
+        random, so that a short replay has the exact mixture of workflows.
         """
         sources = {name: endless(self.runs[name], rng) for name in sorted(self.runs)}
         yield from in_proportion(sources, self._burst_rates(), rng)
 
     def chains(self, rng: random.Random, *, whole: bool) -> Iterator[tuple[Chain, int]]:
-        """Without end: whole runs, or single bursts as chains of one, with the number of the pass
-        over their workflow's runs; workflows in proportion.
+        """Chains without end, each with the number of the pass over its workflow's runs: whole
+        runs, or single bursts as chains of one. Workflows come in proportion to `rates`.
         """
         if whole:
             sources = {name: _shuffled(self.runs[name], rng) for name in sorted(self.runs)}
@@ -127,7 +127,7 @@ class Stream:
         return calls / sum(self.rates[name] for name in self.runs)
 
     def gaps(self, *, whole: bool) -> tuple[float, ...]:
-        """Seconds between one recorded chain and the next, workflows together, in their order."""
+        """Seconds between the starts of consecutive recorded chains, all workflows together."""
         chains = (run for runs in self.runs.values() for run in runs)
         starts = sorted(
             start for run in chains for start in ([b.start for b in run][: 1 if whole else None])
@@ -135,10 +135,10 @@ class Stream:
         return tuple(later - earlier for earlier, later in pairwise(starts))
 
     def templates(self) -> frozenset[str]:
-        """Prompt blocks that more than one run sent: instructions, equal from run to run.
+        """Prompt blocks that more than one run sent: instructions, which are equal in every run.
 
-        All others are new with each run, and a replay must not send them twice alike, or the prefix
-        cache would flatter it.
+        All other blocks are new in each run. A replay must not send one of them twice, because the
+        prefix cache would then answer faster than it does for real runs.
         """
         seen: Counter[str] = Counter()
         for run in (run for runs in self.runs.values() for run in runs):
@@ -154,10 +154,10 @@ class Stream:
 
 
 def endless(runs: Runs, rng: random.Random) -> Iterator[tuple[Burst, int]]:
-    """Bursts of one workflow without end, with the number of the pass over the runs.
+    """Bursts of one workflow without end, each with the number of the pass over the runs.
 
-    Each run keeps its own order, and runs interleave as concurrent runs do, so that the prefix
-    cache sees what it would see live.
+    Each run keeps its own order, and the runs interleave as concurrent runs do, so that the prefix
+    cache is used as in a live deployment.
     """
     number = 0
     while True:
@@ -182,7 +182,7 @@ def _shuffled(runs: Runs, rng: random.Random) -> Iterator[tuple[Chain, int]]:
 def in_proportion(
     sources: Mapping[str, Iterator[_T]], rates: Mapping[str, float], rng: random.Random
 ) -> Iterator[_T]:
-    """Of several sources without end, in proportion to `rates`."""
+    """Items of several endless sources, merged in proportion to `rates`."""
     sent = {name: rng.random() for name in sources}
     while True:
         name = min(sent, key=lambda name: sent[name] / rates[name])

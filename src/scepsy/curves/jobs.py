@@ -1,5 +1,5 @@
-"""What must be profiled: every (LLM, tp, share) that a plan could use, for each workflow that calls
-the LLM (pure).
+"""The engines that must be profiled: every LLM at every TP degree and GPU share that a plan could
+use (pure).
 """
 
 from __future__ import annotations
@@ -15,13 +15,30 @@ from scepsy.errors import BadInput
 from scepsy.search import floors
 
 DEFAULT_SHARES = (0.1, 0.3, 0.5, 1.0)
+"""GPU shares that are measured at TP1. Curves of other shares are interpolated."""
+
+EFFORT_MIN = 0.5
+"""Part of the usual measuring time for LLMs in which runs spend little time."""
+
+EFFORT_MAX = 2.0
+"""Part of the usual measuring time for LLMs in which runs spend most of their time."""
+
+WHOLE_GPU_FLOOR = 0.5
+"""Part of a GPU's memory. A replica that needs more leaves too little memory for a neighbour, so it
+is measured on a whole GPU only.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One engine to start and measure, and the workflows whose calls it is measured with.
+    """One engine to start and measure.
 
-    `time_share` is the largest part that the LLM has of any workflow's traced LLM time.
+    Attributes:
+        tp: tensor-parallel degree.
+        gpu_share, memory_share: part of the compute and of the memory of each GPU, 0 to 1.
+        workflows: the workflows whose calls are replayed.
+        time_share: the LLM's part of a workflow's traced LLM time, 0 to 1; the largest of any
+            workflow.
     """
 
     llm: LlmSpec
@@ -33,8 +50,10 @@ class Job:
 
     @property
     def effort(self) -> float:
-        """How long to measure, relative to the usual: more where more of the latency is decided."""
-        return min(2.0, max(0.5, 2 * self.time_share))
+        """Factor on the usual measuring time: proportional to the time share, because noise in the
+        curve of an LLM matters as much as the LLM contributes to the latency of a run.
+        """
+        return min(EFFORT_MAX, max(EFFORT_MIN, 2 * self.time_share))
 
     def __str__(self) -> str:
         return f"{self.llm.name} {size_name(self.tp, self.gpu_share)}"
@@ -48,8 +67,8 @@ def jobs(
     *,
     share_groups: bool = False,
 ) -> tuple[Job, ...]:
-    """All jobs, the largest first so that they pack; none for LLMs at endpoints. `share_groups`:
-    parts of TP groups too.
+    """All jobs, the longest and largest first, so that GPUs do not stand idle at the end. LLMs at
+    endpoints have none. With `share_groups`, shares of TP groups are measured too.
 
     Raises:
         BadInput: there is nothing to profile, or the traces call an LLM that `llms` does not
@@ -80,7 +99,9 @@ def jobs(
 
 
 def _time_shares(traces: Sequence[Trace]) -> dict[str, dict[str, float]]:
-    """Each LLM's part of the LLM time of each workflow that calls it; failures left out."""
+    """For each LLM, its part of the LLM time of each workflow that calls it. Failed calls and runs
+    do not count.
+    """
     spent: dict[str, dict[str, float]] = {}
     total: dict[str, float] = {}
     for trace in (trace for trace in traces if trace.ok):
@@ -97,7 +118,7 @@ def _time_shares(traces: Sequence[Trace]) -> dict[str, dict[str, float]]:
 def _sizes(
     llm: LlmSpec, cluster: Cluster, shares: Sequence[float], *, share_groups: bool
 ) -> list[tuple[int, float, float]]:
-    """(tp, gpu_share, memory_share) that fit in memory."""
+    """Each (tp, gpu_share, memory_share) that fits in memory."""
     fitting = {tp: floor for tp, floor in floors(llm, cluster).items() if floor <= 1}
     divided = [tp for tp in fitting if tp == 1 or share_groups]
     found = [(tp, 1.0, 1.0) for tp in fitting if tp not in divided]
@@ -110,12 +131,10 @@ def _sizes(
 
 
 def _worthwhile(shares: Sequence[float], floor: float) -> list[float]:
-    """The shares from the memory floor up, and the next below it to interpolate from.
-
-    A replica with far less compute than memory would strand the rest of its GPU's compute, and one
-    that takes most of the memory leaves no room for a neighbour: it gets the whole GPU.
+    """The shares from the memory floor up, and the next one below it to interpolate from. A replica
+    with far less compute than memory would leave compute that no other replica could use.
     """
-    if floor > 0.5:
+    if floor > WHOLE_GPU_FLOOR:
         return [share for share in shares if share >= 1.0]
     below = [share for share in shares if share < floor]
     return below[-1:] + [share for share in shares if share >= floor]

@@ -1,4 +1,4 @@
-"""Token counts that traces lack or that cannot be true: what is put in their place (pure)."""
+"""Fills in token counts that are missing from traces or cannot be true (pure)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from scepsy.core.trace import Call, Trace
 from scepsy.errors import BadInput
 
 CHARS_PER_TOKEN = 4.0
+"""Characters of English text per token, roughly, with the tokenizers of today's LLMs."""
 
 _FIX = (
-    "have the engine or the client tell them (streams: stream_options.include_usage), "
+    "make the engine or the client report them (streams: stream_options.include_usage), "
     "or trace through the gateway, which asks for them"
 )
 
@@ -23,14 +24,16 @@ _FIX = (
 def with_lengths(
     traces: Sequence[Trace], llms: Sequence[LlmSpec]
 ) -> tuple[tuple[Trace, ...], list[str]]:
-    """The traces with every good call's tokens known, and a sentence for each LLM and workflow
-    where some were not. A count of zero is unknown: every prompt and every answer has a token.
+    """The traces with token counts for every successful call, and a sentence for each LLM and
+    workflow where some were missing. A count of zero is taken as missing, because every prompt and
+    every answer has at least one token.
 
-    A prompt whose text was seen has its characters; other unknown lengths get the mean of what the
-    LLM's other calls in the same workflow tell. What is left of failed calls stays as it is.
+    Where the characters of a prompt are known, its tokens are estimated from them. Other missing
+    counts become the mean of the LLM's other calls in the same workflow. Failed calls stay as they
+    are.
 
     Raises:
-        BadInput: not one of an LLM's calls in a workflow tells its length.
+        BadInput: none of an LLM's calls in a workflow has a token count.
     """
     kinds = {llm.name: llm.kind for llm in llms}
     groups: defaultdict[tuple[str, str], list[Call]] = defaultdict(list)
@@ -43,7 +46,7 @@ def with_lengths(
     for (workflow, llm), calls in sorted(groups.items()):
         fields = ("prompt_tokens", "output_tokens") if kinds[llm] == "generate" else _PROMPT
         for field in fields:
-            calls, note = _told(calls, field, f"{llm!r} in {workflow!r}")
+            calls, note = _filled_in(calls, field, f"{llm!r} in {workflow!r}")
             notes += note
         known |= {call.call: call for call in calls}
     full = tuple(
@@ -58,26 +61,26 @@ def with_lengths(
 _PROMPT = ("prompt_tokens",)
 
 
-def _told(calls: Sequence[Call], field: str, whose: str) -> tuple[list[Call], list[str]]:
-    told = [value for call in calls if (value := getattr(call, field))]
-    missing = len(calls) - len(told)
+def _filled_in(calls: Sequence[Call], field: str, whose: str) -> tuple[list[Call], list[str]]:
+    counted = [value for call in calls if (value := getattr(call, field))]
+    missing = len(calls) - len(counted)
     if not missing:
         return list(calls), []
     kind = field.removesuffix("_tokens")
     seen = [call for call in calls if call.prompt_chars] if field == "prompt_tokens" else []
-    if not told and len(seen) < len(calls):
+    if not counted and len(seen) < len(calls):
         raise BadInput(
-            f"none of the {len(calls)} calls of {whose} tells its {kind} tokens: how long they "
-            f"take cannot be estimated; {_FIX}"
+            f"none of the {len(calls)} calls of {whose} has a count of its {kind} tokens, so their "
+            f"latency cannot be estimated; {_FIX}"
         )
-    mean = round(fmean(told)) if told else 0
-    said = f"{missing} of {len(calls)} calls of {whose} tell no {kind} tokens: "
-    said += (
+    mean = round(fmean(counted)) if counted else 0
+    note = f"{missing} of {len(calls)} calls of {whose} have no count of {kind} tokens: "
+    note += (
         f"estimated at {CHARS_PER_TOKEN:g} characters a token"
         if seen
         else f"taken as {mean}, the mean of the others"
     )
-    return [_filled(call, field, mean) for call in calls], [said]
+    return [_filled(call, field, mean) for call in calls], [note]
 
 
 def _filled(call: Call, field: str, mean: int) -> Call:

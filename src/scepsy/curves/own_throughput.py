@@ -1,19 +1,24 @@
-"""What each workflow alone would get of an engine that was measured with a mixture (pure)."""
+"""The throughput that each workflow alone would get from an engine that was measured with a mixture
+of workflows (pure).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+_COST_MIN = 1e-9
+"""A call whose traced duration is zero still costs something, so that nothing is divided by zero.
+"""
+
 
 def own_throughputs(
     total: float, calls: Mapping[str, float], cost: Mapping[str, float]
 ) -> dict[str, float]:
-    """Calls per second at which each workflow alone would saturate an engine that saturates at
-    `total` with the workflows' calls mixed in parts `calls`.
+    """Calls per second at which each workflow alone would saturate the engine.
 
-    `cost` is what a call of each workflow costs, relative to the others; the loads that the
-    workflows make in the mixture then add up to one.
+    The engine saturates at `total` calls per second when the workflows make the fractions `calls`
+    of all calls. `cost` is the engine time of a call of each workflow, relative to the others. In
+    the mixture, the utilisations that the workflows cause then add up to 1.
     """
-    least = 1e-9  # a call that took no time at all would cost nothing
-    mean_cost = sum(calls[name] * max(cost[name], least) for name in calls)
-    return {name: total * mean_cost / max(cost[name], least) for name in calls}
+    mean_cost = sum(calls[name] * max(cost[name], _COST_MIN) for name in calls)
+    return {name: total * mean_cost / max(cost[name], _COST_MIN) for name in calls}

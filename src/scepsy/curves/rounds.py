@@ -1,4 +1,4 @@
-"""What a replay measured: calls, and the rounds that they were sent in."""
+"""What a replay measured: calls, and the rounds in which they were sent (pure)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ from scepsy.core.trace import Call
 from scepsy.curves.bursts import Runs, Stream
 
 ReplayUnit = Literal["bursts", "runs"]
-"""What arrives open-loop."""
+"""What arrives open-loop: single bursts, or whole runs."""
 
-Kind = Literal["idle", "full"] | ReplayUnit
-"""One burst at a time; as much as fits into the engine; open-loop."""
+RoundKind = Literal["idle", "full"] | ReplayUnit
+"""How calls are sent: one burst at a time ("idle"), so many at once that the engine is always full
+("full"), or open-loop.
+"""
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """One replayed call. Seconds.
+    """One replayed call.
 
     Attributes:
-        unit: which arrival of the round it came with; calls of one unit are not independent.
-        sent: from the start of the round. latency: to the last byte of the answer.
-        ttft: to the first byte; None where the answer was not streamed.
-        cached_tokens: of the prompt's; 0 where the engine does not tell.
+        unit: number of the arrival of the round to which the call belongs. Calls of one unit are
+            not independent.
+        sent: seconds from the start of the round.
+        latency: seconds from sending to the last byte of the answer.
+        ttft: seconds from sending to the first byte; None where the answer was not streamed.
+        cached_tokens: prompt tokens that were in the prefix cache; 0 where the engine does not
+            report them.
     """
 
     workflow: str
@@ -42,7 +47,9 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def tpot(self) -> float | None:
-        """Seconds per output token after the first; None where none was seen to come."""
+        """Seconds per output token after the first; None where the answer was not streamed or has
+        one token.
+        """
         if self.ttft is None or self.output_tokens < 2:
             return None
         return (self.latency - self.ttft) / (self.output_tokens - 1)
@@ -50,9 +57,11 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class RoundSpec:
-    """What to do next: `number` rounds of this kind and rate were done before."""
+    """A round to play, for `seconds`, at `rate` calls per second. `number` rounds of the same kind
+    and rate were played before.
+    """
 
-    kind: Kind
+    kind: RoundKind
     rate: float
     number: int
     seconds: float
@@ -60,24 +69,25 @@ class RoundSpec:
     def __str__(self) -> str:
         match self.kind:
             case "idle":
-                return "idle"
+                return "one burst at a time"
             case "full":
-                return "full"
+                return "engine kept full"
             case _:
                 return f"{self.rate:.3g} calls/s"
 
 
 class Round(Record, frozen=True, kw_only=True):
-    """A step that was done, as the journal keeps it.
+    """A round that was played, as `RoundLog` keeps it.
 
     Attributes:
-        key: of the job and all that its outcome depends on.
-        rate: calls per second that were meant; 0 for idle and full.
-        seconds: for how long calls were sent. wall: until the last answer had come.
+        key: digest of the job and of everything else that the outcome depends on.
+        rate: calls per second that were to be offered; 0 for "idle" and "full".
+        seconds: how long calls were sent.
+        wall: seconds until the last answer had come.
     """
 
     key: str
-    kind: Kind
+    kind: RoundKind
     rate: float
     number: int
     seconds: float
@@ -85,16 +95,19 @@ class Round(Record, frozen=True, kw_only=True):
     samples: tuple[Sample, ...]
 
     def after(self, warmup: float) -> list[Sample]:
-        """The calls sent after the warm-up, a part of the round; an idle engine needs none."""
+        """The calls that were sent after the first `warmup` (a fraction) of the round. Rounds of
+        kind "idle" need no warm-up.
+        """
         early = 0.0 if self.kind == "idle" else warmup * self.seconds
         return [sample for sample in self.samples if sample.sent >= early]
 
     def load_seen(self, samples: Sequence[Sample]) -> float:
-        """Calls per second that the others offer, as the mean of `samples` of this round sees it.
+        """Calls per second that the other arrivals of the round offer, as the mean call of
+        `samples` sees them.
 
-        To a run of a Poisson process the others are the whole process (Slivnyak's theorem); to one
-        of N in a round they are N - 1. With three runs in a round the rate that was offered is half
-        more than what its latency is the answer to.
+        In a Poisson process of runs, an arriving run sees the whole process as the others
+        (Slivnyak's theorem). One of the N runs of a round sees only N - 1. With three runs in a
+        round, the rate that was offered is 1.5 times the load that the latencies belong to.
         """
         of_unit = Counter(sample.unit for sample in self.samples)
         total = len(self.samples)
@@ -103,9 +116,8 @@ class Round(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Typical:
-    """A call of a workflow's mean length in tokens, and its mean duration while tracing.
-
-    None is a length that no traced call told.
+    """A call of the mean length, in tokens, and of the mean traced duration, in seconds, of one
+    workflow's calls. A length that no traced call reports is None.
     """
 
     output_tokens: float | None
@@ -117,16 +129,19 @@ class Typical:
         return self.output_tokens is not None and self.output_tokens > 1
 
     def length(self, sample: Sample) -> float:
-        """What of a sample's length its latency depends on."""
+        """The length in tokens on which a sample's latency depends: output tokens of calls that
+        generate, else prompt tokens.
+        """
         return sample.output_tokens if self.generates else sample.prompt_tokens
 
     @property
     def own_length(self) -> float | None:
+        """The typical call's own length, as in `length`."""
         return self.output_tokens if self.generates else self.prompt_tokens
 
 
 TypicalCalls = Mapping[str, Typical]
-"""By workflow."""
+"""The typical call of each workflow, by name."""
 
 
 def typical_calls(stream: Stream) -> dict[str, Typical]:

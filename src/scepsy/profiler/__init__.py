@@ -1,4 +1,6 @@
-"""Measures what engines can do, by replaying the traced calls at rates that it chooses itself."""
+"""Measures engines by replaying traced calls: latency against arrival rate, and the rate at which
+an engine saturates. It chooses the rates itself.
+"""
 
 from scepsy.curves.jobs import Job, jobs
 from scepsy.profiler.bench import DONE, Bench

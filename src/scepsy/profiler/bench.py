@@ -1,4 +1,4 @@
-"""What every job of a profile has in common, and what one job's outcome depends on."""
+"""What all jobs of a profile share, and the digest of what one job's outcome depends on."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ from scepsy.profiler.machine import machine
 from scepsy.profiler.sweep.next_round import SweepSettings
 
 OnProgress = Callable[[Job, str, float], None]
-"""Told of a job, what it does now, and how many seconds of its budget are left."""
+"""Called with a job, what it does now in words, and the seconds left of its budget."""
 
 DONE = "done"
+"""What `OnProgress` is called with when a job has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What every job needs.
+    """What all jobs of a profile share.
 
     Attributes:
+        traces: the traced runs whose calls are replayed.
+        settings: how thoroughly to measure.
+        options: how to start engines.
         logs: directory for the engines' logs.
         state: the state directory of deployments. Emulated engines count memory on its GPUs.
         mix: runs per second of each workflow, relative; 1 where not named.
@@ -73,7 +77,7 @@ class Bench:
         )
 
     def blank(self, job: Job, engine: Engine) -> Curve:
-        """A curve of this job without what is measured."""
+        """A curve of this job with everything but the measurements."""
         return Curve(
             llm=job.llm.name,
             workflow="",
@@ -90,7 +94,7 @@ class Bench:
         )
 
     def key(self, job: Job, blank: Curve) -> str:
-        """Digest of all that a round's outcome depends on, but for noise."""
+        """Digest of everything that the outcome of a round depends on, except for noise."""
         stream = self.stream(job)
         parts = (
             job.llm,

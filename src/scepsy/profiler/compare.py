@@ -1,4 +1,6 @@
-"""Profiles beside one another: sizes of replicas, and curves of the same thing (pure)."""
+"""Compares replica sizes within a profile, and curves of the same engine and workflow across
+profiles (pure).
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,14 @@ from scepsy.planning.provenance import Key, key_of
 
 
 class Difference(Record, frozen=True, kw_only=True):
-    """How two curves of the same LLM, workflow and size differ, `other` relative to `one` (named by
-    their files): throughput, and mean and largest difference of latency at rates that both have.
-    `within`: whether the mean is inside the errors that the two state.
+    """How the curve in file `other` differs from the one in file `one`, for the same LLM, workflow
+    and size. All differences are relative to `one`.
+
+    Attributes:
+        throughput: difference of the throughput at saturation.
+        latency: mean absolute difference of latency at the rates that both curves cover.
+        latency_most: largest absolute difference of latency.
+        within: whether the mean difference is inside the errors that the curves state.
     """
 
     llm: str
@@ -32,7 +39,9 @@ class Difference(Record, frozen=True, kw_only=True):
 
 
 def differences(profiles: Sequence[tuple[str, Profile]]) -> tuple[Difference, ...]:
-    """Every pair of curves of the same thing in different profiles, which come with their names."""
+    """The difference of every pair of curves for the same LLM, workflow and size in different
+    profiles. Each profile comes with its name.
+    """
     found: dict[Key, list[tuple[str, Curve]]] = defaultdict(list)
     for name, profile in profiles:
         for curve in profile.curves:
@@ -45,7 +54,9 @@ def differences(profiles: Sequence[tuple[str, Profile]]) -> tuple[Difference, ..
 
 
 def per_gpu(profile: Profile) -> dict[Key, float]:
-    """Throughput per GPU relative to that of one whole GPU, where that is in the profile."""
+    """Throughput per GPU of every curve, relative to that of one whole GPU. LLMs and workflows
+    without a curve for one whole GPU are left out.
+    """
     whole = {(c.llm, c.workflow): c for c in profile.curves if (c.tp, c.gpu_share) == (1, 1.0)}
     return {
         key_of(curve): curve.max_throughput
@@ -63,8 +74,8 @@ def _difference(name: str, one: Curve, other_name: str, other: Curve) -> Differe
         np.interp(rates, [p.rate for p in c.points], [p.latency for p in c.points])
         for c in (one, other)
     ]
-    apart = np.abs(latencies[1] / latencies[0] - 1.0)
-    mean = float(np.mean(apart))
+    deviations = np.abs(latencies[1] / latencies[0] - 1.0)
+    mean = float(np.mean(deviations))
     noise = max(p.noise / p.latency for c in (one, other) for p in c.points)
     return Difference(
         llm=one.llm,
@@ -74,6 +85,6 @@ def _difference(name: str, one: Curve, other_name: str, other: Curve) -> Differe
         other=other_name,
         throughput=other.max_throughput / one.max_throughput - 1.0,
         latency=mean,
-        latency_most=float(np.max(apart)),
+        latency_most=float(np.max(deviations)),
         within=mean <= one.error + other.error + 2 * noise,
     )

@@ -1,4 +1,4 @@
-"""Rounds -> the curves of a profile (pure)."""
+"""Makes the curves of a profile from measured rounds (pure)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import fmean
 import msgspec
 
 from scepsy.core.profile import Curve, ProfilePoint, Quantiles
-from scepsy.curves.batch_means import estimate
+from scepsy.curves.batch_means import mean_latency
 from scepsy.curves.bursts import Stream
 from scepsy.curves.own_throughput import own_throughputs
 from scepsy.curves.rounds import Round, Sample, Typical, typical_calls
@@ -21,7 +21,7 @@ from scepsy.statistics.quantiles import quantile
 def curves(
     blank: Curve, stream: Stream, rounds: Sequence[Round], settings: SweepSettings
 ) -> list[Curve]:
-    """One for each workflow; `blank` has what is the same for all of them.
+    """One curve for each workflow. `blank` is a curve with all that they have in common.
 
     Raises EngineFailed where no call of some workflow was measured.
     """
@@ -55,8 +55,9 @@ def _points(
     scale: float,
     warmup: float,
 ) -> tuple[ProfilePoint, ...]:
-    """Each stands at the load that its calls saw. Where they saw none they say no more than the
-    idle engine does; where it was more than the engine sustains, nothing that lasts.
+    """One point for each measured rate, placed at the load that its calls saw. A point whose calls
+    saw no load is left out, since the idle engine has that point; so is one whose calls saw more
+    than the engine sustains, since that latency would grow for ever.
     """
     found: dict[float, ProfilePoint] = {}
     for meant, rounds in kept.items():
@@ -72,15 +73,15 @@ def _points(
 
 
 def _load_seen(rounds: Sequence[tuple[Round, Sequence[Sample]]]) -> float:
-    """Calls per second, the mean over the calls of all rounds."""
+    """Calls per second that a call of these rounds saw, on average."""
     calls = sum(len(samples) for _, samples in rounds)
     return sum(one.load_seen(own) * len(own) for one, own in rounds) / calls if calls else 0.0
 
 
 def point(rate: float, rounds: Sequence[Sequence[Sample]], typical: Typical) -> ProfilePoint:
-    """What the samples of one workflow at one rate say of a call of its typical length."""
+    """The latency of one workflow's calls at one rate, for a call of typical length."""
     samples = [sample for each in rounds for sample in each]
-    known = estimate(rounds, {samples[0].workflow: typical})
+    known = mean_latency(rounds, {samples[0].workflow: typical})
     latencies = sorted(sample.latency for sample in samples)
     ttfts = [sample.ttft for sample in samples if sample.ttft is not None]
     tpots = [tpot for sample in samples if (tpot := sample.tpot) is not None]

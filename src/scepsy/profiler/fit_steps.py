@@ -1,14 +1,17 @@
 """Fits an engine's step time to the calls that were measured on it (pure).
 
-A call that decodes sees, per token, one step:
+While a call decodes, each of its tokens takes one step:
 
     tpot = fixed + sequence * B + kv_token * K + prefill_token * P
 
-with B the sequences that decode beside it (itself included), K the tokens of context that those
-hold, P the prompt tokens computed per step, each the mean over the time that it decodes. The first
-token of a call that met an idle engine, and the whole of a call that generates nothing, take
+B is the number of sequences that decode at the same time (this one included), K the tokens of
+context that these sequences hold, and P the prompt tokens computed per step, each averaged over the
+time in which the call decodes. The first token of a call to an idle engine, and the whole of a call
+that generates nothing, takes
 
-    ttft = fixed + prefill_token * (prompt tokens, its own and those sent along with it).
+    ttft = fixed + prefill_token * (prompt tokens of the call and of those sent together with it).
+
+tpot and ttft are in seconds, and so are the constants, per step, sequence or token.
 """
 
 from __future__ import annotations
@@ -24,22 +27,26 @@ from scepsy.statistics.regression import non_negative
 
 Floats = NDArray[np.float64]
 
-_MOST = 400
-"""Calls taken of a round: all pairs of them are looked at."""
+_CALLS_PER_ROUND_MAX = 400
+"""Calls taken of a round. The cost grows with the square of this number."""
 
-_LEAST = 12
+_EQUATIONS_MIN = 12
+"""Measured step times. With fewer, four constants cannot be told from noise."""
+
+_OUTPUT_TOKENS_MIN = 3
+"""A call with fewer output tokens has too few steps for a mean time per token."""
 
 
 def step_time(rounds: Sequence[Round]) -> StepTime | None:
-    """Least squares on relative errors, no constant below zero; None where there are too few calls
-    to tell the constants apart.
+    """The constants by least squares on relative errors, none of them below zero; None for too few
+    calls.
     """
     parts = [_rows(one) for one in rounds if one.samples]
     if not parts:
         return None
     rows = np.concatenate([rows for rows, _ in parts])
     seconds = np.concatenate([seconds for _, seconds in parts])
-    if len(seconds) < _LEAST:
+    if len(seconds) < _EQUATIONS_MIN:
         return None
     found = non_negative(rows / seconds[:, None], np.ones(len(seconds)))
     error = float(np.mean(np.abs(rows @ found / seconds - 1)))
@@ -54,8 +61,8 @@ def step_time(rounds: Sequence[Round]) -> StepTime | None:
 
 
 def _rows(one: Round) -> tuple[Floats, Floats]:
-    """Factors of (fixed, prefill_token, sequence, kv_token), and the seconds of a step."""
-    samples = one.samples[:_MOST]
+    """The factors of (fixed, prefill_token, sequence, kv_token) of each equation, and its seconds."""
+    samples = one.samples[:_CALLS_PER_ROUND_MAX]
     sent = np.array([s.sent for s in samples])
     first = np.array([s.sent + (s.latency if s.ttft is None else s.ttft) for s in samples])
     end = np.array([s.sent + s.latency for s in samples])
@@ -63,10 +70,12 @@ def _rows(one: Round) -> tuple[Floats, Floats]:
     rows: list[Floats] = []
     seconds: list[Floats] = []
     if one.kind == "idle":
-        beside = (_overlap(sent, first, sent, first) > 0).astype(np.float64)
-        rows.append(_factors(prefill=beside @ fresh))
+        together = (_overlap(sent, first, sent, first) > 0).astype(np.float64)
+        rows.append(_factors(prefill=together @ fresh))
         seconds.append(first - sent)
-    decoding = np.array([s.tpot is not None and s.output_tokens > 2 for s in samples])
+    decoding = np.array(
+        [s.tpot is not None and s.output_tokens >= _OUTPUT_TOKENS_MIN for s in samples]
+    )
     if decoding.any():
         rows.append(_decode_rows(samples, decoding, (sent, first, end), fresh))
         seconds.append(np.array([s.tpot for s, d in zip(samples, decoding, strict=True) if d]))
@@ -99,7 +108,7 @@ def _factors(prefill: Floats, sequence: Floats | float = 0.0, kv: Floats | float
 
 
 def _overlap(begin: Floats, end: Floats, others_begin: Floats, others_end: Floats) -> Floats:
-    """Seconds that each interval shares with each of the others."""
+    """Seconds for which each interval overlaps each of the others."""
     low = np.maximum(begin[:, None], others_begin[None, :])
     high = np.minimum(end[:, None], others_end[None, :])
     return np.maximum(0.0, high - low)

@@ -1,4 +1,4 @@
-"""The machine that we are on, as far as it decides how fast an engine is."""
+"""Describes this machine, as far as an engine's speed depends on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """CPU, cores that we may use, kernel."""
+    """The CPU, the number of cores that this process may use, and the kernel."""
     cores = len(os.sched_getaffinity(0))
     return f"{_cpu()}, {cores} cores, {platform.system()} {platform.release()}"
 

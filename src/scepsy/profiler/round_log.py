@@ -1,4 +1,4 @@
-"""Rounds that were measured, on disk, so that a profile goes on where it was cut short."""
+"""Keeps measured rounds on disk, so that an interrupted profile continues where it stopped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from scepsy.store.lines import open_lines, read_lines, write_line
 
 
 class RoundLog:
-    """A file of rounds, one a line, with those that an earlier, interrupted profile left there.
+    """A file with one round per line, including those of an earlier, interrupted profile.
 
-    A line is one write(2) in append mode: whenever we are killed, a round is there or it is not.
-    Raises BadInput where the file cannot be read or written.
+    A line is one write(2) in append mode, so that after a kill a round is there whole or not at
+    all. Raises BadInput where the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,11 +34,11 @@ class RoundLog:
             raise BadInput(f"{error}; remove the file to measure anew") from error
 
     def rounds(self, key: str) -> list[Round]:
-        """What was measured under `key`, in its order."""
+        """The rounds measured under `key`, in the order in which they were played."""
         return list(self._rounds[key])
 
     def append(self, one: Round) -> None:
-        """Raises BadInput where there is no room."""
+        """Writes a round. Raises BadInput where it cannot be written, as on a full disk."""
         try:
             write_line(self._handle, one)
         except OSError as error:
@@ -46,7 +46,7 @@ class RoundLog:
         self._rounds[one.key].append(one)
 
     def remove(self) -> None:
-        """When the profile itself is safe."""
+        """Removes the file, once the profile itself has been written."""
         self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> RoundLog:

@@ -22,17 +22,19 @@ from scepsy.profiler.round_log import RoundLog
 from scepsy.profiler.sweep.next_round import left_of, next_step
 
 _ANSWER_TIMEOUT = 120.0
+"""Seconds that an engine may take for the answer to one replayed call."""
 
 
 @dataclass(slots=True)
 class GpuPool:
-    """Lends GPUs, by their indices; a job waits until there are enough for it."""
+    """Lends GPUs by their indices. A job waits until enough of them are free."""
 
     free: set[int]
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @asynccontextmanager
     async def take(self, gpus: int) -> AsyncGenerator[tuple[int, ...]]:
+        """Lends this many GPUs for the duration of the block."""
         async with self.changed:
             await self.changed.wait_for(lambda: len(self.free) >= gpus)
             taken = tuple(sorted(self.free)[:gpus])
@@ -46,11 +48,13 @@ class GpuPool:
 
 
 async def profile(
-    jobs: Sequence[Job], bench: Bench, journal: RoundLog, *, parallel: int | None = None
+    jobs: Sequence[Job], bench: Bench, log: RoundLog, *, parallel: int | None = None
 ) -> Profile:
-    """Measures every job's curves; at most `parallel` engines at once, and never more GPUs than
-    there are: emulated ones in the whole cluster, real ones in one node, which this machine is
-    taken to be. Rounds that are in the journal are not measured again.
+    """Measures the curves of every job, with at most `parallel` engines at once.
+
+    Emulated engines may use the GPUs of the whole cluster. Real engines may use those of one node,
+    because this machine is taken to be a node of the cluster. Rounds in `log` are not measured
+    again.
 
     Raises:
         EngineFailed, Unreachable, PortInUse: an engine did not start, refused the replay or died.
@@ -63,7 +67,7 @@ async def profile(
 
     async def one(job: Job) -> list[Curve]:
         async with seats, pool.take(job.tp) as gpus:
-            return await _Sweep(job, bench, journal, gpus).curves()
+            return await _Sweep(job, bench, log, gpus).curves()
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -74,11 +78,11 @@ async def profile(
 
 
 class _Sweep:
-    """One job, round by round."""
+    """Measures one job, round by round."""
 
-    def __init__(self, job: Job, bench: Bench, journal: RoundLog, gpus: tuple[int, ...]) -> None:
+    def __init__(self, job: Job, bench: Bench, log: RoundLog, gpus: tuple[int, ...]) -> None:
         self._gpus = gpus
-        self._job, self._bench, self._journal = job, bench, journal
+        self._job, self._bench, self._log = job, bench, log
         self._settings = bench.settings.times(job.effort)
         self._stream = bench.stream(job)
         self._typical = typical_calls(self._stream)
@@ -87,7 +91,7 @@ class _Sweep:
         self._key = bench.key(job, self._blank)
 
     async def curves(self) -> list[Curve]:
-        """Starts an engine only where something is left to measure."""
+        """Measures what is missing and makes the curves. Starts no engine if nothing is missing."""
         if self._next() is not None:
             await self._measure()
         self._bench.on_progress(self._job, DONE, 0.0)
@@ -95,7 +99,7 @@ class _Sweep:
 
     @property
     def _rounds(self) -> list[Round]:
-        return self._journal.rounds(self._key)
+        return self._log.rounds(self._key)
 
     def _next(self) -> RoundSpec | None:
         return next_step(self._rounds, self._typical, self._settings)
@@ -127,12 +131,12 @@ class _Sweep:
             gaps=self._settings.gaps,
             seed=self._key,
         )
-        # A first burst finds cold caches and code that was never run: it is not counted.
+        # The first burst meets cold caches and code that has not run yet, so it is not recorded.
         await replayer.play(RoundSpec("idle", 0.0, -1, 0.0))
         while (step := self._next()) is not None:
             left = left_of(self._rounds, self._settings)
             self._bench.on_progress(self._job, str(step), left)
-            self._journal.append(await self._play(replayer, step))
+            self._log.append(await self._play(replayer, step))
 
     async def _play(self, replayer: Replayer, step: RoundSpec) -> Round:
         clock = asyncio.get_running_loop().time

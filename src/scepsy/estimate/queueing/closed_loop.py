@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scepsy.curves.batch_means import estimate
+from scepsy.curves.batch_means import mean_latency
 from scepsy.curves.bursts import Stream
 from scepsy.curves.rounds import Sample, TypicalCalls, typical_calls
 from scepsy.estimate.queueing.run_cycle import run_cycle
@@ -113,7 +113,7 @@ def _population(size: int, served: Sequence[ServedCall], typical: TypicalCalls) 
     for call in served:
         if begin <= call.end <= end:
             samples.setdefault(call.workflow, []).append(_sample(call))
-    known = {name: estimate([of], {name: typical[name]}) for name, of in samples.items()}
+    known = {name: mean_latency([of], {name: typical[name]}) for name, of in samples.items()}
     return Population(
         size,
         sum(map(len, samples.values())) / max(end - begin, 1e-9),

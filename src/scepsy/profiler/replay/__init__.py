@@ -1,1 +1,1 @@
-"""Sends traced calls to an engine at chosen times, and times the answers."""
+"""Sends traced calls to an engine at chosen times, and measures how long the answers take."""

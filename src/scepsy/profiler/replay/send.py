@@ -1,4 +1,4 @@
-"""Sends traced calls to one engine, in one of the ways of a `RoundSpec`, and times them."""
+"""Plays one round: sends traced calls to an engine and measures each answer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from scepsy.profiler.replay.timed_answer import read_answer
 
 @dataclass(frozen=True, slots=True)
 class Replayer:
-    """Replays a stream against the engine at `url`.
+    """Replays a stream of calls against the engine at `url`.
 
-    `outstanding` calls keep it full, `max_rate` bounds what is then begun per second. What a step
-    sends follows from `seed` and the step alone, so that no step depends on those before it.
+    What a round sends depends on `seed` and the round alone, not on earlier rounds.
+
+    Attributes:
+        outstanding: calls in flight that keep the engine full.
+        max_rate: most calls per second that are started while it is kept full.
     """
 
     session: aiohttp.ClientSession
@@ -35,11 +38,11 @@ class Replayer:
     seed: str
 
     async def play(self, step: RoundSpec) -> list[Sample]:
-        """All calls of one step, when the last of them is answered.
+        """Plays one round. Returns its calls once the last of them is answered.
 
         Raises:
-            EngineFailed: the engine refused a call, or gave no answer that we know.
-            Unreachable: it went away.
+            EngineFailed: the engine refused a call, or gave an answer that we cannot read.
+            Unreachable: the connection to the engine was lost.
         """
         seed = f"{self.seed}/{step.kind}/{step.rate!r}/{step.number}"
         rng = random.Random(seed)
@@ -64,7 +67,7 @@ class Replayer:
 
 @dataclass(slots=True)
 class _Sender:
-    """One step on its way."""
+    """One round in progress."""
 
     to: Replayer
     salt: str
@@ -76,21 +79,21 @@ class _Sender:
         self._templates = self.to.stream.templates()
 
     async def one_by_one(self, seconds: float, rng: random.Random) -> None:
-        """One burst at a time: what the engine does without load."""
+        """Sends one burst at a time, so that the engine has no other load."""
         for unit, (burst, number) in enumerate(self.to.stream.bursts(rng)):
             await self._burst(burst, unit, number)
             if self._now() > seconds:
                 return
 
     async def open_loop(self, arrivals: Sequence[ChainArrival], seconds: float) -> None:
-        """Starts each chain when it is due; what is begun within `seconds` is finished."""
+        """Starts each chain when it is due. Bursts that begin within `seconds` are finished."""
         async with asyncio.TaskGroup() as tasks:
             for unit, arrival in enumerate(arrivals):
                 await asyncio.sleep(max(0.0, arrival.at - self._now()))
                 tasks.create_task(self._chain(arrival, unit, seconds))
 
     async def closed_loop(self, seconds: float, rng: random.Random) -> None:
-        """Keeps the engine full, starting at most `max_rate` calls per second."""
+        """Keeps the engine full. Starts at most `max_rate` calls per second."""
         bursts = self.to.stream.bursts(rng)
         calls = ((call, number) for burst, number in bursts for call in burst.calls)
         started = 0
@@ -114,7 +117,7 @@ class _Sender:
         return asyncio.get_running_loop().time() - self.begin
 
     async def _chain(self, arrival: ChainArrival, unit: int, seconds: float) -> None:
-        """A run's bursts, each sent when the one before has ended and the recorded gap is over."""
+        """Sends a run's bursts, each when the one before has ended and the recorded gap is over."""
         for index, burst in enumerate(arrival.chain):
             if index:
                 await asyncio.sleep(burst.start - arrival.chain[index - 1].end)
@@ -137,15 +140,15 @@ class _Sender:
                 self.to.url + path, data=body, headers={"content-type": "application/json"}
             ) as response:
                 if response.status != 200:
-                    said = (await response.read())[:300].decode(errors="replace")
+                    reason = (await response.read())[:300].decode(errors="replace")
                     raise EngineFailed(
                         f"the engine at {self.to.url} refused a replayed call of {call.llm!r} on "
-                        f"{path} with {response.status}: {said}"
+                        f"{path} with {response.status}: {reason}"
                     )
                 answer = await read_answer(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(
-                f"the engine at {self.to.url} went away during the replay: {error}"
+                f"the connection to the engine at {self.to.url} was lost during the replay: {error}"
             ) from error
         first = None if answer.first_byte is None else answer.first_byte - self.begin - sent
         self.samples.append(

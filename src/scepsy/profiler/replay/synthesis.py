@@ -1,5 +1,5 @@
-"""A request like a traced call: same endpoint, lengths and shared prefixes, content made up (unless
-it was recorded).
+"""Makes a request that asks an engine for the same work as a traced call: the endpoint, the lengths
+and the shared prefixes are those of the call, and the words are made up (pure).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ PATHS = {
     "score": "/v1/score",
 }
 TOKEN_CHARS = 4
-"""Characters per token of the words below, near enough: each is a token of common vocabularies."""
+"""Characters per token of the words below, roughly: each word is one token in common vocabularies.
+"""
 _CHARS_PER_TOKEN_MAX = 32
 """Characters per token that no ordinary text exceeds. A trace whose gateway counted the base64 of
 images as text exceeds it; its calls are replayed with as much text as their tokens allow.
@@ -35,9 +36,10 @@ where much your way well down should because each just those
 
 
 def request_for(call: Call, *, salt: str, templates: frozenset[str]) -> tuple[str, bytes]:
-    """Path and JSON body that ask an engine for the same work as `call` did.
+    """The path and JSON body of a request that asks an engine for the same work as `call` did.
 
-    What is generated is streamed. Content that is not of `templates` differs from salt to salt.
+    Generated text is streamed. Prompt blocks that are not in `templates` differ from one salt to
+    another.
     """
     text = _prompt(call, salt, templates)
     return PATHS[call.endpoint], msgspec.json.encode({"model": call.llm, **_body(call, text)})
@@ -82,7 +84,7 @@ def _pieces(text: str, items: int) -> list[str]:
 def _prompt(call: Call, salt: str, templates: frozenset[str]) -> str:
     keys, length = call.prompt_blocks, call.prompt_chars
     if not keys and call.prompt_tokens is not None:
-        # An imported call tells how long its prompt was, not what it shared with others.
+        # An imported call has the length of its prompt, but not which parts it shares with others.
         length = TOKEN_CHARS * call.prompt_tokens
         whole = f"{call.workflow}/{call.run}/{call.call}"
         keys = tuple(f"{whole}/{start}" for start in range(0, length, BLOCK_CHARS))

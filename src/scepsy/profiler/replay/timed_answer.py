@@ -1,4 +1,4 @@
-"""Reads an engine's answer, whole or streamed: when it began, and how many tokens it took."""
+"""Reads an engine's answer, whole or streamed: the time of its first byte, and its token counts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import msgspec
 from scepsy.errors import EngineFailed
 
 _TAIL = 8192
-"""Bytes from the end of a stream that are sure to hold its last events, of which one has the usage.
-"""
+"""Bytes kept of the end of a stream. They hold its last events, one of which has the usage."""
 
 
 class _Details(msgspec.Struct):
@@ -34,7 +33,9 @@ _decoder = msgspec.json.Decoder(_Body)
 
 @dataclass(frozen=True, slots=True)
 class TimedAnswer:
-    """`first_byte` is the event loop's time, None where the answer was not streamed."""
+    """The token counts of an answer. `first_byte` is when its first byte came, in seconds on the
+    event loop's clock; None where the answer was not streamed.
+    """
 
     first_byte: float | None
     output_tokens: int
@@ -43,10 +44,10 @@ class TimedAnswer:
 
 
 async def read_answer(response: aiohttp.ClientResponse) -> TimedAnswer:
-    """To the last byte. Events are not parsed as they come: at thousands a second that would make
-    this process the one that is measured.
+    """Reads an answer to its last byte. Events are not parsed as they come: at thousands of events
+    per second, this process would be slower than the engine that it measures.
 
-    Raises EngineFailed for what is no OpenAI answer, or a stream that ends without its usage.
+    Raises EngineFailed for an answer that is not in OpenAI's format, or a stream without usage.
     """
     if response.content_type != "text/event-stream":
         return _answer(_decode(await response.read()) or _Usage(), None)
@@ -66,8 +67,8 @@ def _decode(body: bytes) -> _Usage | None:
     try:
         return _decoder.decode(body).usage
     except msgspec.MsgspecError as error:
-        said = body[:300].decode(errors="replace")
-        raise EngineFailed(f"an engine gave no OpenAI answer ({error}): {said}") from error
+        start = body[:300].decode(errors="replace")
+        raise EngineFailed(f"an answer is not in OpenAI's format ({error}): {start}") from error
 
 
 def _answer(usage: _Usage, first: float | None) -> TimedAnswer:

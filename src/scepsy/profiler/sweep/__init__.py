@@ -1,1 +1,1 @@
-"""Which arrival rate to measure next, and when an engine is saturated (pure)."""
+"""Chooses the arrival rate to measure next, and finds where an engine saturates (pure)."""

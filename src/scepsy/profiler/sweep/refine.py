@@ -1,4 +1,4 @@
-"""Which rate to measure next, once saturation is known (pure)."""
+"""Chooses the rate to measure next, once saturation is known (pure)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-NEAREST = 0.06
-"""Rates closer to one another than this part of the highest are not worth a point each."""
+SPACING_MIN = 0.06
+"""Smallest distance of two rates, as a part of the highest one. Between nearer ones the curve bends
+less than it is uncertain.
+"""
+
+_BEND_REMOVED = 0.75
+"""Part of an interval's interpolation error that one more point removes. The error of a straight
+line grows with the square of the interval, so in half the interval it is a quarter.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRate:
-    """What is known at one rate: mean latency, half the width of its interval, rounds spent."""
+    """The measured latency at one rate (calls per second).
+
+    Attributes:
+        latency: mean, in seconds.
+        half_width: half the width of its 95% interval, in seconds.
+        rounds: rounds measured at this rate.
+    """
 
     rate: float
     latency: float
@@ -22,9 +35,10 @@ class KnownRate:
 
 
 @dataclass(frozen=True, slots=True)
-class _Doubt:
-    """How far off the curve may be at `rate`, relative to itself, and how much of that another
-    round there would take away.
+class _Uncertainty:
+    """How far the curve may be off at `rate`, relative to the latency there.
+
+    `gain` is how much of `size` another round at this rate would remove.
     """
 
     rate: float
@@ -33,42 +47,42 @@ class _Doubt:
 
 
 def next_rate(known: Sequence[KnownRate], top: float, precision: float) -> float | None:
-    """Where another round helps most: at a point whose interval is wide, or between two where the
-    curve bends; None where nothing is off by more than `precision`, and every point was measured
-    twice.
+    """The rate at which another round helps most: at a point whose interval is wide, or between two
+    points where the curve bends. None where every point was measured twice and no uncertainty is
+    above `precision` (relative to the latency).
 
-    `known` has rising rates, the first of them the idle engine's, 0. The highest to measure is
-    `top`; it comes first.
+    `known` has rising rates, of which the first is 0, the idle engine. The highest rate to measure,
+    `top`, is measured before all others.
     """
-    if known[-1].rate < (1 - NEAREST) * top:
+    if known[-1].rate < (1 - SPACING_MIN) * top:
         return top
-    doubts = [doubt for doubt in _doubts(known, top) if doubt.size > precision]
-    return max(doubts, key=lambda doubt: (doubt.gain, -doubt.rate)).rate if doubts else None
+    found = [one for one in _uncertainties(known, top) if one.size > precision]
+    return max(found, key=lambda one: (one.gain, -one.rate)).rate if found else None
 
 
-def _doubts(known: Sequence[KnownRate], top: float) -> list[_Doubt]:
+def _uncertainties(known: Sequence[KnownRate], top: float) -> list[_Uncertainty]:
     noisy = [_noise(load) for load in known]
     bent = [
-        _Doubt((low.rate + high.rate) / 2, size, 0.75 * size)  # half the width, a quarter the bend
+        _Uncertainty((low.rate + high.rate) / 2, size, _BEND_REMOVED * size)
         for index, (low, high) in enumerate(pairwise(known))
-        if high.rate - low.rate > 2 * NEAREST * top
+        if high.rate - low.rate > 2 * SPACING_MIN * top
         for size in [_bend(known, index)]
     ]
     return noisy + bent
 
 
-def _noise(load: KnownRate) -> _Doubt:
-    """One round alone cannot tell what another minute of the machine would have said: it is never
-    sure.
+def _noise(load: KnownRate) -> _Uncertainty:
+    """The uncertainty of one point. After one round it is infinite, because a single round does not
+    show how much the machine itself varies from one minute to the next.
     """
     size = load.half_width / load.latency
     gain = size * (1 - math.sqrt(load.rounds / (load.rounds + 1)))
-    return _Doubt(load.rate, size if load.rounds > 1 else math.inf, gain)
+    return _Uncertainty(load.rate, size if load.rounds > 1 else math.inf, gain)
 
 
 def _bend(known: Sequence[KnownRate], index: int) -> float:
-    """Relative error of the straight line in the middle of interval `index`, from the larger of the
-    second divided differences beside it; inf where there are but two points.
+    """Relative error of linear interpolation in the middle of interval `index`, from the larger of
+    the second divided differences of the neighbouring points; infinite for only two points.
     """
     triples = [known[i : i + 3] for i in (index - 1, index) if 0 <= i <= len(known) - 3]
     if not triples:
