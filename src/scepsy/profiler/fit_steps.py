@@ -61,7 +61,7 @@ def step_time(rounds: Sequence[Round]) -> StepTime | None:
 
 
 def _rows(one: Round) -> tuple[Floats, Floats]:
-    """The factors of (fixed, prefill_token, sequence, kv_token) of each equation, and its seconds."""
+    """Factors of (fixed, prefill_token, sequence, kv_token) in each equation, and its seconds."""
     samples = one.samples[:_CALLS_PER_ROUND_MAX]
     sent = np.array([s.sent for s in samples])
     first = np.array([s.sent + (s.latency if s.ttft is None else s.ttft) for s in samples])
