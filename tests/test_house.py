@@ -62,3 +62,35 @@ def test_the_docs_name_files_that_exist() -> None:
 
 def _exists(path: str, root: Path, page: Path) -> bool:
     return any((base / path).exists() for base in (SOURCE, root, SOURCE / "gateway", page.parent))
+
+
+def test_every_field_of_a_file_has_a_meaning() -> None:
+    """The reference pages are made from the `Attributes` of the records that are written to files,
+    and the site is not built where one lacks a field.
+    """
+    missing = {
+        f"{file.relative_to(SOURCE)}: {node.name}.{field}"
+        for file in [*(SOURCE / "core").glob("*.py"), SOURCE / "gateway" / "config.py"]
+        for node in _tree(file).body
+        if isinstance(node, ast.ClassDef) and _is_record(node)
+        for field in _fields(node) - _explained(ast.get_docstring(node) or "")
+    }
+    assert not missing
+
+
+def _is_record(node: ast.ClassDef) -> bool:
+    return any(isinstance(base, ast.Name) and base.id == "Record" for base in node.bases)
+
+
+def _fields(node: ast.ClassDef) -> set[str]:
+    return {
+        one.target.id
+        for one in node.body
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+    }
+
+
+def _explained(doc: str) -> set[str]:
+    section = doc.partition("Attributes:\n")[2].partition("\n\n")[0]
+    names = re.findall(r"^    (\w[\w, ]*): ", section, re.MULTILINE)
+    return {name for group in names for name in group.split(", ")}

@@ -1,12 +1,12 @@
-"""Everything that Scepsy raises on purpose.
+"""All errors that Scepsy raises on purpose.
 
     ScepsyError                 exit code 1   base; never raised itself
-    ├── BadInput                exit code 2   a file, flag or value that we do not accept
-    ├── NotFound                exit code 3   a file, deployment or program that is not there
-    ├── Unreachable             exit code 4   an upstream, engine or gateway does not answer
-    ├── PortInUse               exit code 5   somebody listens where we want to
-    ├── EngineFailed            exit code 6   an engine did not start, or died; has its last words
-    ├── Unmeetable              exit code 7   no plan meets the target; says what binds
+    ├── BadInput                exit code 2   a file, option or value that Scepsy does not accept
+    ├── NotFound                exit code 3   a file, deployment or program that does not exist
+    ├── Unreachable             exit code 4   an upstream, engine or gateway that does not answer
+    ├── PortInUse               exit code 5   another process listens on the port
+    ├── EngineFailed            exit code 6   an engine did not start, or died; quotes its log
+    ├── Unmeetable              exit code 7   no plan meets the target; says which constraint binds
     └── RunsFailed              exit code 8   the driven or traced program itself failed
 
 The exit codes are stable. Every message says what was wrong, where, and what to do.
@@ -26,28 +26,28 @@ class ScepsyError(Exception):
 
 
 class BadInput(ScepsyError):
-    """A file, flag or value that we do not accept."""
+    """A file, option or value that Scepsy does not accept."""
 
     code = "bad_input"
     exit_code = 2
 
 
 class NotFound(ScepsyError):
-    """Something that should be there and is not."""
+    """A file, deployment or program that does not exist."""
 
     code = "not_found"
     exit_code = 3
 
 
 class Unreachable(ScepsyError):
-    """A server that should answer and does not."""
+    """A server (upstream, engine or gateway) that does not answer."""
 
     code = "unreachable"
     exit_code = 4
 
 
 class PortInUse(ScepsyError):
-    """Somebody listens where we want to."""
+    """Another process listens on the port."""
 
     code = "port_in_use"
     exit_code = 5
@@ -75,13 +75,15 @@ class RunsFailed(ScepsyError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "; did you mean plan?" where one of the `known` words is near, else nothing."""
+    """ "; did you mean plan?" if one of the `known` words is similar, otherwise empty."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first ScepsyError among what went wrong at once, however nested, or the group itself."""
+    """The first ScepsyError in an exception group, at any depth; the group itself if it contains
+    none.
+    """
     known, _ = group.split(ScepsyError)
     while known is not None:
         first = known.exceptions[0]

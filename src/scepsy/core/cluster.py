@@ -6,10 +6,14 @@ from scepsy.core.record import Record
 
 
 class Node(Record, frozen=True, kw_only=True):
-    """One machine with `gpus` equal GPUs.
+    """One machine with equal GPUs.
 
-    `nvlink_domain` is how many consecutive GPUs share the fast interconnect; a tensor-parallel
-    group never leaves one domain. Absent, it is the whole node.
+    Attributes:
+        name: name of the machine in plans.
+        gpus: number of GPUs.
+        gpu_type: type of the GPUs, in lower case: "a100", "b200", "h100", "h200", "l40s".
+        nvlink_domain: number of consecutive GPUs that share the fast interconnect; None means the
+            whole node. A tensor-parallel group never leaves one domain.
     """
 
     name: str
@@ -31,7 +35,12 @@ class Node(Record, frozen=True, kw_only=True):
 
 
 class Cluster(Record, frozen=True, kw_only=True):
-    """All the machines that a plan may use, and the memory of one of their GPUs in bytes."""
+    """All the machines that a plan may use.
+
+    Attributes:
+        nodes: the machines.
+        gpu_memory: memory of one GPU in bytes, the same for all.
+    """
 
     nodes: tuple[Node, ...]
     gpu_memory: float = 80e9

@@ -6,7 +6,13 @@ from scepsy.core.record import Record
 
 
 class Spread(Record, frozen=True, kw_only=True):
-    """A distribution in five numbers. `cv` is the standard deviation over the mean."""
+    """A distribution over runs.
+
+    Attributes:
+        mean: arithmetic mean.
+        cv: coefficient of variation: standard deviation divided by the mean.
+        p10, p50, p90: 10th, 50th and 90th percentile.
+    """
 
     mean: float
     cv: float
@@ -19,6 +25,7 @@ class LlmDemand(Record, frozen=True, kw_only=True):
     """What one run of a workflow asks of one LLM, on average.
 
     Attributes:
+        llm: name of the LLM.
         calls: n, mean number of calls per run.
         parallelism: p, (sum of call durations) / (union of call intervals), averaged over the runs.
             The weight of a run is the time that it spends in the LLM.
@@ -26,7 +33,7 @@ class LlmDemand(Record, frozen=True, kw_only=True):
         duration: mean seconds of a call while tracing. 0 if no call has a known duration; then
             `parallelism`, `busy` and `time_share` are unknown, too.
         time_share: this LLM's part of a run's total LLM time.
-        prompt_tokens, cached_tokens, output_tokens: means per call; None if unknown for every call.
+        prompt_tokens, cached_tokens, output_tokens: mean per call; None if unknown for every call.
     """
 
     llm: str
@@ -41,11 +48,16 @@ class LlmDemand(Record, frozen=True, kw_only=True):
 
 
 class Demand(Record, frozen=True, kw_only=True):
-    """One workflow.
+    """What one workflow asks of its LLMs.
 
-    `other_time` is the mean run latency that no stage of the pipeline explains: tools and the
-    client's own work, less the time in which calls of different LLMs overlap. Seconds; may be
-    negative.
+    Attributes:
+        workflow: name of the workflow.
+        runs: number of traced runs.
+        latency: seconds from a run's start to its end.
+        other_time: mean seconds of run latency that no stage of the pipeline explains: tools and
+            the client's own work, minus the time in which calls of different LLMs overlap. May be
+            negative.
+        llms: one entry for each LLM that the workflow calls.
     """
 
     workflow: str

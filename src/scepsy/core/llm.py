@@ -45,13 +45,16 @@ class LlmSpec(Record, frozen=True, kw_only=True):
             input embedding, unless the output head uses the same table).
         head_parameters: number of weights in the output head, which is read in every step and used
             for sampled tokens only.
-        layers, hidden, heads, kv_heads, head_dim: shape of the transformer. `heads` 0 means
-            hidden / head_dim.
+        layers: number of transformer layers.
+        hidden: width of the hidden state.
+        heads: number of attention heads (of queries); 0 means hidden / head_dim.
+        kv_heads: number of heads of keys and values.
+        head_dim: width of one head.
         intermediate: inner width of the dense feed-forward layers; 0 if unknown, or if there are
             none.
         experts: the experts of a mixture; None for a dense LLM.
-        window, window_layers: `window_layers` of the layers attend to the last `window` tokens
-            only.
+        window: number of last tokens to which the layers with a sliding window attend.
+        window_layers: number of layers with a sliding window.
         bytes_per_parameter: 2 for bf16, 1 for fp8. The output head and lookup tables always count
             2.
         fp8: whether matrix products are computed in fp8 on GPUs that can.

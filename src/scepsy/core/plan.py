@@ -18,9 +18,15 @@ def size_name(tp: int, gpu_share: float) -> str:
 
 
 class LlmAllocation(Record, frozen=True, kw_only=True):
-    """`replicas` engines of `llm`, each over `tp` GPUs, with `gpu_share` of the compute and
-    `memory_share` of the memory of each of these GPUs. A share below one requires tp = 1, unless
-    `--share-groups` was given.
+    """How much one LLM gets.
+
+    Attributes:
+        llm: name of the LLM.
+        tp: tensor-parallel degree: number of GPUs of one replica.
+        gpu_share: fraction of each of these GPUs' compute. A share below one requires tp = 1,
+            unless `--share-groups` was given.
+        memory_share: fraction of each of these GPUs' memory.
+        replicas: number of engines.
     """
 
     llm: str
@@ -36,7 +42,11 @@ class LlmAllocation(Record, frozen=True, kw_only=True):
 
 
 class Allocation(Record, frozen=True, kw_only=True):
-    """How much of each LLM, sorted by the LLMs' names."""
+    """How much every LLM gets.
+
+    Attributes:
+        llms: one entry per LLM, sorted by name.
+    """
 
     llms: tuple[LlmAllocation, ...]
 
@@ -46,7 +56,13 @@ class Allocation(Record, frozen=True, kw_only=True):
 
 
 class Slice(Record, frozen=True, kw_only=True):
-    """A part of one GPU."""
+    """A part of one GPU.
+
+    Attributes:
+        node: name of the machine.
+        gpu: number of the GPU in the machine, from 0.
+        gpu_share, memory_share: fraction of the GPU's compute, and of its memory.
+    """
 
     node: str
     gpu: int
@@ -55,7 +71,14 @@ class Slice(Record, frozen=True, kw_only=True):
 
 
 class Replica(Record, frozen=True, kw_only=True):
-    """One engine process and the GPUs it runs on (`tp` slices)."""
+    """One engine process and the GPUs on which it runs.
+
+    Attributes:
+        replica: name of the replica, for example "generator-0".
+        llm: name of the LLM.
+        tp: tensor-parallel degree.
+        slices: `tp` parts of GPUs.
+    """
 
     replica: str
     llm: str
@@ -72,7 +95,11 @@ class Replica(Record, frozen=True, kw_only=True):
 
 
 class Placement(Record, frozen=True, kw_only=True):
-    """Where every replica runs."""
+    """Where every replica runs.
+
+    Attributes:
+        replicas: all replicas, sorted by name.
+    """
 
     replicas: tuple[Replica, ...]
 
@@ -94,7 +121,13 @@ class Infeasible:
 
 
 class Target(Record, frozen=True, kw_only=True):
-    """The rate that a workflow must sustain, in runs per second, and its weight."""
+    """The rate that a workflow must sustain.
+
+    Attributes:
+        workflow: name of the workflow.
+        rate: runs per second.
+        weight: weight of its mean latency in the objective.
+    """
 
     workflow: str
     rate: float
@@ -102,9 +135,13 @@ class Target(Record, frozen=True, kw_only=True):
 
 
 class StagePrediction(Record, frozen=True, kw_only=True):
-    """One stage of a workflow's pipeline: the seconds that it adds to a run, the latency of one
-    call in seconds, and the highest rate in runs per second that it could carry if this workflow
-    were alone.
+    """One stage of a workflow's pipeline.
+
+    Attributes:
+        llm: name of the LLM.
+        seconds: seconds that the stage adds to a run.
+        call_latency: mean latency of one call in seconds.
+        max_rate: runs per second at which the LLM saturates if this workflow is alone.
     """
 
     llm: str
@@ -114,15 +151,16 @@ class StagePrediction(Record, frozen=True, kw_only=True):
 
 
 class IntervalParts(Record, frozen=True, kw_only=True):
-    """What a predicted mean latency may be off by, by cause: for each, the half-width of the 90%
-    interval were it the only one, relative to the mean (0.09 is 9%). The causes are independent, so
-    the squares add up (`scepsy.predict.interval`).
+    """The causes of error of a predicted mean latency. For each cause: the half-width of the 90%
+    interval if it were the only one, relative to the mean (0.09 is 9%). The causes are independent,
+    so their squares add up (`scepsy.predict.interval`).
 
     Attributes:
-        runs: the traced runs are a sample. traced: how many there are.
+        runs: the traced runs are a sample of all runs.
         curves: noise of the profile's points, or of the simulation that the mean comes from.
         model: error of the predictor against observation at this load.
-        estimate: curves were estimated instead of measured.
+        estimate: error of curves that were estimated instead of measured.
+        traced: number of traced runs.
     """
 
     runs: float
@@ -133,13 +171,20 @@ class IntervalParts(Record, frozen=True, kw_only=True):
 
 
 class WorkflowPrediction(Record, frozen=True, kw_only=True):
-    """What the plan promises a workflow.
-
-    `throughput` is the rate at which its tightest LLM saturates, with every other workflow at its
-    target; `bottleneck` names that LLM. `latency_low` to `latency_high` holds the mean latency over
-    many runs with 90% confidence; `interval_parts` says what that is made of. How single runs
-    differ is in the quantiles `latency_p50`, `latency_p90` and `latency_p99`. All of these need
+    """What is predicted for one workflow. All quantities from `latency_low` to `latency_p99` need
     recorded runs.
+
+    Attributes:
+        workflow: name of the workflow.
+        target_rate: runs per second that it must sustain.
+        throughput: runs per second at which its first LLM saturates, with every other workflow at
+            its target.
+        latency_mean: mean seconds of a run at the target rates.
+        bottleneck: the LLM that saturates first.
+        latency_low, latency_high: 90% interval of the mean over many runs; single runs differ more.
+        interval_parts: the causes that the interval includes.
+        latency_p50, latency_p90, latency_p99: percentiles of single runs in seconds.
+        stages: the stages of the pipeline, one per LLM.
     """
 
     workflow: str
@@ -157,10 +202,12 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
 
 
 class Prediction(Record, frozen=True, kw_only=True):
-    """What the plan promises.
+    """What is predicted for the plan at the target rates.
 
-    `objective` is the weighted sum of mean latencies that the search minimised; `utilisation` maps
-    each LLM to the part of its capacity that the targets use.
+    Attributes:
+        objective: weighted sum of mean latencies in seconds, which the search minimised.
+        workflows: one entry per workflow.
+        utilisation: by LLM, the fraction of its capacity that the target rates use.
     """
 
     objective: float
@@ -169,7 +216,13 @@ class Prediction(Record, frozen=True, kw_only=True):
 
 
 class RunnerUp(Record, frozen=True, kw_only=True):
-    """Another plan that was considered."""
+    """Another plan that was considered.
+
+    Attributes:
+        allocation: how much every LLM gets.
+        objective: weighted sum of mean latencies in seconds.
+        note: in what the plan differs.
+    """
 
     allocation: Allocation
     objective: float
@@ -177,13 +230,15 @@ class RunnerUp(Record, frozen=True, kw_only=True):
 
 
 class Finalist(Record, frozen=True, kw_only=True):
-    """One of the few plans that were examined by replay and simulation: its weighted mean latency
-    in seconds by each predictor. None if the predictor was not asked, or finds that the targets are
-    not met.
+    """One of the few plans that were examined by replay and simulation. A latency is the weighted
+    mean in seconds; None if the predictor was not asked, or finds that the targets are not met.
 
-    `noise` is the standard error of the difference between `simulated` and the chosen plan's value;
-    both plans were simulated with the same runs at the same times. `note` says in what the plan
-    differs.
+    Attributes:
+        allocation: how much every LLM gets.
+        pipeline, replay, simulated: latency by each of the three predictors.
+        noise: standard error of the difference between `simulated` and the chosen plan's value, in
+            seconds. Both plans were simulated with the same runs at the same times.
+        note: in what the plan differs.
     """
 
     allocation: Allocation
@@ -195,9 +250,14 @@ class Finalist(Record, frozen=True, kw_only=True):
 
 
 class Explanation(Record, frozen=True, kw_only=True):
-    """Why this plan was chosen: sentences for people, and the other plans that were considered.
+    """Why this plan was chosen.
 
-    `finalists` are in the order of the last predictor that was asked; the chosen plan is the first.
+    Attributes:
+        summary: sentences for people.
+        finalists: the plans that were simulated, in order of the last predictor that was asked. The
+            chosen plan is the first.
+        runners_up: further plans, in order of predicted latency.
+        skipped: sizes that were not considered, with the reason.
     """
 
     summary: tuple[str, ...]
@@ -209,7 +269,18 @@ class Explanation(Record, frozen=True, kw_only=True):
 class Plan(Record, frozen=True, kw_only=True):
     """Allocation and placement with their prediction: all that a deployment needs.
 
-    `time_scale` is that of the emulated engines on which the plan was profiled.
+    Attributes:
+        cluster: the machines.
+        llms: the LLMs that are placed.
+        targets: the rates that the plan was made for.
+        demands: what the workflows ask of their LLMs.
+        allocation: how much every LLM gets.
+        placement: where every replica runs.
+        prediction: latency and throughput at the target rates.
+        explanation: why this plan was chosen.
+        time_scale: speed of the emulated engines on which the plan was profiled, relative to real
+            time.
+        format: version of the file format.
     """
 
     cluster: Cluster

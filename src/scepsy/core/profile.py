@@ -18,7 +18,11 @@ adjusted to a measurement.
 
 
 class Quantiles(Record, frozen=True, kw_only=True):
-    """A distribution over calls, in seconds."""
+    """A distribution over calls, in seconds.
+
+    Attributes:
+        p50, p90, p99: percentiles.
+    """
 
     p50: float
     p90: float
@@ -26,14 +30,19 @@ class Quantiles(Record, frozen=True, kw_only=True):
 
 
 class ProfilePoint(Record, frozen=True, kw_only=True):
-    """One arrival rate. Seconds; `noise` is the standard error of the mean latency.
+    """Latency at one arrival rate. Times are seconds.
 
     Attributes:
-        rate: calls per second offered; 0 is one call, or one burst of calls, at a time.
-        latency: mean, with p50, p90 and p99 over the calls.
-        ttft: mean time to the first token. tpot: mean time per output token after it.
-        ttft_quantiles, tpot_quantiles: over the calls; None where answers were not streamed.
-        samples: calls measured.
+        rate: calls per second that were offered; 0 means one call, or one burst of calls, at a
+            time.
+        latency: mean latency of a call.
+        p50, p90, p99: percentiles of the latency over the calls.
+        ttft: mean time to the first token.
+        tpot: mean time per output token after the first.
+        samples: number of calls measured.
+        noise: standard error of the mean latency.
+        ttft_quantiles, tpot_quantiles: percentiles over the calls; None if answers were not
+            streamed.
     """
 
     rate: float
@@ -50,12 +59,17 @@ class ProfilePoint(Record, frozen=True, kw_only=True):
 
 
 class StepTime(Record, frozen=True, kw_only=True):
-    """An engine's step, fitted to what was measured:
+    """The time of one engine step, fitted to a profile:
 
-        seconds = fixed + prefill_token * (prompt tokens) + sequence * (sequences that decode)
-                  + kv_token * (tokens of KV cache that those read)
+        seconds = fixed + prefill_token * (prompt tokens) + sequence * (decoding sequences)
+                  + kv_token * (tokens of KV cache that those sequences read)
 
-    `error` is the fit's mean relative error on the points that it was fitted to.
+    Attributes:
+        fixed: seconds per step.
+        prefill_token: seconds per prompt token.
+        sequence: seconds per decoding sequence.
+        kv_token: seconds per token of KV cache.
+        error: mean relative error of the fit on the points to which it was fitted.
     """
 
     fixed: float
@@ -73,6 +87,10 @@ class Curve(Record, frozen=True, kw_only=True):
     alone would cause the same load.
 
     Attributes:
+        llm: name of the LLM.
+        workflow: name of the workflow.
+        tp: tensor-parallel degree.
+        gpu_share: fraction of each GPU's compute.
         points: one per rate, in rising order of rate.
         max_throughput: calls per second at saturation.
         time_scale: how many times faster than real time an emulated engine ran.
@@ -105,6 +123,10 @@ class Curve(Record, frozen=True, kw_only=True):
 
 
 class Profile(Record, frozen=True, kw_only=True):
-    """All the curves that a plan may use."""
+    """All the curves that a plan may use.
+
+    Attributes:
+        curves: one per LLM, workflow and size of replica.
+    """
 
     curves: tuple[Curve, ...]

@@ -48,6 +48,9 @@ class Call(Record, frozen=True, kw_only=True):
         stream: whether the caller asked for a stream.
         items: number of inputs of an embedding or documents of a rerank; otherwise 1.
         max_tokens: the caller's limit on output tokens.
+        prompt_tokens: tokens of the prompt, as the engine reported them.
+        cached_tokens: prompt tokens that the engine found in its prefix cache.
+        output_tokens: tokens of the answer.
         prompt_digest, output_digest: hash of the prompt and of the answer.
         prompt_blocks: chained hashes of the prompt's blocks of `BLOCK_CHARS` characters. Equal
             leading hashes mean an equal prefix, so a replay keeps prefix sharing without content.
@@ -109,7 +112,14 @@ OPENING_WORDS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192,
 
 
 class RunMark(Record, frozen=True, kw_only=True):
-    """When a run began and ended, as reported by the process that started it."""
+    """When a run began and ended, as reported by the process that started it.
+
+    Attributes:
+        run, workflow: the run, and the workflow of that run.
+        start, end: Unix seconds.
+        ok: whether the run succeeded.
+        error: what went wrong; None if nothing did.
+    """
 
     run: str
     workflow: str
@@ -120,7 +130,14 @@ class RunMark(Record, frozen=True, kw_only=True):
 
 
 class Trace(Record, frozen=True, kw_only=True):
-    """One run of a workflow: its calls in order of their start."""
+    """One run of a workflow.
+
+    Attributes:
+        run, workflow: the run, and its workflow.
+        start, end: Unix seconds.
+        calls: its calls in order of their start.
+        ok: whether the run succeeded.
+    """
 
     run: str
     workflow: str
