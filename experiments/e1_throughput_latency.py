@@ -109,9 +109,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     grids = list(chosen(arguments))
     spots = {spot for _, of in grids for spot in of}
-    known = {(spot.case, spot.gpu_type) for spot in spots}
     # The costliest first; what is put together of others last.
-    known = sorted(known, key=lambda one: (one[0] == "both", one[0] != "coding", one))
+    known = sorted(spots, key=lambda one: (one.case == "both", one.case != "beam_search", one))
     parallel.run("E1, profiles", _prepared, known)
 
     points = [
@@ -142,8 +141,8 @@ def main() -> None:
     overview(found, arguments.out / "e1.svg")
 
 
-def _prepared(known: tuple[str, str]) -> None:
-    problem(Spot(*known, 4))
+def _prepared(spot: Spot) -> None:
+    problem(spot)
 
 
 if __name__ == "__main__":

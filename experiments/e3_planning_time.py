@@ -117,9 +117,8 @@ def confirmed(most_gpus: int) -> Iterator[Row]:
     """The evaluation's five LLMs, with what `scepsy plan` does after the search: the best few plans
     are replayed and simulated with the traced runs.
     """
-    known = traces("both", "h100")
     for gpus in (count for count in GPUS if count <= min(most_gpus, MOST_CONFIRMED)):
-        one = half_used(problem(Spot("both", "h100", gpus)))
+        one, known = half_used(problem(Spot("both", "h100", gpus))), traces("both", "h100", gpus)
         yield timed(lambda: decide(one, known, SimulationOptions()), CONFIRMED, one)  # noqa: B023
 
 

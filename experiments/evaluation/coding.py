@@ -44,21 +44,23 @@ class Step(NamedTuple):
 
 
 @cache
-def recorded(half: int) -> tuple[tuple[tuple[Step, ...], ...], tuple[tuple[Step, ...], ...]]:
-    """Turns of main agents of every other session, from number `half` on, so that what is measured
-    was not traced; and all sub-agents, which are too few for that.
+def recorded() -> tuple[tuple[tuple[Step, ...], ...], tuple[tuple[Step, ...], ...]]:
+    """Turns of main agents, and those of sub-agents.
+
+    Traced and measured runs are independent draws of the same turns. Halves of the sessions would
+    be too small to stand for each other: their 113 and 134 turns differ by 12% in the mean length
+    of what is generated, with a standard error of 15%.
     """
     agents: defaultdict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     with gzip.open(SLICE, "rt") as source:
         for row in csv.DictReader(source):
             agents[row["trace_id"], row["agent"]].append(row)
-    mine = sorted({session for session, agent in agents if agent == "main"})[half::2]
     turns: list[tuple[Step, ...]] = []
     subs: list[tuple[Step, ...]] = []
-    for (session, agent), rows in agents.items():
+    for (_, agent), rows in agents.items():
         if agent != "main":
             subs.append(_steps(rows))
-        elif session in mine:
+        else:
             ends = [place for place, row in enumerate(rows, 1) if row["stop"] == "end_turn"]
             turns += [_steps(rows[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
     return tuple(turns), tuple(subs)
@@ -76,9 +78,9 @@ def _steps(rows: Sequence[dict[str, str]]) -> tuple[Step, ...]:
     )
 
 
-def turn(half: int, rng: random.Random) -> Steps:
+def turn(rng: random.Random) -> Steps:
     """A recorded turn, whichever it is."""
-    turns, subs = recorded(half)
+    turns, subs = recorded()
     steps = rng.choice(turns)
     helped = len(steps) > 1 and rng.random() < WITH_SUBS
     helpers = rng.sample(subs, SUBS) if helped else []

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import NamedTuple
 
+import msgspec
+
 from evaluation.deployed import described
-from evaluation.measure import Measured, Offered, measured, over
-from evaluation.problems import Spot, highest, problem, traces
+from evaluation.measure import Measured, Offered, measured, over, standard_error
+from evaluation.problems import Spot, alone, highest, measured_seed, problem, traced_seed
 from evaluation.stored import stored
 from evaluation.systems import SYSTEMS, decided, placement_at
 from scepsy.core.plan import Infeasible
 from scepsy.planning.problem import Problem
+from scepsy.predict.interval import interval
 
 OURS = ("Scepsy", "Scepsy, parts of groups")
 LATENCIES, RUNS = 30, 150
@@ -49,10 +52,31 @@ class Reach(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Predicted:
+    """A mean latency in seconds with its 90% interval, and the half-widths, relative, that make it
+    up. Curves are estimated from the very step times that the measurement is simulated with, so the
+    part for estimated curves is left out.
+    """
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    runs: float | None = None
+    curves: float | None = None
+    model: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One workflow of a case under one system. Seconds and runs per second; `latency_*` None and
-    `why` given where the system has no placement. `predicted`: our own plan's mean latency.
-    `over`: by system of ours, how much greater the case's total is with it, and +- how much (95%).
+    `why` given where the system has no placement.
+
+    Attributes:
+        sample: the series of runs that planners knew.
+        standard_error: that of `latency_mean`.
+        predicted: by our own plan.
+        over: by system of ours, how much greater the case's total is with it, and +- how much
+            (95%).
     """
 
     case: str
@@ -67,7 +91,9 @@ class Row:
     latency_p99: float | None = None
     runs: int = 0
     sustained: bool = False
-    predicted: float | None = None
+    sample: int = 0
+    standard_error: float | None = None
+    predicted: Predicted | None = None
     over: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     placement: str = ""
     why: str = ""
@@ -78,7 +104,8 @@ def rows_at(point: Point) -> list[Row]:
     """A system whose placement and policy another one had before gets that one's measurement."""
     one = problem(point.spot)
     scale = point.part * highest(point.spot)
-    offered = Offered(length(point.spot, scale, point.calls))
+    seed = measured_seed(point.spot.gpu_type, point.spot.gpus)
+    offered = Offered(length(point.spot, scale, point.calls), seed=seed)
     known: dict[object, Measured] = {}
     ours: dict[str, Measured] = {}
     found: list[Row] = []
@@ -135,6 +162,8 @@ def _rows(
             latency_p99=of.latency.p99,
             runs=of.runs,
             sustained=result.sustained(of.workflow),
+            sample=traced_seed(gpu_type, gpus),
+            standard_error=standard_error(result.latencies[target.workflow]),
             predicted=predicted.get(target.workflow),
             over=more,
             placement=placement,
@@ -154,17 +183,6 @@ def length(spot: Spot, scale: float, calls: int) -> float:
     return min(wanted, calls / (_calls_per_run(one) * scale))
 
 
-def alone(spot: Spot) -> Mapping[str, float]:
-    """Mean latency by workflow, traced."""
-    known = traces(spot.case, spot.gpu_type)
-    of = {name: [one.latency for one in known if one.workflow == name] for name in _names(spot)}
-    return {name: sum(values) / len(values) for name, values in of.items()}
-
-
-def _names(spot: Spot) -> Sequence[str]:
-    return [target.workflow for target in problem(spot).targets]
-
-
 def _calls_per_run(one: Problem) -> float:
     """Calls per unit of scale: runs of each workflow times their calls."""
     rates = {target.workflow: target.rate for target in one.targets}
@@ -173,14 +191,20 @@ def _calls_per_run(one: Problem) -> float:
     )
 
 
-def _predicted(one: Problem, scale: float) -> Mapping[str, float]:
+def _predicted(one: Problem, scale: float) -> Mapping[str, Predicted]:
     decision = decided(one.scaled(scale))
     if isinstance(decision, Infeasible):
         return {}
-    found = decision.entry.replay
-    return {
-        flow.workflow: flow.latency_mean for flow in found.workflows if isfinite(flow.latency_mean)
-    }
+    found: dict[str, Predicted] = {}
+    for flow in decision.prediction.workflows:
+        mean, parts = flow.latency_mean, flow.interval_parts
+        if parts is not None:
+            low, high = interval(mean, msgspec.structs.replace(parts, estimate=0.0))
+            widths = parts.runs, parts.curves, parts.model
+            found[flow.workflow] = Predicted(mean, low, high, *widths)
+        elif isfinite(mean):
+            found[flow.workflow] = Predicted(mean)
+    return found
 
 
 @stored
@@ -197,7 +221,8 @@ def reach(asked: Reach) -> float:
         placement = placement_at(system, one, scale)
         if isinstance(placement, Infeasible):
             return False
-        offered = Offered(length(asked.spot, scale, asked.calls))
+        seed = measured_seed(asked.spot.gpu_type, asked.spot.gpus)
+        offered = Offered(length(asked.spot, scale, asked.calls), seed=seed)
         result = measured(one, scale, placement, system.policy(one), offered)
         return all(
             result.sustained(name) and of.latency.mean <= bounds[name]

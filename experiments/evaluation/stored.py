@@ -15,6 +15,9 @@ ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "out" / "evaluation" / "cache"
 SHOWN = {
     "tables.py",
+    "intervals.py",
+    "predictions.py",
+    "agreement.py",
     "pictures.py",
     "lines.py",
     "dots.py",
@@ -40,9 +43,9 @@ def sources() -> str:
     return found.hexdigest()
 
 
-def stored(function: Callable[P, R]) -> Callable[P, R]:
-    """Kept in memory, and in a file named by the sources and the arguments, whose `repr` must tell
-    them apart.
+def stored(function: Callable[P, R], *, in_memory: bool = True) -> Callable[P, R]:
+    """Kept in memory, unless it is too large for that, and in a file named by the sources and the
+    arguments, whose `repr` must tell them apart.
     """
     known: dict[str, Any] = {}
     own = sha256(Path(getsourcefile(function) or "").read_bytes()).hexdigest()
@@ -50,17 +53,20 @@ def stored(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def found(*args: P.args, **kwargs: P.kwargs) -> R:
         asked = f"{function.__module__}.{function.__qualname__} {args!r} {kwargs!r}"
-        if asked not in known:
-            name = sha256(f"{sources()} {own} {asked}".encode()).hexdigest()
-            path = FOLDER / f"{name}.pickle"
-            if path.is_file():
-                known[asked] = pickle.loads(path.read_bytes())
-            else:
-                known[asked] = function(*args, **kwargs)
-                FOLDER.mkdir(parents=True, exist_ok=True)
-                part = path.with_suffix(f".{os.getpid()}")
-                part.write_bytes(pickle.dumps(known[asked]))
-                part.replace(path)
-        return known[asked]
+        if asked in known:
+            return known[asked]
+        name = sha256(f"{sources()} {own} {asked}".encode()).hexdigest()
+        path = FOLDER / f"{name}.pickle"
+        if path.is_file():
+            result: R = pickle.loads(path.read_bytes())
+        else:
+            result = function(*args, **kwargs)
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}")
+            part.write_bytes(pickle.dumps(result))
+            part.replace(path)
+        if in_memory:
+            known[asked] = result
+        return result
 
     return found

@@ -51,7 +51,7 @@ def decided(problem: Problem) -> Decision | Infeasible:
     if key not in _DECIDED:
         names = {workflow for workflow, _ in rates}
         case = next(name for name, workflows in CASES.items() if set(workflows) == names)
-        known = traces(case, problem.cluster.nodes[0].gpu_type)
+        known = traces(case, problem.cluster.nodes[0].gpu_type, problem.cluster.gpus)
         _DECIDED[key] = decide(problem, known, SimulationOptions())
     return _DECIDED[key]
 

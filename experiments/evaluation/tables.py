@@ -10,6 +10,8 @@ from typing import Any
 
 from scepsy.core.plan import Replica
 
+from .predictions import predictions
+
 Rows = Sequence[dict[str, Any]]
 OURS = "Scepsy"
 OURS_OF_PARTS = "Scepsy, parts of groups"
@@ -35,6 +37,10 @@ def report(rows: Rows, far: Rows = ()) -> str:
     parts.append(_against(rows, OURS, OF_PARTS))
     if any(row["system"] == OURS_OF_PARTS for row in rows):
         parts += ["\n## With parts of TP groups\n\n", _against(rows, OURS_OF_PARTS, ())]
+    parts += [
+        "\n## Our predictions\n\n",
+        predictions([row for row in rows if row["system"] == OURS]),
+    ]
     parts.append("\n## Point by point\n")
     for (case, gpu_type, gpus), own in _cases(rows):
         title = f"{case}, {gpus} x {gpu_type.upper()}"
@@ -90,7 +96,7 @@ def _cell(row: dict[str, Any]) -> str:
     p99 = "-" if row["latency_p99"] is None else f"{row['latency_p99']:.3g}"
     text = f"{row['latency_mean']:.3g} / {p99}"
     if row["predicted"]:
-        text += f" (predicted {row['predicted']:.3g})"
+        text += f" (predicted {row['predicted']['mean']:.3g})"
     return text if row["sustained"] else f"{text} *overloaded*"
 
 
@@ -211,7 +217,7 @@ def _over(rows: Rows, mine: str, which: str | None, part: float, ours: float | N
 
 def _sum(rows: Rows, mine: str, part: float) -> float | None:
     found = [row["predicted"] for row in rows if row["system"] == mine and row["part"] == part]
-    return None if any(one is None for one in found) else sum(found)
+    return None if any(one is None for one in found) else sum(one["mean"] for one in found)
 
 
 def _seconds(value: float | None) -> str:

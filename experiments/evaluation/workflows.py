@@ -114,12 +114,12 @@ def research(rng: random.Random) -> Steps:
 
 
 def programs(seed: int) -> Mapping[str, Program]:
-    """By workflow. A seed is one series of runs; odd and even ones share no coding session."""
+    """By workflow. A seed is one series of runs."""
     steps = {
         "beam_search": beam_search,
         "rag": partial(rag, "writer"),
         "rag_small": partial(rag, "generator"),
-        "coding": partial(coding.turn, seed % 2),
+        "coding": coding.turn,
         "research": research,
     }
     return {name: Program(name, of, seed) for name, of in steps.items()}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import call, trace
+from builders import call, run_latency, trace
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
@@ -25,7 +25,7 @@ from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
 from scepsy.sim.workload.prefixes import prompt_blocks
 from scepsy.sim.workload.recorded import replays
 from scepsy.store import read_plan, read_traces
-from scepsy.traces.graph import graph_of, latency
+from scepsy.traces.graph import graph_of
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets" / "v1"
 
@@ -54,7 +54,7 @@ def test_a_replayed_run_takes_what_its_graph_says(plan: Plan, traces: tuple[Trac
             match = next(c for c in left if c.ask.prompt_tokens == recorded_call.prompt_tokens)
             left.remove(match)
             durations.append(match.latency)
-        assert simulation.runs[0].latency == pytest.approx(latency(graph, durations), rel=1e-6)
+        assert simulation.runs[0].latency == pytest.approx(run_latency(graph, durations), rel=1e-6)
         assert simulation.runs[0].latency == pytest.approx(one.latency, rel=0.05, abs=0.02)
 
 

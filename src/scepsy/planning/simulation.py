@@ -14,6 +14,7 @@ from scepsy.errors import BadInput
 from scepsy.hardware.gpus import known_gpu
 from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import ShortlistEntry
+from scepsy.planning.simulated_runs import runs_to_simulate
 from scepsy.sim.cluster.deployment import TimerOf, roofline
 from scepsy.sim.results.paired_trials import Trial, difference, trial
 from scepsy.sim.results.study import recorded_workflows
@@ -91,7 +92,9 @@ def simulate(
     places = _simulated(entries, options.plans)
     offered = loads(entries[0], problem, options.calls)
     try:
-        workflows = recorded_workflows(traces, offered, options.seed)
+        counts = {workflow: runs for workflow, (_, runs) in offered.items()}
+        sample = runs_to_simulate(traces, counts, options.seed)
+        workflows = recorded_workflows(sample, offered, options.seed)
     except BadInput as error:
         return Infeasible("simulation", str(error))
     total = len(places) * sum(runs for _, runs in offered.values())

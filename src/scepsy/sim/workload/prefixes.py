@@ -38,6 +38,10 @@ class Blocks:
         return (*self.common, *[block + salt for block in self.own])
 
 
+_Prompt = tuple[tuple[str, ...], int, float]
+"""Traced blocks, number of engine blocks, traced blocks per engine block."""
+
+
 def prompt_blocks(calls: Iterable[Call]) -> Mapping[str, Blocks]:
     """Blocks by call, for calls of one item whose prompt is known. Equal prefixes have equal
     blocks.
@@ -45,25 +49,31 @@ def prompt_blocks(calls: Iterable[Call]) -> Mapping[str, Blocks]:
     known = [call for call in calls if call.prompt_tokens and call.prompt_blocks]
     per_token = _chars_per_token(known)
     runs: defaultdict[str, set[str]] = defaultdict(set)
-    for call in known:
-        for block in call.prompt_blocks:
-            runs[block].add(f"{call.workflow}/{call.run}")
+    for blocks_of, run in {(c.prompt_blocks, f"{c.workflow}/{c.run}") for c in known}:
+        for block in blocks_of:
+            runs[block].add(run)
     numbers: dict[tuple[str, int], int] = {}
-    found: dict[str, tuple[list[int], list[int]]] = {}
+    blocks: dict[_Prompt, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    found: dict[str, _Prompt] = {}
     for call in known:
-        common, own = found.setdefault(call.call, ([], []))
+        count = (call.prompt_tokens or 0) // BLOCK_TOKENS if call.items == 1 else 0
         size = BLOCK_TOKENS * per_token[call.llm] / BLOCK_CHARS
-        for index in range((call.prompt_tokens or 0) // BLOCK_TOKENS if call.items == 1 else 0):
+        prompt = found.setdefault(call.call, (call.prompt_blocks, count, size))
+        if prompt in blocks:  # the calls of a fan-out have one prompt
+            continue
+        common: list[int] = []
+        own: list[int] = []
+        for index in range(count):
             traced = math.ceil((index + 1) * size - 1e-9) - 1
             if traced >= len(call.prompt_blocks):
                 break
             name = call.prompt_blocks[traced]
             number = numbers.setdefault((name, index), len(numbers))
             (common if len(runs[name]) > 1 else own).append(number)
-    return {
-        call: Blocks(tuple(common), tuple(own), len(numbers) or 1)
-        for call, (common, own) in found.items()
-    }
+        blocks[prompt] = tuple(common), tuple(own)
+    stride = len(numbers) or 1
+    shared = {prompt: Blocks(common, own, stride) for prompt, (common, own) in blocks.items()}
+    return {call: shared[prompt] for call, prompt in found.items()}
 
 
 def _chars_per_token(calls: Iterable[Call]) -> dict[str, float]:

@@ -1,0 +1,47 @@
+"""A few runs that stand for many."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import call, trace
+from scepsy.core.trace import Trace
+from scepsy.planning.simulated_runs import runs_to_simulate
+
+
+def runs(lengths: list[float], workflow: str = "w", *, ok: bool = True) -> list[Trace]:
+    return [
+        trace(call("a", 0, one, workflow=workflow), run=f"{workflow}{i}", workflow=workflow, ok=ok)
+        for i, one in enumerate(lengths)
+    ]
+
+
+lengths = st.lists(st.floats(0.1, 100), min_size=1, max_size=60)
+
+
+@given(lengths, st.integers(1, 80), st.integers(0, 9))
+def test_they_are_spread_evenly_over_all(of: list[float], wanted: int, seed: int) -> None:
+    """Each stands for as many neighbours in the order of length, so sums of the shortest and of the
+    longest of each group hold the sum of all.
+    """
+    chosen = runs_to_simulate(runs(of), {"w": wanted}, seed)
+    assert len(chosen) == min(wanted, len(of)) == len({one.run for one in chosen})
+    step = len(of) / len(chosen)
+    picked, ranked = sorted(one.latency for one in chosen), sorted(of)
+    for place, length in enumerate(picked):
+        assert ranked[int(place * step)] <= length
+        assert length <= ranked[min(len(of) - 1, int((place + 1) * step))]
+
+
+def test_fewer_than_wanted_are_all_taken_failures_never() -> None:
+    good, failed, other = runs([1.0, 2.0]), runs([9.0], ok=False), runs([3.0], "v")
+    assert runs_to_simulate([*good, *failed, *other], {"w": 5}, 0) == good
+
+
+def test_each_workflow_has_its_own_number() -> None:
+    many = [*runs([1.0] * 50), *runs([1.0] * 50, "v")]
+    chosen = runs_to_simulate(many, {"w": 7, "v": 20}, 0)
+    assert [sum(one.workflow == name for one in chosen) for name in ("w", "v")] == [7, 20]
+    assert sum(one.latency for one in chosen) == pytest.approx(27.0)
