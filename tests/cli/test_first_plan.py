@@ -17,10 +17,10 @@ from scepsy.cli.descriptions import cluster_of, llms_of
 from scepsy.cli.main import cli
 from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Trace
-from scepsy.curves.lengths import with_lengths
 from scepsy.errors import BadInput
 from scepsy.hardware.architectures import shape_like
 from scepsy.store import read_plan
+from scepsy.traces.lengths import with_lengths
 
 ASSETS = Path(__file__).parent.parent / "assets" / "foreign"
 BEGIN = 1793527200

@@ -24,7 +24,6 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import Trace
 from scepsy.curves.jobs import DEFAULT_SHARES, jobs
-from scepsy.curves.lengths import with_lengths
 from scepsy.errors import BadInput
 from scepsy.estimate.correct import correct
 from scepsy.estimate.curves import estimate
@@ -34,6 +33,7 @@ from scepsy.estimate.step_times.steps import StepTimes
 from scepsy.planning.provenance import key_of
 from scepsy.profiler import Job
 from scepsy.store import read_profile, read_traces, write_record
+from scepsy.traces.lengths import with_lengths
 
 
 @click.command("estimate")

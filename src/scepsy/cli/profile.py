@@ -24,13 +24,13 @@ from scepsy.cli.profiling import progress
 from scepsy.core.plan import size_name
 from scepsy.core.profile import Profile
 from scepsy.curves.jobs import DEFAULT_SHARES, jobs
-from scepsy.curves.lengths import with_lengths
 from scepsy.curves.rounds import ReplayUnit
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
 from scepsy.profiler import Bench, RoundLog, SweepSettings, profile
 from scepsy.profiler.replay.schedule import Gaps
 from scepsy.store import read_llms, read_traces, write_record
+from scepsy.traces.lengths import with_lengths
 
 
 @click.command("profile")

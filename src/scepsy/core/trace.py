@@ -101,6 +101,11 @@ class Call(Record, frozen=True, kw_only=True):
         return self.end > self.start
 
     @property
+    def generates(self) -> bool:
+        """Whether it asks for text."""
+        return self.endpoint in ("chat", "completions", "responses")
+
+    @property
     def ok(self) -> bool:
         return self.error is None and 200 <= self.status < 300
 

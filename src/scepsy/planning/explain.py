@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -34,10 +34,14 @@ def what_ifs(problem: Problem) -> dict[str, Problem]:
 
 
 def explain(
-    decision: Decision, profile: Profile, outcomes: Mapping[str, Choice | Infeasible]
+    decision: Decision,
+    profile: Profile,
+    outcomes: Mapping[str, Choice | Infeasible],
+    about_traces: Iterable[str] = (),
 ) -> Explanation:
     """The bottleneck, which predictor decided, where curves come from, what a GPU more or fewer
-    would do (`outcomes` of `what_ifs`), the best other plans, and what was not considered.
+    would do (`outcomes` of `what_ifs`), the best other plans, and what was not considered. What was
+    changed in the traces (`about_traces`) is said after the curves.
 
     Runners-up are the next best plan by the pipeline, and the best with another size (TP degree,
     part of a GPU) of one LLM's replicas.
@@ -52,7 +56,7 @@ def explain(
     summary += _slowdowns(slowdowns(entry.problem, entry.allocation, entry.placement))
     summary += simulation_text.sentences(decision)
     summary += _not_converged(decision)
-    summary += notes(profile, entry.allocation)
+    summary += [*notes(profile, entry.allocation), *about_traces]
     summary += [_what_if(what, found, objective, base) for what, found in outcomes.items()]
     summary += [
         f"{llm}: replicas of no other kind (TP degree, part of a GPU) would do: {other.reason}"

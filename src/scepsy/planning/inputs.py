@@ -1,27 +1,66 @@
-"""Whether traces, profile and cluster belong together, before anything is decided (pure)."""
+"""Whether traces, profile, LLMs, cluster and targets make sense and belong together (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
+from math import isfinite
 
 from scepsy.core.cluster import Cluster
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
+from scepsy.planning.input_faults import Fault, cluster_faults, curve_faults, llm_faults, repeated
 
 
 def check(
-    traces: Sequence[Trace], profile: Profile, cluster: Cluster, workflows: Collection[str]
+    traces: Sequence[Trace],
+    profile: Profile,
+    llms: Sequence[LlmSpec],
+    cluster: Cluster,
+    targets: Sequence[Target],
+    share_step: float,
 ) -> None:
-    """Raises BadInput for a workflow that was not traced, an empty profile, or one that was
-    measured on other GPUs or at several time scales.
+    """Raises BadInput for the first thing that is wrong: each of them on its own
+    (`input_faults`), a target without traces, a profile of other GPUs or of several time scales.
     """
+    _refuse("the cluster", cluster_faults(cluster))
+    _refuse("the LLMs", llm_faults(llms))
+    _refuse("the profile", curve_faults(profile.curves))
+    _check_targets(targets, traces)
+    _check_profile(profile, cluster)
+    if not 0 < share_step <= 1 or abs(round(1 / share_step) * share_step - 1) > 1e-6:
+        raise BadInput(
+            f"share_step: {share_step:g} is no part of a GPU that a whole one is a multiple of"
+        )
+
+
+def _refuse(what: str, faults: Iterable[Fault]) -> None:
+    for field, wrong in faults:
+        raise BadInput(f"{what}: {field}: {wrong}")
+
+
+def _check_targets(targets: Sequence[Target], traces: Sequence[Trace]) -> None:
+    if not targets:
+        raise BadInput("there are no targets: give a workflow and its rate in runs per second")
+    _refuse("the targets", repeated("workflow", (target.workflow for target in targets)))
+    for target in targets:
+        if not (target.rate > 0 and isfinite(target.rate)):
+            raise BadInput(
+                f"the target of {target.workflow!r}: rate: {target.rate:g} must be positive"
+            )
+        if not (target.weight > 0 and isfinite(target.weight)):
+            raise BadInput(
+                f"the target of {target.workflow!r}: weight: {target.weight:g} must be positive"
+            )
     traced = {trace.workflow for trace in traces}
-    for name in sorted(set(workflows) - traced):
+    for name in sorted({target.workflow for target in targets} - traced):
         known = ", ".join(sorted(traced)) or "none"
         raise BadInput(f"there is a target for {name!r}, but no trace of it; traced: {known}")
-    if not profile.curves:
-        raise BadInput("the profile has no curves: run `scepsy profile`")
+
+
+def _check_profile(profile: Profile, cluster: Cluster) -> None:
     ours = cluster.nodes[0].gpu_type
     for curve in profile.curves:
         if curve.gpu_type != ours:

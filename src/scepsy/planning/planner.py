@@ -35,6 +35,7 @@ from scepsy.planning.shortlist import Shortlist, replay
 from scepsy.planning.simulation import SimulationOptions, draft, simulate
 from scepsy.predict import Pipeline, Recorded, recordings, responses
 from scepsy.search import Choice, best_placeable, search
+from scepsy.traces.lengths import with_lengths
 from scepsy.traces.summarize import summarize
 
 
@@ -59,9 +60,10 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     Raises:
         BadInput: what is given is incomplete or does not belong together (`planning.inputs`).
     """
+    check(traces, profile, llms, cluster, targets, share_step)
     wanted = {target.workflow for target in targets}
-    check(traces, profile, cluster, wanted)
-    traces = [trace for trace in traces if trace.workflow in wanted]
+    wanted_traces = [trace for trace in traces if trace.workflow in wanted]
+    traces, filled = with_lengths(wanted_traces, llms, required=False)
     demands, endpoints = split_endpoints(summarize(traces), llms)
     pipeline = Pipeline(demands, tuple(targets), responses(profile.curves))
     problem = Problem(pipeline, tuple(llms), cluster, share_step, endpoints, share_groups)
@@ -77,7 +79,7 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     chosen = msgspec.structs.replace(
         draft(decision.entry, problem, speed),
         prediction=decision.prediction,
-        explanation=explain(decision, profile, outcomes),
+        explanation=explain(decision, profile, outcomes, filled),
     )
     return unstartable(chosen) or chosen
 

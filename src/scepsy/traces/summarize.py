@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from statistics import fmean, pstdev
 
@@ -11,6 +11,7 @@ from scepsy.core.demand import Demand, LlmDemand, Spread
 from scepsy.core.trace import Call, Trace
 from scepsy.errors import BadInput
 from scepsy.statistics.quantiles import quantiles
+from scepsy.traces.lengths import known_tokens
 
 
 def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
@@ -101,12 +102,12 @@ def _llm_demand(
         busy=len(calls) / len(runs) * duration / parallelism,
         duration=duration,
         time_share=spread(shares or [0.0]),
-        prompt_tokens=_known_mean(calls, lambda call: call.prompt_tokens),
-        cached_tokens=_known_mean(calls, lambda call: call.cached_tokens),
-        output_tokens=_known_mean(calls, lambda call: call.output_tokens),
+        prompt_tokens=_known_mean(known_tokens(call, "prompt_tokens") for call in calls),
+        cached_tokens=_known_mean(call.cached_tokens for call in calls),
+        output_tokens=_known_mean(known_tokens(call, "output_tokens") for call in calls),
     )
 
 
-def _known_mean(calls: Sequence[Call], field: Callable[[Call], int | None]) -> float | None:
-    known = [value for call in calls if (value := field(call)) is not None]
+def _known_mean(values: Iterable[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return fmean(known) if known else None

@@ -13,6 +13,7 @@ from scepsy.errors import BadInput
 from scepsy.sim.cluster.simulation import Ask, ServedCall, Simulation
 from scepsy.sim.workload.prefixes import Blocks, prompt_blocks
 from scepsy.traces.graph import RunGraph, graph_of
+from scepsy.traces.lengths import known_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,7 @@ def replays(traces: Iterable[Trace], rng: random.Random) -> dict[str, RecordedWo
 
 
 def _ask(call: Call) -> Ask:
-    generates = call.endpoint in ("chat", "completions", "responses")
-    output = call.output_tokens if generates else 0
+    output = known_tokens(call, "output_tokens") if call.generates else 0
     if not call.prompt_tokens or output is None:
         raise BadInput(
             f"call {call.call!r} of run {call.run!r} ({call.workflow}) has an unknown number of "

@@ -1,0 +1,113 @@
+"""What can be wrong with a cluster, LLMs or curves on their own (pure).
+
+One place for it: files and library calls are checked by the same functions. A fault is the field,
+as in "nodes[1].gpus", and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+from scepsy.core.cluster import Cluster
+from scepsy.core.llm import LlmSpec
+from scepsy.core.profile import Curve
+from scepsy.errors import BadInput
+from scepsy.hardware.memory import check_gpu_memory, check_size
+
+Fault = tuple[str, str]
+
+
+def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
+    """No node, no GPU, no memory, equal names, several GPU types."""
+    if not cluster.nodes:
+        yield "nodes", "at least one [[nodes]] is needed"
+    yield from _not_positive("gpu_memory", cluster.gpu_memory)
+    yield from _refused("gpu_memory", lambda: check_gpu_memory(cluster.gpu_memory))
+    yield from repeated("nodes.name", (node.name for node in cluster.nodes))
+    for index, node in enumerate(cluster.nodes):
+        yield from _not_positive(f"nodes[{index}].gpus", node.gpus)
+        yield from _not_positive(f"nodes[{index}].nvlink_domain", node.domain_size)
+    types = sorted({node.gpu_type for node in cluster.nodes})
+    if len(types) > 1:
+        one = "one GPU type per cluster is supported; describe each alone"
+        yield "nodes.gpu_type", f"{', '.join(types)}: {one}"
+
+
+def llm_faults(llms: Iterable[LlmSpec]) -> Iterator[Fault]:
+    """Equal names, sizes that are no sizes, endpoints without an address."""
+    llms = tuple(llms)
+    yield from repeated("llms.name", (llm.name for llm in llms))
+    for index, llm in enumerate(llms):
+        where = f"llms[{index}]"
+        for field in ("layers", "hidden", "kv_heads", "head_dim", "bytes_per_parameter"):
+            yield from _not_positive(f"{where}.{field}", getattr(llm, field))
+        for field in ("max_context", "max_sequences", "max_tp", "min_kv_tokens"):
+            yield from _not_positive(f"{where}.{field}", getattr(llm, field))
+        if not (math.isfinite(llm.parameters) and llm.parameters >= 0):
+            yield f"{where}.parameters", f"{llm.parameters:g} is not a count"
+        yield from _endpoint_faults(where, llm)
+        yield from _refused(where, lambda llm=llm: check_size(llm))
+
+
+def curve_faults(curves: Iterable[Curve]) -> Iterator[Fault]:
+    """No curve, no point, sizes or latencies that are none, rates that do not rise."""
+    curves = tuple(curves)
+    if not curves:
+        yield "curves", "there is none; run `scepsy profile`"
+    for index, curve in enumerate(curves):
+        where = f"curves[{index}]"
+        yield from _not_positive(f"{where}.tp", curve.tp)
+        yield from not_share(f"{where}.gpu_share", curve.gpu_share)
+        yield from _not_positive(f"{where}.max_throughput", curve.max_throughput)
+        if not curve.points:
+            yield f"{where}.points", "there is none"
+        for place, point in enumerate(curve.points):
+            if not (math.isfinite(point.rate) and point.rate >= 0):
+                yield f"{where}.points[{place}].rate", f"{point.rate:g} is no rate"
+            for field in ("latency", "p50", "p90", "p99"):
+                yield from _not_positive(f"{where}.points[{place}].{field}", getattr(point, field))
+        if not all(low.rate < high.rate for low, high in pairwise(curve.points)):
+            yield f"{where}.points", "rates must rise from point to point"
+
+
+def not_share(field: str, value: float) -> Iterator[Fault]:
+    """Where it is no part of a GPU."""
+    if not 0 < value <= 1:
+        yield field, f"{value:g} must be above 0 and at most 1"
+
+
+def repeated(field: str, names: Iterable[str]) -> Iterator[Fault]:
+    """Where a name is there more than once."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        yield field, f"{', '.join(twice)} is there more than once"
+
+
+def _endpoint_faults(where: str, llm: LlmSpec) -> Iterator[Fault]:
+    if not llm.hosted:
+        for field in ("url", "api_key_env", "rate_limit"):
+            if getattr(llm, field) is not None:
+                only = 'only an LLM with engine = "endpoint" has one'
+                yield f"{where}.{field}", f"{only}; {llm.name!r} has {llm.engine!r}"
+        return
+    address = urlsplit(llm.url or "")
+    if address.scheme not in ("http", "https") or not address.hostname:
+        yield f"{where}.url", f"{llm.url!r} is not an http:// or https:// URL"
+    if llm.rate_limit is not None:
+        yield from _not_positive(f"{where}.rate_limit", llm.rate_limit)
+
+
+def _not_positive(field: str, value: float) -> Iterator[Fault]:
+    if not (math.isfinite(value) and value > 0):
+        yield field, f"{value:g} must be positive"
+
+
+def _refused(field: str, check: Callable[[], None]) -> Iterator[Fault]:
+    try:
+        check()
+    except BadInput as error:
+        yield field, str(error)

@@ -1,0 +1,107 @@
+"""A library call checks what the command checks, and unknown lengths are filled in and named."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from builders import call, curve, trace
+from scepsy import plan
+from scepsy.core.cluster import Cluster, Node
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Infeasible, Plan, Target
+from scepsy.core.profile import Profile
+from scepsy.errors import BadInput
+from scepsy.planning.simulation import SimulationOptions
+
+NODE = Node(name="n", gpus=1)
+GOOD = {
+    "traces": [trace(call("a", 0, 1, run=f"r{i}"), run=f"r{i}") for i in range(3)],
+    "profile": Profile(curves=(curve("a", {0: 1.0, 9: 1.5}),)),
+    "llms": [LlmSpec(name="a", parameters=1e9, max_tp=1, min_kv_tokens=1)],
+    "cluster": Cluster(nodes=(NODE,)),
+    "targets": [Target(workflow="w", rate=1.0)],
+}
+
+
+def planned(**changed: object) -> Plan | Infeasible:
+    return plan(**{**GOOD, **changed})  # pyright: ignore
+
+
+def test_the_good_one_is_planned() -> None:
+    assert isinstance(planned(), Plan)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("cluster", Cluster(nodes=()), "the cluster: nodes: at least one"),
+        ("cluster", Cluster(nodes=(NODE, NODE)), "the cluster: nodes.name: n is there more"),
+        (
+            "cluster",
+            Cluster(nodes=(NODE, Node(name="m", gpus=1, gpu_type="a100"))),
+            "a100, h100: one GPU type",
+        ),
+        ("cluster", Cluster(nodes=(Node(name="n", gpus=0),)), r"nodes\[0\].gpus: 0 must be"),
+        ("cluster", Cluster(nodes=(NODE,), gpu_memory=0), "gpu_memory: 0 must be positive"),
+        ("cluster", Cluster(nodes=(NODE,), gpu_memory=80), "did you mean 80e9"),
+        ("targets", [], "there are no targets"),
+        ("targets", [Target(workflow="w", rate=0.0)], "rate: 0 must be positive"),
+        ("targets", [Target(workflow="w", rate=1.0, weight=-1)], "weight: -1 must be positive"),
+        ("targets", [Target(workflow="w", rate=1.0)] * 2, "workflow: w is there more"),
+        ("targets", [Target(workflow="v", rate=1.0)], "target for 'v', but no trace"),
+        ("traces", [], "target for 'w', but no trace of it; traced: none"),
+        ("profile", Profile(curves=()), "the profile: curves: there is none"),
+        ("profile", Profile(curves=(curve("a", {}),)), r"curves\[0\].points: there is none"),
+        ("llms", [*GOOD["llms"], *GOOD["llms"]], "the LLMs: llms.name: a is there more"),
+        ("llms", [LlmSpec(name="a")], "the size of LLM 'a' is not known"),
+        ("share_step", 0.0, "share_step: 0 is no part"),
+        ("share_step", 0.3, r"share_step: 0\.3 is no part"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_name(
+    field: str, value: object, message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        planned(**{field: value})
+
+
+@pytest.mark.parametrize("unknown", [0, None])
+def test_an_output_of_unknown_length_is_the_mean_of_the_known_ones(unknown: int | None) -> None:
+    """It is neither simulated as no tokens, nor does it keep the plan from being simulated."""
+    traces = [
+        trace(call("a", 0, 1, run=f"r{i}", output_tokens=length), run=f"r{i}")
+        for i, length in enumerate((100, 300, unknown))
+    ]
+    spec = LlmSpec(
+        name="a", parameters=8e9, layers=32, hidden=4096, kv_heads=8, head_dim=128, max_tp=1
+    )
+    found = planned(traces=traces, llms=[spec], simulate=SimulationOptions(calls=300))
+    assert isinstance(found, Plan)
+    assert found.demands[0].llms[0].output_tokens == 200
+    summary = "\n".join(found.explanation.summary)
+    assert (
+        "1 of 3 calls of 'a' in 'w' have no count of output tokens: taken as 200, the mean"
+        in summary
+    )
+    assert found.explanation.finalists[0].simulated is not None
+    known = [
+        trace(call("a", 0, 1, run=f"r{i}", output_tokens=length), run=f"r{i}")
+        for i, length in enumerate((100, 300, 200))
+    ]
+    same = planned(traces=known, llms=[spec], simulate=SimulationOptions(calls=300))
+    assert isinstance(same, Plan)
+    assert same.prediction == found.prediction
+    assert same.explanation.finalists == found.explanation.finalists
+
+
+def test_where_no_call_tells_its_length_the_replay_still_plans() -> None:
+    silent = [
+        msgspec.structs.replace(
+            one, calls=tuple(msgspec.structs.replace(c, output_tokens=None) for c in one.calls)
+        )
+        for one in GOOD["traces"]
+    ]
+    found = planned(traces=silent, simulate=SimulationOptions(calls=300))
+    assert isinstance(found, Plan)
+    assert "Not simulated: call 'a-0-1'" in "\n".join(found.explanation.summary)
