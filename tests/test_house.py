@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from statistics import median
 
@@ -12,6 +15,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "scepsy"
 FILES = sorted(SOURCE.rglob("*.py"))
 LINES_MEDIAN_MAX = 120
 LINES_MAX = 350
+LAYERS_MAX = 10
 
 
 def test_only_errors_stands_beside_the_packages() -> None:
@@ -26,6 +30,40 @@ def test_files_are_small() -> None:
     lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
     assert median(lines.values()) <= LINES_MEDIAN_MAX
     assert not {str(file): count for file, count in lines.items() if count > LINES_MAX}
+
+
+def test_the_import_layers_are_few_and_cover_every_package() -> None:
+    settings = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]
+    assert layers["type"] == "layers"
+    assert layers["exhaustive"]
+    assert len(layers["layers"]) <= LAYERS_MAX
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Within packages too, where the layers do not look; imports for type checkers do not count."""
+    names = {_module(file): file for file in FILES}
+    graph = {name: set(_imports(file, names)) - {name} for name, file in names.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
+
+
+def _module(file: Path) -> str:
+    parts = file.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(file: Path, names: dict[str, Path]) -> Iterator[str]:
+    todo: list[ast.AST] = [_tree(file)]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
+        elif isinstance(node, ast.ImportFrom) and node.module in names:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in names else node.module for name in inner)
 
 
 def test_every_package_says_what_it_is() -> None:
