@@ -85,23 +85,6 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def test_the_docs_name_files_that_exist() -> None:
-    """A path like `planning/planner.py` in the docs is below the source tree or the repository."""
-    root = SOURCE.parents[1]
-    missing = {
-        f"{page.relative_to(root)}: {path}"
-        for page in [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
-        if page.name not in ("CHANGELOG.md", "decisions.md") and "evaluation" not in page.parts
-        for path in re.findall(r"`([\w/.-]+/[\w.-]+\.(?:py|toml|json))`", page.read_text("utf-8"))
-        if not path.startswith(("out/", "/")) and not _exists(path, root, page)
-    }
-    assert not missing
-
-
-def _exists(path: str, root: Path, page: Path) -> bool:
-    return any((base / path).exists() for base in (SOURCE, root, SOURCE / "gateway", page.parent))
-
-
 def test_every_field_of_a_file_has_a_meaning() -> None:
     """The reference pages are made from the `Attributes` of the records that are written to files,
     and the site is not built where one lacks a field.
