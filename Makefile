@@ -63,7 +63,7 @@ frameworks: setup  # each in an environment of its own, removed after its runs u
 	$(BIN)/python experiments/frameworks/run.py $(NAMES)
 
 EXAMPLES := out/examples/venv
-examples: $(EXAMPLES)/.installed  # each program ten times on emulated engines; writes docs/guides/examples.md
+examples: $(EXAMPLES)/.installed  # each program ten times on emulated engines; writes docs/evaluation/examples.md
 	$(EXAMPLES)/bin/python experiments/examples.py
 
 $(EXAMPLES)/.installed: pyproject.toml constraints.txt

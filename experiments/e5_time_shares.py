@@ -209,7 +209,7 @@ def public(data: Path) -> list[Row]:
 
 
 def ours(directories: Iterable[Path]) -> list[Row]:
-    found = simulated() + examples(ROOT / "docs" / "guides" / "examples.json")
+    found = simulated() + examples(ROOT / "docs" / "evaluation" / "examples.json")
     for directory in directories:
         traces = read_traces(directory).traces
         for workflow in sorted({trace.workflow for trace in traces}):

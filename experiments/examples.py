@@ -3,8 +3,8 @@
     out/examples/venv/bin/python experiments/examples.py      (make examples sets that up first)
 
 Starts one replica of each LLM of examples/llms.all.toml, runs each program ten times as child
-processes, unmodified, and writes examples.json and examples.md in docs/guides. The traces stay in
-out/examples/traces.
+processes, unmodified, and writes examples.json and examples.md into docs/evaluation. The traces
+stay in out/examples/traces.
 """
 
 from __future__ import annotations
@@ -32,29 +32,26 @@ from scepsy.store import read_cluster, read_llms, read_traces
 from scepsy.traces.summarize import summarize
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES, OUT, DOCS = ROOT / "examples", ROOT / "out" / "examples", ROOT / "docs" / "guides"
+EXAMPLES, OUT, DOCS = ROOT / "examples", ROOT / "out" / "examples", ROOT / "docs" / "evaluation"
 RUNS, JOBS = 10, 2
 
-PAGE = """# The example programs
+PAGE = """# The example programs, measured
 
-Six agent programs in the frameworks that people write such programs in. None knows of Scepsy: they
-ask for LLMs by name and are pointed at a server by `OPENAI_BASE_URL`. Each runs as
-`python examples/NAME.py INPUT`, under `scepsy trace`, and by its `async def run(input)` under
-`scepsy drive`; environment variables, at its top, rename its LLMs.
+n, p and time shares of the six programs of [examples/](../guides/examples.md), on emulated engines.
+CV is the coefficient of variation over the runs.
 
 {table}
 
 `make examples` sets up `out/examples/venv` with the frameworks and runs `experiments/examples.py`:
-{runs} runs of each, {jobs} at once, on one emulated replica of each LLM of
-`examples/llms.all.toml`; {machine}. Waterfalls: `scepsy traces out/examples/traces`. As data:
-[examples.json](examples.json).
-n is the mean number of calls per run, p how many of an LLM's calls a run has open at once; the CV
-beside a time share is over the runs ([time shares](../how-it-works/time-shares.md)).
+{runs} runs of each program, {jobs} at once, on one emulated replica of each LLM of
+`examples/llms.all.toml`; {machine}. The runs can be drawn with `scepsy traces out/examples/traces`.
+The same figures as data: [examples.json](examples.json).
 
-Emulated LLMs answer legally but at random: how often a loop goes round is chance within each
-program's bounds, not what a real LLM would do. So read the shape of the programs from this, and
-trace yours with your LLMs for a plan. Where a share's CV is not below that of the latency, planning
-on the mean share is no surer than planning on the mean latency: so it is for several small shares.
+The emulated LLMs give valid but random answers: how often a loop is repeated is chance, within the
+bounds of each program, and not what a real LLM would do. The table shows the shapes of the
+programs; for a plan, trace your own programs with your own LLMs. Where the CV of a time share is
+not below that of the latency, planning on the mean share is no more reliable than planning on the
+mean latency. This is so for several small shares.
 """
 HEAD = (
     "program",

@@ -1,6 +1,6 @@
 """`make frameworks`: real frameworks, unmodified, several runs at once, through the gateway; then
-compares what the gateway recorded with the truth, writes docs/guides/frameworks.json (on engines
-that run already, docs/guides/frameworks-real.json) and the tables of docs/guides/frameworks.md.
+compares what the gateway recorded with the truth, writes docs/evaluation/frameworks.json (with
+--url, docs/evaluation/frameworks-vllm.json) and the tables of docs/evaluation/frameworks.md.
 
     python experiments/frameworks/run.py [NAME...] [--keep] [--url URL --writer LLM --critic LLM]
 """
@@ -18,13 +18,13 @@ from itertools import zip_longest
 import envs
 import quickstart
 import table
-import untold
+import unlabelled
 from scenarios import Failed, in_mode
 from truth import Row
 from upstream import Bench, elsewhere, emulated
 
 AT_ONCE = 2
-"""Ways of running a program that are tried at the same time; each has a gateway of its own."""
+"""Modes that are tried at the same time; each has its own gateway."""
 
 
 async def main() -> None:
@@ -57,10 +57,10 @@ async def main() -> None:
                 envs.remove(name)
             print(f"  took {time.monotonic() - began:.0f} s", flush=True)
     whole = (real or not options.names) and not failed
-    table.write(rows, envs.ROOT / "docs" / "guides" if whole else envs.OUT, real=real)
+    table.write(rows, envs.ROOT / "docs" / "evaluation" if whole else envs.OUT, real=real)
     if not real and not failed:
-        told = [row for name in chosen for row in untold.rows(name)]
-        untold.write(told, envs.ROOT / "docs" / "guides" if whole else envs.OUT)
+        inferred = [row for name in chosen for row in unlabelled.rows(name)]
+        unlabelled.write(inferred, envs.ROOT / "docs" / "evaluation" if whole else envs.OUT)
     wrong = table.wrong(rows)
     if wrong or failed:
         sys.exit(

@@ -1,4 +1,4 @@
-"""Rows as frameworks.json in docs/guides, and as tables of frameworks.md between their marks."""
+"""Writes rows to docs/evaluation/frameworks.json, and as tables into frameworks.md there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from truth import Row
 
 SURE = {"one": "L0", "serve": "L1", "tasks+": "L2", "threads+": "L2"}
-"""Modes in which every call must be with its run, and nothing may be inexact."""
+"""Modes in which every call must be assigned to its run, and n and p must be exact."""
 
 LAYERS = {**SURE, "tasks auto": "L1, no server", "threads auto": "L1, no server"}
 
@@ -21,7 +21,7 @@ def sentence(row: Row) -> str:
 
 
 def wrong(rows: Sequence[Row]) -> str:
-    """Which rows break what is promised of them."""
+    """The rows that break the guarantees of their mode."""
     return "; ".join(
         f"{row.framework} {row.mode}: {sentence(row)}"
         for row in rows
@@ -31,19 +31,19 @@ def wrong(rows: Sequence[Row]) -> str:
 
 
 def write(rows: Sequence[Row], folder: Path, *, real: bool) -> None:
-    """frameworks.json (frameworks-real.json), and where there is a page, its tables."""
-    name = "frameworks-real" if real else "frameworks"
+    """frameworks.json (frameworks-vllm.json), and the tables if there is a page."""
+    name = "frameworks-vllm" if real else "frameworks"
     encoded = msgspec.json.format(msgspec.json.encode(rows), indent=1)
     (folder / f"{name}.json").write_bytes(encoded + b"\n")
     page = folder / "frameworks.md"
     if not page.is_file():
         return
-    text = between(page.read_text(), "real" if real else "measured", sure_lines(rows))
-    page.write_text(text if real else between(text, "nothing", bare_lines(rows)))
+    text = between(page.read_text(), "vllm" if real else "labelled", sure_lines(rows))
+    page.write_text(text if real else between(text, "bare", bare_lines(rows)))
 
 
 def between(text: str, mark: str, lines: Sequence[str]) -> str:
-    """The text with what stands between two marks replaced."""
+    """The text with the lines between two marks replaced."""
     head, _, rest = text.partition(f"<!-- {mark} -->\n")
     _, _, tail = rest.partition(f"<!-- /{mark} -->")
     return head + f"<!-- {mark} -->\n" + "\n".join(lines) + f"\n<!-- /{mark} -->" + tail
@@ -51,7 +51,7 @@ def between(text: str, mark: str, lines: Sequence[str]) -> str:
 
 def sure_lines(rows: Sequence[Row]) -> list[str]:
     lines = [
-        "| framework | | how | layer | runs at once | calls | with their run | wrong | n, p |",
+        "| framework | version | how | layer | runs | calls | right run | wrong run | n, p |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     return lines + [
@@ -73,7 +73,7 @@ def exactness(row: Row) -> str:
 
 def bare_lines(rows: Sequence[Row]) -> list[str]:
     lines = [
-        "| framework | how | calls | with their run | with a wrong one | left out | by |",
+        "| framework | how | calls | right run | wrong run | left out | calls by layer |",
         "|---|---|---|---|---|---|---|",
     ]
     return lines + [

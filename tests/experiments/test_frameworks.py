@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "experiments" / "frameworks"))
 import envs  # noqa: E402
 import quickstart  # noqa: E402
 import table  # noqa: E402
-import untold  # noqa: E402
+import unlabelled  # noqa: E402
 from scenarios import in_mode, words  # noqa: E402
 from truth import Untold, judge  # noqa: E402
 from upstream import emulated  # noqa: E402
@@ -92,11 +92,11 @@ def test_the_text_between_marks_is_replaced() -> None:
 
 def test_templates_sent_no_call_of_the_ten_to_a_wrong_run() -> None:
     """As recorded by `make frameworks`; what it could not tell is refused, not guessed."""
-    content = (ROOT / "docs" / "guides" / "frameworks-untold.json").read_bytes()
-    rows = msgspec.json.decode(content, type=list[untold.Row])
+    content = (ROOT / "docs" / "evaluation" / "frameworks-unlabelled.json").read_bytes()
+    rows = msgspec.json.decode(content, type=list[unlabelled.Row])
     assert {row.framework for row in rows} == set(envs.names())
     assert sum(row.misattributed for row in rows) == 0
-    assert all("% off" not in untold.exactness(row) for row in rows)
+    assert all("% off" not in unlabelled.exactness(row) for row in rows)
     assert all(row.runs is not None or row.refused for row in rows)
 
 

@@ -1,7 +1,8 @@
-"""Layer L4 on what `run.py` recorded: templates learned from runs that are known judge the calls
-that said nothing, beside the truth. Writes docs/guides/frameworks-untold.json and its table.
+"""Layer L4 on the calls that `run.py` recorded: templates learned from known runs assign the calls
+without any label, and the result is compared with the truth. Writes
+docs/evaluation/frameworks-unlabelled.json and its table.
 
-    python experiments/frameworks/untold.py     # once more, on what the last run left under out/
+    python experiments/frameworks/unlabelled.py     # again, on the last run's traces
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ WORD = re.compile(f"zq(?:{'|'.join(SYLLABLES)}){{6}}")
 
 
 class Row(Record, frozen=True, kw_only=True):
-    """Calls of `concurrent_runs` runs that said nothing, in the mode of `host.py`.
+    """Unlabelled calls of `concurrent_runs` runs, in one mode of `host.py`.
 
     Attributes:
-        known_runs: learned from. calls: successful ones. by_workflow: those whose workflow was
-            told. runs: how many runs they were taken to come from; None is refused.
-        n, n_told: calls per run by LLM, true and told. refused: why, where not told.
-        attributed: calls in whole runs that templates told. misattributed: with another run's.
+        known_runs: number of runs from which templates were learned.
+        calls: successful calls.
+        by_workflow: calls that were assigned to a workflow.
+        runs: inferred number of runs; None if it was refused.
+        n, n_inferred: calls per run by LLM, true and inferred.
+        refused: reasons for what was not inferred.
+        attributed: calls in whole runs that templates found.
+        misattributed: calls that were put together with another run's.
     """
 
     framework: str
@@ -44,14 +49,14 @@ class Row(Record, frozen=True, kw_only=True):
     by_workflow: int
     runs: float | None
     n: dict[str, float]
-    n_told: dict[str, float | None]
+    n_inferred: dict[str, float | None]
     refused: tuple[str, ...]
     attributed: int
     misattributed: int
 
 
 def rows(name: str) -> Iterable[Row]:
-    """A row per bare mode of a framework, as its traces lie under out/."""
+    """A row per unlabelled mode of a framework, from its traces under out/."""
     folder = envs.OUT / "traces" / name
     sets = {mode: read_traces(folder / mode) for mode in (*KNOWN, *BARE) if _there(folder / mode)}
     known = [run for mode in KNOWN if mode in sets for run in sets[mode].traces if is_sure(run)]
@@ -86,7 +91,7 @@ def _row(name: str, mode: str, calls: list[Call], seen: Told) -> Row:
         by_workflow=sum(one.calls for one in total.llms) if total else 0,
         runs=total.runs if total else None,
         n={llm: count / len(words) for llm, count in sorted(counts.items())},
-        n_told={one.llm: one.n for one in total.llms} if total else {},
+        n_inferred={one.llm: one.n for one in total.llms} if total else {},
         refused=(*(total.refused if total else ()), *seen.notes),
         attributed=sum(map(Counter.total, votes.values())),
         misattributed=sum(vote.total() - max(vote.values()) for vote in votes.values()),
@@ -94,7 +99,7 @@ def _row(name: str, mode: str, calls: list[Call], seen: Told) -> Row:
 
 
 def _word(call: Call) -> str:
-    """The word that only the run that made the call knows (`scenarios.words`)."""
+    """The word that only the call's run contains (`scenarios.words`)."""
     found = set(WORD.findall(call.request or ""))
     if len(found) != 1:
         raise SystemExit(f"call {call.call} carries the words {found}")
@@ -102,7 +107,7 @@ def _word(call: Call) -> str:
 
 
 def lines(found: Iterable[Row]) -> list[str]:
-    """The table of docs/guides/frameworks.md."""
+    """The table of docs/evaluation/frameworks.md."""
     head = "| framework | how | calls | of the workflow | runs | n | in whole runs | wrong |"
     return [
         head,
@@ -117,7 +122,7 @@ def lines(found: Iterable[Row]) -> list[str]:
 
 
 def exactness(row: Row) -> str:
-    known = {llm: n for llm, n in row.n_told.items() if n is not None}
+    known = {llm: n for llm, n in row.n_inferred.items() if n is not None}
     if not known:
         return "refused"
     off = max(abs(n / row.n[llm] - 1) for llm, n in known.items())
@@ -126,15 +131,17 @@ def exactness(row: Row) -> str:
 
 
 def write(found: Sequence[Row], folder: Path) -> None:
-    """frameworks-untold.json, and its table where there is a page. Exits if a call went wrong."""
+    """Writes frameworks-unlabelled.json, and its table if there is a page. Exits if a call is
+    misattributed.
+    """
     encoded = msgspec.json.format(msgspec.json.encode(found), indent=1)
-    (folder / "frameworks-untold.json").write_bytes(encoded + b"\n")
+    (folder / "frameworks-unlabelled.json").write_bytes(encoded + b"\n")
     page = folder / "frameworks.md"
     if page.is_file():
-        page.write_text(between(page.read_text(), "untold", lines(found)))
+        page.write_text(between(page.read_text(), "unlabelled", lines(found)))
     if sum(row.misattributed for row in found):
-        raise SystemExit("calls are with a wrong run: see frameworks-untold.json")
+        raise SystemExit("calls were assigned to a wrong run: see frameworks-unlabelled.json")
 
 
 if __name__ == "__main__":
-    write([row for name in envs.names() for row in rows(name)], envs.ROOT / "docs" / "guides")
+    write([row for name in envs.names() for row in rows(name)], envs.ROOT / "docs" / "evaluation")
