@@ -223,3 +223,10 @@ def test_jaeger_says_why_a_call_failed(tmp_path: Path) -> None:
     failed = {**JAEGER, "spans": [jaeger("b", "chat", 0.5, 1.5, tags, "")]}
     [call] = imported(tmp_path / "spans", [failed])[1].calls
     assert (call.ok, call.error) == (False, "rate limited")
+
+
+def test_a_console_output_that_is_cut_off_anywhere_loses_its_last_span_only(tmp_path: Path) -> None:
+    second = JAVASCRIPT.index("a line of the program")
+    for end in range(second, len(JAVASCRIPT), 7):
+        _, found = imported(tmp_path / "out.txt", JAVASCRIPT[:end])
+        assert [summary(call) for call in found.calls] == [CALL]

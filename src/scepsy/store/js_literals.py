@@ -59,7 +59,7 @@ def _object(text: str, at: int, depth: int) -> tuple[dict[str, object], int]:
             at = mark.end()
             continue
         name = _NAME.match(text, at)
-        if name is None or text[(colon := _skip(text, name.end()))] != ":":
+        if name is None or text[(colon := _skip(text, name.end())) : colon + 1] != ":":
             raise JsLiteralError(f"no name at {at}")
         value, at = _value(text, colon + 1, depth + 1)
         key = name[0]
