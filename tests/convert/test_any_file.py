@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ LINES = [
     "langsmith.jsonl",
     "dynamo.jsonl",
 ]
-NAMES = st.sampled_from(
-    "id trace_id traceId span_id spanId start_time end_time startTimeUnixNano attributes status"
-    " usage metrics model spans data resourceSpans scopeSpans type run_type parent_id name key"
-    " value call_type startTime endTime op_name started_at root_span_id span_attributes start_ns"
-    " meta request_id request_created_at timestamp input_length output_length contexts".split()  # noqa: SIM905
-)
+FIELDS = """
+    id trace_id traceId span_id spanId start_time end_time startTimeUnixNano attributes status usage
+    metrics model spans data resourceSpans scopeSpans type run_type parent_id name key value
+    call_type startTime endTime op_name started_at root_span_id span_attributes start_ns meta
+    request_id request_created_at timestamp input_length output_length contexts
+"""
+NAMES = st.sampled_from(re.findall(r"\w+", FIELDS))
 ODD = st.sampled_from(
     ["", "NaN", "None", "[", "{", "{'a': 1}", '{"a": ', "0", "-1", "1e400", "\ud800", "9" * 400]
 )

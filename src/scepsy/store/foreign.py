@@ -138,7 +138,7 @@ def _csv(
     with io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text:
         rows = csv.reader(text)
         try:
-            names = next(filter(None, rows), [""])
+            names = next((row for row in rows if row), [""])
             if len(names) < 2:
                 raise BadInput(f"{path}: neither JSON nor CSV; it begins with {short(names[0])}")
             for row in filter(None, rows):
