@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 
 from openai_like import openai_like
 from scepsy.core.trace import RunMark
-from scepsy.drive import DriveProgress, Workload, drive
+from scepsy.drive import DriveInterrupted, DriveProgress, Workload, drive
 from scepsy.errors import BadInput
 from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER
 
@@ -135,6 +135,35 @@ async def test_cancelling_cancels_every_run() -> None:
         await driven
     assert running == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_cancelling_gives_what_was_measured() -> None:
+    turn = 0
+    four = asyncio.Event()
+
+    async def the_first_two_end() -> None:
+        nonlocal turn
+        turn += 1
+        if turn > 2:
+            if turn == 4:
+                four.set()
+            await asyncio.Event().wait()
+
+    async def driven() -> None:
+        await drive([Workload("w", the_first_two_end, 50.0)], duration=60.0)
+
+    task = asyncio.create_task(driven())
+    await four.wait()
+    task.cancel()
+    with pytest.raises(DriveInterrupted) as interrupted:
+        await task
+    result = interrupted.value.result
+    (flow,) = result.workflows
+    assert result.interrupted
+    assert 0 < result.duration < 60
+    assert (flow.completed, flow.failed) == (2, 0)
+    assert flow.unfinished == flow.offered - 2 >= 2
+    assert flow.latency_mean is not None
 
 
 async def test_every_run_is_noted_the_cancelled_ones_as_such() -> None:

@@ -75,7 +75,22 @@ def test_failed_runs_lower_throughput_and_do_not_count_in_latency() -> None:
     found = measure("w", runs, 40)
     assert (found.offered, found.completed, found.failed) == (40, 30, 10)
     assert found.throughput == pytest.approx(29 / 40)  # the last of the 30 ends with the window
-    assert found.latency_p99 == 1.0
+    assert found.latency_p90 == 1.0
+
+
+def test_no_p99_of_fewer_than_a_hundred_runs() -> None:
+    runs = [RunOutcome(arrival=float(i), latency=1.0) for i in range(100)]
+    assert measure("w", runs, 100).latency_p99 == 1.0
+    assert measure("w", runs[:99], 100).latency_p99 is None
+
+
+def test_an_interrupted_window_may_hold_no_finished_run_and_no_time() -> None:
+    found = measure("w", [], 0.0, (), unfinished=3)
+    assert (found.offered, found.completed, found.unfinished) == (3, 0, 3)
+    assert (found.offered_rate, found.throughput) == (0.0, 0.0)
+    assert found.latency_mean is None
+    found = measure("w", [RunOutcome(arrival=0.5, latency=1.0)], 4.0, (), unfinished=3)
+    assert (found.offered, found.offered_rate, found.throughput) == (4, 1.0, 0.25)
 
 
 def test_no_successful_run_has_no_latency() -> None:

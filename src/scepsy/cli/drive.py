@@ -17,6 +17,7 @@ from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.reachable import check_reachable
 from scepsy.core.trace import RunMark
 from scepsy.drive import (
+    DriveInterrupted,
     DriveProgress,
     DriveResult,
     LlmLoad,
@@ -29,6 +30,9 @@ from scepsy.drive import (
 )
 from scepsy.drive.marks import post_marks
 from scepsy.errors import BadInput, RunsFailed
+from scepsy.report import wording
+from scepsy.statistics.quantiles import P99_MIN
+from scepsy.store import write_record
 
 
 @click.command("drive")
@@ -73,6 +77,7 @@ from scepsy.errors import BadInput, RunsFailed
     "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Of one run."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="File for the result, JSON.")
 @json_option
 def command(
     functions: tuple[str, ...],
@@ -83,10 +88,13 @@ def command(
     warmup: float,
     timeout: float,
     seed: int,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Start runs of `async def FUNCTION(...)` as a Poisson process of the given rate, whether or
     not earlier runs have ended, and measure latency and throughput. Exit code 8 when a run failed.
+
+    Ctrl-C ends it early: it prints what was measured until then, and the exit code is 130.
     """
     if len(rates) != len(functions) or len(inputs_paths) not in (0, len(functions)):
         raise BadInput(
@@ -107,10 +115,15 @@ def command(
         result = asyncio.run(
             _drive_and_read(workloads, gateway, duration, warmup, seed, timeout, report)
         )
+    if out is not None:
+        write_record(out, result)
     if as_json:
         emit_json(result)
     else:
         print_result(result, console())
+    if result.interrupted:
+        click.echo(f"scepsy: {interruption(result, duration)}", err=True)
+        raise KeyboardInterrupt
     failed = sum(flow.failed for flow in result.workflows)
     if failed:
         raise RunsFailed(f"{failed} runs failed; the first: {first_error(result)}")
@@ -140,8 +153,8 @@ async def _drive(
     timeout: float,  # noqa: ASYNC109 - of each run
     report: Callable[[DriveProgress], None],
 ) -> DriveResult:
-    """Drives; then tells the gateway of every run, in case it records, also when interrupted: runs
-    that were cancelled are no good runs.
+    """Drives; then tells the gateway of every run, in case it records, also when interrupted: a run
+    that was cancelled must not be taken for a successful one.
     """
     marks: list[RunMark] = []
     try:
@@ -154,6 +167,8 @@ async def _drive(
             on_progress=report,
             on_run=marks.append,
         )
+    except DriveInterrupted as interrupted:
+        return interrupted.result
     finally:
         await post_marks(gateway, marks)
 
@@ -195,6 +210,20 @@ def workflow_name(function: str) -> str:
     return Path(module).stem if module.endswith(".py") else module.rpartition(".")[2]
 
 
+def interruption(result: DriveResult, planned: float) -> str:
+    """What an interrupted drive has measured of the `planned` seconds."""
+    if not any(flow.offered for flow in result.workflows):
+        return "interrupted before a measured run began: nothing was measured"
+    unfinished = sum(flow.unfinished for flow in result.workflows)
+    text = f"interrupted after {result.duration:.0f} of {planned:.0f} s"
+    if unfinished:
+        text += (
+            f"; {wording.count(unfinished, 'run')} had not ended; the latencies leave "
+            "these out, and so are lower than those of all runs"
+        )
+    return text
+
+
 def first_error(result: DriveResult) -> str:
     errors: Sequence[str] = [
         run.error for flow in result.workflows for run in flow.runs if run.error is not None
@@ -231,7 +260,10 @@ def print_result(result: DriveResult, screen: Console) -> None:
         "runs",
         "failed",
     )
-    screen.print(table("Measured", columns, rows))
+    title = f"Measured: the runs that arrived within {result.duration:.0f} s, and their latencies"
+    screen.print(table(title, columns, rows))
+    if any(flow.latency_p99 is None for flow in result.workflows):
+        screen.print(f"- p99: of at least {P99_MIN} successful runs only", soft_wrap=True)
     if result.llms:
         print_llm_loads(result.llms, screen)
 

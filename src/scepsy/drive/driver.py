@@ -7,32 +7,16 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
 from scepsy.core.trace import RunMark
 from scepsy.drive.arrivals import RunArrival, schedule
-from scepsy.drive.result import DriveResult, RunOutcome
-from scepsy.drive.run import Function, run_once
-from scepsy.drive.statistics import measure
+from scepsy.drive.result import DriveResult
+from scepsy.drive.workload import RunningWorkload, Workload
 from scepsy.errors import BadInput
-from scepsy.marking import check_name, new_run
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """Runs of `function` as `workflow`, `rate` per second on average.
-
-    Each takes the next of `inputs`: a mapping gives keyword arguments, anything else the only
-    argument; with no inputs, runs take none.
-    """
-
-    workflow: str
-    function: Function
-    rate: float
-    inputs: Sequence[object] = ()
+from scepsy.marking import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +30,16 @@ class DriveProgress:
     running: int
     completed: int
     failed: int
+
+
+class DriveInterrupted(asyncio.CancelledError):
+    """A drive was cancelled. `result` holds what was measured until then; its latencies leave out
+    the runs that were open (`WorkflowMeasurement.unfinished`).
+    """
+
+    def __init__(self, result: DriveResult) -> None:
+        super().__init__("the drive was cancelled")
+        self.result = result
 
 
 async def drive(
@@ -65,7 +59,10 @@ async def drive(
     Arrivals go on at the same rate until the last measured run has ended, so that it ends under
     full load; these later runs are not measured, and are cancelled then. A run that raises, or
     takes longer than `timeout`, has failed; so all of this ends at the latest `timeout` after the
-    window. Latency counts from when a run was due. Cancelling this cancels every run.
+    window. Latency counts from when a run was due.
+
+    Cancelling this cancels every run, and raises DriveInterrupted with what was measured until
+    then.
 
     Raises:
         BadInput: a rate and duration that give no run, or a workflow named twice.
@@ -78,97 +75,38 @@ async def drive(
         if on_progress is not None:
             on_progress(_progress(loads, clock() - begin, warmup + duration))
 
-    loads = [_Load(load, begin + warmup, timeout, report, on_run) for load in workloads]
-    async with asyncio.TaskGroup() as tasks:
-        feeders = [
-            tasks.create_task(load.feed(_arrivals(load.workload, warmup, duration, seed), tasks))
-            for load in loads
-        ]
-        for load in loads:
-            await load.wait(round(load.workload.rate * duration))
-        for task in [*feeders, *(run for load in loads for run in load.open)]:
-            task.cancel()
-    return DriveResult(
-        workflows=tuple(
-            measure(load.workload.workflow, load.outcomes, duration, load.earlier_ends)
-            for load in loads
-        ),
-        duration=duration,
-        warmup=warmup,
-        seed=seed,
-        lag=fmean(lag for load in loads for lag in load.lags),
-    )
+    def result(seconds: float, *, interrupted: bool = False) -> DriveResult:
+        lags = [lag for load in loads for lag in load.lags]
+        return DriveResult(
+            workflows=tuple(load.measured(seconds) for load in loads),
+            duration=seconds,
+            warmup=warmup,
+            seed=seed,
+            lag=fmean(lags) if lags else 0.0,
+            interrupted=interrupted,
+        )
 
-
-@dataclass(slots=True)
-class _Load:
-    """The runs of one workload. `window` is when measuring begins, on the loop's clock."""
-
-    workload: Workload
-    window: float
-    timeout: float
-    report: Callable[[], None]
-    mark: Callable[[RunMark], None] | None
-    completed: int = 0
-    failed: int = 0
-    open: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
-    outcomes: list[RunOutcome] = field(default_factory=list[RunOutcome])
-    lags: list[float] = field(default_factory=list[float])
-    earlier_ends: list[float] = field(default_factory=list[float])
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def feed(self, arrivals: Iterator[RunArrival], tasks: asyncio.TaskGroup) -> None:
-        """Starts each run when it is due; does not end by itself."""
-        clock = asyncio.get_running_loop().time
-        for arrival in arrivals:
-            await asyncio.sleep(max(0.0, self.window + arrival.time - clock()))
-            task = tasks.create_task(self._run(arrival))
-            self.open.add(task)
-            task.add_done_callback(self.open.discard)
-
-    async def wait(self, runs: int) -> None:
-        """Until so many measured runs have ended."""
-        while len(self.outcomes) < runs:
-            self._ended.clear()
-            await self._ended.wait()
-
-    async def _run(self, arrival: RunArrival) -> None:
-        clock = asyncio.get_running_loop().time
-        due = self.window + arrival.time
-        lag = clock() - due
-        load = self.workload
-        run, start, error = new_run(), time.time(), "cancelled: the drive ended before it"
-        try:
-            error = await run_once(load.workflow, run, load.function, arrival.inputs, self.timeout)
-        finally:
-            self._note(run, start, error)
-        if error is None:
-            self.completed += 1
-        else:
-            self.failed += 1
-        if error is None and arrival.time < 0:
-            self.earlier_ends.append(clock() - self.window)
-        if arrival.measured:
-            self.lags.append(lag)
-            latency = clock() - due
-            outcome = RunOutcome(arrival=arrival.time, latency=latency, run=run, error=error)
-            self.outcomes.append(outcome)
-            self._ended.set()
-        self.report()
-
-    def _note(self, run: str, start: float, error: str | None) -> None:
-        if self.mark is not None:
-            end = max(start, time.time())
-            self.mark(
-                RunMark(
-                    run=run,
-                    workflow=self.workload.workflow,
-                    start=start,
-                    end=end,
-                    ok=error is None,
-                    error=error,
+    loads = [RunningWorkload(load, begin + warmup, timeout, report, on_run) for load in workloads]
+    passed = 0.0
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            feeders = [
+                tasks.create_task(
+                    load.feed(_arrivals(load.workload, warmup, duration, seed), tasks)
                 )
-            )
+                for load in loads
+            ]
+            try:
+                for load in loads:
+                    await load.wait(round(load.workload.rate * duration))
+            finally:
+                passed = clock() - begin - warmup
+            for task in [*feeders, *(run for load in loads for run in load.open)]:
+                task.cancel()
+    except asyncio.CancelledError:
+        seconds = min(duration, max(0.0, passed))
+        raise DriveInterrupted(result(seconds, interrupted=True)) from None
+    return result(duration)
 
 
 def _arrivals(load: Workload, warmup: float, duration: float, seed: int) -> Iterator[RunArrival]:
@@ -176,7 +114,7 @@ def _arrivals(load: Workload, warmup: float, duration: float, seed: int) -> Iter
     return schedule(load.rate, warmup, duration, load.inputs, rng)
 
 
-def _progress(loads: Sequence[_Load], elapsed: float, total: float) -> DriveProgress:
+def _progress(loads: Sequence[RunningWorkload], elapsed: float, total: float) -> DriveProgress:
     return DriveProgress(
         elapsed=elapsed,
         total=total,
