@@ -22,6 +22,7 @@ from scepsy.core.profile import Curve, Profile, ProfilePoint
 from scepsy.place import place
 from scepsy.planning.allocation_text import describe, differences
 from scepsy.predict import Pipeline, responses
+from scepsy.predict.headroom import headroom
 from scepsy.report.data import (
     CurvePoint,
     LlmSummary,
@@ -228,19 +229,25 @@ def _workflow(plan: Plan, target: Target, latency: float, noise: float) -> Workf
         measured=measured,
         even_split=_measured(target.rate, target.rate * 0.71, latency * 4.3),
         latency_error=latency / measured.latency_mean - 1,
+        chance=0.09,
     )
 
 
 def _measured(offered: float, throughput: float, latency: float) -> Measurement:
+    completed = round(60 * throughput)
     return Measurement(
         offered_rate=offered,
         throughput=throughput,
         verdict="sustained" if throughput > 0.9 * offered else "not sustained",
         latency_mean=latency,
         latency_p50=latency * 0.93,
-        latency_p99=latency * 2.1,
-        completed=round(60 * throughput),
+        latency_p99=latency * 2.1 if completed >= 100 else None,
+        latency_max=latency * 2.4,
+        completed=completed,
         failed=0,
+        throughput_low=throughput * 0.8,
+        throughput_high=throughput * 1.25,
+        standard_error=latency * 0.05,
     )
 
 
@@ -272,6 +279,8 @@ def _load_curves(pipeline: Pipeline, target: Target, summary: WorkflowSummary) -
         measured=(_measured(low, low * 1.01, latency * 1.02), summary.measured),
         even_predicted=_predicted(pipeline, EVEN, target),
         even_measured=(summary.even_split,),
+        saturation=target.rate * headroom(pipeline.predict(Allocation(llms=ALLOCATION))).factor,
+        even_saturation=target.rate * headroom(pipeline.predict(Allocation(llms=EVEN))).factor,
     )
 
 

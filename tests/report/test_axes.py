@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scepsy.report.charts.axes import fit
+from scepsy.report.charts.axes import fit, seconds
 
 POSITIVE = st.floats(1e-6, 1e6)
 
@@ -41,3 +41,11 @@ def test_wide_spans_are_logarithmic_unless_told_otherwise() -> None:
     assert not fit([1.0, 100.0], 0, 100, linear=True).log
     assert not fit([50.0, 100.0], 0, 100).log
     assert [tick.label for tick in fit([1.0, 100.0], 0, 100).ticks][:3] == ["1", "2", "5"]
+
+
+def test_durations_below_a_second_are_in_milliseconds() -> None:
+    labels = [tick.label for tick in fit([1.2], 0, 100, label=seconds).ticks]
+    assert labels == ["0", "250 ms", "500 ms", "750 ms", "1 s"]
+    labels = [tick.label for tick in fit([0.02, 3.0], 0, 100, label=seconds).ticks]
+    assert labels == ["20 ms", "50 ms", "100 ms", "200 ms", "500 ms", "1 s", "2 s"]
+    assert seconds(2e-5) == "20 \N{MICRO SIGN}s"

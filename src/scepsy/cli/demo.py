@@ -25,6 +25,7 @@ from scepsy.errors import NotFound
 from scepsy.profiler import DONE, Job
 from scepsy.report import wording
 from scepsy.report.data import Measurement, Summary
+from scepsy.statistics.quantiles import P99_MIN
 from scepsy.traces.summarize import summarize
 
 
@@ -131,36 +132,33 @@ class Narrator:
 
 def print_summary(summary: Summary, screen: Console) -> None:
     """Promise against measurement, and against the even split."""
+    title = f"Measured on {summary.engines}, seed {summary.seed}"
+    if summary.time_scale != 1:
+        title += f", at {summary.time_scale:g} x real speed"
     rows = [
         row
         for flow in summary.workflows
         for row in (
-            (
-                flow.workflow,
-                f"{flow.target_rate:.3g}/s",
-                f"{flow.predicted.throughput:.3g}/s",
-                f"{flow.measured.throughput:.3g}/s",
-                seconds(flow.predicted.latency_mean),
-                *_latencies(flow.measured),
-                wording.error(flow.latency_error, flow.chance),
-            ),
-            (
-                "  even split",
-                "",
-                "",
-                f"{flow.even_split.throughput:.3g}/s",
-                "",
-                *_latencies(flow.even_split),
-                f"{flow.even_split.latency_mean / flow.measured.latency_mean:.2f} x the plan",
-            ),
+            (flow.workflow, f"{flow.target_rate:.3g}/s", *_measured(flow.measured)),
+            ("  even split", "", *_measured(flow.even_split)),
         )
     ]
-    columns = ("workflow", "target", "predicted", "measured",
-               "predicted mean", "mean", "p50", "p99", "error")  # fmt: skip
-    title = f"{summary.engines}, seed {summary.seed}"
-    if summary.time_scale != 1:
-        title += f", at {summary.time_scale:g} x real speed"
+    columns = ("workflow", "target", "completed", "load", "runs", "mean", "p50", "p99", "slowest")
     screen.print(table(title, columns, rows))
+    if any(flow.measured.latency_p99 is None for flow in summary.workflows):
+        screen.print(f"- p99: of at least {P99_MIN} measured runs only", soft_wrap=True)
+    predicted = [
+        (
+            flow.workflow,
+            seconds(flow.predicted.latency_mean),
+            seconds(flow.measured.latency_mean),
+            wording.error(flow.latency_error, flow.chance),
+            f"{flow.even_split.latency_mean / flow.measured.latency_mean:.2f} x the plan's",
+        )
+        for flow in summary.workflows
+    ]
+    columns = ("workflow", "predicted", "measured", "error, 90% interval", "even split")
+    screen.print(table("Mean latency", columns, predicted))
     per_llm = [
         (
             f"{llm.workflow}: {llm.llm}",
@@ -176,10 +174,13 @@ def print_summary(summary: Summary, screen: Console) -> None:
     screen.print(table("LLMs", columns, per_llm))
 
 
-def _latencies(measured: Measurement) -> tuple[str, str, str]:
-    """Mean, median and 99th percentile."""
+def _measured(found: Measurement) -> tuple[str, ...]:
     return (
-        seconds(measured.latency_mean),
-        seconds(measured.latency_p50),
-        seconds(measured.latency_p99),
+        f"{found.throughput:.3g}/s",
+        found.verdict,
+        f"{found.completed}",
+        seconds(found.latency_mean),
+        seconds(found.latency_p50),
+        seconds(found.latency_p99),
+        seconds(found.latency_max),
     )

@@ -13,7 +13,7 @@ from scepsy.cli.inputs import parse_rates
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable, did_you_mean
-from scepsy.report.simulation import render
+from scepsy.report.simulation import headroom_sentences, render
 from scepsy.sim.results.records import LatencyDistribution, SimulationResult
 from scepsy.sim.results.study import Pattern, study
 from scepsy.sim.workload.arrivals import arrivals, recorded
@@ -98,11 +98,13 @@ def command(
     if isinstance(found, Infeasible):
         raise Unmeetable(f"{plan_path} cannot run ({found.binding}): {found.reason}")
     write_record(out / "simulation.json", found)
-    write_atomic(out / "report.html", render(plan, found).encode())
+    write_atomic(out / "report.html", render(plan, found, rates).encode())
     if as_json:
         emit_json(found)
     else:
         _print(found, console())
+        for sentence in headroom_sentences(plan, found, rates):
+            click.echo(sentence)
         _say_too_short(found)
         click.echo(f"\nwritten to {out}/simulation.json and {out}/report.html")
     _check_sustained(found)
@@ -155,8 +157,9 @@ def _print(found: SimulationResult, screen: Console) -> None:
         )
         for flow in found.workflows
     ]
-    heads = ("workflow", "runs", "offered", "completed", "load", "mean", "p50", "p90", "p99")
-    screen.print(table("Latency of runs, simulated", heads, flows))
+    heads = ("workflow", "runs", "offered", "completed, 90% interval", "load", "mean")
+    heads += ("p50", "p90", "p99")
+    screen.print(table("Latency of the simulated runs", heads, flows))
     calls = [
         (
             llm.llm,
@@ -176,7 +179,7 @@ def _print(found: SimulationResult, screen: Console) -> None:
 
 
 def _p99(latency: LatencyDistribution) -> str:
-    return "-" if latency.p99 is None else seconds(latency.p99)
+    return seconds(latency.p99)
 
 
 def _say_too_short(found: SimulationResult) -> None:

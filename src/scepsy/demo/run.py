@@ -33,6 +33,7 @@ from scepsy.errors import NotFound, RunsFailed, ScepsyError, Unmeetable, first_o
 from scepsy.planning.planner import plan
 from scepsy.planning.simulation import SimulationOptions
 from scepsy.predict import Pipeline, responses
+from scepsy.predict.headroom import headroom
 from scepsy.profiler import Bench, Job, RoundLog, profile
 from scepsy.report import render
 from scepsy.report.data import Report, Summary
@@ -88,6 +89,7 @@ async def run(settings: DemoSettings, listener: PhaseListener) -> Report:
         engines=", ".join(
             sorted({f"{llm.engine} {engine_for(llm.engine).version()}" for llm in llms})
         ),
+        headroom=headroom(decided.prediction).factor,
     )
     report = Report(
         summary=summary, plan=decided, even_split=even, profile=measured, curves=curves(outcome)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from scepsy.core.plan import Allocation, Plan
+from scepsy.core.plan import Allocation, Plan, WorkflowPrediction
 from scepsy.drive.result import DriveResult, WorkflowMeasurement
 from scepsy.errors import RunsFailed
 from scepsy.planning.allocation_text import describe
 from scepsy.predict import NINETY_PERCENT, Pipeline
+from scepsy.predict.headroom import headroom
 from scepsy.report.data import (
     CurvePoint,
     LlmSummary,
@@ -64,6 +66,8 @@ def llm_summaries(outcome: Outcome) -> tuple[LlmSummary, ...]:
 
 def curves(outcome: Outcome) -> tuple[WorkflowCurves, ...]:
     """Predicted latency against rate, all rates scaled alike, with the measured points."""
+    plan = headroom(outcome.plan.prediction).factor
+    even = headroom(outcome.pipeline.predict(outcome.even.allocation)).factor
     return tuple(
         WorkflowCurves(
             workflow=target.workflow,
@@ -75,6 +79,8 @@ def curves(outcome: Outcome) -> tuple[WorkflowCurves, ...]:
             ),
             even_predicted=_curve(outcome.pipeline, outcome.even.allocation, target.workflow),
             even_measured=(measurement(outcome.even_full, target.workflow),),
+            saturation=target.rate * plan,
+            even_saturation=target.rate * even,
         )
         for target in outcome.plan.targets
     )
@@ -83,7 +89,7 @@ def curves(outcome: Outcome) -> tuple[WorkflowCurves, ...]:
 def measurement(result: DriveResult, workflow: str) -> Measurement:
     """What the driver measured of one workflow. Raises RunsFailed where no run succeeded."""
     found: WorkflowMeasurement = next(f for f in result.workflows if f.workflow == workflow)
-    if found.latency_mean is None or found.latency_p50 is None or found.latency_p99 is None:
+    if found.latency_mean is None or found.latency_p50 is None:
         raise RunsFailed(f"{workflow}: no run succeeded")
     return Measurement(
         offered_rate=found.offered_rate,
@@ -91,6 +97,7 @@ def measurement(result: DriveResult, workflow: str) -> Measurement:
         latency_mean=found.latency_mean,
         latency_p50=found.latency_p50,
         latency_p99=found.latency_p99,
+        latency_max=max(run.latency for run in found.runs if run.ok),
         completed=found.completed,
         failed=found.failed,
         throughput_low=found.throughput_low,
@@ -114,15 +121,21 @@ def _workflow(outcome: Outcome, workflow: str) -> WorkflowSummary:
         measured=measured,
         even_split=measurement(outcome.even_full, workflow),
         latency_error=flow.latency_mean / measured.latency_mean - 1,
-        chance=_chance(flow.latency_mean, measured),
+        chance=_chance(flow, measured),
     )
 
 
-def _chance(predicted: float, measured: Measurement) -> float | None:
-    """How far the error may be off because the measured mean is one of few runs."""
+def _chance(flow: WorkflowPrediction, measured: Measurement) -> float | None:
+    """Half-width of the 90% interval of the predicted over the measured mean. The interval that the
+    plan states and the one of the few measured runs are independent, so their squares add up.
+    """
     if measured.standard_error is None:
         return None
-    return NINETY_PERCENT * measured.standard_error * predicted / measured.latency_mean**2
+    of_runs = NINETY_PERCENT * measured.standard_error * flow.latency_mean / measured.latency_mean
+    of_plan = 0.0
+    if flow.latency_low is not None and flow.latency_high is not None:
+        of_plan = (flow.latency_high - flow.latency_low) / 2
+    return math.hypot(of_runs, of_plan) / measured.latency_mean
 
 
 def _curve(pipeline: Pipeline, allocation: Allocation, workflow: str) -> tuple[CurvePoint, ...]:

@@ -23,15 +23,17 @@ class Measurement(Record, frozen=True, kw_only=True):
     """What was measured of a workflow: runs per second, seconds, numbers of runs.
 
     `throughput` is counted: successful runs that ended in the window per second, with its 90%
-    interval. `verdict` says whether the offered rate is sustained.
-    `standard_error` is that of the mean latency, from batch means; None for too few runs.
+    interval. `verdict` says whether the offered rate is sustained. `latency_p99` is None for fewer
+    than 100 runs; `latency_max` is the slowest run's. `standard_error` is that of the mean latency,
+    from batch means; None for too few runs.
     """
 
     offered_rate: float
     throughput: float
     latency_mean: float
     latency_p50: float
-    latency_p99: float
+    latency_p99: float | None
+    latency_max: float
     completed: int
     failed: int
     throughput_low: float = 0.0
@@ -44,9 +46,9 @@ class WorkflowSummary(Record, frozen=True, kw_only=True):
     """One workflow: target, promise, measurement under the plan and under an even split of the
     GPUs.
 
-    `latency_error` is predicted over measured mean latency, less one; `chance` is how far off that
-    may be, to either side, with 90% confidence, because so few runs were measured; None for too
-    few.
+    `latency_error` is predicted over measured mean latency, less one. `chance` is the half-width of
+    its 90% interval: by how much a right prediction may differ, since the profile has noise and the
+    measured runs are few. None where too few runs were measured to tell.
     """
 
     workflow: str
@@ -74,7 +76,10 @@ class LlmSummary(Record, frozen=True, kw_only=True):
 
 
 class Summary(Record, frozen=True, kw_only=True):
-    """The numbers of a demo run; `summary.json`."""
+    """The numbers of a demo run; `summary.json`.
+
+    `headroom` is the factor on all target rates at which the plan is predicted to saturate.
+    """
 
     workflows: tuple[WorkflowSummary, ...]
     llms: tuple[LlmSummary, ...]
@@ -83,6 +88,7 @@ class Summary(Record, frozen=True, kw_only=True):
     machine: str
     time_scale: float
     engines: str
+    headroom: float | None = None
 
 
 class CurvePoint(Record, frozen=True, kw_only=True):
@@ -94,7 +100,8 @@ class CurvePoint(Record, frozen=True, kw_only=True):
 
 class WorkflowCurves(Record, frozen=True, kw_only=True):
     """Throughput-latency curves of one workflow: predicted and measured under the plan and the even
-    split.
+    split. All workflows' rates grow alike along a curve, up to `saturation` runs per second of this
+    workflow, where an LLM saturates; None where that was not predicted.
     """
 
     workflow: str
@@ -103,6 +110,8 @@ class WorkflowCurves(Record, frozen=True, kw_only=True):
     measured: tuple[Measurement, ...]
     even_predicted: tuple[CurvePoint, ...]
     even_measured: tuple[Measurement, ...]
+    saturation: float | None = None
+    even_saturation: float | None = None
 
 
 class Report(Record, frozen=True, kw_only=True):

@@ -14,8 +14,16 @@ from scepsy.report.charts import time_shares as shares
 from scepsy.report.charts.chart import Chart
 from scepsy.report.charts.palette import colours
 from scepsy.report.data import LlmSummary, Report, WorkflowSummary
+from scepsy.report.first_screen import (
+    NO_GPU,
+    HeadroomFigure,
+    headroom_figure,
+    is_emulated,
+    latency_sum,
+)
 from scepsy.report.gpu_map import cluster as gpumap
 from scepsy.report.gpu_map.shapes import SMALL, GpuMap
+from scepsy.report.reasons import reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +39,11 @@ class Other:
 class ReportPage:
     """What the template fills in. `colours` maps LLMs to CSS classes."""
 
+    banner: str
     headline: str
     facts: tuple[str, ...]
+    headroom: HeadroomFigure
+    reasons: tuple[str, ...]
     cards: tuple[result.Card, ...]
     load_charts: tuple[Chart, ...]
     plan_map: GpuMap
@@ -49,15 +60,22 @@ class ReportPage:
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def missed(self, flow: WorkflowSummary) -> bool:
+        """Whether the error of a prediction lies outside its interval."""
+        return result.within_interval(flow) is False
+
 
 def page(report: Report, version: str) -> ReportPage:
     """Lays out `report`; `version` is Scepsy's."""
     plan, even = report.plan, report.even_split
     by_llm = colours(llm.name for llm in (*plan.llms, *even.llms))
     return ReportPage(
+        banner=NO_GPU if is_emulated(plan) else "",
         headline=result.headline(report),
         facts=_facts(plan),
-        cards=result.cards(report.summary.workflows),
+        headroom=headroom_figure(plan),
+        reasons=reasons(plan),
+        cards=result.cards(report),
         load_charts=tuple(loadcurves.chart(curves) for curves in report.curves),
         plan_map=gpumap.gpu_map(plan.cluster, plan.placement, by_llm),
         even_map=gpumap.gpu_map(even.cluster, even.placement, by_llm, SMALL),
@@ -96,27 +114,19 @@ def _facts(plan: Plan) -> tuple[str, ...]:
         wording.count(replicas, "replica"),
         wording.count(len(plan.cluster.nodes), "node"),
         f"{wording.share(plan.allocation.gpus)} of {wording.count(plan.cluster.gpus, 'GPU')} used",
-        f"weighted mean latency {wording.seconds(plan.prediction.objective)}",
+        latency_sum(plan),
     )
 
 
 def _notes(report: Report, version: str) -> tuple[str, ...]:
     summary = report.summary
-    kinds = {llm.engine for llm in report.plan.llms}
-    emulated = (
-        "Engines are emulated: separate processes that speak the OpenAI API and take the time that "
-        "a model of the GPUs says. No GPU was used."
-        if "emulated" in kinds
-        else f"Engines: {', '.join(sorted(kinds))}."
-    )
     pace = (
         f"Emulated GPUs ran {summary.time_scale:g}{wording.TIMES} as fast as real ones; all times "
         "here are seconds of the wall clock."
     )
     profiled = sorted({curve.engine for curve in report.profile.curves})
     return (
-        emulated,
-        *((pace,) if summary.time_scale != 1 and "emulated" in kinds else ()),
+        *((pace,) if summary.time_scale != 1 and is_emulated(report.plan) else ()),
         f"Machine: {summary.machine}. Seed {summary.seed}. The whole took "
         f"{wording.seconds(summary.seconds)}.",
         f"Scepsy {version}; engines: {summary.engines}; profiled on: {', '.join(profiled)}.",

@@ -22,6 +22,7 @@ class ProfilesPage:
         "mean latency of a call against rate, per replica",
         "dashed: estimated",
     )
+    banner: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -40,8 +40,11 @@ def signed_percent(value: float) -> str:
 
 
 def error(value: float, chance: float | None) -> str:
-    """A relative error, and how much of it may be chance."""
-    return signed_percent(value) + (f" ± {chance:.0%}" if chance is not None else "")
+    """A relative error, and whether it lies within the interval that was stated for it."""
+    if chance is None or not math.isfinite(value):
+        return signed_percent(value)
+    where = "outside" if abs(value) > chance else "within"
+    return f"{signed_percent(value)}, {where} ±{percent(chance)}"
 
 
 def times(value: float) -> str:
@@ -68,6 +71,22 @@ def digits(value: float) -> str:
 def span(low: str, high: str) -> str:
     """From one to the other."""
     return f"{low} {DASH} {high}"
+
+
+def tail(p99: float | None, slowest: float, runs: int) -> tuple[str, float]:
+    """The name and the value, in seconds, of what the slow runs took: the 99th percentile, or of
+    fewer runs than that needs the slowest one.
+    """
+    if p99 is not None:
+        return f"p99 of {count(runs, 'run')}", p99
+    return f"slowest of {count(runs, 'run')}", slowest
+
+
+def factor(value: float) -> str:
+    """By what a rate may be multiplied, with two digits."""
+    if not math.isfinite(value):
+        return f"{TIMES} {_not_finite(value)}"
+    return f"{TIMES} {value:.2g}" if value < 10 else f"{TIMES} {value:,.0f}"
 
 
 def count(number: int, noun: str) -> str:

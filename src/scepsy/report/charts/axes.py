@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 LOG_BEYOND = 12.0
 """Largest over smallest value from which a logarithmic axis shows more than a linear one."""
@@ -36,36 +36,55 @@ class Axis:
         return round(self.start + part * (self.end - self.start), 1)
 
 
-def fit(values: Iterable[float], start: float, end: float, *, linear: bool = False) -> Axis:
+def fit(
+    values: Iterable[float],
+    start: float,
+    end: float,
+    *,
+    linear: bool = False,
+    label: Callable[[float], str] | None = None,
+) -> Axis:
     """The axis that holds all finite positive values; logarithmic where they span widely, unless
-    it has to be linear.
+    it has to be linear. `label` gives the text of a tick, by default the number.
 
     A linear axis begins at zero.
     """
     kept = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
     low, high = min(kept), max(kept)
-    if linear or high / low <= LOG_BEYOND:
-        return _linear(high, start, end)
-    return _logarithmic(low, high, start, end)
+    log = not linear and high / low > LOG_BEYOND
+    low, high = (low / 1.15, high * 1.15) if log else (0.0, high * 1.04)
+    bare = Axis(low, high, start, end, log)
+    values = _digits_of_decades(low, high) if log else _multiples(high)
+    return replace(bare, ticks=tuple(Tick(bare.at(v), (label or plain)(v)) for v in values))
 
 
-def _linear(high: float, start: float, end: float) -> Axis:
-    step = _round_up(high * 1.04 / 6, (1, 2, 2.5, 5, 10))
+def plain(value: float) -> str:
+    """A number without trailing zeros."""
+    return f"{value:,g}"
+
+
+def seconds(value: float) -> str:
+    """A duration without trailing zeros, in milliseconds below a second."""
+    if value == 0:
+        return "0"
+    if value >= 1:
+        return f"{value:,g} s"
+    return f"{value * 1e3:g} ms" if value >= 1e-3 else f"{value * 1e6:g} µs"
+
+
+def _multiples(high: float) -> list[float]:
+    """At most eight multiples of a round number, from zero to `high`."""
+    step = _round_up(high / 6, (1, 2, 2.5, 5, 10))
     places = max(0, 1 - math.floor(math.log10(step))) if step < 10 else 0
-    top = high * 1.04
-    bare = Axis(0.0, top, start, end, log=False)
-    values = [round(index * step, places) for index in range(math.floor(top / step) + 1)]
-    return Axis(0.0, top, start, end, False, tuple(Tick(bare.at(v), f"{v:,g}") for v in values))
+    return [round(index * step, places) for index in range(math.floor(high / step) + 1)]
 
 
-def _logarithmic(low: float, high: float, start: float, end: float) -> Axis:
-    low, high = low / 1.15, high * 1.15
-    bare = Axis(low, high, start, end, log=True)
+def _digits_of_decades(low: float, high: float) -> list[float]:
+    """Powers of ten between the two, and twice and five times these where there is room."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     digits = (1, 2, 5) if high / low < 1e3 else (1,)
     values = [digit * 10.0**decade for decade in decades for digit in digits]
-    kept = [value for value in values if low <= value <= high]
-    return Axis(low, high, start, end, True, tuple(Tick(bare.at(v), f"{v:,g}") for v in kept))
+    return [value for value in values if low <= value <= high]
 
 
 def _round_up(value: float, digits: tuple[float, ...]) -> float:

@@ -13,12 +13,11 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A path. `css` names its colour and dash, `opacity` fades it."""
+    """A path. `css` names its colour and dash."""
 
     path: str
     css: str
     title: str
-    opacity: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

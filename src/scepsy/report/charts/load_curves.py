@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from scepsy.predict import NINETY_PERCENT
 from scepsy.report import wording
-from scepsy.report.charts.axes import Axis, fit
+from scepsy.report.charts.axes import Axis, fit, seconds
 from scepsy.report.charts.chart import Chart, ChartMark, Label, Line, finite, path
 from scepsy.report.data import CurvePoint, Measurement, WorkflowCurves
 
-WIDTH, HEIGHT = 540, 330
-LEFT, TOP, RIGHT, BOTTOM = 58, 26, 14, 48
+WIDTH, HEIGHT = 480, 336
+LEFT, TOP, RIGHT, BOTTOM = 60, 58, 16, 48
+CAP = 3
+"""Pixels from the middle of an error bar's end to the end of its cap."""
 
 
 def chart(curves: WorkflowCurves) -> Chart:
-    """One workflow's chart. Measured points stand at the throughput that was measured."""
+    """One workflow's chart. Measured points stand at the throughput that was measured; their bars
+    hold throughput and mean latency with 90% confidence.
+    """
     measured = (*curves.measured, *curves.even_measured)
     predicted = (*curves.predicted, *curves.even_predicted)
     rates = [
@@ -25,66 +30,92 @@ def chart(curves: WorkflowCurves) -> Chart:
     ]
     latencies = [
         *(p.latency for p in predicted),
-        *(value for m in measured for value in (m.latency_mean, m.latency_p99)),
+        *(value for m in measured for value in (*_interval(m), m.latency_p99 or 0.0)),
     ]
     x = fit(rates, LEFT, WIDTH - RIGHT, linear=True)
-    y = fit(latencies, HEIGHT - BOTTOM, TOP)
-    furthest = max((point.rate for point in predicted), default=0.0)
+    y = fit(latencies, HEIGHT - BOTTOM, TOP, label=seconds)
     target = x.at(curves.target_rate)
+    even = _predicted(curves.even_predicted, x, y, "even", curves.even_saturation)
+    plan = _predicted(curves.predicted, x, y, "plan", curves.saturation)
     lines = (
         Line(f"M{target:g},{y.start:g}V{y.end:g}", "target", "target"),
-        *_predicted(curves.even_predicted, x, y, "even", furthest),
-        *_predicted(curves.predicted, x, y, "plan", furthest),
-        *_tails(curves.even_measured, x, y, "even"),
-        *_tails(curves.measured, x, y, "plan"),
+        *even,
+        *plan,
+        *_error_bars(curves.even_measured, x, y, "even"),
+        *_error_bars(curves.measured, x, y, "plan"),
     )
-    text = f"target {wording.rate(curves.target_rate)}"
-    late = target > (x.start + x.end) / 2
     return Chart(
         title=curves.workflow,
         width=WIDTH,
         height=HEIGHT,
         x=x,
         y=y,
-        x_label="throughput (runs/s)",
-        y_label="latency of a run (s)" + (", logarithmic" if y.log else ""),
+        x_label="throughput (runs/s), all workflows growing alike",
+        y_label="latency of a run" + (", logarithmic" if y.log else ""),
         lines=lines,
         marks=(*_marks(curves.even_measured, x, y, "even"), *_marks(curves.measured, x, y, "plan")),
         labels=(
-            Label(
-                target + (-6 if late else 6), TOP - 8, text, "target", "end" if late else "start"
-            ),
+            _above(target, x, f"target {wording.rate(curves.target_rate)}", TOP - 24),
+            *_saturation(curves, x),
         ),
     )
 
 
+def _above(at: float, x: Axis, text: str, y: float) -> Label:
+    """A label above the plot, on the side of `at` that has more room."""
+    late = at > (x.start + x.end) / 2
+    return Label(at + (-6 if late else 6), y, text, "target", "end" if late else "start")
+
+
+def _saturation(curves: WorkflowCurves, x: Axis) -> Iterator[Label]:
+    """Where the plan is predicted to saturate, as a factor on the target."""
+    if curves.saturation is None or not math.isfinite(curves.saturation):
+        return
+    factor = wording.factor(curves.saturation / curves.target_rate)
+    if curves.saturation <= x.high:
+        yield _above(x.at(curves.saturation), x, f"saturates at {factor}", TOP - 8)
+    else:
+        yield Label(x.end, TOP - 8, f"saturates at {factor}, beyond this chart", "target", "end")
+
+
 def _predicted(
-    points: Sequence[CurvePoint], x: Axis, y: Axis, who: str, furthest: float
+    points: Sequence[CurvePoint], x: Axis, y: Axis, who: str, saturation: float | None
 ) -> list[Line]:
-    """The predicted curve, and a wall where it ends early because an LLM saturates."""
+    """The predicted curve, and a wall at the rate where an LLM saturates."""
     known = finite((point.rate, point.latency) for point in points)
-    if not known:
-        return []
     title = f"predicted, {_NAMES[who]}"
-    lines = [Line(path(known, x, y), f"predicted {who}", title)]
-    rate, latency = known[-1]
-    if len(known) < len(points) or rate < furthest * 0.97:
-        wall = f"M{x.at(rate):g},{y.at(latency):g}V{y.end:g}"
-        lines.append(Line(wall, f"wall {who}", f"{title}: saturates beyond {wording.rate(rate)}"))
+    lines = [Line(path(known, x, y), f"predicted {who}", title)] if known else []
+    if saturation is not None and 0 < saturation <= x.high:
+        foot = y.at(known[-1][1]) if known else y.start
+        wall = f"M{x.at(saturation):g},{foot:g}V{y.end:g}"
+        lines.append(Line(wall, f"wall {who}", f"{title}: saturates at {wording.rate(saturation)}"))
     return lines
 
 
-def _tails(measured: Sequence[Measurement], x: Axis, y: Axis, who: str) -> list[Line]:
-    """From each mean to its p99."""
-    return [
-        Line(path([(m.throughput, m.latency_mean), (m.throughput, m.latency_p99)], x, y), who, "")
-        for m in measured
-        if math.isfinite(m.latency_mean) and math.isfinite(m.latency_p99)
-    ]
+def _interval(measured: Measurement) -> tuple[float, float]:
+    """What holds the mean latency with 90% confidence; the mean itself where that is unknown."""
+    half = NINETY_PERCENT * (measured.standard_error or 0.0)
+    return max(0.0, measured.latency_mean - half), measured.latency_mean + half
 
 
-def _marks(measured: Sequence[Measurement], x: Axis, y: Axis, who: str) -> list[ChartMark]:
-    marks: list[ChartMark] = []
+def _error_bars(measured: Sequence[Measurement], x: Axis, y: Axis, who: str) -> Iterator[Line]:
+    """Upright for the mean latency, level for the throughput."""
+    for one in measured:
+        if not math.isfinite(one.latency_mean):
+            continue
+        at, level = x.at(one.throughput), y.at(one.latency_mean)
+        if one.standard_error is not None:
+            low, high = map(y.at, _interval(one))
+            bar = f"M{at - CAP:g},{low:g}h{2 * CAP}m{-CAP},0V{high:g}m{-CAP},0h{2 * CAP}"
+            yield Line(bar, f"bar {who}", "mean latency, 90% interval")
+        if one.throughput_high > 0:
+            low, high = x.at(one.throughput_low), x.at(one.throughput_high)
+            bar = f"M{low:g},{level - CAP:g}v{2 * CAP}m0,{-CAP}H{high:g}m0,{-CAP}v{2 * CAP}"
+            yield Line(bar, f"bar {who}", "throughput, 90% interval")
+
+
+def _marks(measured: Sequence[Measurement], x: Axis, y: Axis, who: str) -> Iterator[ChartMark]:
+    """A mark for the mean, and a ring for the 99th percentile where the runs are enough for one."""
     for point in measured:
         at = f"at {wording.rate(point.throughput)} (offered {wording.rate(point.offered_rate)})"
         runs = f"{wording.count(point.completed, 'run')} completed, {point.failed} failed"
@@ -92,10 +123,9 @@ def _marks(measured: Sequence[Measurement], x: Axis, y: Axis, who: str) -> list[
             ("p99", point.latency_p99, "ring"),
             ("mean", point.latency_mean, _SHAPES[who]),
         ):
-            if math.isfinite(value):
+            if value is not None and math.isfinite(value):
                 title = f"measured, {_NAMES[who]}: {what} {wording.seconds(value)} {at}; {runs}"
-                marks.append(ChartMark(x.at(point.throughput), y.at(value), shape, who, title))
-    return marks
+                yield ChartMark(x.at(point.throughput), y.at(value), shape, who, title)
 
 
 _NAMES = {"plan": "this plan", "even": "even split"}

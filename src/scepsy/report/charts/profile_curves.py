@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from scepsy.core.plan import LlmAllocation, Plan
 from scepsy.core.profile import Curve, Profile
 from scepsy.report import wording
-from scepsy.report.charts.axes import Axis, fit
+from scepsy.report.charts.axes import Axis, fit, seconds
 from scepsy.report.charts.chart import Chart, ChartMark, Label, Line, apart, path
 
-WIDTH, HEIGHT = 340, 216
-LEFT, TOP, RIGHT, BOTTOM = 48, 12, 50, 40
+WIDTH, HEIGHT = 340, 230
+LEFT, TOP, RIGHT, BOTTOM = 56, 26, 58, 42
 
 
 def charts(profile: Profile, plan: Plan | None, colours: Mapping[str, str]) -> tuple[Chart, ...]:
@@ -38,7 +38,7 @@ def _chart(
     points = [(point.rate, point.latency) for curve in ordered for point in curve.points]
     points += [operating] if operating else []
     x = fit([rate for rate, _ in points], LEFT, WIDTH - RIGHT)
-    y = fit([latency for _, latency in points], HEIGHT - BOTTOM, TOP)
+    y = fit([latency for _, latency in points], HEIGHT - BOTTOM, TOP, label=seconds)
     return Chart(
         title=f"{llm} · {workflow}",
         width=WIDTH,
@@ -46,25 +46,21 @@ def _chart(
         x=x,
         y=y,
         x_label="calls/s per replica",
-        y_label="mean latency (s)",
-        lines=tuple(
-            _line(curve, used, (place + 1) / len(ordered), x, y)
-            for place, curve in enumerate(ordered)
-        ),
+        y_label="mean latency of a call",
+        lines=tuple(_line(curve, used, x, y) for curve in ordered),
         marks=_mark(operating, x, y),
         labels=apart([_label(curve, x, y) for curve in ordered if curve.points], 12, 36),
         css=css,
     )
 
 
-def _line(curve: Curve, used: LlmAllocation | None, depth: float, x: Axis, y: Axis) -> Line:
+def _line(curve: Curve, used: LlmAllocation | None, x: Axis, y: Axis) -> Line:
     heavy = used is not None and (curve.tp, curve.gpu_share) == (used.tp, used.gpu_share)
     return Line(
         path=path([(point.rate, point.latency) for point in curve.points], x, y),
         css=" ".join(["used"] * heavy + ["estimated"] * (curve.source != "measured")),
         title=f"{curve.llm} at {size(curve.tp, curve.gpu_share)}, {curve.source}: at most "
         f"{wording.rate(curve.max_throughput, 'calls/s')}" + (", as the plan has it" * heavy),
-        opacity=1.0 if heavy else round(0.3 + 0.5 * depth, 2),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scepsy.report import wording
 from scepsy.report.charts.axes import Axis, fit
+from scepsy.report.charts.axes import seconds as tick_label
 from scepsy.sim.results.records import GpuResult, SlowRun
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1100, 150, 14, 4, 30
@@ -66,9 +67,9 @@ def waterfall(run: SlowRun, colours: Mapping[str, str]) -> Spans:
         )
     hidden = len(run.calls) - len(shown)
     return _spans(
-        f"{run.workflow}: {wording.seconds(run.latency)}, {wording.count(len(run.calls), 'call')}",
+        f"{wording.seconds(run.latency)}, {wording.count(len(run.calls), 'call')}",
         x,
-        "seconds since the run arrived",
+        "time since the run arrived",
         [call.replica for call in shown],
         bars,
         f"and {wording.count(hidden, 'call')} more" if hidden else "",
@@ -97,7 +98,7 @@ def utilisation(gpus: Sequence[GpuResult], seconds: float) -> Spans:
     return _spans(
         "utilisation",
         x,
-        "seconds of the measured window",
+        "time in the measured window",
         labels,
         bars,
         f"and {wording.count(hidden, 'GPU')} more" if hidden else "",
@@ -105,7 +106,7 @@ def utilisation(gpus: Sequence[GpuResult], seconds: float) -> Spans:
 
 
 def _axis(seconds: float) -> Axis:
-    return fit([seconds], LEFT, WIDTH - RIGHT, linear=True)
+    return fit([seconds], LEFT, WIDTH - RIGHT, linear=True, label=tick_label)
 
 
 def _bar(

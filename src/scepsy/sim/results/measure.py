@@ -27,7 +27,7 @@ again at its end, while they empty.
 PARTS = 120
 """Number of equal parts of the measured window for which utilisation is shown."""
 
-SLOWEST = 2
+SLOWEST = 10
 """Number of the slowest runs of each workflow whose calls are kept."""
 
 

@@ -1,0 +1,121 @@
+"""The first screen says whether a GPU was used, what load the plan carries and why it is what it
+is; bad news looks like bad news.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+from synthetic_report import BEAM, RAG, report
+
+from scepsy.core.plan import Plan
+from scepsy.predict.headroom import headroom
+from scepsy.report import render, wording
+from scepsy.report.charts.load_curves import chart
+from scepsy.report.data import Report
+from scepsy.report.first_screen import headroom_figure, is_emulated, latency_sum
+from scepsy.report.reasons import reasons
+from scepsy.report.result import cards, headline, within_interval
+
+replace = msgspec.structs.replace
+KNOWN = report()
+PLAN = KNOWN.plan
+
+
+def test_no_gpu_is_the_first_thing_said_where_engines_are_emulated() -> None:
+    text = render(KNOWN)
+    assert 0 < text.index("No GPU was used") < text.index("<h1>")
+    llms = tuple(replace(llm, engine="vllm") for llm in PLAN.llms)
+    real = replace(KNOWN, plan=replace(PLAN, llms=llms))
+    assert not is_emulated(real.plan)
+    assert "No GPU was used" not in render(real)
+
+
+def test_headroom_is_one_number_and_all_places_agree() -> None:
+    factor = headroom(PLAN.prediction).factor
+    shown = wording.factor(factor)
+    assert headroom_figure(PLAN).together == shown
+    for card, curves in zip(cards(KNOWN), KNOWN.curves, strict=True):
+        assert card.figures[0].value == shown
+        labels = [label.text for label in chart(curves).labels]
+        assert any(f"saturates at {shown}" in text for text in labels)
+        assert curves.saturation == pytest.approx(curves.target_rate * factor)
+
+
+def test_headroom_beyond_the_chart_is_said_in_it() -> None:
+    far = replace(KNOWN.curves[0], saturation=100.0, even_saturation=None)
+    drawn = chart(far)
+    assert any("beyond this chart" in label.text for label in drawn.labels)
+    assert not any("wall" in line.css for line in drawn.lines)
+
+
+def test_the_reasons_name_every_llm_and_the_largest_first() -> None:
+    found = reasons(PLAN)
+    assert found[0] == "generator has 71% to 77% of the LLM time, so it gets the most: TP4"
+    assert found[-1] == (
+        "embedder has 3.1% of the LLM time of rag-rerank, so a part of a GPU is enough: 0.1 GPU"
+    )
+    assert len(found) == len(PLAN.allocation.llms)
+    page = re.sub(r"<[^>]+>", "", render(KNOWN))
+    assert all(sentence in page for sentence in found)
+    assert page.index(found[0]) < page.index("Which replica sits on which GPU")
+
+
+def test_a_plan_without_demands_has_reasons_without_shares() -> None:
+    assert "generator gets TP4" in reasons(replace(PLAN, demands=()))
+
+
+def test_a_sum_of_latencies_is_called_one_and_taken_apart() -> None:
+    text = latency_sum(PLAN)
+    assert text.startswith("sum of the workflows' predicted mean latencies ")
+    assert BEAM in text
+    assert RAG in text
+    weighted = replace(PLAN, targets=(PLAN.targets[0], replace(PLAN.targets[1], weight=3.0)))
+    assert f"{wording.TIMES} 3)" in latency_sum(weighted)
+    assert latency_sum(_alone(PLAN)).startswith("predicted mean latency ")
+
+
+def _alone(plan: Plan) -> Plan:
+    prediction = replace(plan.prediction, workflows=plan.prediction.workflows[:1])
+    return replace(plan, targets=plan.targets[:1], prediction=prediction)
+
+
+def test_an_error_outside_its_interval_is_never_drawn_as_good_news() -> None:
+    flow = replace(KNOWN.summary.workflows[0], latency_error=0.23, chance=0.09)
+    off = _with(flow.latency_error, flow.chance)
+    assert within_interval(flow) is False
+    assert f"outside its interval for {BEAM}" in headline(off)
+    card = cards(off)[0]
+    assert ("short", "✗ latency outside the predicted interval") in card.chips
+    (mean,) = (figure for figure in card.figures if figure.name == "mean latency")
+    assert mean.css == "short"
+    assert f"+23.0%, outside {chr(177)}9.0%" in mean.note
+    assert '<td class="short">+23.0%, outside' in render(off)
+
+
+def test_an_error_within_its_interval_is_good_news_and_an_unknown_one_is_none() -> None:
+    assert ("met", "✓ latency as predicted") in cards(_with(0.05, 0.09))[0].chips
+    assert [css for css, _ in cards(_with(0.05, None))[0].chips] == ["met"]
+    assert within_interval(_with(float("nan"), 0.1).summary.workflows[0]) is None
+
+
+def _with(error: float, chance: float | None) -> Report:
+    first, *others = KNOWN.summary.workflows
+    changed = replace(first, latency_error=error, chance=chance)
+    return replace(KNOWN, summary=replace(KNOWN.summary, workflows=(changed, *others)))
+
+
+def test_no_p99_is_named_of_fewer_than_a_hundred_runs() -> None:
+    beam, rag = cards(KNOWN)
+    assert any(figure.name.startswith("latency, slowest of 47") for figure in beam.figures)
+    assert any(figure.name.startswith("latency, p99 of 177") for figure in rag.figures)
+    rings = [mark for mark in chart(KNOWN.curves[0]).marks if mark.shape == "ring"]
+    assert rings == []
+
+
+def test_measured_points_have_error_bars() -> None:
+    bars = [line for line in chart(KNOWN.curves[0]).lines if line.css.startswith("bar")]
+    assert [line.title for line in bars].count("mean latency, 90% interval") == 3
+    assert [line.title for line in bars].count("throughput, 90% interval") == 3
