@@ -14,7 +14,7 @@ LLM = LlmSpec(name="x", parameters=8e9, layers=32, hidden=4096, kv_heads=8, head
 
 class TestEmulated(EngineContract):
     kind = "emulated"
-    last_words = r"160\.0 GB of weights leave no room"
+    load_error = r"160\.0 GB of weights leave no room"
 
     @classmethod
     def llm(cls, kind: LlmKind, folder: Path) -> LlmSpec:

@@ -11,7 +11,7 @@ from scepsy.testing.engine_contract import EngineContract
 
 class TestLlamaCpp(EngineContract):
     kind = "llamacpp"
-    last_words = "no such model file: .*missing.gguf"
+    load_error = "no such model file: .*missing.gguf"
 
     @classmethod
     def llm(cls, kind: LlmKind, folder: Path) -> LlmSpec:

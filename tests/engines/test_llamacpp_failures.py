@@ -15,7 +15,7 @@ from scepsy.errors import EngineFailed
 LLM = LlmSpec(name="x", engine="llamacpp", model_path="tiny-random", max_context=512)
 
 
-async def last_words_of(llm: LlmSpec, folder: Path) -> str:
+async def log_end_of(llm: LlmSpec, folder: Path) -> str:
     seat = Seat(gpu_type="cpu", gpu_memory=2e9)
     options = EngineOptions(exit_with_parent=True)
     launch = engine_for("llamacpp").launch(llm, seat, port=free_port(), options=options)
@@ -27,7 +27,7 @@ async def last_words_of(llm: LlmSpec, folder: Path) -> str:
 async def test_a_file_that_is_no_gguf(tmp_path: Path) -> None:
     path = tmp_path / "no.gguf"
     path.write_text("this is not a GGUF file at all")
-    said = await last_words_of(msgspec.structs.replace(LLM, model_path=str(path)), tmp_path)
+    said = await log_end_of(msgspec.structs.replace(LLM, model_path=str(path)), tmp_path)
     assert "invalid magic" in said
     assert "Traceback" not in said
 
@@ -36,10 +36,10 @@ async def test_a_gguf_that_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "half.gguf"
     write_tiny_llm(path)
     path.write_bytes(path.read_bytes()[:100_000])
-    said = await last_words_of(msgspec.structs.replace(LLM, model_path=str(path)), tmp_path)
+    said = await log_end_of(msgspec.structs.replace(LLM, model_path=str(path)), tmp_path)
     assert "half.gguf" in said
 
 
 async def test_a_flag_that_it_does_not_know(tmp_path: Path) -> None:
-    said = await last_words_of(msgspec.structs.replace(LLM, flags=("--warp", "9")), tmp_path)
+    said = await log_end_of(msgspec.structs.replace(LLM, flags=("--warp", "9")), tmp_path)
     assert "unrecognized arguments: --warp 9" in said

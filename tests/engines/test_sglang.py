@@ -103,7 +103,7 @@ def test_where_it_is_not_installed_it_says_how_to_get_it(monkeypatch: pytest.Mon
 )
 class TestSglang(EngineContract):
     kind = "sglang"
-    last_words = "config.json|model"
+    load_error = "config.json|model"
 
     @classmethod
     def llm(cls, kind: LlmKind, folder: Path) -> LlmSpec:

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.e2e]
 
 class TestVllm(EngineContract):
     kind = "vllm"
-    last_words = "missing"
+    load_error = "missing"
 
     @classmethod
     def llm(cls, kind: LlmKind, folder: Path) -> LlmSpec:

@@ -1,4 +1,4 @@
-"""Makes a plan real: starts, changes, watches and stops engines and their gateway."""
+"""Deploys a plan: starts, changes, observes and stops engines and the gateway in front of them."""
 
 from scepsy.deploy.local import LocalBackend
 from scepsy.deploy.reconcile import Changes, diff, stopped_first

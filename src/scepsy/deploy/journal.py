@@ -1,4 +1,4 @@
-"""What a change of a deployment has started so far, on disk after every step."""
+"""Records on disk, after every step, which processes a change of a deployment has started."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica
 
 @dataclass(slots=True)
 class ChangeJournal:
-    """The processes started on the way from `current`; `save` writes them with those of it.
+    """The processes that a change has started. `save` writes them together with those of `current`,
+    the deployment before the change.
 
-    A process noted again under its name (it is ready now, or was started once more) takes the
-    place of the earlier note.
+    A process that is noted again under the same name, because it is ready now or was started once
+    more, replaces the earlier note.
     """
 
     current: Deployment

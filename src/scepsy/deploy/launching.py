@@ -1,4 +1,4 @@
-"""Starts a process on a free port, and tells whether one was started as it would be now."""
+"""Starts a process on a free port, and computes a digest of how an engine is started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from scepsy.errors import PortInUse
 
 
 def recipe(llm: LlmSpec, cluster: Cluster, options: EngineOptions) -> str:
-    """A digest of all that an engine is started with, its size and its port apart."""
+    """A digest of everything that an engine is started with, except for its size and its port. A
+    running engine whose digest differs is replaced by the next deployment.
+    """
     parts = (llm, cluster.nodes[0].gpu_type, cluster.gpu_memory, options)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
@@ -29,14 +31,14 @@ async def start_on_free_port(
     name: str,
     on_spawn: Callable[[int, int, str], None],
 ) -> EngineProcess:
-    """Start `launch_on(port)`, where port 0 stands for one that is free; on another one where
-    somebody was faster to take that.
+    """Starts `launch_on(port)`. For port 0 a free port is chosen; if another process takes that
+    port before ours does, a second one is tried.
 
-    `on_spawn` is told pid, birth and URL as soon as there is a process, for either attempt.
+    `on_spawn` is called with pid, birth and URL as soon as there is a process, for each attempt.
 
     Raises:
-        PortInUse: `port` is taken, or the second free one was too.
-        EngineFailed: see `engines.start`.
+        PortInUse: `port` is taken, or the second free port was taken too. EngineFailed: see
+        `engines.start`.
     """
 
     async def attempt() -> EngineProcess:

@@ -1,4 +1,6 @@
-"""What must change to get from the replicas that run to those that a plan wants (pure)."""
+"""Computes what must change to get from the running replicas to those of a plan, and in which order
+(pure).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,7 @@ from scepsy.hardware.startable import SHARE_TOLERANCE
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Replicas to start, to stop and to leave alone.
-
-    Names are those of the running side for stop and keep.
-    """
+    """Replicas to start, to stop and to keep. Those that run already have their running names."""
 
     start: tuple[Replica, ...]
     stop: tuple[Replica, ...]
@@ -29,23 +28,25 @@ class Changes:
 def diff(
     running: Sequence[Replica], wanted: Sequence[Replica], outdated: Collection[str] = ()
 ) -> Changes:
-    """A replica is kept when the plan wants the same LLM at the same size on the same GPUs,
-    whatever it is called, unless its name is among the `outdated`: those that were started
-    otherwise than they would be now.
+    """The changes from the `running` replicas to the `wanted` ones.
 
-    `diff(x, x)` changes nothing; applying the changes and diffing again changes nothing. A replica
-    that is started never takes the name of one that is kept or stopped.
+    A replica is kept when the plan wants the same LLM at the same size on the same GPUs, whatever
+    its name, and its name is not in `outdated`. Outdated replicas are those that would now be
+    started differently.
+
+    `diff(x, x)` changes nothing, and neither does a diff after its own changes. A started replica
+    never takes the name of one that is kept or stopped.
     """
     unmatched = [replica for replica in running if replica.replica not in outdated]
     start: list[Replica] = []
     keep: list[Replica] = []
     for replica in wanted:
-        twin = next((other for other in unmatched if _same(other, replica)), None)
-        if twin is None:
+        same = next((other for other in unmatched if _same(other, replica)), None)
+        if same is None:
             start.append(replica)
         else:
-            unmatched.remove(twin)
-            keep.append(twin)
+            unmatched.remove(same)
+            keep.append(same)
     taken = {replica.replica for replica in running}
     named = tuple(_renamed(replica, taken) for replica in start)
     stop = tuple(replica for replica in running if replica not in keep)

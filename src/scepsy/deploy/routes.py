@@ -1,4 +1,4 @@
-"""The routes of a plan: to its replicas, and to the endpoints that somebody else runs (pure)."""
+"""The gateway's routes for a plan: to its replicas, and to hosted endpoints (pure)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scepsy.gateway.config import Route
 
 
 def routes_of(plan: Plan, replicas: Sequence[RunningReplica]) -> tuple[Route, ...]:
-    """One for each replica, then one for each endpoint."""
+    """One route for each replica, then one for each hosted endpoint."""
     llms = {llm.name: llm for llm in plan.llms}
     ours = tuple(
         Route(
@@ -29,14 +29,15 @@ def routes_of(plan: Plan, replicas: Sequence[RunningReplica]) -> tuple[Route, ..
 
 
 def _ranked(llm: LlmSpec) -> bool:
-    """Not where flags of the user's own say how the engine orders its queue: vLLM refuses calls
-    with a priority then.
+    """Whether the gateway may set the priority of calls. It may not where the user's own flags
+    choose how the engine orders its queue, because vLLM may then refuse calls with a priority.
     """
     own = any(flag.startswith("--schedul") for flag in llm.flags)
     return engine_for(llm.engine).capabilities.priority and not own
 
 
 def hosted_routes(plan: Plan) -> tuple[Route, ...]:
+    """One route for each LLM that is served at a hosted endpoint."""
     return tuple(
         Route(
             llm=llm.name,

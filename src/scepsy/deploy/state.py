@@ -1,4 +1,4 @@
-"""What a deployment remembers between commands, and what its status says."""
+"""The records of a deployment: what is remembered between commands, and its status."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from scepsy.engines import EngineOptions
 
 
 class RunningReplica(Record, frozen=True, kw_only=True):
-    """An engine process. `born` tells `pid` from a later process that has the same number.
+    """An engine process.
 
     Attributes:
-        launched: digest of what it was started with; empty until it is ready.
+        born: when the process started, in clock ticks since boot. A later process with the same
+            `pid` has another birth.
+        log: path of its log.
+        launched: digest of what it was started with (`launching.recipe`); empty until it is ready.
     """
 
     replica: Replica
@@ -25,7 +28,7 @@ class RunningReplica(Record, frozen=True, kw_only=True):
 
 
 class RunningGateway(Record, frozen=True, kw_only=True):
-    """The gateway process."""
+    """The gateway process. Its fields are those of `RunningReplica`."""
 
     pid: int
     born: int
@@ -52,7 +55,9 @@ State = Literal["ready", "unhealthy", "dead"]
 
 
 class ReplicaStatus(Record, frozen=True, kw_only=True):
-    """One replica now. Counts are the gateway's; None where the gateway does not answer."""
+    """The state of one replica. `in_flight`, `served` and `failed` count calls, as the gateway
+    reports them; they are None where the gateway does not answer.
+    """
 
     replica: str
     llm: str
@@ -67,7 +72,7 @@ class ReplicaStatus(Record, frozen=True, kw_only=True):
 
 
 class Status(Record, frozen=True, kw_only=True):
-    """A deployment now."""
+    """The state of a deployment. `gateway` and `url` are the gateway's state and address."""
 
     name: str
     gateway: State
@@ -76,4 +81,5 @@ class Status(Record, frozen=True, kw_only=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether the gateway and every replica are ready."""
         return self.gateway == "ready" and all(r.state == "ready" for r in self.replicas)

@@ -1,4 +1,4 @@
-"""Asks the processes of a deployment how they are."""
+"""Asks the processes of a deployment for their state, and changes the gateway's routes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from scepsy.errors import Unreachable
 from scepsy.gateway.config import Route
 
 _TIMEOUT = aiohttp.ClientTimeout(total=3.0)
+"""Seconds that a process has to answer. One that takes longer counts as unhealthy."""
+
 _POLL = 0.05
+"""Seconds between two readings of a replica's calls in flight."""
 
 
 class _Counts(msgspec.Struct):
-    """What the gateway's /scepsy/status says of one replica; its other fields do not concern us."""
+    """The calls of one replica in the gateway's /scepsy/status. Its other fields are not needed."""
 
     replica: str
     in_flight: int
@@ -34,8 +37,8 @@ class _GatewayStatus(msgspec.Struct):
 
 
 async def observe(deployment: Deployment) -> Status:
-    """The state of the gateway and of every replica, by process, health check and the gateway's
-    counts.
+    """The state of the gateway and of every replica: whether the process runs, whether it answers a
+    health check, and the gateway's counts of calls.
     """
     gateway = deployment.gateway
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
@@ -60,7 +63,7 @@ async def observe(deployment: Deployment) -> Status:
 async def put_routes(gateway_url: str, routes: Sequence[Route]) -> None:
     """Replaces the routes of a running gateway.
 
-    Raises Unreachable where it does not answer or refuses.
+    Raises Unreachable where the gateway does not answer or refuses them.
     """
     try:
         async with (
@@ -78,9 +81,10 @@ async def put_routes(gateway_url: str, routes: Sequence[Route]) -> None:
 
 
 async def drain(replicas: Sequence[RunningReplica], *, within: float = 10.0) -> None:
-    """Waits until no replica has a call in flight, by its own GET /metrics, or `within` seconds.
+    """Waits until no replica reports a call in flight in its GET /metrics, at most `within`
+    seconds.
 
-    A replica that does not tell is not waited for.
+    A replica that reports no such numbers is not waited for.
     """
     with suppress(TimeoutError):
         async with (

@@ -1,4 +1,4 @@
-"""Adapters to the engines that serve LLMs."""
+"""Adapters to the engines that serve LLMs, and how engine processes are started and stopped."""
 
 from __future__ import annotations
 

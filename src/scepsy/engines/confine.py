@@ -1,4 +1,4 @@
-"""The command line that holds an engine to its cores and to the life of who started it."""
+"""Builds the command line that binds an engine to processor cores and ends it with its parent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scepsy.engines.protocol import EngineOptions, Seat
 
 
 def confine(argv: tuple[str, ...], seat: Seat | None, options: EngineOptions) -> tuple[str, ...]:
-    """`argv`, held to the cores of `seat` (of any machine part where None)."""
+    """`argv`, bound to the processor cores of `seat`; with None it may use every core."""
     flags: list[str] = []
     if seat is not None and seat.gpus:
         flags += ["--cores", ",".join(map(str, seat.gpus))]

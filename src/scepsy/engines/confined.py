@@ -1,6 +1,7 @@
-"""Runs a command on some cores, at a share of their time, and no longer than who started it.
+"""Runs a command on chosen processor cores, with a share of their time, until its parent ends.
 
-`python -m scepsy.engines.confined` becomes the command; `confine` makes its command line.
+`python -m scepsy.engines.confined` replaces itself by the command. `confine` makes its command
+line.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from pathlib import Path
 from scepsy.engines.procfs import end_with_parent
 
 CGROUPS = Path("/sys/fs/cgroup")
+"""Where Linux mounts control groups."""
+
 PERIOD = 10_000
-"""Microseconds after which a group may run again: a tenth of the kernel's usual period, so that a
-share shows as slowness and not as stutter.
+"""Microseconds in which a group may use its quota. This is a tenth of the kernel's default, so that
+an engine with a small share runs slowly all the time instead of stopping now and then.
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scepsy.engines.confined")
-    parser.add_argument("--cores", help="of those that this process may use, counted from 0")
+    parser.add_argument(
+        "--cores", help="indices among the cores that this process may use, counted from 0"
+    )
     parser.add_argument("--quota", type=float, help="seconds of processor time per second")
     parser.add_argument("--exit-with-parent", type=int, metavar="PID")
     parser.add_argument("command", nargs="+")
@@ -43,7 +48,7 @@ def main() -> None:
 
 
 def chosen_cores(indices: str, allowed: set[int]) -> set[int]:
-    """The cores of these indices among those allowed, in their order."""
+    """The `allowed` cores with these indices (comma-separated), counted in rising order."""
     ordered = sorted(allowed)
     wanted = [int(index) for index in indices.split(",")]
     if max(wanted) >= len(ordered):
@@ -52,16 +57,16 @@ def chosen_cores(indices: str, allowed: set[int]) -> set[int]:
 
 
 def join_group(root: Path, pid: int, quota: float) -> None:
-    """Put the process into a new control group with so much processor time per second.
+    """Puts the process into a new control group with `quota` seconds of processor time per second.
 
-    Groups of processes that are gone go too: nobody else is there to remove them. Raises OSError
+    Groups whose processes have ended are removed, because nothing else removes them. Raises OSError
     where groups cannot be made.
     """
     unified = (root / "cgroup.controllers").exists()
     parent = root if unified else root / "cpu"
     for old in parent.glob("scepsy-*"):
         if not Path("/proc", old.name.removeprefix("scepsy-")).exists():
-            with suppress(OSError):  # some process that it started may live on
+            with suppress(OSError):  # a child process may still be in the group
                 old.rmdir()
     group = parent / f"scepsy-{pid}"
     group.mkdir()

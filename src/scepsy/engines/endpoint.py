@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint as an engine that is there already: a hosted LLM, say."""
+"""An OpenAI-compatible endpoint that runs already, such as a hosted LLM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CAPABILITIES = Capabilities()
 
 
 class EndpointEngine:
-    """Nothing is known of it but its URL, and nothing is claimed."""
+    """An endpoint of which only the URL is known, so that no capability is claimed."""
 
     @property
     def kind(self) -> EngineKind:
@@ -24,7 +24,7 @@ class EndpointEngine:
         return "unknown"
 
     def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
-        """Raises BadInput: there is nothing to start."""
+        """Always raises BadInput, because an endpoint cannot be started."""
         raise BadInput(
             f"LLM {llm.name!r} is served by {llm.url}: it can be neither started nor profiled"
         )

@@ -1,4 +1,4 @@
-"""How an engine process is held to its part of a node's NVIDIA GPUs: by its environment (pure)."""
+"""The environment that limits an engine process to its part of a node's NVIDIA GPUs (pure)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ _MIB = 1 << 20
 
 
 def gpu_environment(seat: Seat) -> dict[str, str]:
-    """Which GPUs the engine sees, and with MPS how much of one.
+    """Environment variables that choose the engine's GPUs and, under MPS, limit its share of them.
 
-    GPUs are counted as nvidia-smi counts them. A compute share is a ceiling on multiprocessors,
-    not a reservation, and leaves memory bandwidth shared; a memory share is a limit on what the
-    process may allocate. Both need an MPS daemon on the node: without one CUDA ignores them. A
-    whole GPU gets neither, so that it needs no daemon.
+    GPUs are numbered as nvidia-smi numbers them. A compute share limits the multiprocessors that
+    the process may use. It reserves none, and memory bandwidth stays shared. A memory share limits
+    what the process may allocate. Both need an MPS daemon on the node; without one CUDA ignores
+    them. An engine on whole GPUs gets no limits, so that it needs no daemon.
 
-    The limit names the devices that the engine sees, counted from 0, and no other: an entry for a
-    GPU that is not visible makes MPS drop every limit. Parts of a TP group are limited on each of
-    its GPUs alike; nobody has run that.
+    The memory limit lists the visible devices only, counted from 0: an entry for a GPU that is not
+    visible makes MPS drop all limits. A TP group with a share gets the same limit on each of its
+    GPUs; this has not been run on real GPUs.
     """
     environment: dict[str, str] = {}
     if seat.gpus:

@@ -1,4 +1,4 @@
-"""Starts engines as processes, waits until they serve, and leaves none behind."""
+"""Starts engines as processes, waits until they serve, and stops them with all their children."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ from scepsy.engines.procfs import end_group, identity, is_alive
 from scepsy.engines.protocol import Launch
 from scepsy.errors import EngineFailed, PortInUse
 
-LAST_WORDS = 12
-"""Lines of an engine's log that an error quotes."""
+LOG_LINES_QUOTED = 12
+"""Lines from the end of an engine's log that an error message quotes."""
 
 _POLL = 0.05
+"""Seconds between two looks at a process."""
+
+_HEALTH_TIMEOUT = 2.0
+"""Seconds that an engine has to answer one health check while it starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineProcess:
-    """A running engine. `born` tells it from a later process of the same pid; both outlive us."""
+    """A running engine. Pid and birth (clock ticks since boot) name the process for good: a later
+    process with the same pid has another birth.
+    """
 
     name: str
     pid: int
@@ -40,7 +46,7 @@ class EngineProcess:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listens on now."""
+    """A TCP port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
@@ -53,16 +59,16 @@ async def start(
     name: str,
     on_spawn: Callable[[int, int], None] = lambda _pid, _born: None,
 ) -> EngineProcess:
-    """Run `launch` in a session of its own and wait until GET /health gives 200, for as long as it
-    allows.
+    """Runs `launch` in a session of its own and waits until GET /health returns 200, for at most
+    `launch.ready_timeout` seconds.
 
-    `on_spawn` is told pid and birth of the process as soon as there is one, long before it is
-    ready; what it raises ends the process.
+    `on_spawn` is called with pid and birth as soon as there is a process, long before it is ready.
+    An exception that it raises ends the process. After any failure, cancellation included, the
+    process has ended when this returns.
 
     Raises:
-        PortInUse: somebody else listens at its address, already or by the time it tried to.
-        EngineFailed: it died or was not ready in time; quotes the end of its log.
-    On any failure, cancellation included, the process is gone before this returns.
+        PortInUse: another process listens at the address, or took it before the engine did.
+        EngineFailed: the engine ended or was not ready in time. The message quotes its log.
     """
     _check_port(launch.url, name)
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +81,7 @@ async def start(
     except TimeoutError:
         await stop(process)
         raise EngineFailed(
-            f"{name} was not ready after {launch.ready_timeout:g} s; {last_words(log_path)}"
+            f"{name} was not ready after {launch.ready_timeout:g} s; {log_end(log_path)}"
         ) from None
     except BaseException:
         await stop(process)
@@ -84,13 +90,15 @@ async def start(
 
 
 async def stop(process: EngineProcess, *, grace: float = 5.0) -> None:
-    """SIGTERM, up to `grace` seconds, then SIGKILL, to the engine and all that it started."""
+    """Sends SIGTERM to the engine and all processes that it started, waits up to `grace` seconds,
+    and then sends SIGKILL.
+    """
     await stop_pid(process.pid, process.born, grace=grace)
 
 
 async def stop_pid(pid: int, born: int, *, grace: float = 5.0) -> None:
-    """As `stop`, for an engine known by its pid and birth. One that is gone is left in peace, and
-    so is a stranger who has its pid now.
+    """As `stop`, for an engine known by pid and birth. Another process that has the same pid by now
+    is left alone.
     """
     if not end_group(pid, born, signal.SIGTERM):
         return
@@ -106,21 +114,21 @@ async def stop_pid(pid: int, born: int, *, grace: float = 5.0) -> None:
 
 
 async def _ended(pid: int, born: int) -> None:
-    """Polls, since somebody else's child cannot be waited for."""
+    """Polls, because only a parent can wait for a process."""
     while is_alive(pid, born):  # noqa: ASYNC110
         await asyncio.sleep(_POLL)
 
 
 def _reap(pid: int) -> None:
-    """Let a child of ours go; another's is none of our business."""
+    """Reaps the process if it is our child."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
 
-def last_words(log_path: Path) -> str:
+def log_end(log_path: Path) -> str:
     """The end of a log, for an error message."""
-    lines = log_path.read_text(errors="replace").splitlines()[-LAST_WORDS:]
-    return "its last words:\n  " + "\n  ".join(lines) if lines else "it said nothing"
+    lines = log_path.read_text(errors="replace").splitlines()[-LOG_LINES_QUOTED:]
+    return "the end of its log:\n  " + "\n  ".join(lines) if lines else "its log is empty"
 
 
 def _check_port(url: str, name: str) -> None:
@@ -136,7 +144,9 @@ def _check_port(url: str, name: str) -> None:
 
 
 def _spawn(launch: Launch, log_path: Path, name: str) -> int:
-    """The pid of the child. A `Popen` would warn when it is dropped while its child lives on."""
+    """Starts the process and returns its pid. A `Popen` would warn when it is garbage-collected
+    while its child still runs.
+    """
     log = (os.POSIX_SPAWN_OPEN, 1, log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     try:
@@ -152,14 +162,14 @@ def _spawn(launch: Launch, log_path: Path, name: str) -> int:
 
 
 async def _ready(process: EngineProcess) -> None:
-    timeout = aiohttp.ClientTimeout(total=2.0)
+    timeout = aiohttp.ClientTimeout(total=_HEALTH_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         while process.alive:
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with session.get(f"{process.url}/health") as response:
-                    # Whoever answers may be a stranger who took the port before ours could.
+                    # The answer may come from another process that took the port first.
                     if response.status == 200 and process.alive:
                         return
             await asyncio.sleep(_POLL)
     _check_port(process.url, process.name)
-    raise EngineFailed(f"{process.name} ended before it was ready; {last_words(process.log)}")
+    raise EngineFailed(f"{process.name} ended before it was ready; {log_end(process.log)}")

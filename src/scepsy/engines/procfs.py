@@ -1,4 +1,4 @@
-"""Tells a process from a later one of the same pid, by what Linux says in /proc."""
+"""Identifies processes by pid and start time, from Linux' /proc, and signals them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+"""The option of prctl(2) that sets the signal sent when the parent ends."""
 
 
 def identity(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None where there is none. With the pid
-    it names one process for good (until the machine boots again).
+    """When the process started, in clock ticks since boot; None where there is no such process.
+    Together with the pid it identifies a process until the machine boots again.
     """
     fields = _stat(pid)
     return None if fields is None else int(fields[19])
 
 
 def is_alive(pid: int, born: int) -> bool:
-    """Whether that very process runs; one that ended and waits to be reaped does not."""
+    """Whether this process runs. A process that has ended and waits to be reaped does not."""
     fields = _stat(pid)
     return fields is not None and int(fields[19]) == born and fields[0] not in "ZX"
 
 
 def end_group(pid: int, born: int, sign: signal.Signals) -> bool:
-    """Send `sign` to the process group of that very process, which leads a session of its own.
-    False where nobody of it is left.
+    """Sends `sign` to the process group of this process, which leads a session of its own. Returns
+    False where no process of the group is left.
 
-    What it started may outlive it: vLLM's engine core does when its server is killed, and keeps the
-    GPU. While there are such, no other process gets that pid.
+    Child processes may outlive it: when vLLM's server is killed, its engine core lives on and holds
+    the GPU. As long as a child lives, no other process gets the pid.
     """
     found = identity(pid)
     if found is None and not _left_behind(pid, born):
@@ -44,7 +45,7 @@ def end_group(pid: int, born: int, sign: signal.Signals) -> bool:
 
 
 def _left_behind(pid: int, born: int) -> bool:
-    """Whether the session of a process that is gone has others, all younger than it was."""
+    """Whether the session of a process that has ended has other processes, all of them younger."""
     births: list[int] = []
     for path in Path("/proc").iterdir():
         fields = _stat(int(path.name)) if path.name.isdigit() else None
@@ -54,8 +55,8 @@ def _left_behind(pid: int, born: int) -> bool:
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask the kernel to send this process SIGTERM when the process `parent`, which started it,
-    ends. Exits at once where it has ended already.
+    """Asks the kernel to send this process SIGTERM when its parent process ends. Exits at once
+    where the parent has ended already.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

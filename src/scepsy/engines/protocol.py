@@ -1,4 +1,4 @@
-"""What Scepsy asks of an engine: its command line, and what it can be relied on for."""
+"""What an adapter to an engine provides: the command line that starts it, and its capabilities."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Capabilities:
     """What an engine does beyond answering chat and completions.
 
     Attributes:
-        ignore_eos: `ignore_eos` with `max_tokens` gives exactly so many tokens.
+        ignore_eos: with `ignore_eos`, an answer has exactly `max_tokens` tokens.
         token_prompts: a prompt may be a list of token ids.
-        cached_tokens: usage tells how much of the prompt was in the prefix cache.
-        metrics: GET /metrics has vLLM's names.
-        json_schema: an answer can be bound to a JSON Schema.
+        cached_tokens: usage contains the number of prompt tokens found in the prefix cache.
+        metrics: GET /metrics uses vLLM's names.
+        json_schema: an answer can be constrained to a JSON Schema.
         model_check: an unknown model name is refused with 404.
-        strict: refuses the malformed requests that vLLM refuses, max_tokens of 0 or -1 included.
-        context_check: refuses a prompt that with max_tokens is longer than the context.
+        strict: malformed requests that vLLM refuses are refused, max_tokens of 0 or -1 included.
+        context_check: a prompt that is longer than the context, with max_tokens added, is refused.
         embeddings, rerank, score, responses: serves these endpoints (with an LLM of that kind).
-        priority: waiting calls go by the request's `priority`, the lower first.
-        gpu_share: a share of a GPU's compute below one slows it down accordingly.
+        priority: waiting calls are ordered by the request's `priority`, the lowest first.
+        gpu_share: an engine with a share of a GPU's compute runs accordingly slower.
     """
 
     ignore_eos: bool = False
@@ -48,8 +48,13 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A command that starts one engine, where it will listen, what its environment needs, and the
-    seconds that it may take until it serves.
+    """A command that starts one engine.
+
+    Attributes:
+        argv: the command line.
+        url: where the engine will listen.
+        env: environment variables to add.
+        ready_timeout: seconds until it must serve.
     """
 
     argv: tuple[str, ...]
@@ -60,13 +65,13 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """How to run an engine, whatever it serves.
+    """Options for every engine of a deployment or a profile.
 
     Attributes:
-        seed: of whatever is drawn at random.
-        time_scale: how many times faster than the real thing an emulated engine runs.
+        seed: random seed.
+        time_scale: factor by which an emulated engine is faster than the real GPU.
         host: address to listen on.
-        exit_with_parent: end with the process that started it; otherwise it outlives that.
+        exit_with_parent: whether the engine ends when the process that started it ends.
     """
 
     seed: int = 0
@@ -77,13 +82,14 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """What a plan gives one replica.
+    """The GPUs and shares that a plan gives to one replica.
 
     Attributes:
-        tp: GPUs that its weights are split over.
-        gpu_share, memory_share: part of the compute and of the memory of each of them.
-        gpu_type, gpu_memory: which GPUs, and bytes of memory of each.
-        gpus: their indices on the node; empty where the engine may take any.
+        tp: tensor-parallel degree, that is, the number of GPUs.
+        gpu_share, memory_share: part of the compute and of the memory of each GPU, 0 to 1.
+        gpu_type: name of the GPU type, as in `hardware/gpus.json`.
+        gpu_memory: bytes of memory of each GPU.
+        gpus: indices of the GPUs on the node; empty where the engine may take any.
         boards: a file for each GPU in which the emulated engines there write what memory they hold
             and what memory bandwidth they use; empty for an engine alone on GPUs of its own.
     """
@@ -99,8 +105,8 @@ class Seat:
     def kv_tokens(self, llm: LlmSpec) -> int:
         """Tokens of KV cache that `llm` has here.
 
-        Raises BadInput where it cannot start: engines do not split it over `tp` GPUs, or its
-        weights leave no room.
+        Raises BadInput where it cannot start, because engines cannot split it over `tp` GPUs or its
+        weights leave no memory for a KV cache.
         """
         tp, share, memory = self.tp, self.memory_share, self.gpu_memory
         reason = refusal(llm, tp) or misfit(llm, tp=tp, memory_share=share, gpu_memory=memory)
@@ -110,7 +116,7 @@ class Seat:
 
 
 class Engine(Protocol):
-    """An adapter to one kind of engine. It knows the engine; it starts nothing.
+    """An adapter to one kind of engine. It makes command lines and starts nothing.
 
     Every engine speaks the OpenAI API over HTTP in vLLM's dialect, answers GET /health with 200
     once it can serve, and ends on SIGTERM.

@@ -23,7 +23,7 @@ from scepsy.testing.api_contract import ApiContract
 
 
 class EngineContract(ApiContract):
-    """Tests of an engine's process. A subclass defines `kind`, `llm`, `broken` and `last_words`."""
+    """Tests of an engine's process. A subclass defines `kind`, `llm`, `broken` and `load_error`."""
 
     async def test_a_killed_engine_is_reported_dead(self, tmp_path: Path) -> None:
         launch = self.launch(self.llm("generate", tmp_path), free_port())
@@ -37,7 +37,7 @@ class EngineContract(ApiContract):
 
     async def test_a_failed_start_quotes_the_end_of_the_log(self, tmp_path: Path) -> None:
         launch = self.launch(self.broken(tmp_path), free_port())
-        with pytest.raises(EngineFailed, match=self.last_words):
+        with pytest.raises(EngineFailed, match=self.load_error):
             await start(launch, log_path=tmp_path / "log", name="broken")
 
     async def test_a_port_in_use_is_reported(self, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ class EngineContract(ApiContract):
             with pytest.raises(PortInUse, match=str(other.getsockname()[1])):
                 await start(launch, log_path=tmp_path / "log", name="second")
 
-    last_words: ClassVar[str]
+    load_error: ClassVar[str]
     """A pattern of the message with which the engine fails to load `broken`."""
 
     @classmethod

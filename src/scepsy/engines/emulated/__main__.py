@@ -58,15 +58,17 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        help="a file shared by the engines on one of its GPUs; give one for each",
+        help="a file that all engines on one of its GPUs share; give one for each GPU",
     )
     parser.add_argument("--exit-with-parent", type=int, metavar="PID")
     return parser
 
 
 def _build(options: argparse.Namespace) -> ServedLlm:
-    """Raises BadInput for an LLM that cannot start at this size, EngineFailed where others on its
-    GPUs leave too little memory.
+    """The LLM to serve, once its memory is taken.
+
+    Raises BadInput for an LLM that cannot start at this size, and EngineFailed where its GPUs have
+    too little free memory.
     """
     try:
         spec = msgspec.json.decode(options.llm_json, type=LlmSpec)
@@ -104,7 +106,8 @@ def _build(options: argparse.Namespace) -> ServedLlm:
     )
 
 
-_HEADER_BYTES_MAX = 64 << 10  # of one header: vLLM's server takes large ones, too
+_HEADER_BYTES_MAX = 64 << 10
+"""Bytes of one HTTP header. vLLM's server accepts large headers, too."""
 
 
 async def _serve(llm: ServedLlm, host: str, port: int) -> None:

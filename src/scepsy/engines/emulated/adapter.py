@@ -1,4 +1,4 @@
-"""The emulated engine as Scepsy starts it."""
+"""Makes the command line of the emulated engine."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _CAPABILITIES = Capabilities(
 
 
 class EmulatedEngine:
-    """Serves any LLM without its weights, with the timing of its GPUs. It holds memory on them, as
-    real engines do, where the seat has boards.
+    """Serves any LLM without weights, as fast as its GPUs would. Where the seat has boards, it
+    counts the memory that it holds, as a real engine would.
     """
 
     @property

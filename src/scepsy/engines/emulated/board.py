@@ -1,9 +1,9 @@
-"""What the engines on one emulated GPU know of each other: memory held and bandwidth wanted.
+"""Counts the memory that engines hold on one emulated GPU, and the memory bandwidth that they want.
 
-A real GPU refuses an allocation that does not fit, and divides its bandwidth in silicon. Emulated
-engines are processes that do not know of one another. Each writes what it holds, and what bandwidth
-it wants until when, into a small file that all of them have mapped. Reading and writing cost a
-microsecond; a torn read is off by one step's demand for one step.
+A real GPU refuses an allocation that does not fit, and its hardware divides the bandwidth. Emulated
+engines are separate processes. Each writes the memory that it holds, the bandwidth that it wants
+and until when, into a small file that all engines on the GPU have mapped. Reading and writing take
+a microsecond. A read during a write is wrong by the demand of one step, for one step.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from scepsy.engines.procfs import identity, is_alive
 from scepsy.errors import EngineFailed
 
 _SLOT = struct.Struct("=qqddd")
-"""Of one engine: pid and birth of its process, bytes of memory that it holds, bandwidth that it
-wants (part of the GPU's), and until when (CLOCK_MONOTONIC, seconds).
+"""One engine: pid and birth of its process, bytes of memory that it holds, bandwidth that it wants
+(a part of the GPU's), and until when (seconds, CLOCK_MONOTONIC).
 """
+
 _SLOTS = 64
-"""Most engines on one GPU."""
+"""Engines on one GPU at most. MPS allows fewer."""
 
 _ROUNDING = 1e-6
 """Part of a GPU's memory by which shares may add up to more than one."""
@@ -42,10 +43,10 @@ def gpu_board(state: Path, node: str, gpu: int) -> Path:
 
 
 class Board:
-    """One engine's place on the board of one GPU; the file is made where it is missing.
+    """One engine's entry on the board of one GPU. The file is made where it is missing.
 
-    An engine that has ended counts no more, however it ended: its memory is free at once, its
-    demand for bandwidth when that has run out.
+    The entry of an engine that has ended no longer counts, even if the engine was killed. Its
+    memory is free at once, and its demand for bandwidth ends when its time is over.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,9 +61,9 @@ class Board:
             self._write(0.0, 0.0)
 
     def hold(self, share: float, gpu_memory: float) -> None:
-        """Take `share` of the GPU's `gpu_memory` bytes until this process ends.
+        """Takes `share` of the GPU's `gpu_memory` bytes until this process ends.
 
-        Raises EngineFailed, in vLLM's words, where others have left less than that.
+        Raises EngineFailed, in vLLM's words, where less than that is free.
         """
         with self._locked():
             held = {
@@ -83,7 +84,7 @@ class Board:
             self._write(0.0, 0.0)
 
     def post(self, demand: float, seconds: float) -> None:
-        """Want this part of the bandwidth for the next `seconds`."""
+        """Asks for this part of the bandwidth (0 to 1) for the next `seconds`."""
         self._write(demand, time.monotonic() + seconds)
 
     def others(self) -> float:
@@ -103,7 +104,7 @@ class Board:
         _SLOT.pack_into(self._map, at, *self._owner, self._memory, demand, until)
 
     def _claim(self) -> int:
-        """The first slot whose owner is gone. Raises OSError where there is none."""
+        """The first slot whose process has ended. Raises OSError where there is none."""
         for slot, (pid, born, *_) in self._slots():
             if pid == 0 or not is_alive(pid, born):
                 return slot
@@ -111,11 +112,12 @@ class Board:
 
     @contextmanager
     def _locked(self) -> Generator[int]:
-        """The open file, while no other engine changes what it holds."""
+        """Opens the file and keeps other engines from changing what they hold."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would not: the map keeps a duplicate
+            # Closing would not unlock: the memory map keeps a duplicate of the descriptor.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)

@@ -12,19 +12,24 @@ from scepsy.sim.engine.batch import EngineSequence, EngineStep, StepResult
 from scepsy.sim.engine.continuous_batching import SimulatedEngine
 
 _EPOLL_TICK = 1e-3
-"""An event loop on epoll wakes up to this much late; aiming half of it early leaves no bias."""
+"""Seconds. An event loop on epoll wakes up to this much too late, so that sleeping half of it less
+leaves no bias.
+"""
 
 _STREAM_GRAIN = 2e-3
-"""Seconds of tokens that a stream may see at once: a wake-up per token would cost too much."""
+"""Seconds of tokens that a stream may receive at once. A wake-up for each token would cost too much
+processor time.
+"""
 
-
-_LOOK = 50e-3
-"""Seconds after which an engine on a shared GPU looks again who else computes there."""
+_NEIGHBOUR_INTERVAL = 50e-3
+"""Seconds after which an engine on a shared GPU reads its neighbours' demand again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenProgress:
-    """`tokens` more of a sequence. With the last of them `cached_tokens` is known."""
+    """`tokens` more of a sequence. The last progress has `cached_tokens`, the prompt tokens that
+    were in the prefix cache.
+    """
 
     tokens: int
     cached_tokens: int | None
@@ -32,11 +37,13 @@ class TokenProgress:
 
 @dataclass(slots=True)
 class _Listener:
-    """Who waits for a sequence. A future costs less than a queue, and most callers want the end."""
+    """The caller of one sequence. Most callers want the whole answer, for which a future costs less
+    than a queue; streams have a queue as well.
+    """
 
     done: asyncio.Future[int]
     output: int
-    told: int = 0
+    reported: int = 0
     progress: asyncio.Queue[TokenProgress] | None = None
 
 
@@ -77,7 +84,9 @@ class Pacer:
     async def finish(
         self, tokens: int, output: int, blocks: tuple[int, ...], priority: int = 0
     ) -> int:
-        """Pass a sequence through the engine; how many tokens of its prompt were cached."""
+        """Passes a sequence through the engine. Returns how many of its prompt tokens were in the
+        prefix cache.
+        """
         id_, listener = self._add(tokens, output, blocks, priority)
         try:
             return await listener.done
@@ -87,7 +96,7 @@ class Pacer:
     async def stream(
         self, tokens: int, output: int, blocks: tuple[int, ...], priority: int = 0
     ) -> AsyncGenerator[TokenProgress, None]:
-        """The same, telling of every few tokens."""
+        """As `finish`, but yields the progress every few tokens."""
         id_, listener = self._add(tokens, output, blocks, priority)
         listener.progress = queue = asyncio.Queue[TokenProgress]()
         self._streams += 1
@@ -102,7 +111,7 @@ class Pacer:
             self._drop(id_)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs the engine until cancelled."""
         loop = asyncio.get_running_loop()
         deadline = loop.time()
         while True:
@@ -122,13 +131,13 @@ class Pacer:
             await self._sleep_until(deadline)
             self._busy, self._step = self._busy + deadline - begin, None
             self.lag = max(0.0, loop.time() - deadline)
-            self._tell(self.engine.commit(step, steps))
+            self._report(self.engine.commit(step, steps))
 
     def _horizon(self) -> float | None:
-        """Seconds that may pass in one jump; None is until something changes."""
+        """Seconds that may pass in one jump; None means until the batch changes."""
         if self._streams:
             return _STREAM_GRAIN
-        return _LOOK if self.boards else None
+        return _NEIGHBOUR_INTERVAL if self.boards else None
 
     def _speed(self, step: EngineStep) -> float:
         """Engine seconds per second: fewer while the engines on one of our GPUs together want more
@@ -140,7 +149,7 @@ class Pacer:
         wanted = ours + max(board.others() for board in self.boards)
         speed = self.time_scale / slowdown(step.memory_bound, wanted)
         for board in self.boards:
-            board.post(ours, min(_LOOK, step.duration(step.most) / speed))
+            board.post(ours, min(_NEIGHBOUR_INTERVAL, step.duration(step.most) / speed))
         return speed
 
     def _add(
@@ -154,11 +163,11 @@ class Pacer:
         return id_, listener
 
     def _drop(self, id_: int) -> None:
-        """Forget a sequence; one that its caller gave up leaves the engine."""
+        """Forgets a sequence. If its caller gave up, it leaves the engine."""
         if self._listeners.pop(id_, None) is not None:
             self.engine.cancel(id_)
 
-    def _tell(self, result: StepResult) -> None:
+    def _report(self, result: StepResult) -> None:
         if self._streams:
             for id_, listener in self._listeners.items():
                 self._stream(listener, self.engine.generated(id_), None)
@@ -170,14 +179,14 @@ class Pacer:
                     listener.done.set_result(cached)
 
     def _stream(self, listener: _Listener, generated: int, cached: int | None) -> None:
-        """Tell a stream what is new since it was told last."""
-        new = generated - listener.told
+        """Sends a stream the tokens that are new since its last progress."""
+        new = generated - listener.reported
         if listener.progress is not None and (new > 0 or cached is not None):
-            listener.told = generated
+            listener.reported = generated
             listener.progress.put_nowait(TokenProgress(new, cached))
 
     async def _interrupted(self, deadline: float) -> bool:
-        """Whether somebody came before the deadline."""
+        """Whether a sequence arrived before the deadline."""
         self._news.clear()
         loop = asyncio.get_running_loop()
         alarm = loop.call_at(deadline - _EPOLL_TICK / 2, self._news.set)

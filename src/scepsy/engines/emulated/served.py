@@ -1,4 +1,6 @@
-"""The LLM that one emulated engine serves: checks, answers, and the time they take."""
+"""The LLM that an emulated engine serves: it checks requests, makes answers and takes the engine's
+time for them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from scepsy.engines.emulated.wire.errors import RequestRefused
 
 @dataclass(frozen=True, slots=True)
 class AnswerChoice:
-    """One answer to one prompt. `prompt_number` says which prompt of the request."""
+    """One answer to one prompt. `prompt_number` is the prompt's place in the request."""
 
     index: int
     prompt_number: int
@@ -27,7 +29,7 @@ class AnswerChoice:
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """Tokens `start` to `stop` of a choice. The last increment knows how much was cached."""
+    """Tokens `start` to `stop` of a choice. The last increment has `cached_tokens`."""
 
     choice: AnswerChoice
     start: int
@@ -44,7 +46,7 @@ class Usage:
     cached_tokens: int
 
     def wire(self) -> dict[str, object]:
-        """As chat, completions and pooling endpoints report it."""
+        """The usage as chat, completions and pooling endpoints report it."""
         return {
             "prompt_tokens": self.prompt_tokens,
             "total_tokens": self.prompt_tokens + self.completion_tokens,
@@ -55,7 +57,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ServedLlm:
-    """`context` is the most tokens of prompt and answer together."""
+    """One LLM at one emulated engine. `context` is the largest number of tokens of prompt and
+    answer together.
+    """
 
     spec: LlmSpec
     context: int
@@ -63,12 +67,12 @@ class ServedLlm:
     pacer: Pacer
 
     def check_name(self, name: str | None) -> None:
-        """Refuses another LLM's name; none at all means this one."""
+        """Raises RequestRefused for another LLM's name. A request without a name means this LLM."""
         if name is not None and name != self.spec.name:
             raise RequestRefused(f"The model `{name}` does not exist.", status=404, param="model")
 
     def choices(self, prompts: Sequence[Prompt], sampling: Sampling, n: int) -> list[AnswerChoice]:
-        """`n` answers to each prompt. Raises RequestRefused for a prompt that leaves no room."""
+        """Makes `n` answers to each prompt. Raises RequestRefused for a prompt that is too long."""
         made: list[AnswerChoice] = []
         for number, prompt in enumerate(prompts):
             room = self._room(prompt, sampling.max_tokens or 1)
@@ -80,7 +84,7 @@ class ServedLlm:
         return made
 
     async def finish(self, choices: Sequence[AnswerChoice]) -> Usage:
-        """Let all of them be computed."""
+        """Waits until the engine has computed all of them."""
         cached = await self._all(
             self.pacer.finish(one.prompt.tokens, one.answer.tokens, one.prompt.blocks, one.priority)
             for one in choices
@@ -88,7 +92,7 @@ class ServedLlm:
         return usage_of(choices, cached)
 
     async def increments(self, choices: Sequence[AnswerChoice]) -> AsyncGenerator[Increment, None]:
-        """What is new of any of them, as it comes."""
+        """New tokens of any of the choices, as the engine computes them."""
         queue: asyncio.Queue[Increment] = asyncio.Queue()
 
         async def follow(choice: AnswerChoice) -> None:
@@ -112,7 +116,7 @@ class ServedLlm:
             await asyncio.gather(*followers, return_exceptions=True)
 
     async def prefill(self, prompts: Sequence[Prompt], priority: int = 0) -> Usage:
-        """Pass prompts through without an answer (embedding, reranking)."""
+        """Computes prompts without an answer, for embeddings and reranking."""
         for prompt in prompts:
             self._room(prompt, 0)
         cached = await self._all(
@@ -146,7 +150,9 @@ class ServedLlm:
 
 
 def usage_of(choices: Sequence[AnswerChoice], cached: Sequence[int]) -> Usage:
-    """`cached` are the cached prompt tokens of each choice; the first of a prompt speaks for it."""
+    """The usage of a request. `cached` has the cached prompt tokens of each choice; those of a
+    prompt's first choice count for the prompt.
+    """
     first = {choice.prompt_number: i for i, choice in reversed(list(enumerate(choices)))}
     return Usage(
         sum(choices[i].prompt.tokens for i in first.values()),

@@ -29,14 +29,14 @@ def main() -> None:
         try:
             server: Any = xllamacpp.Server(_params(options, path))
         except RuntimeError:
-            sys.exit(f"error: llama.cpp cannot serve {path}; it says why above")
+            sys.exit(f"error: llama.cpp cannot serve {path}; the log above has the reason")
     sys.stderr.write(f"{options.alias} ready on {server.listening_address}\n")
     signal.sigwait(ended)
 
 
 @contextmanager
 def _weights(options: argparse.Namespace) -> Generator[Path]:
-    """The GGUF file; a random one is needed only until it is loaded."""
+    """The GGUF file. A random one is removed once it is loaded."""
     if options.model_path == TINY_RANDOM:
         with TemporaryDirectory(prefix="scepsy-") as folder:
             path = Path(folder) / "tiny-random.gguf"

@@ -1,4 +1,4 @@
-"""The llama.cpp engine as Scepsy starts it."""
+"""Makes the command line of the llama.cpp engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
 from scepsy.errors import BadInput, NotFound
 
 TINY_RANDOM = "tiny-random"
-"""The `model_path` of an LLM of random weights that the engine makes for itself."""
+"""The `model_path` of an LLM with random weights, which the engine makes itself."""
 
 _CAPABILITIES = Capabilities(
     ignore_eos=True,
@@ -24,10 +24,11 @@ _CAPABILITIES = Capabilities(
 
 
 class LlamaCppEngine:
-    """Serves a GGUF file on the CPU. A "GPU" is a thread there, so the TP degree is their number.
+    """Serves a GGUF file on the CPU. A "GPU" is a thread, so the TP degree is the number of
+    threads.
 
-    Shares cannot be enforced and are ignored, and threads are bound to no core: good for proving
-    that a plan runs against a real engine, not for judging its speed.
+    GPU shares cannot be enforced and are ignored, and threads are not bound to cores. So this
+    engine shows that a plan works with a real engine, but not how fast it is.
     """
 
     @property

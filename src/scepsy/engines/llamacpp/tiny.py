@@ -1,9 +1,9 @@
-"""Makes a tiny random LLM on the spot: a Qwen3 of a few million parameters with a byte-level
+"""Makes a tiny random LLM as a GGUF file: a Qwen3 of a few million parameters with a byte-level
 tokenizer.
 
-It writes nonsense, deterministically, through every code path of a real engine; as an embedder or
-reranker it is smaller, as real ones are. Run as `python -m scepsy.engines.llamacpp.tiny
-PATH`.
+It writes nonsense, the same for the same seed, and exercises every code path of a real engine. As
+an embedder or reranker it is smaller, as real ones are. `python -m scepsy.engines.llamacpp.tiny
+PATH` writes one.
 """
 
 from __future__ import annotations
@@ -17,23 +17,30 @@ import numpy as np
 from scepsy.core.llm import LlmKind
 from scepsy.engines.tiny.vocabulary import CHAT_TEMPLATE, SPECIAL, likelihood, vocabulary
 
-HEADS, KV_HEADS = 4, 2
+HEADS = 4
+"""Attention heads of each layer."""
+
+KV_HEADS = 2
+"""Heads with keys and values of their own: fewer, as in today's LLMs."""
+
 CONTEXT = 8192
+"""Tokens of prompt and answer together."""
+
 _SIZES: dict[LlmKind, tuple[int, int]] = {
     "generate": (2, 256),
     "embed": (1, 128),
     "rerank": (1, 128),
 }
-"""Layers, and width of each."""
+"""The number of layers and their width."""
 
 _FOCUS = 2.0
-"""Scale of queries and keys: attention then picks out few tokens, so that answers depend on what
-the prompt says.
+"""Scale of queries and keys. At this scale attention selects few tokens, so that answers depend on
+the prompt.
 """
 
 
 def write_tiny_llm(path: Path, kind: LlmKind = "generate", *, seed: int = 0) -> None:
-    """Write some 3 to 8 MB of GGUF to `path`, in under a second. The same seed gives the same LLM.
+    """Writes a GGUF file of 3 to 8 MB to `path`. The same seed gives the same LLM.
 
     A reranker has a head with the labels yes and no, as Qwen3-Reranker has.
     """

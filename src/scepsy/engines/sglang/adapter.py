@@ -1,7 +1,7 @@
-"""SGLang as Scepsy starts it.
+"""Makes the command line of SGLang.
 
-The command line is that of SGLang 0.5.23, and was tested against its parser. No SGLang engine was
-run: there is no build for CPUs.
+The command line is for SGLang 0.5.23 and was tested against its own parser. No SGLang engine has
+been run, because there is no build for CPUs.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from scepsy.errors import BadInput, NotFound
 from scepsy.hardware.memory import ENGINE_MEMORY
 
 VARIABLE = "SCEPSY_SGLANG_PYTHON"
-"""Names the Python that has SGLang, where that is another one than ours."""
+"""The environment variable that names the Python with SGLang, if that is not Scepsy's own."""
 
 READY_TIMEOUT = 1800.0
-"""Seconds until it serves: a large checkpoint may have to be read from a network drive."""
+"""Seconds until the engine must serve. A large checkpoint may have to be read from a network drive.
+"""
 
 _VERSION = "from importlib.metadata import version; print(version('sglang'))"
 
@@ -40,13 +41,13 @@ _CAPABILITIES = Capabilities(
 
 
 class SglangEngine:
-    """Serves the LLM in a folder, or of a name on the Hugging Face hub (`model_path`).
+    """Serves an LLM from a folder or from the Hugging Face hub (`model_path`).
 
-    On the wire it differs from vLLM: errors have no `error` object and an unknown model name is
-    taken, which the gateway makes up for; its metrics have names of their own; /v1/rerank answers
-    a bare list, so rerankers are refused here.
+    Its HTTP interface differs from vLLM's. Errors have no `error` object, and unknown model names
+    are accepted; the gateway corrects both. Its metrics have other names. /v1/rerank answers with a
+    bare list, so rerankers are refused here.
 
-    Flags of the LLM come last and win.
+    The LLM's own flags come last on the command line and take precedence.
     """
 
     @property
@@ -83,7 +84,7 @@ class SglangEngine:
             **_memory(llm, seat),
         }
         switches = ["--enable-metrics", "--enable-cache-report"]
-        # As vLLM: the lower value first, 0 where a call names none, and who runs goes on.
+        # As in vLLM: the lowest priority value first, 0 by default, and no preemption for priority.
         arguments["--default-priority-value"] = 0
         switches += ["--enable-priority-scheduling", "--schedule-low-priority-values-first"]
         switches.append("--disable-priority-preemption")
@@ -105,7 +106,7 @@ class SglangEngine:
 
 @cache
 def sglang_version(python: str) -> str:
-    """Raises NotFound where that Python has no SGLang."""
+    """The version of SGLang that `python` has. Raises NotFound where it has none."""
     found = subprocess.run([python, "-c", _VERSION], capture_output=True, text=True, check=False)
     if found.returncode:
         raise NotFound(
@@ -119,9 +120,9 @@ def _python() -> str:
 
 
 def _memory(llm: LlmSpec, seat: Seat) -> dict[str, object]:
-    """`--mem-fraction-static` is a part of what is free when the engine starts: under MPS that is
-    the engine's own limit, and without a neighbour the whole GPU. It does not depend on the
-    share. A fraction has its KV cache bounded in tokens besides, as the planner reckons it.
+    """The memory flags. `--mem-fraction-static` is a part of the memory that is free when the
+    engine starts. Under MPS that is the engine's own limit, so the flag does not depend on the
+    share. An engine on a part of a GPU also gets the size of its KV cache in tokens, as planned.
     """
     tokens = seat.kv_tokens(llm)
     arguments: dict[str, object] = {"--mem-fraction-static": ENGINE_MEMORY["sglang"].usable}

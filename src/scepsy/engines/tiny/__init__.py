@@ -1,4 +1,4 @@
-"""Tiny random LLMs, made on the spot: nonsense, through every code path of a real engine."""
+"""Makes tiny random LLMs for tests: they write nonsense, on every code path of a real engine."""
 
 from scepsy.engines.tiny.folder import write_tiny_folder
 

@@ -25,10 +25,10 @@ def write_tiny_folder(
     weights: bool = True,
     seed: int = 0,
 ) -> None:
-    """A random Llama of that kind: 6 MB of float16 (tiny) in a fraction of a second, or 150 MB
-    (small) in two. The same seed gives the same LLM.
+    """Writes a random Llama of that kind: 6 MB of float16 (tiny) or 150 MB (small). The same seed
+    gives the same LLM.
 
-    Without weights it is a few kilobytes, for an engine that draws some itself
+    Without weights the folder has a few kilobytes, for engines that make random weights themselves
     (`--load-format dummy`).
     """
     shape = SHAPES[size]
@@ -86,7 +86,7 @@ def _config(kind: LlmKind, shape: TinySize, vocabulary: int, end: int) -> dict[s
 
 
 def _tokenizer(tokens: list[str], merges: list[str]) -> dict[str, object]:
-    """A byte-level BPE as the tokenizers library writes it."""
+    """A byte-level BPE tokenizer in the format of the tokenizers library."""
     ordinary = tokens[: -len(SPECIAL)]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
@@ -117,8 +117,8 @@ def _tokenizer(tokens: list[str], merges: list[str]) -> dict[str, object]:
 
 
 def _mean_pooling(shape: TinySize) -> dict[str, object]:
-    """What sentence-transformers writes beside an LLM: the mean over tokens, of length one."""
-    kinds = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
+    """The files with which sentence-transformers describes mean pooling and normalisation."""
+    modules = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
     return {
         "modules.json": [
             {
@@ -127,7 +127,7 @@ def _mean_pooling(shape: TinySize) -> dict[str, object]:
                 "path": path,
                 "type": f"sentence_transformers.models.{name}",
             }
-            for index, (path, name) in enumerate(kinds)
+            for index, (path, name) in enumerate(modules)
         ],
         "1_Pooling/config.json": {
             "word_embedding_dimension": shape.hidden,

@@ -1,4 +1,4 @@
-"""How large a made LLM is (pure)."""
+"""The sizes of the tiny LLMs (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Size = Literal["tiny", "small"]
 
 @dataclass(frozen=True, slots=True)
 class TinySize:
-    """Numbers of a Llama: layers, widths, heads."""
+    """The dimensions of a Llama."""
 
     layers: int
     hidden: int
@@ -28,4 +28,4 @@ SHAPES: dict[Size, TinySize] = {
     "tiny": TinySize(layers=4, hidden=256, feed_forward=768, heads=4, kv_heads=2),
     "small": TinySize(layers=12, hidden=768, feed_forward=2048, heads=12, kv_heads=4),
 }
-"""Of 3 and 76 million parameters; the second takes about seven times as long for a token."""
+"""LLMs of 3 and 76 million parameters. The second takes about seven times as long for a token."""

@@ -38,26 +38,28 @@ _true _te _z wise sg pro no line lf ks default _iter _director _cal _but _Python
 ies ample _position _percent _given _cre _L str me ld ines ail _yo _step _km vi ale _whe _parameter
 _optional _mode _line _attrib _D resent ign cl EN _tr _sy _over _names
 """.split()  # noqa: SIM905 - a list of quoted words reads worse
-"""Pieces of English and Python, in the order in which they were learnt by merging the most frequent
-pair of neighbours in the passages of the example programs; _ is a blank.
+"""Pieces of English and Python, in the order in which byte-pair encoding learnt them from the
+passages of the example programs. _ stands for a blank.
 """
 
+WORD = 4.0
+"""Standard deviation of the logits of words, so that answers are mostly words."""
 
-WORD, LETTER = 4.0, 1.0
-"""Standard deviation of the logits of words and of single letters and digits. Other bytes have 0,
-so that answers are text; letters have some, so that a choice bound to a schema varies.
+LETTER = 1.0
+"""Standard deviation of the logits of single letters and digits, so that a choice constrained to a
+schema varies. Other bytes have 0 and appear in answers only by chance.
 """
 
 
 def likelihood(token: str) -> float:
-    """What the row of a token in a head of random weights is multiplied by."""
+    """The factor on a token's row in the output head of random weights."""
     if len(token) > 1:
         return WORD
     return LETTER if token.isascii() and token.isalnum() else 0.0
 
 
 def vocabulary() -> tuple[list[str], list[str]]:
-    """Every byte, the pieces with the merge that makes each of them, and the special tokens."""
+    """The tokens (bytes, pieces, special tokens) and the merges that make the pieces."""
     tokens = [_printable(byte) for byte in range(256)]
     ranks: dict[tuple[str, str], int] = {}
     for piece in _MERGED:
@@ -68,7 +70,7 @@ def vocabulary() -> tuple[list[str], list[str]]:
 
 
 def _split(piece: str, ranks: Mapping[tuple[str, str], int]) -> list[str]:
-    """What the merges so far make of it: the two halves, since the next one completes it."""
+    """The two parts into which the merges so far split a piece. The next merge joins them."""
     parts = list(piece)
     while known := [pair for pair in pairwise(parts) if pair in ranks]:
         at = list(pairwise(parts)).index(min(known, key=ranks.__getitem__))
@@ -77,7 +79,9 @@ def _split(piece: str, ranks: Mapping[tuple[str, str], int]) -> list[str]:
 
 
 def _printable(byte: int) -> str:
-    """GPT-2's alphabet: bytes that do not print are shifted behind those that do."""
+    """The character for a byte in GPT-2's alphabet, where bytes that do not print are moved behind
+    those that do.
+    """
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     if byte in shown:
         return chr(byte)

@@ -1,4 +1,4 @@
-"""Random weights, and the safetensors file that holds them."""
+"""Makes random weights and writes them as a safetensors file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from scepsy.engines.tiny.shape import TinySize
 from scepsy.engines.tiny.vocabulary import likelihood
 
 _FOCUS = 4.0
-"""Scale of the queries: attention then picks out few tokens, so that answers depend on what the
-prompt says.
+"""Scale of the queries. At this scale attention selects few tokens, so that answers depend on the
+prompt.
 """
 
 Tensor = npt.NDArray[np.float16]
@@ -24,9 +24,9 @@ Tensor = npt.NDArray[np.float16]
 def random_weights(
     kind: LlmKind, shape: TinySize, tokens: Sequence[str], seed: int
 ) -> Iterable[tuple[str, Tensor]]:
-    """The tensors of a Llama, by the names that transformers gives them.
+    """The tensors of a Llama, under the names that transformers uses.
 
-    An embedder has no head, a reranker one of a single output.
+    An embedder has no output head. A reranker has a head with a single output.
     """
     rng = np.random.default_rng(seed)
 
@@ -58,7 +58,9 @@ def random_weights(
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """The length of a JSON header (8 bytes, little-endian), the header, the tensors end to end."""
+    """Writes the length of a JSON header (8 bytes, little-endian), the header, and the tensors one
+    after another.
+    """
     header: dict[str, object] = {}
     end = 0
     for name, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""vLLM as Scepsy starts it."""
+"""Makes the command line of vLLM."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from scepsy.errors import BadInput
 from scepsy.hardware.memory import ENGINE_MEMORY, kv_bytes_per_token
 
 CPU = "cpu"
-"""The GPU type that stands for a core of the machine's own processor."""
+"""The GPU type that stands for a core of this machine's processor."""
 
 SLEEP_MODE = "--enable-sleep-mode"
-"""The flag with which vLLM can give its memory back for a while."""
+"""The flag with which a running vLLM can release its GPU memory for a while."""
 
 READY_TIMEOUT = 1800.0
-"""Seconds until it serves: a large checkpoint may have to be read from a network drive."""
+"""Seconds until the engine must serve. A large checkpoint may have to be read from a network drive.
+"""
 
 _CAPABILITIES = Capabilities(
     ignore_eos=True,
@@ -40,14 +41,14 @@ _CAPABILITIES = Capabilities(
 
 
 class VllmEngine:
-    """Serves the LLM in a folder, or of a name on the Hugging Face hub (`model_path`).
+    """Serves an LLM from a folder or from the Hugging Face hub (`model_path`).
 
-    On a node whose GPU type is "cpu" a GPU is a core, and a share of it a share of that core's
-    time, which needs a cgroup that can be written.
+    On a node whose GPU type is "cpu", a GPU is a processor core, and a GPU share is a share of the
+    core's time, which needs a control group that can be written.
 
-    Flags of the LLM come last and win. `--enable-sleep-mode` among them opens vLLM's
-    administrative endpoints too (`sleep` and `wake` in `engines/vllm/control.py` use them). On a
-    CPU vLLM does not take that flag, and sleeping only stops its scheduler.
+    The LLM's own flags come last on the command line and take precedence. With
+    `--enable-sleep-mode`, vLLM's administrative endpoints are open too (`engines/vllm/control.py`
+    uses them). On a CPU vLLM does not accept that flag, and sleeping only stops its scheduler.
     """
 
     @property
@@ -102,8 +103,9 @@ class VllmEngine:
 
 
 def _on_gpu(llm: LlmSpec, seat: Seat) -> dict[str, object]:
-    """A fraction gets its KV cache by the byte, as the planner reckons it: what vLLM measures to be
-    free beside neighbours depends on what they do at that moment.
+    """The memory flags on GPUs. An engine on a part of a GPU gets the size of its KV cache in
+    bytes, as planned, because the free memory that vLLM measures depends on what the neighbours do
+    then.
     """
     usable = ENGINE_MEMORY["vllm"].usable * seat.memory_share
     tokens = seat.kv_tokens(llm)
@@ -115,7 +117,9 @@ def _on_gpu(llm: LlmSpec, seat: Seat) -> dict[str, object]:
 
 
 def _on_cpu(llm: LlmSpec, seat: Seat) -> dict[str, object]:
-    """In float32, which CPUs compute fastest; KV for as much as one batch can hold, at most."""
+    """The memory flags on a CPU. Weights are float32, which CPUs compute fastest, and the KV cache
+    is at most as large as one full batch needs.
+    """
     tokens = min(seat.kv_tokens(llm), llm.max_sequences * llm.max_context)
     return {
         "--dtype": "float32",

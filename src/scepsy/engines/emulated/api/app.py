@@ -22,6 +22,7 @@ from scepsy.engines.emulated.wire.errors import RequestRefused
 _log = logging.getLogger(__name__)
 
 _MAX_BODY = 64 << 20
+"""Bytes of a request's body. Long prompts are a few megabytes."""
 
 Route = Callable[[web.Request, ServedLlm], Awaitable[web.StreamResponse]]
 
@@ -39,7 +40,7 @@ _POST: dict[LlmKind, dict[str, Route]] = {
         "/score": pooling.score,
     },
 }
-"""What an LLM cannot do has no route, as in vLLM."""
+"""The endpoints of each kind of LLM. As in vLLM, there is no route for what an LLM cannot do."""
 
 _GET: dict[str, Route] = {
     "/v1/models": info.models,
@@ -91,7 +92,7 @@ def _handler(
 
 @web.middleware
 async def _detail(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Unknown paths and wrong methods are told as vLLM's web framework tells them."""
+    """Answers unknown paths and wrong methods in the format of vLLM's web framework."""
     try:
         return await handler(request)
     except web.HTTPClientError as error:
@@ -103,7 +104,7 @@ def _error(refusal: RequestRefused) -> web.Response:
 
 
 def _end_if_failed(running: asyncio.Task[None]) -> None:
-    """As in vLLM, a dead engine core takes the server with it."""
+    """Ends the server when the engine fails, as vLLM does."""
     if not running.cancelled() and running.exception() is not None:
         _log.error("the engine failed", exc_info=running.exception())
         raise SystemExit(1)

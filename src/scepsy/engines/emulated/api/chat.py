@@ -71,8 +71,8 @@ async def chat(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
 
 
 def chat_prompt(messages: Sequence[Message], tools: Sequence[ToolBody] | None = None) -> Prompt:
-    """What the chat template makes of the tools and messages. Equal beginnings give equal
-    prefixes.
+    """The prompt that the chat template makes of tools and messages. Conversations that begin alike
+    get prompts with a common prefix.
     """
     if not messages:
         raise RequestRefused("Cannot apply chat template to an empty conversation.")
@@ -117,8 +117,8 @@ def _deltas(new: Increment) -> list[dict[str, object]]:
         if pieces is None:
             deltas.append(({"content": piece(answer.text, token, token + 1)}, reason))
         elif pieces[token] is not None or reason is not None:
-            said = pieces[token]
-            deltas.append(({} if said is None else {"tool_calls": [said]}, reason))
+            part = pieces[token]
+            deltas.append(({} if part is None else {"tool_calls": [part]}, reason))
     if new.start == 0:
         deltas.insert(0, ({"role": "assistant", "content": "" if pieces is None else None}, None))
     return [

@@ -1,4 +1,4 @@
-"""What an emulated engine tells of itself: health, models, metrics, version, tokens."""
+"""Endpoints about the emulated engine itself: health, models, metrics, version, token counts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def tokenize(request: web.Request, llm: ServedLlm) -> web.Response:
 
 
 async def metrics(_request: web.Request, llm: ServedLlm) -> web.Response:
-    """Prometheus text, under vLLM's names, and under ours for what vLLM does not have."""
+    """Prometheus text with vLLM's metric names, and our own for numbers that vLLM does not have."""
     engine, counters = llm.pacer.engine, llm.pacer.engine.counters
     kv_usage = engine.kv.held / engine.kv.capacity
     values = (

@@ -1,1 +1,1 @@
-"""What an emulated LLM answers: text, tool calls and JSON, drawn from a seed (pure)."""
+"""Makes the answers of an emulated LLM: text, tool calls and JSON, drawn from a seed (pure)."""

@@ -1,4 +1,4 @@
-"""Decides what an emulated LLM answers: a pure function of seed, LLM, prompt and parameters."""
+"""Makes an answer from seed, LLM, prompt and parameters (pure)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,23 @@ from scepsy.engines.emulated.generation.text import PIECE, Corpus, Prompt, count
 from scepsy.engines.emulated.generation.tools import ToolCall, draw_calls
 
 USUAL_TOKENS = 80
-"""Median length of an answer that nobody limits."""
+"""Median tokens of an answer to a request without `max_tokens`."""
 
 _USUAL_SPREAD = 0.6
+"""Standard deviation of the logarithm of that length: two thirds of the answers have 44 to 146
+tokens.
+"""
+
 _LIMITED_MEDIAN = 0.6
+"""Median length of an answer to a request with `max_tokens`, as a part of that limit."""
+
 _LIMITED_SPREAD = 0.35
+"""Standard deviation of the logarithm of that part. About 7% of answers reach the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedAnswer:
-    """A whole answer, known before its first token is emitted: words, or calls of tools."""
+    """A whole answer, text or tool calls, made before its first token is sent."""
 
     text: str
     tokens: int
@@ -35,21 +42,21 @@ class GeneratedAnswer:
 
 
 class Author:
-    """Writes for one LLM."""
+    """Makes the answers of one LLM."""
 
     def __init__(self, seed: int, name: str) -> None:
         self._key = f"{seed}/{name}/".encode()
         self._corpus = Corpus(seed)
 
     def rng(self, *parts: bytes) -> random.Random:
-        """Randomness that depends on the LLM, the seed and `parts`, and on nothing else."""
+        """A random generator that depends on the LLM, the seed and `parts` only."""
         digest = blake2b(self._key + b"/".join(parts), digest_size=8).digest()
         return random.Random(int.from_bytes(digest))
 
     def answer(
         self, prompt: Prompt, sampling: Sampling, *, index: int, room: int
     ) -> GeneratedAnswer:
-        """The answer to `prompt`, at most `room` tokens. `index` tells apart the answers to one
+        """The answer to `prompt`, with at most `room` tokens. `index` numbers the answers to one
         prompt.
         """
         rng = self.rng(prompt.digest, sampling.digest, str(index).encode())
@@ -89,7 +96,9 @@ def _bound_text(bound: tuple[str, ...] | Mapping[str, object], rng: random.Rando
 
 
 def _calling(calls: tuple[ToolCall, ...], limit: int) -> GeneratedAnswer:
-    """Calls that do not fit are no calls but words broken off, as they are to vLLM's parsers."""
+    """An answer that calls tools. Calls that do not fit into `limit` tokens become text that is cut
+    off, which is what vLLM's parsers make of them.
+    """
     tokens = sum(call.tokens for call in calls)
     if tokens > limit:
         raw = "".join(f'<tool_call>{{"name": "{c.name}", {c.arguments}' for c in calls)

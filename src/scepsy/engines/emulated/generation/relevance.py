@@ -1,4 +1,4 @@
-"""What emulated embedders and rerankers find near: texts that share words."""
+"""Embeddings and relevance scores of emulated LLMs: similar texts share words (pure)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from zlib import crc32
 from scepsy.engines.emulated.generation.text import words
 
 DIMENSIONS = 256
+"""Length of an embedding."""
 
 
 def embed(tokens: Sequence[str]) -> list[float]:
-    """A unit vector: every word adds to a few dimensions that its hash picks, with signs."""
+    """A unit vector, to which each word adds or subtracts in a few dimensions given by its hash."""
     vector = [0.0] * DIMENSIONS
     for token, count in Counter(tokens).items():
         weight = math.sqrt(count)
@@ -26,8 +27,8 @@ def embed(tokens: Sequence[str]) -> list[float]:
 
 
 def relevance(query: str, document: str, rng: random.Random) -> float:
-    """Between 0 and 1: how much of the query's words the document has, rare (long) words counting
-    for more, and some noise.
+    """A score from 0 to 1: the part of the query's words that the document contains, weighted by
+    their length because long words are rarer, with some noise.
     """
     wanted, found = set(words(query)), set(words(document))
     weight = sum(len(word) for word in wanted) or 1

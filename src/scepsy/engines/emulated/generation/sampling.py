@@ -1,4 +1,4 @@
-"""The parameters of a generation, as requests carry them and as the emulated LLM reads them."""
+"""The sampling parameters of a request, and what the emulated LLM makes of them (pure)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StreamOptions(msgspec.Struct):
 
 
 class SamplingBody(msgspec.Struct, kw_only=True):
-    """The fields that chat and completions share. Unknown ones are let through, as vLLM does."""
+    """The fields that chat and completions share. As in vLLM, unknown fields are accepted."""
 
     model: str | None = None
     max_tokens: int | None = None
@@ -67,10 +67,11 @@ class SamplingBody(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What decides an answer besides the prompt, which has the tools' schemas, too.
+    """What an answer depends on beside the prompt, which contains the tools' schemas.
 
-    `bound` is a list of strings to choose from or a JSON Schema; `digest` is over all of it, so
-    that other parameters give other answers.
+    Attributes:
+        bound: strings to choose from, or a JSON Schema, to which the answer is constrained.
+        digest: of all parameters, so that other parameters give other answers.
     """
 
     max_tokens: int | None

@@ -1,4 +1,4 @@
-"""Draws a legal instance of a JSON Schema."""
+"""Draws a random valid instance of a JSON Schema (pure)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 _TYPES = {"boolean", "integer", "number", "string", "array", "object", "null"}
-_DEEPEST = 16
+_DEPTH_MAX = 16
+"""Levels of nesting. Deeper schemas are taken for recursive ones that never end."""
 
 Schema = Mapping[str, object]
 
 
 class BadSchema(ValueError):
-    """A schema that cannot be followed; says which part."""
+    """A schema of which no instance can be drawn. The message names the part at fault."""
 
 
 def check_schema(schema: object) -> Schema:
-    """The schema, once an instance of it could be drawn. Raises BadSchema."""
+    """Returns the schema if an instance of it can be drawn. Raises BadSchema."""
     draw(schema, random.Random(0))
     return cast(Schema, schema)
 
 
 def draw(schema: object, rng: random.Random) -> object:
-    """An instance of `schema`: enum, const, anyOf, oneOf, $ref, and the seven types with their
-    bounds. Raises BadSchema for one that is malformed.
+    """An instance of `schema`. It follows enum, const, anyOf, oneOf, $ref, and the seven types with
+    their bounds. Raises BadSchema for a malformed schema.
     """
     return _draw(schema, rng, schema, 0)
 
@@ -74,8 +75,8 @@ def _checked(part: object, depth: int) -> Schema:
         return {}
     if not isinstance(part, Mapping):
         raise BadSchema(f"a JSON schema must be an object, not {part!r}")
-    if depth > _DEEPEST:
-        raise BadSchema(f"the JSON schema is nested more than {_DEEPEST} deep")
+    if depth > _DEPTH_MAX:
+        raise BadSchema(f"the JSON schema is nested more than {_DEPTH_MAX} deep")
     return cast(Schema, part)
 
 

@@ -1,4 +1,4 @@
-"""Text as an emulated LLM sees and writes it: tokens are pieces of four characters."""
+"""Text and tokens of an emulated LLM: a token is a piece of four characters (pure)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from zlib import crc32
 from scepsy.hardware.memory import BLOCK_TOKENS
 
 PIECE = 4
-"""Characters per token, about what English text has with a real tokenizer."""
+"""Characters per token. English text has about as many with a real tokenizer."""
 
 VOCABULARY = 128_000
+"""Number of token ids, about as many as Llama 3 has."""
 
 _WORDS = """
 the of and to in is that for it as was with be by on not he his but at are this have from or had
@@ -31,8 +32,8 @@ hence total sum product factor compare evidence passage query score
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an LLM is given: so many tokens, the chained hashes of their full blocks, and a digest
-    of the whole.
+    """A prompt: its number of tokens, the chained hashes of its full KV blocks, and a digest of the
+    whole.
     """
 
     tokens: int
@@ -68,7 +69,7 @@ def words(text: str) -> list[str]:
 
 
 class Corpus:
-    """English-like text to answer from, drawn once per seed."""
+    """English-like text, drawn once per seed, from which answers are taken."""
 
     def __init__(self, seed: int, length: int = 1 << 17) -> None:
         rng = random.Random(seed)
@@ -86,8 +87,8 @@ class Corpus:
 
 
 def _chain(pieces: Iterable[str | tuple[int, ...]]) -> tuple[int, ...]:
-    """Each block's hash is over all that came before. Python's own hash is ten times faster than a
-    digest, and it need not be the same in another process.
+    """The hash of each block, computed over all blocks up to it. Python's own hash is ten times
+    faster than a digest, and blocks are compared within one process only.
     """
     blocks, last = list[int](), 0
     for piece in pieces:

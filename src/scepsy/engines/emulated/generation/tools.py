@@ -1,4 +1,4 @@
-"""Which tools an emulated LLM calls, and with what: a pure function of the tools and a `Random`."""
+"""Draws which tools an emulated LLM calls, and with which arguments (pure)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ from scepsy.engines.emulated.generation.schema import BadSchema, Schema, check_s
 from scepsy.engines.emulated.generation.text import count_tokens
 from scepsy.engines.emulated.wire.errors import RequestRefused
 
-_EAGERNESS = 0.75
-_SECOND = 0.25
-_MOST_ROUNDS = 8
+_CALL_PROBABILITY = 0.75
+"""Probability that an answer calls a tool, where the prompt has no result of an earlier call."""
+
+_SECOND_CALL_PROBABILITY = 0.25
+"""Probability that an answer with a tool call has a second one."""
+
+_ROUNDS_MAX = 8
+"""Results of earlier calls in the prompt after which no tool is called, so that agents' loops end.
+"""
+
 _HEAD_TOKENS = 8
-"""What LLMs write around a call's name and arguments, about."""
+"""Tokens that LLMs write around the name and the arguments of a call, roughly."""
 
 
 class Function(msgspec.Struct):
@@ -41,13 +48,14 @@ ToolChoice = str | dict[str, object] | None
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What may be called.
+    """The tools that an answer may call.
 
     Attributes:
-        functions: JSON Schema of each one's arguments, by name.
-        forced: whether some tool must be called. parallel: whether several may be at once.
-        rounds: results of earlier calls in the prompt: the more, the less eager for another call,
-            so that agents' loops end.
+        functions: the JSON Schema of each function's arguments, by name.
+        forced: whether some tool must be called.
+        parallel: whether several tools may be called at once.
+        rounds: results of earlier calls in the prompt. The more there are, the less likely another
+            call is, so that agents' loops end.
     """
 
     functions: Mapping[str, Schema]
@@ -58,7 +66,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """`arguments` is JSON."""
+    """A call of a tool. `arguments` is JSON."""
 
     name: str
     arguments: str
@@ -71,7 +79,9 @@ class ToolCall:
 def tools_of(
     bodies: Sequence[ToolBody] | None, choice: ToolChoice, *, parallel: bool | None, rounds: int
 ) -> Tools | None:
-    """None where no tool may be called. Raises RequestRefused for what vLLM refuses, too."""
+    """The tools of a request; None where no tool may be called. Raises RequestRefused for requests
+    that vLLM refuses, too.
+    """
     if choice not in (None, "none") and not bodies:
         raise RequestRefused("When using `tool_choice`, `tools` must be set.", param="tool_choice")
     if not bodies or choice == "none":
@@ -88,11 +98,11 @@ def tools_of(
 
 
 def draw_calls(tools: Tools, rng: random.Random) -> tuple[ToolCall, ...]:
-    """The calls that an answer makes; none means that it is words."""
-    eagerness = _EAGERNESS / (1 + tools.rounds) if tools.rounds < _MOST_ROUNDS else 0.0
-    if not tools.forced and rng.random() >= eagerness:
+    """The calls that an answer makes; empty for an answer in words."""
+    probability = _CALL_PROBABILITY / (1 + tools.rounds) if tools.rounds < _ROUNDS_MAX else 0.0
+    if not tools.forced and rng.random() >= probability:
         return ()
-    several = tools.parallel and not tools.forced and rng.random() < _SECOND
+    several = tools.parallel and not tools.forced and rng.random() < _SECOND_CALL_PROBABILITY
     names = [rng.choice(list(tools.functions)) for _ in range(1 + several)]
     return tuple(
         ToolCall(name, msgspec.json.encode(draw(tools.functions[name], rng)).decode())
@@ -119,7 +129,7 @@ def _function(body: ToolBody) -> tuple[str, Schema]:
 
 
 def _named(choice: ToolChoice) -> str | None:
-    """The one function that must be called, where the choice names one."""
+    """The function that must be called, where the choice names one."""
     if choice is None or choice in ("none", "auto", "required"):
         return None
     if isinstance(choice, dict):

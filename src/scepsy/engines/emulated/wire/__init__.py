@@ -1,1 +1,1 @@
-"""How an emulated engine reads requests and writes answers and errors: vLLM's shapes and limits."""
+"""Reads requests and writes answers and errors in vLLM's formats, with vLLM's limits."""

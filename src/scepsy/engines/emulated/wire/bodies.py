@@ -15,13 +15,15 @@ from scepsy.engines.emulated.wire.errors import RequestRefused
 T = TypeVar("T")
 
 MALFORMED = "Bad Request"
-"""The type of vLLM's errors about what does not fit a request's schema."""
+"""The type of vLLM's errors about requests that do not match the schema."""
 
 _encoder = msgspec.json.Encoder()
 
 
 def read_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Raises RequestRefused for what is not JSON, lacks a field, or has one of the wrong type."""
+    """Decodes a body. Raises RequestRefused where it is not JSON, lacks a field, or has a field of
+    the wrong type.
+    """
     try:
         return decoder.decode(body)
     except msgspec.DecodeError as error:
@@ -52,15 +54,15 @@ async def open_stream(request: web.Request) -> web.StreamResponse:
 
 
 def new_id(prefix: str, request: web.Request) -> str:
-    """From the caller's X-Request-Id where there is one."""
+    """An identifier with the caller's X-Request-Id, or a random one where the request has none."""
     return f"{prefix}-{request.headers.get('X-Request-Id') or uuid.uuid4().hex}"
 
 
 def _param(body: bytes, message: str) -> str:
-    """The path of the field that msgspec complains of, from "body", as vLLM gives it; of what is
-    not JSON, the place.
+    """The path of the field at fault, from "body", as in vLLM's errors; for a body that is not
+    JSON, the position of the error.
 
-    Its messages end in "- at `$.field[0].inner`", and name a missing field before that.
+    msgspec's messages end in "- at `$.field[0].inner`", and name a missing field before that.
     """
     try:
         json.loads(body or b"{}")

@@ -1,4 +1,4 @@
-"""What the server says when it will not answer, in vLLM's words and shape."""
+"""The errors of the emulated engine, in vLLM's words and format."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _TYPES = {400: "BadRequestError", 404: "NotFoundError", 500: "InternalServerErro
 
 
 class RequestRefused(Exception):
-    """An HTTP error with an OpenAI-shaped body. `param` names the offending field.
+    """An HTTP error with a body in OpenAI's format. `param` names the field at fault.
 
-    `kind` is its type where the status does not tell: what does not fit a request's schema is a
-    "Bad Request", and its `param` a path from "body".
+    `kind` is the error's type where it does not follow from the status: a request that does not
+    match the schema is a "Bad Request", and its `param` is a path from "body".
     """
 
     def __init__(

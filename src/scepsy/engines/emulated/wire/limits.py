@@ -1,4 +1,4 @@
-"""The values that vLLM refuses, with the words and the field that it names (pure)."""
+"""Refuses the parameter values that vLLM refuses, with its messages (pure)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Protocol
 
 from scepsy.engines.emulated.wire.errors import RequestRefused
 
-MOST_STOPS = 4
+STOPS_MAX = 4
+"""Stop strings of a request, as in OpenAI's API."""
 
 
 class Limited(Protocol):
@@ -28,7 +29,7 @@ class Limited(Protocol):
 
 
 def check_limits(body: Limited) -> None:
-    """Raises RequestRefused. Some refusals name no field, as vLLM's do."""
+    """Raises RequestRefused for a value out of range. Some errors name no field, as in vLLM."""
     most = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     _require(most is None or most >= 1, f"max_tokens must be at least 1, got {most}.", "max_tokens")
     _require(body.n is None or body.n >= 1, f"n must be at least 1, got {body.n}.")
@@ -78,8 +79,8 @@ def _check_drawing(body: Limited) -> None:
 
 def _check_stops(stop: str | list[str] | None) -> None:
     stops = [stop] if isinstance(stop, str) else stop or []
-    if len(stops) > MOST_STOPS:
-        message = f"stop can have at most {MOST_STOPS} strings, got {len(stops)}"
+    if len(stops) > STOPS_MAX:
+        message = f"stop can have at most {STOPS_MAX} strings, got {len(stops)}"
         raise RequestRefused(message, param="body.stop", kind="Bad Request")
     _require("" not in stops, "stop cannot contain an empty string.")
 
