@@ -54,7 +54,12 @@ def test_the_good_one_is_planned() -> None:
         ("profile", Profile(curves=()), "the profile: curves: there is none"),
         ("profile", Profile(curves=(curve("a", {}),)), r"curves\[0\].points: there is none"),
         ("llms", [*GOOD["llms"], *GOOD["llms"]], "the LLMs: llms.name: a is there more"),
-        ("llms", [LlmSpec(name="a")], "the size of LLM 'a' is not known"),
+        ("llms", [LlmSpec(name="a")], "LLM 'a': its size is not known"),
+        (
+            "llms",
+            [msgspec.structs.replace(GOOD["llms"][0], max_tp=0)],
+            "LLM 'a' max_tp: 0 must be positive",
+        ),
         ("share_step", 0.0, "share_step: 0 is no part"),
         ("share_step", 0.3, r"share_step: 0\.3 is no part"),
     ],

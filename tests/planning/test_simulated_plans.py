@@ -213,7 +213,7 @@ def test_where_nothing_can_be_simulated_the_replay_decides_and_says_so() -> None
 
 
 def test_an_llm_of_unknown_size_is_refused_and_not_taken_as_size_zero() -> None:
-    with pytest.raises(BadInput, match="the size of LLM 'big' is not known"):
+    with pytest.raises(BadInput, match="LLM 'big': its size is not known"):
         planned("h100", [llm("big", 0.0)], QUICK)
 
 

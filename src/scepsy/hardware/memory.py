@@ -138,11 +138,18 @@ def misfit(llm: LlmSpec, *, tp: int, memory_share: float, gpu_memory: float) -> 
 
 def check_size(llm: LlmSpec) -> None:
     """Raises BadInput for an LLM whose number of weights is unknown."""
-    if not llm.hosted and not llm.parameters > 0:
-        raise BadInput(
-            f"the size of LLM {llm.name!r} is not known: give `architecture`, `parameters`, or a "
-            "`model_path` whose folder has a config.json"
-        )
+    if (problem := unknown_size(llm)) is not None:
+        raise BadInput(f"LLM {llm.name!r}: {problem}")
+
+
+def unknown_size(llm: LlmSpec) -> str | None:
+    """What to do about an LLM whose number of weights is unknown; None where it is known."""
+    if llm.hosted or llm.parameters > 0:
+        return None
+    return (
+        "its size is not known; give `architecture`, `parameters`, or a `model_path` whose folder "
+        "has a config.json"
+    )
 
 
 def check_gpu_memory(gpu_memory: float) -> None:

@@ -16,7 +16,7 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.profile import Curve
 from scepsy.errors import BadInput
-from scepsy.hardware.memory import check_gpu_memory, check_size
+from scepsy.hardware.memory import check_gpu_memory, unknown_size
 
 Fault = tuple[str, str]
 
@@ -50,7 +50,8 @@ def llm_faults(llms: Iterable[LlmSpec]) -> Iterator[Fault]:
         if not (math.isfinite(llm.parameters) and llm.parameters >= 0):
             yield f"{where}.parameters", f"{llm.parameters:g} is not a count"
         yield from _endpoint_faults(where, llm)
-        yield from _refused(where, lambda llm=llm: check_size(llm))
+        if (problem := unknown_size(llm)) is not None:
+            yield where, problem
 
 
 def curve_faults(curves: Iterable[Curve]) -> Iterator[Fault]:
@@ -92,7 +93,7 @@ def _endpoint_faults(where: str, llm: LlmSpec) -> Iterator[Fault]:
         for field in ("url", "api_key_env", "rate_limit"):
             if getattr(llm, field) is not None:
                 only = 'only an LLM with engine = "endpoint" has one'
-                yield f"{where}.{field}", f"{only}; {llm.name!r} has {llm.engine!r}"
+                yield f"{where}.{field}", f"{only}; this one has {llm.engine!r}"
         return
     address = urlsplit(llm.url or "")
     if address.scheme not in ("http", "https") or not address.hostname:

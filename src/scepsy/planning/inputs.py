@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
@@ -26,7 +27,7 @@ def check(
     (`input_faults`), a target without traces, a profile of other GPUs or of several time scales.
     """
     _refuse("the cluster", cluster_faults(cluster))
-    _refuse("the LLMs", llm_faults(llms))
+    _refuse("the LLMs", ((_with_name(field, llms), wrong) for field, wrong in llm_faults(llms)))
     _refuse("the profile", curve_faults(profile.curves))
     _check_targets(targets, traces)
     _check_profile(profile, cluster)
@@ -39,6 +40,12 @@ def check(
 def _refuse(what: str, faults: Iterable[Fault]) -> None:
     for field, wrong in faults:
         raise BadInput(f"{what}: {field}: {wrong}")
+
+
+def _with_name(field: str, llms: Sequence[LlmSpec]) -> str:
+    """The field with the name of its LLM instead of its number: "LLM 'a' max_tp"."""
+    found = re.fullmatch(r"llms\[(\d+)\]\.?(.*)", field)
+    return field if found is None else f"LLM {llms[int(found[1])].name!r} {found[2]}".rstrip()
 
 
 def _check_targets(targets: Sequence[Target], traces: Sequence[Trace]) -> None:
