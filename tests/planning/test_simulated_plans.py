@@ -200,7 +200,9 @@ def test_a_plan_says_which_predictor_ranked_what() -> None:
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1.0)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Plan) == found
-    assert found.prediction.workflows[0].latency_p99 is not None
+    assert found.prediction.workflows[0].latency_p99 is None
+    no_p99 = "No p99 latency is given for w: it needs 100 runs, and there are 6 recorded ones"
+    assert no_p99 in found.explanation.summary
 
 
 def test_where_nothing_can_be_simulated_the_replay_decides_and_says_so() -> None:
@@ -241,6 +243,9 @@ def test_what_the_pipeline_refuses_for_its_curves_end_may_be_taken_and_has_a_fin
     (flow,) = found.prediction.workflows
     assert flow.throughput < flow.target_rate
     assert 0 < flow.latency_mean < 3 * took
+    assert flow.percentiles_by == "simulation"
+    assert flow.percentile_runs >= 100
     assert flow.latency_p99 >= flow.latency_p50
+    assert any("simulated runs" in line for line in found.explanation.summary if "p99" in line)
     assert 0 < flow.stages[0].call_latency < 3 * took
     assert msgspec.json.decode(msgspec.json.encode(found), type=Plan) == found

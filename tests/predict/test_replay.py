@@ -81,7 +81,16 @@ def test_calls_keep_their_own_length_relative_to_the_mean(lengths: list[float], 
     assert flow.latency_mean == pytest.approx(a)
     assert flow.latency_p50 == pytest.approx(quantile(expected, 0.5))
     assert flow.latency_p90 == pytest.approx(quantile(expected, 0.9))
-    assert flow.latency_p99 == pytest.approx(quantile(expected, 0.99))
+    assert (flow.percentile_runs, flow.percentiles_by) == (len(lengths), "replay")
+
+
+@pytest.mark.parametrize("runs", [99, 100])
+def test_fewer_than_a_hundred_recorded_runs_have_no_p99(runs: int) -> None:
+    traces = [trace(call("a", 0, 1 + i, run=f"r{i}"), run=f"r{i}") for i in range(runs)]
+    mean = (1 + runs) / 2
+    flow = both(traces, mean, 1.0)[1].workflows[0]
+    expected = None if runs < 100 else pytest.approx(quantile([*map(float, range(1, 101))], 0.99))
+    assert flow.latency_p99 == expected
 
 
 def test_where_no_run_tells_its_times_the_pipeline_stands() -> None:

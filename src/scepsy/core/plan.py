@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.demand import Demand
@@ -183,7 +184,11 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
         bottleneck: the LLM that saturates first.
         latency_low, latency_high: 90% interval of the mean over many runs; single runs differ more.
         interval_parts: the causes that the interval includes.
-        latency_p50, latency_p90, latency_p99: percentiles of single runs in seconds.
+        latency_p50, latency_p90, latency_p99: percentiles of single runs in seconds. `latency_p99`
+            is absent for fewer than 100 runs.
+        percentile_runs: number of runs that the percentiles are of.
+        percentiles_by: "replay" if these are recorded runs, timed anew; "simulation" if they are
+            simulated runs.
         stages: the stages of the pipeline, one per LLM.
     """
 
@@ -198,6 +203,8 @@ class WorkflowPrediction(Record, frozen=True, kw_only=True):
     latency_p50: float | None = None
     latency_p90: float | None = None
     latency_p99: float | None = None
+    percentile_runs: int | None = None
+    percentiles_by: Literal["replay", "simulation"] | None = None
     stages: tuple[StagePrediction, ...]
 
 

@@ -18,6 +18,7 @@ from scepsy.planning.problem import Problem
 from scepsy.planning.provenance import notes
 from scepsy.planning.shortlist import Shortlist
 from scepsy.search import Choice
+from scepsy.statistics.quantiles import P99_MIN
 
 ADDED_NODE = "one-more"
 SLOWDOWN_SHOWN = 1.005
@@ -51,7 +52,9 @@ def explain(
     base = problem.pipeline.base
     objective = chosen.candidate.objective + base
     summary = [_bottleneck(flow) for flow in entry.replay.workflows]
-    summary += interval_text.sentences(decision.prediction)
+    prediction = decision.prediction
+    summary += interval_text.sentences(prediction)
+    summary += [_p99(flow) for flow in prediction.workflows if flow.percentile_runs]
     summary += sentences(problem.endpoints, problem.targets)
     summary += _slowdowns(slowdowns(entry.problem, entry.allocation, entry.placement))
     summary += simulation_text.sentences(decision)
@@ -132,6 +135,20 @@ def _not_converged(decision: Decision) -> list[str]:
             "calls on shared GPUs to be slower than the search had assumed"
         )
     return found
+
+
+def _p99(flow: WorkflowPrediction) -> str:
+    of = "recorded" if flow.percentiles_by == "replay" else "simulated"
+    if flow.latency_p99 is None:
+        return (
+            f"No p99 latency is given for {flow.workflow}: it needs {P99_MIN} runs, and there are "
+            f"{flow.percentile_runs} {of} ones"
+        )
+    how = "timed anew with the plan's latencies" if of == "recorded" else "in the measured time"
+    return (
+        f"The p99 latency of {flow.workflow}, {flow.latency_p99:.3g} s, is that of "
+        f"{flow.percentile_runs} {of} runs, {how}"
+    )
 
 
 def _slowdowns(found: Mapping[str, float]) -> list[str]:

@@ -16,7 +16,7 @@ from scepsy.planning.uncertainty import with_intervals
 from scepsy.predict import Recorded
 from scepsy.sim.results.paired_trials import Trial
 from scepsy.statistics.batch_means import consecutive, standard_error
-from scepsy.statistics.quantiles import quantile
+from scepsy.statistics.quantiles import p99, quantile
 
 
 def prediction_of(
@@ -50,7 +50,9 @@ def _flow(flow: WorkflowPrediction, entry: ShortlistEntry, trial: Trial) -> Work
         latency_mean=sum(ranked) / len(ranked),
         latency_p50=quantile(ranked, 0.5),
         latency_p90=quantile(ranked, 0.9),
-        latency_p99=quantile(ranked, 0.99),
+        latency_p99=p99(ranked),
+        percentile_runs=len(ranked),
+        percentiles_by="simulation",
         stages=tuple(_stage(stage, flow.workflow, entry, trial) for stage in flow.stages),
     )
 

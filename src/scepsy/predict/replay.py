@@ -21,6 +21,7 @@ from scepsy.core.plan import Allocation, Prediction, StagePrediction, WorkflowPr
 from scepsy.core.trace import Trace
 from scepsy.predict.pipeline import Pipeline
 from scepsy.predict.run_times import Floats, RunTimes, run_times
+from scepsy.statistics.quantiles import p99, quantile
 from scepsy.traces.graph import RunGraph, graph_of
 
 
@@ -74,13 +75,15 @@ class ReplayPredictor:
         seconds = recorded.latencies(flow.stages)
         if seconds is None:
             return flow
-        p50, p90, p99 = (float(np.quantile(seconds, part)) for part in (0.5, 0.9, 0.99))
+        values = seconds.tolist()
         return msgspec.structs.replace(
             flow,
             latency_mean=float(np.mean(seconds)),
-            latency_p50=p50,
-            latency_p90=p90,
-            latency_p99=p99,
+            latency_p50=quantile(values, 0.5),
+            latency_p90=quantile(values, 0.9),
+            latency_p99=p99(values),
+            percentile_runs=len(values),
+            percentiles_by="replay",
         )
 
 
