@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
@@ -11,9 +12,10 @@ from rich.console import Console
 
 from scepsy.cli.descriptions import cluster_of, llms_of
 from scepsy.cli.inputs import cluster_option, known_llms_option, parse_targets, stand_in_option
+from scepsy.cli.number_types import Percentage
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.llm import EngineKind
-from scepsy.core.plan import Finalist, Infeasible, Plan, WorkflowPrediction
+from scepsy.core.plan import Finalist, FrontPoint, Infeasible, Plan, WorkflowPrediction
 from scepsy.core.profile import Profile
 from scepsy.engines import engine_for
 from scepsy.errors import ScepsyError, Unmeetable
@@ -21,6 +23,7 @@ from scepsy.planning.allocation_text import describe
 from scepsy.planning.planner import plan
 from scepsy.planning.provenance import elsewhere, merge
 from scepsy.planning.simulation import SimulationOptions
+from scepsy.planning.tolerance import DEFAULT_TOLERANCE
 from scepsy.profiler.machine import machine
 from scepsy.store import read_profile, read_traces, unassigned_warnings, write_record
 
@@ -28,6 +31,8 @@ SHARED_GROUPS = (
     "parts of TP groups: nobody has measured how engines that share each GPU of a group slow one "
     "another down; all-reduces on shared multiprocessors are taken to cost nothing more"
 )
+FASTER_SHOWN = 0.001
+"""Part of the latency by which a point of the front must be faster to get a row of the table."""
 
 
 @click.command("plan")
@@ -65,6 +70,13 @@ SHARED_GROUPS = (
     help="Grain of a GPU share; 1 divided by it must be whole.",
 )
 @click.option(
+    "--tolerance",
+    type=Percentage(),
+    default=f"{DEFAULT_TOLERANCE:.0%}",
+    show_default=True,
+    help="How much slower than the fastest plan the plan may be, to use fewer GPUs; 0: not at all.",
+)
+@click.option(
     "--fast",
     is_flag=True,
     help="Do not simulate the best few plans; the prediction alone decides.",
@@ -86,13 +98,14 @@ def command(
     stand_ins: tuple[str, ...],
     target_texts: tuple[str, ...],
     share_step: float,
+    tolerance: float,
     fast: bool,
     share_groups: bool,
     out: Path,
     as_json: bool,
 ) -> None:
     """Decide GPU share, tensor-parallel degree, replicas and place of every LLM, for least mean
-    workflow latency at the target rates.
+    workflow latency at the target rates. GPUs that bring less than --tolerance are left free.
     """
     profile = merge(read_profile(path) for path in profile_paths)
     cluster, targets = cluster_of(cluster_path), parse_targets(target_texts)
@@ -122,6 +135,7 @@ def command(
             share_step=share_step,
             share_groups=share_groups,
             simulate=simulate,
+            tolerance=tolerance,
         )
     if isinstance(decided, Infeasible):
         raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
@@ -163,7 +177,10 @@ def print_plan(decided: Plan, screen: Console) -> None:
         )
         for part in decided.allocation.llms
     ]
-    total = f"{decided.allocation.gpus:.1f} of {decided.cluster.gpus} GPUs"
+    total = (
+        f"{decided.placement.gpus} of {decided.cluster.gpus} GPUs, "
+        f"{decided.allocation.gpus:.1f} of their compute"
+    )
     screen.print(
         table(f"Allocation: {total}", ("LLM", "replicas", "GPUs", "memory", "used", "where"), rows)
     )
@@ -182,11 +199,61 @@ def print_plan(decided: Plan, screen: Console) -> None:
     screen.print(
         table(
             "Prediction",
-            ("workflow", "target", "saturates at", "mean latency", "90%", "p99", "bottleneck"),
+            (
+                "workflow",
+                "target",
+                "saturates at",
+                "mean latency",
+                "90% interval of the mean",
+                "p99",
+                "bottleneck",
+            ),
             promises,
         )
     )
+    print_front(decided, screen)
     print_explanation(decided, screen)
+
+
+def print_front(decided: Plan, screen: Console) -> None:
+    """Latency against GPUs, with the plan that was taken."""
+    points = shown(decided.explanation.front)
+    if len(points) < 2:
+        return
+    rows = [
+        (
+            f"{point.gpus}",
+            f"{point.gpu_shares:.1f}",
+            seconds(point.objective),
+            f"{point.objective / points[-1].objective - 1:+.1%}",
+            f"{point.headroom:.2f} x the targets",
+            "this plan" if point.chosen else "",
+        )
+        for point in points
+    ]
+    heads = ("GPUs", "of their compute", latency_name(decided), "slower", "saturates at", "")
+    screen.print(table("Latency against GPUs", heads, rows))
+
+
+def shown(front: Sequence[FrontPoint]) -> list[FrontPoint]:
+    """The first, the last and the chosen point, and those that are noticeably faster than the one
+    before.
+    """
+    found: list[FrontPoint] = []
+    for point in front:
+        faster = not found or point.objective < (1 - FASTER_SHOWN) * found[-1].objective
+        if faster or point.chosen or point is front[-1]:
+            found.append(point)
+    return found
+
+
+def latency_name(decided: Plan) -> str:
+    """What the search minimised."""
+    if len(decided.targets) == 1:
+        return "mean latency"
+    if all(target.weight == 1 for target in decided.targets):
+        return "sum of mean latencies"
+    return "weighted sum of mean latencies"
 
 
 def interval(flow: WorkflowPrediction) -> str:
@@ -210,9 +277,8 @@ def print_explanation(decided: Plan, screen: Console) -> None:
     """Why this plan, what else there was."""
     if decided.explanation.finalists:
         heads = ("plan", "pipeline", "replay", "simulated")
-        screen.print(
-            table("Weighted mean latency", heads, map(ranked, decided.explanation.finalists))
-        )
+        title = f"{latency_name(decided).capitalize()} by each predictor"
+        screen.print(table(title, heads, map(ranked, decided.explanation.finalists)))
     for sentence in decided.explanation.summary:
         screen.print(f"- {sentence}")
     for other in decided.explanation.runners_up:

@@ -256,6 +256,26 @@ class Finalist(Record, frozen=True, kw_only=True):
     note: str = ""
 
 
+class FrontPoint(Record, frozen=True, kw_only=True):
+    """The fastest plan that is known on at most `gpus` GPUs, by a replay of the recorded runs.
+
+    Attributes:
+        gpus: GPUs that at least one replica runs on.
+        gpu_shares: GPUs' worth of compute that the replicas take.
+        objective: seconds; the sum of the workflows' mean latencies with the targets' weights.
+        latency_means: seconds, by workflow.
+        headroom: factor on all target rates at which the first LLM saturates.
+        chosen: whether this is the plan that was taken.
+    """
+
+    gpus: int
+    gpu_shares: float
+    objective: float
+    latency_means: dict[str, float]
+    headroom: float
+    chosen: bool = False
+
+
 class Explanation(Record, frozen=True, kw_only=True):
     """Why this plan was chosen.
 
@@ -265,12 +285,17 @@ class Explanation(Record, frozen=True, kw_only=True):
             chosen plan is the first.
         runners_up: further plans, in order of predicted latency.
         skipped: sizes that were not considered, with the reason.
+        front: latency against GPUs. GPUs rise from point to point, and latency falls.
+        tolerance: the part of the least latency by which the plan was allowed to be slower, to use
+            fewer GPUs.
     """
 
     summary: tuple[str, ...]
     finalists: tuple[Finalist, ...] = ()
     runners_up: tuple[RunnerUp, ...] = ()
     skipped: tuple[str, ...] = ()
+    front: tuple[FrontPoint, ...] = ()
+    tolerance: float = 0.0
 
 
 class Plan(Record, frozen=True, kw_only=True):

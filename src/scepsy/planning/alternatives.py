@@ -6,6 +6,8 @@ whether few large replicas are better than many small ones, and where a replica 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from scepsy.core.plan import Allocation, LlmAllocation
 from scepsy.planning.problem import Problem, ReplicaTest
 
@@ -22,6 +24,16 @@ def other_sizes(problem: Problem, best: Allocation) -> dict[str, Problem]:
     degree, or in whether they take a whole GPU.
     """
     return {part.llm: problem.excluding(part.llm, _of_size(part)) for part in best.llms}
+
+
+def same_sizes(problem: Problem, allocation: Allocation, llms: Collection[str]) -> Problem:
+    """The problem in which the replicas of these LLMs must have the TP degree of `allocation`, and
+    take a whole GPU where they do there.
+    """
+    for part in allocation.llms:
+        if part.llm in llms:
+            problem = problem.excluding(part.llm, _not_of_size(part))
+    return problem
 
 
 def other_replica_counts(problem: Problem, best: Allocation) -> list[Problem]:
@@ -48,6 +60,10 @@ def other_loads(problem: Problem) -> list[Problem]:
 
 def _of_size(mine: LlmAllocation) -> ReplicaTest:
     return lambda tp, gpu_share, _: (tp, gpu_share < 1) == (mine.tp, mine.gpu_share < 1)
+
+
+def _not_of_size(mine: LlmAllocation) -> ReplicaTest:
+    return lambda tp, gpu_share, _: (tp, gpu_share < 1) != (mine.tp, mine.gpu_share < 1)
 
 
 def _in_number(mine: LlmAllocation) -> ReplicaTest:

@@ -16,12 +16,30 @@ asked for."""
 
 
 @dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """Latency against GPUs, and how much latency was given up for fewer of them.
+
+    Attributes:
+        front: the fastest plans that are known on each number of GPUs, where more GPUs are faster.
+        fastest: the plan that would be taken if GPUs were free.
+        tolerance: the part of its latency by which a plan on fewer GPUs may be slower.
+    """
+
+    front: tuple[ShortlistEntry, ...]
+    fastest: ShortlistEntry
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """The plan that is taken, the shortlist that it is from, and what its simulation found."""
+    """The plan that is taken, the shortlist that it is from, and what its simulation found.
+    `tradeoff` is latency against GPUs, where that was looked at.
+    """
 
     entry: ShortlistEntry
     shortlist: Shortlist
     simulated: Simulated
+    tradeoff: Tradeoff | None = None
 
     @property
     def prediction(self) -> Prediction:

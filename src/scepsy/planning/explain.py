@@ -14,6 +14,7 @@ from scepsy.planning.allocation_text import describe_all, differences
 from scepsy.planning.contention import ITERATIONS_MAX, slowdowns
 from scepsy.planning.decision import Decision
 from scepsy.planning.external import sentences
+from scepsy.planning.front import front_points
 from scepsy.planning.problem import Problem
 from scepsy.planning.provenance import notes
 from scepsy.planning.shortlist import Shortlist
@@ -27,7 +28,12 @@ SLOWDOWN_SHOWN = 1.005
 
 def what_ifs(problem: Problem) -> dict[str, Problem]:
     """The problem on other GPUs, by the words that begin the sentence about it."""
-    cluster = problem.cluster
+    cluster, gpus = problem.cluster, problem.gpus
+    if gpus is not None and gpus < cluster.gpus:
+        return {
+            "One more GPU": problem.within(gpus + 1),
+            "One fewer GPU": problem.within(gpus - 1),
+        }
     return {
         "One more GPU": problem.on(with_one_more(cluster)),
         "One fewer GPU": problem.on(with_one_fewer(cluster)),
@@ -56,6 +62,7 @@ def explain(
     summary += interval_text.sentences(prediction)
     summary += [_p99(flow) for flow in prediction.workflows if flow.percentile_runs]
     summary += sentences(problem.endpoints, problem.targets)
+    summary += _free_gpus(decision)
     summary += _slowdowns(slowdowns(entry.problem, entry.allocation, entry.placement))
     summary += simulation_text.sentences(decision)
     summary += _not_converged(decision)
@@ -81,7 +88,28 @@ def explain(
         finalists=ranking.finalists(decision),
         runners_up=_runners_up(entry.allocation, listed),
         skipped=(*skipped, *chosen.pruned),
+        front=front_points(decision),
+        tolerance=0.0 if decision.tradeoff is None else decision.tradeoff.tolerance,
     )
+
+
+def _free_gpus(decision: Decision) -> list[str]:
+    """How many GPUs are left free, and what they would bring."""
+    ours, traded = decision.entry, decision.tradeoff
+    gpus = ours.problem.cluster.gpus
+    free = gpus - ours.placement.gpus
+    if traded is None or not free:
+        return []
+    fastest = traded.fastest
+    left = f"{free} of {gpus} GPUs are left free"
+    if fastest.placement.gpus <= ours.placement.gpus:
+        return [f"{left}: with them no plan is faster"]
+    slower = max(ours.replay.objective / fastest.replay.objective - 1, 0.0)
+    return [
+        f"{left}: by a replay of the recorded runs the plan is {slower:.1%} slower than the "
+        f"fastest, which uses {fastest.placement.gpus} GPUs (the tolerance is "
+        f"{100 * traded.tolerance:.3g}%)"
+    ]
 
 
 def _runners_up(ours: Allocation, listed: Shortlist) -> tuple[RunnerUp, ...]:

@@ -13,7 +13,7 @@ import msgspec
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Infeasible, Plan, Target
+from scepsy.core.plan import Allocation, Infeasible, Placement, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.hardware.startable import unstartable
@@ -32,7 +32,13 @@ from scepsy.planning.infeasible import explain_infeasible
 from scepsy.planning.inputs import check
 from scepsy.planning.problem import Problem, predict
 from scepsy.planning.shortlist import Shortlist, replay
-from scepsy.planning.simulation import SimulationOptions, draft, simulate
+from scepsy.planning.simulation import (
+    SimulationOptions,
+    draft,
+    simulate,
+    simulate_alike,
+)
+from scepsy.planning.tolerance import DEFAULT_TOLERANCE, with_fewest_gpus
 from scepsy.predict import Pipeline, Recorded, recordings, responses
 from scepsy.search import Choice, best_placeable, search
 from scepsy.traces.lengths import with_lengths
@@ -49,9 +55,13 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     share_step: float = 0.1,
     share_groups: bool = False,
     simulate: SimulationOptions | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
 ) -> Plan | Infeasible:
     """The plan of least mean workflow latency (a sum with the targets' weights, for several
     workflows) that sustains every target rate, or why there is none.
+
+    Of all plans that are slower than that by at most `tolerance`, a part of its latency, the one
+    that uses the fewest GPUs is taken. 0: the fastest, however little its last GPU brings.
 
     GPU shares are searched in steps of `share_step`, with every TP degree and number of replicas.
     `share_groups`: whether replicas may take parts of the GPUs of a TP group, too. `simulate`: how
@@ -73,6 +83,7 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     if isinstance(decision, Infeasible):
         assumed = allocate_with_contention(problem).problem
         return explain_infeasible(decision, assumed, feasible)
+    decision = leave_free(decision, problem, traces, speed, tolerance)
 
     changed = what_ifs(decision.shortlist.problem)
     outcomes = {change: allocate(changed_problem) for change, changed_problem in changed.items()}
@@ -97,6 +108,25 @@ def decide(
     if options is None:
         return choose(found, None)
     return choose(found, simulate(found.entries, problem, traces, options, speed))
+
+
+def leave_free(
+    decision: Decision,
+    problem: Problem,
+    traces: Sequence[Trace],
+    speed: float,
+    tolerance: float,
+) -> Decision:
+    """The decision for the plan on the fewest GPUs that is at most `tolerance` slower."""
+    recorded = recordings(traces)
+    return with_fewest_gpus(
+        decision,
+        problem,
+        tolerance,
+        best=lambda other: replay(other, placements(other), recorded),
+        listed=lambda other: shortlist(other, recorded),
+        try_out=lambda entry, known: simulate_alike(entry, known, problem, traces, speed),
+    )
 
 
 def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist | Infeasible:
@@ -126,6 +156,14 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         converged=found.converged,
         recorded=recorded,
     )
+
+
+def placements(problem: Problem) -> dict[Allocation, Placement]:
+    """The best allocations that can be placed, without any slowdown by neighbours and with more and
+    more of it assumed.
+    """
+    found = allocate_with_contention(problem).feasible
+    return {choice.candidate.allocation: choice.placement for _, choice in found}
 
 
 def allocate_with_contention(problem: Problem) -> Iterations:

@@ -41,7 +41,7 @@ class Problem:
         share_step: the step in which GPU shares are searched.
         endpoints: called LLMs that are served elsewhere and take none of these GPUs.
         share_groups: whether a replica may take a part of each GPU of a TP group.
-        exclusion: replicas that must not be proposed.
+        exclusions: replicas that must not be proposed.
         gpus: a plan uses at most this many GPUs of the cluster; None: all of them.
         gpu_price: what the search adds to its objective for every GPU's worth of compute, in
             weighted seconds. At a price, it leaves shares free that bring less than it.
@@ -53,7 +53,7 @@ class Problem:
     share_step: float
     endpoints: tuple[EndpointLlm, ...] = ()
     share_groups: bool = False
-    exclusion: Exclusion | None = None
+    exclusions: tuple[Exclusion, ...] = ()
     gpus: int | None = None
     gpu_price: float = 0.0
 
@@ -100,7 +100,7 @@ class Problem:
 
     def excluding(self, llm: str, test: ReplicaTest) -> Problem:
         """The same, where `llm` may not have replicas that pass `test`."""
-        return replace(self, exclusion=Exclusion(llm, test))
+        return replace(self, exclusions=(*self.exclusions, Exclusion(llm, test)))
 
 
 def predict(problem: Problem) -> StageCosts:
@@ -109,7 +109,7 @@ def predict(problem: Problem) -> StageCosts:
     Aggregate LLM Pipeline, and the price of their GPUs. Infinite for replicas that cannot sustain
     the targets or are excluded.
     """
-    latency, price, exclusion = problem.pipeline.stage_costs, problem.gpu_price, problem.exclusion
+    latency, price = problem.pipeline.stage_costs, problem.gpu_price
 
     def costs(
         llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
@@ -117,8 +117,9 @@ def predict(problem: Problem) -> StageCosts:
         found = latency(llm, tp, gpu_share, replicas)
         if price:
             found = found + price * tp * gpu_share * replicas
-        if exclusion is None or exclusion.llm != llm.name:
-            return found
-        return np.where(exclusion.test(tp, gpu_share, replicas), np.inf, found)
+        for exclusion in problem.exclusions:
+            if exclusion.llm == llm.name:
+                found = np.where(exclusion.test(tp, gpu_share, replicas), np.inf, found)
+        return found
 
     return costs

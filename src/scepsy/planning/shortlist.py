@@ -110,7 +110,7 @@ def entry_of(
 def _distinct(ranked: Iterable[ShortlistEntry]) -> Iterator[ShortlistEntry]:
     seen: set[tuple[tuple[str, int, bool, int], ...]] = set()
     for entry in ranked:
-        compared = _compared(entry)
+        compared = compared_llms(entry)
         key = tuple(
             (part.llm, part.tp, part.gpu_share < 1, part.replicas)
             for part in entry.allocation.llms
@@ -121,7 +121,7 @@ def _distinct(ranked: Iterable[ShortlistEntry]) -> Iterator[ShortlistEntry]:
             yield entry
 
 
-def _compared(entry: ShortlistEntry) -> set[str]:
+def compared_llms(entry: ShortlistEntry) -> set[str]:
     """The LLMs that take at least `LLM_TIME_MIN` of some workflow's LLM time."""
     return {
         stage.llm

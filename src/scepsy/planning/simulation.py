@@ -91,28 +91,17 @@ def simulate(
         return Infeasible("simulation", reason)
     places = _simulated(entries, options.plans)
     offered = loads(entries[0], problem, options.calls)
-    try:
-        counts = {workflow: runs for workflow, (_, runs) in offered.items()}
-        sample = runs_to_simulate(traces, counts, options.seed)
-        workflows = recorded_workflows(sample, offered, options.seed)
-    except BadInput as error:
-        return Infeasible("simulation", str(error))
-    total = len(places) * sum(runs for _, runs in offered.values())
     trials: dict[int, Trial] = {}
     for number, place in enumerate(places):
-        done = number / len(places)
-        plan = draft(entries[place], problem, speed)
-        try:
-            found = trial(
-                plan,
-                workflows,
-                offered,
-                options.timer_of,
-                seed=options.seed,
-                progress=lambda runs, done=done: options.progress(done + runs / total),
-            )
-        except BadInput as error:
-            return Infeasible("simulation", str(error))
+        found = _trial(
+            draft(entries[place], problem, speed),
+            traces,
+            offered,
+            options,
+            lambda part, number=number: options.progress((number + part) / len(places)),
+        )
+        if isinstance(found, str):
+            return Infeasible("simulation", found)
         if isinstance(found, Trial):
             trials[place] = found
     if not trials:
@@ -120,14 +109,61 @@ def simulate(
     return SimulationOutcome(trials, _best(trials), offered, len(places) - len(trials), options)
 
 
+def simulate_alike(
+    entry: ShortlistEntry,
+    known: SimulationOutcome,
+    problem: Problem,
+    traces: Sequence[Trace],
+    speed: float,
+) -> Trial | None:
+    """A further entry with the same runs at the same times as those whose outcome is known. None
+    where an engine could not start.
+    """
+    plan = draft(entry, problem, speed)
+    found = _trial(plan, traces, known.loads, known.options, lambda _: None)
+    return found if isinstance(found, Trial) else None
+
+
+def significantly_slower(one: Trial, other: Trial, part: float) -> bool:
+    """Whether `one` is slower than `other` by more than chance (95% confidence) and by more than
+    `part` of the latency of `other`.
+    """
+    apart, error = difference(one, other)
+    return apart > part * other.objective and apart > STANDARD_ERRORS_MIN * error
+
+
+def _trial(
+    plan: Plan,
+    traces: Sequence[Trace],
+    offered: Mapping[str, tuple[float, int]],
+    options: SimulationOptions,
+    progress: Callable[[float], None],
+) -> Trial | Infeasible | str:
+    """What a plan does; a sentence where no plan of these traces can be simulated."""
+    counts = {workflow: runs for workflow, (_, runs) in offered.items()}
+    total = sum(counts.values())
+    try:
+        return trial(
+            plan,
+            recorded_workflows(
+                runs_to_simulate(traces, counts, options.seed), offered, options.seed
+            ),
+            offered,
+            options.timer_of,
+            seed=options.seed,
+            progress=lambda runs: progress(runs / total),
+        )
+    except BadInput as error:
+        return str(error)
+
+
 def _best(trials: Mapping[int, Trial]) -> int:
     carrying = [place for place in trials if trials[place].verdict != "not sustained"]
     carrying = carrying or list(trials)
     first = carrying[0]
     fastest = min(carrying, key=lambda place: trials[place].objective)
-    apart, error = difference(trials[first], trials[fastest])
-    noticeable = apart > NOTICEABLE * trials[first].objective
-    return fastest if noticeable and apart > STANDARD_ERRORS_MIN * error else first
+    slower = significantly_slower(trials[first], trials[fastest], NOTICEABLE)
+    return fastest if slower else first
 
 
 def draft(entry: ShortlistEntry, problem: Problem, speed: float) -> Plan:

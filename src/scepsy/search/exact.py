@@ -97,7 +97,7 @@ class Search:
                 [self.space.options[index].units(measure.weigh)[inside[index]] for index in order],
                 measure.capacity,
             )
-            for measure in self._conditions()
+            for measure in self.conditions()
         ]
         for value, picks in best_first(narrowed, self.measure.capacity, conditions, budget):
             if value > ceiling + ROUNDING * abs(ceiling):
@@ -107,7 +107,7 @@ class Search:
                 chosen[index] = int(inside[index][pick])
             yield _total(columns, chosen), chosen
 
-    def _conditions(self) -> list[Measure]:
+    def conditions(self) -> list[Measure]:
         """Measures by which every candidate must fit, whichever orders them."""
         space = self.space
         known = [
