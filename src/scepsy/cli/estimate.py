@@ -16,6 +16,7 @@ from scepsy.cli.inputs import (
     only,
     parse_mix,
     stand_in_option,
+    traces_of,
     workflow_option,
 )
 from scepsy.cli.output import console, emit_json, json_option
@@ -32,7 +33,7 @@ from scepsy.estimate.step_times.sources import SOURCES, StepSource, steps_from
 from scepsy.estimate.step_times.steps import StepTimes
 from scepsy.planning.provenance import key_of
 from scepsy.profiler import Job
-from scepsy.store import read_profile, read_traces, write_record
+from scepsy.store import read_profile, write_record
 from scepsy.traces.lengths import with_lengths
 
 
@@ -109,7 +110,7 @@ def command(
     """Serve the calls in TRACES in simulated time, for every TP degree and GPU share that a plan
     could use: a profile before there is a GPU.
     """
-    traces = only(read_traces(traces_path).traces, workflows)
+    traces = only(traces_of(traces_path), workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster, llms = cluster_of(cluster_path), llms_of(llms_path, stand_ins, traces)
     traces, notes = with_lengths(traces, llms)

@@ -11,6 +11,7 @@ import click
 from scepsy.core.plan import Target
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
+from scepsy.store import read_traces
 
 cluster_option = click.option(
     "--cluster",
@@ -59,6 +60,16 @@ def state_directory(given: Path | None) -> Path:
         return Path(named)
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "scepsy"
+
+
+def traces_of(directory: Path) -> tuple[Trace, ...]:
+    """The runs in a trace directory; what was left out of them is printed as warnings. Raises
+    NotFound and BadInput.
+    """
+    found = read_traces(directory)
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return found.traces
 
 
 def only(traces: Sequence[Trace], workflows: Collection[str]) -> tuple[Trace, ...]:

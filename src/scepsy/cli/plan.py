@@ -11,7 +11,13 @@ import click
 from rich.console import Console
 
 from scepsy.cli.descriptions import cluster_of, llms_of
-from scepsy.cli.inputs import cluster_option, known_llms_option, parse_targets, stand_in_option
+from scepsy.cli.inputs import (
+    cluster_option,
+    known_llms_option,
+    parse_targets,
+    stand_in_option,
+    traces_of,
+)
 from scepsy.cli.number_types import Percentage
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.llm import EngineKind
@@ -25,7 +31,7 @@ from scepsy.planning.provenance import elsewhere, merge
 from scepsy.planning.simulation import SimulationOptions
 from scepsy.planning.tolerance import DEFAULT_TOLERANCE
 from scepsy.profiler.machine import machine
-from scepsy.store import read_profile, read_traces, unassigned_warnings, write_record
+from scepsy.store import read_profile, write_record
 
 SHARED_GROUPS = (
     "parts of TP groups: nobody has measured how engines that share each GPU of a group slow one "
@@ -109,10 +115,7 @@ def command(
     """
     profile = merge(read_profile(path) for path in profile_paths)
     cluster, targets = cluster_of(cluster_path), parse_targets(target_texts)
-    recorded, wanted = read_traces(traces_path), {target.workflow for target in targets}
-    traces = recorded.traces
-    for warning in unassigned_warnings(recorded):
-        click.echo(f"warning: {warning}", err=True)
+    traces, wanted = traces_of(traces_path), {target.workflow for target in targets}
     llms = llms_of(llms_path, stand_ins, [one for one in traces if one.workflow in wanted])
     for warning in elsewhere(profile, machine(), versions(profile)):
         click.echo(f"warning: {warning}", err=True)

@@ -17,6 +17,7 @@ from scepsy.cli.inputs import (
     parse_mix,
     state_directory,
     state_option,
+    traces_of,
     workflow_option,
 )
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
@@ -29,7 +30,7 @@ from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
 from scepsy.profiler import Bench, RoundLog, SweepSettings, profile
 from scepsy.profiler.replay.schedule import Gaps
-from scepsy.store import read_llms, read_traces, write_record
+from scepsy.store import read_llms, write_record
 from scepsy.traces.lengths import with_lengths
 
 
@@ -128,7 +129,7 @@ def command(
     Rates are chosen as it goes: saturation first, then where the curve is least sure. What is
     measured is kept in OUT.partial.jsonl until all is; the same command goes on from there.
     """
-    traces = only(read_traces(traces_path).traces, workflows)
+    traces = only(traces_of(traces_path), workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster, llms = cluster_of(cluster_path), read_llms(llms_path)
     traces, notes = with_lengths(traces, llms)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from scepsy.cli.inputs import parse_rates
+from scepsy.cli.inputs import parse_rates, traces_of
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable, did_you_mean
@@ -17,7 +17,7 @@ from scepsy.report.simulation import headroom_sentences, render
 from scepsy.sim.results.records import LatencyDistribution, SimulationResult
 from scepsy.sim.results.study import Pattern, study
 from scepsy.sim.workload.arrivals import arrivals, recorded
-from scepsy.store import read_arrivals, read_plan, read_traces, write_atomic, write_record
+from scepsy.store import read_arrivals, read_plan, write_atomic, write_record
 
 RUNS = 400
 """Of the rarest workflow, where nothing is said."""
@@ -89,7 +89,7 @@ def command(
     with bar("simulating", quiet=as_json) as tell:
         found = study(
             plan,
-            read_traces(traces_path).traces,
+            traces_of(traces_path),
             loads,
             _pattern(pattern_text),
             seed=seed,

@@ -86,8 +86,10 @@ def command(
     failed = [one for one in results if one.exit_code > 0 or (one.exit_code < 0 and not auto)]
     first = f"exit code {failed[0].exit_code}; {failed[0].stderr_tail}" if failed else ""
     runs = {result.run for result in results}
-    found = read_traces(out, workflow=name).traces
-    traces = [one for one in found if (one.start >= begin if auto else one.run in runs)]
+    found = read_traces(out, workflow=name)
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    traces = [one for one in found.traces if (one.start >= begin if auto else one.run in runs)]
     if not traces:
         raise RunsFailed(
             f"no LLM call of {name!r} was seen: does the program read OPENAI_BASE_URL? {first}"

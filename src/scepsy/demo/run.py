@@ -126,7 +126,10 @@ class Phase:
             raise first_of(failures) from None
         await self.backend.down(DEPLOYMENT)
         names = {program.workflow for program in self.settings.programs}
-        traces = tuple(one for one in read_traces(directory).traces if one.workflow in names)
+        recorded = read_traces(directory)
+        for warning in recorded.warnings:
+            self.listener.phase(f"warning: {warning}")
+        traces = tuple(one for one in recorded.traces if one.workflow in names)
         self.listener.traced(traces)
         return traces
 

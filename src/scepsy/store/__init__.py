@@ -6,7 +6,7 @@ from scepsy.store.arrivals import read_arrivals
 from scepsy.store.files import read_record, read_toml, write_atomic, write_record
 from scepsy.store.foreign import read_foreign
 from scepsy.store.inputs import read_cluster, read_llms, read_plan, read_profile
-from scepsy.store.traces import TraceSet, TraceWriter, read_traces, unassigned_warnings
+from scepsy.store.traces import TraceSet, TraceWriter, read_traces
 
 __all__ = [
     "TraceSet",
@@ -20,7 +20,6 @@ __all__ = [
     "read_record",
     "read_toml",
     "read_traces",
-    "unassigned_warnings",
     "write_atomic",
     "write_record",
 ]

@@ -37,21 +37,6 @@ class TraceSet:
     unassigned: tuple[Call, ...] = ()
 
 
-def unassigned_warnings(recorded: TraceSet) -> tuple[str, ...]:
-    """A sentence where calls belong to no known run: no workflow counts them, so a plan would be
-    made for less load than there is.
-    """
-    missing = len(recorded.unassigned)
-    if not missing:
-        return ()
-    total = missing + sum(len(trace.calls) for trace in recorded.traces)
-    return (
-        f"{missing} of {total} calls ({missing / total:.0%}) belong to no known run and count in "
-        "no workflow: n and rates come out too small. Mark runs (`scepsy trace`, `workflow`), "
-        "or infer them with `scepsy traces --like`",
-    )
-
-
 class TraceWriter:
     """Appends to a trace directory, which it makes.
 
@@ -118,9 +103,18 @@ def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
             marks[mark.workflow, mark.run] = mark
     unassigned = tuple(call for call in calls if call.layer == "none")
     if unassigned:
-        warnings.append(f"{len(unassigned)} of {len(calls)} calls belong to no known run")
+        warnings.append(_unassigned_warning(len(unassigned), len(calls)))
     traces = _group((call for call in calls if call.layer != "none"), marks)
     return TraceSet(traces, tuple(warnings), unassigned)
+
+
+def _unassigned_warning(missing: int, total: int) -> str:
+    """No workflow counts these calls, so a plan would be made for less load than there is."""
+    return (
+        f"{missing} of {total} calls ({missing / total:.0%}) belong to no known run and count in "
+        "no workflow: n and rates come out too small. Mark runs (`scepsy trace`, `workflow`), "
+        "or infer them with `scepsy traces --like`"
+    )
 
 
 def _group(calls: Iterable[Call], marks: dict[tuple[str, str], RunMark]) -> tuple[Trace, ...]:
