@@ -12,6 +12,10 @@ import click
 import pytest
 
 from scepsy.cli.main import cli
+from scepsy.engines.load import METRICS
+from scepsy.gateway.metrics import exposition
+from scepsy.gateway.recording.recorder import Tally
+from scepsy.gateway.upstreams.upstream import Upstreams
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "scepsy"
@@ -53,6 +57,19 @@ def _commands(page: Path, start: str) -> Iterator[str]:
         if line.strip().startswith(start) and line.startswith(("    ", start)):
             yield line.strip()
     yield from (code for code in re.findall(r"`([^`\n]+)`", text) if code.startswith(start))
+
+
+def test_the_metrics_page_has_every_metric() -> None:
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    emulated = (SOURCE / "engines" / "emulated" / "api" / "info.py").read_text(encoding="utf-8")
+    gateway = exposition(Upstreams(), Tally())
+    names = {
+        *METRICS,
+        *re.findall(r'"(\w+:\w+)"', emulated),
+        *(name.removeprefix("scepsy_gateway_") for name in re.findall(r"# TYPE (\S+)", gateway)),
+    }
+    assert len(names) > 20
+    assert not {name for name in names if f"`{name}`" not in page}
 
 
 def test_the_docs_name_files_that_exist() -> None:

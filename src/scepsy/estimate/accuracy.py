@@ -7,8 +7,8 @@ from scepsy.core.llm import LlmSpec
 DENSE_ERROR = 0.11
 """Mean absolute relative error of a call's latency for dense LLMs, over measured serving points.
 
-The oracle and the roofline have the same error (docs, Estimates). A user's measured table gets the
-same value, since most of the error is in the model of the engine around its steps.
+The oracle and the roofline have the same error (docs/evaluation/estimates.md). A user's measured
+table gets the same value, since most of the error is in the model of the engine around its steps.
 """
 
 MIXTURE_ERROR = 0.25

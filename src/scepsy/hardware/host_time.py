@@ -30,7 +30,7 @@ class HostTime:
 
 
 # `step` was fitted to 105 measured serving points of Llama-3.1-70B on vLLM; `request` was
-# compared with none on all 1,295 points, and is nearer to them (docs, Estimates).
+# compared with 0 on all 1,295 points and is nearer to them (docs/evaluation/estimates.md).
 _VLLM = HostTime(step=1e-3, request=0.015, step_tokens=8192)
 
 # Its "GPU" is a timer. It is meant to be a fast engine: 0.2 ms is at the low end of what real ones
@@ -40,7 +40,7 @@ _EMULATED = HostTime(step=2e-4, request=0.0, step_tokens=2048)
 _BY_ENGINE: Mapping[EngineKind, HostTime] = {
     "emulated": _EMULATED,
     "vllm": _VLLM,
-    # Not compared with measurements yet: taken as vLLM, whose design they share.
+    # Not compared with measurements yet: the value of vLLM, whose design they share.
     "sglang": _VLLM,
     "llamacpp": _VLLM,
     "endpoint": _VLLM,

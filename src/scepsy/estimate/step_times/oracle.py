@@ -24,7 +24,8 @@ IDS = {
     "qwen3-8b": "Qwen/Qwen3-8B",
 }
 """The names under which it has our architectures; it downloads no other. Its vLLM operators for
-block-wise fp8 are left out: they are 67% off the measured serving points (docs, Estimates).
+block-wise fp8 are left out: they are 67% off the measured serving points
+(docs/evaluation/estimates.md).
 """
 
 SYSTEMS = {
