@@ -104,43 +104,6 @@ def test_columns_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert console().width == 80
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("traces", ASSETS / "traces"),
-        ("profiles", ASSETS / "profile.json", ASSETS / "profile.json"),
-        ("estimate", ASSETS / "traces", "--cluster", "4xh100", "--shares", "1",
-         "--llms", ASSETS.parents[2] / "examples" / "llms.toml"),
-        ("simulate", ASSETS / "plan.json", "--traces", ASSETS / "traces", "--rate", "rag=0.5",
-         "--duration", "400"),
-    ],
-    ids=lambda one: str(one[0]),
-)  # fmt: skip
-def test_no_command_cuts_a_head_or_a_number_at_80_columns(
-    arguments: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    wide, narrow = (_printed(arguments, columns, monkeypatch) for columns in (400, 80))
-    assert "\N{HORIZONTAL ELLIPSIS}" not in narrow
-    frames = [line for line in narrow.splitlines() if line[:1] in "┏┃┡│└"]
-    assert frames
-    assert all(len(line) <= 80 for line in frames)
-    assert _cells(wide) <= _cells(narrow)
-    bars = [line for line in narrow.splitlines() if line.rstrip().endswith("#")]
-    assert all(len(line) <= 80 and not line.startswith("#") for line in bars)
-
-
-def _printed(arguments: tuple[object, ...], columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    return scepsy(*arguments)[1]
-
-
-def _cells(printed: str) -> set[str]:
-    """Every word in the tables."""
-    lines = [line for line in printed.splitlines() if line[:1] in "┃│"]
-    return set(" ".join(lines).replace("│", " ").replace("┃", " ").split())
-
-
 def test_an_interrupted_profile_says_how_to_go_on(tmp_path: Path) -> None:
     partial = tmp_path / "profile.json.partial.jsonl"
     assert "the same command starts again" in goes_on(partial)

@@ -262,6 +262,7 @@ def _llms(plan: Plan) -> tuple[LlmSummary, ...]:
             time_share=share,
             allocation=describe(allocations[llm]),
             predicted_utilisation=plan.prediction.utilisation[llm],
+            measured_busy=0.5 + 0.4 * plan.prediction.utilisation[llm],
         )
         for (workflow, llm), (calls, parallelism, share, _) in CALLS.items()
     )

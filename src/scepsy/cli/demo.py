@@ -167,10 +167,12 @@ def print_summary(summary: Summary, screen: Console) -> None:
             f"{llm.time_share:.0%}",
             llm.allocation,
             f"{llm.predicted_utilisation:.0%}",
+            "-" if llm.measured_busy is None else f"{llm.measured_busy:.0%}",
         )
         for llm in summary.llms
     ]
-    columns = ("LLM", "n", "p", "time share", "allocation", "used, predicted")
+    columns = ("LLM", "n", "p", "time share", "allocation", "capacity used, predicted")
+    columns += ("engines busy, measured",)
     screen.print(table("LLMs", columns, per_llm))
 
 

@@ -49,6 +49,7 @@ def llm_summaries(outcome: Outcome) -> tuple[LlmSummary, ...]:
     """One for each LLM of each workflow."""
     allocation = {part.llm: part for part in outcome.plan.allocation.llms}
     predicted = outcome.plan.prediction.utilisation
+    busy = {load.llm: load.busy for load in outcome.full.llms}
     return tuple(
         LlmSummary(
             llm=llm.llm,
@@ -58,6 +59,7 @@ def llm_summaries(outcome: Outcome) -> tuple[LlmSummary, ...]:
             time_share=llm.time_share.mean,
             allocation=describe(allocation[llm.llm]),
             predicted_utilisation=predicted[llm.llm],
+            measured_busy=busy.get(llm.llm),
         )
         for demand in outcome.plan.demands
         for llm in demand.llms

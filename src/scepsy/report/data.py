@@ -63,7 +63,10 @@ class WorkflowSummary(Record, frozen=True, kw_only=True):
 class LlmSummary(Record, frozen=True, kw_only=True):
     """One LLM of one workflow, and its allocation.
 
-    `predicted_utilisation` is of the LLM's capacity, over all workflows.
+    `predicted_utilisation` is the part of the LLM's capacity that all workflows take at their
+    targets. `measured_busy` is the part of the measured window in which its engines computed, as
+    they reported it, the mean over replicas; None where they report nothing. An engine that
+    computes for one sequence is busy and yet far from its capacity, so the two differ.
     """
 
     llm: str
@@ -73,6 +76,7 @@ class LlmSummary(Record, frozen=True, kw_only=True):
     time_share: float
     allocation: str
     predicted_utilisation: float
+    measured_busy: float | None = None
 
 
 class Summary(Record, frozen=True, kw_only=True):
