@@ -13,7 +13,7 @@ from scepsy.cli.descriptions import cluster_of
 from scepsy.cli.main import cli
 from scepsy.cli.output import console, table
 from scepsy.cli.profile import goes_on
-from scepsy.errors import BadInput
+from scepsy.errors import BadInput, ScepsyError
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets" / "v1"
 
@@ -69,6 +69,55 @@ def test_a_plan_given_as_a_profile_says_so() -> None:
     _, _, wrong = scepsy("traces", ASSETS / "plan.json")
     assert isinstance(wrong, BadInput)
     assert "give the directory that `scepsy trace` wrote" in str(wrong)
+
+
+TYPO = """[[llms]]
+name = "generator"
+parameters = 32e9
+maxtp = 4
+"""
+TRACED = ("--traces", ASSETS / "traces", "--target", "rag=0.1")
+
+
+def test_a_typo_in_a_file_is_named_with_its_place_and_what_was_meant(tmp_path: Path) -> None:
+    file = tmp_path / "llms.toml"
+    file.write_text(TYPO)
+    profile = ("--profile", ASSETS / "profile.json", "--cluster", "4xh100")
+    _, _, wrong = scepsy("plan", *TRACED, *profile, "--llms", file)
+    assert isinstance(wrong, BadInput)
+    assert str(wrong) == (
+        f"{file}:4: LLM 'generator': maxtp: there is no such field; did you mean max_tp?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("simulate", ASSETS / "profile.json", "--traces", ASSETS / "traces"),
+         "this is a profile, not a plan; `scepsy plan` writes one"),
+        (("deploy", ASSETS / "profile.json", "--on", "local"), "this is a profile, not a plan"),
+        (("plan", *TRACED, "--profile", ASSETS / "plan.json", "--cluster", "4xh100"),
+         "this is a plan, not a profile; `scepsy profile` and `scepsy estimate` write one"),
+        (("plan", *TRACED, "--profile", ASSETS / "profile.json", "--cluster",
+          ASSETS.parents[2] / "examples" / "llms.toml"), "this is an LLM file, not a cluster"),
+        (("traces", ASSETS / "traces", "--workflow", "ragg"), "did you mean rag?"),
+        (("estimate", ASSETS / "traces", "--cluster", "4xh100", "--workflow", "rga"),
+         "did you mean rag?"),
+        (("estimate", ASSETS / "traces", "--cluster", "4xh100", "--mix", "ragg=1"),
+         "did you mean rag?"),
+        (("drive", ASSETS.parents[2] / "examples" / "beam_search.py:rum", "--rate", 1,
+          "--gateway", "http://127.0.0.1:1"), "has no function 'rum'; did you mean run?"),
+    ],
+    ids=lambda one: str(one[0]) if isinstance(one, tuple) else "",
+)  # fmt: skip
+def test_an_error_names_the_thing(
+    arguments: tuple[object, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "unset later")  # `drive` sets them for the programs
+    _, _, wrong = scepsy(*arguments)
+    assert isinstance(wrong, ScepsyError), wrong
+    assert words in str(wrong)
 
 
 HEADS = tuple(f"column {letter}" for letter in "abcdefghijklmn")

@@ -10,7 +10,7 @@ import click
 
 from scepsy.core.plan import Target
 from scepsy.core.trace import Trace
-from scepsy.errors import BadInput
+from scepsy.errors import BadInput, did_you_mean
 from scepsy.store import read_traces
 
 cluster_option = click.option(
@@ -80,7 +80,8 @@ def only(traces: Sequence[Trace], workflows: Collection[str]) -> tuple[Trace, ..
     for name in workflows:
         if name not in traced:
             known = ", ".join(sorted(traced)) or "none"
-            raise BadInput(f"--workflow: there is no run of {name!r}; traced: {known}")
+            hint = did_you_mean(name, traced)
+            raise BadInput(f"--workflow: there is no run of {name!r}; traced: {known}{hint}")
     return tuple(trace for trace in traces if not workflows or trace.workflow in workflows)
 
 
@@ -104,7 +105,10 @@ def parse_mix(texts: Sequence[str], traced: Collection[str]) -> dict[str, float]
     for workflow in rates:
         if workflow not in traced:
             known = ", ".join(sorted(traced)) or "none"
-            raise BadInput(f"--mix names {workflow!r}, which is not in the traces; there: {known}")
+            hint = did_you_mean(workflow, traced)
+            raise BadInput(
+                f"--mix names {workflow!r}, which is not in the traces; they have {known}{hint}"
+            )
     return rates
 
 

@@ -14,7 +14,7 @@ from scepsy.cli import unattributed as untold
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.demand import Demand
 from scepsy.core.trace import Trace
-from scepsy.errors import BadInput
+from scepsy.errors import BadInput, did_you_mean
 from scepsy.store import read_traces
 from scepsy.traces.stability import Stability, stability
 from scepsy.traces.summarize import summarize
@@ -56,7 +56,7 @@ def command(
         names = sorted({trace.workflow for trace in read_traces(directory).traces})
         raise BadInput(
             f"--workflow: there is no run of {workflow!r} in {directory}; "
-            f"its workflows are: {', '.join(names) or 'none'}"
+            f"its workflows are: {', '.join(names) or 'none'}{did_you_mean(workflow, names)}"
         )
     seen = untold.looked_at(found, like)
     if attributed is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from scepsy.drive.run import Function
-from scepsy.errors import BadInput, NotFound
+from scepsy.errors import BadInput, NotFound, did_you_mean
 
 
 def load_function(name: str) -> Function:
@@ -30,7 +30,8 @@ def load_function(name: str) -> Function:
     module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
     found: object = getattr(module, function, None)
     if found is None:
-        raise NotFound(f"{place} has no function {function!r}")
+        known = [name for name, one in vars(module).items() if inspect.iscoroutinefunction(one)]
+        raise NotFound(f"{place} has no function {function!r}{did_you_mean(function, known)}")
     if not inspect.iscoroutinefunction(found):
         raise BadInput(f"{name}: must be an `async def` function, to have many runs open at once")
     return found
