@@ -40,6 +40,20 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path):
         write_atomic(tmp_path / "file" / "below", b"content")
 
 
+@pytest.mark.parametrize("name", ["", ".", "n" * 300])
+def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(BadInput, match="cannot be written"):
+        write_atomic(Path("/") if name == "." else tmp_path / name, b"content")
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path):
+    path = tmp_path / "c"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"nodes": [{"name": "a", "gpus": 4}]}')
+    assert read_record(path, Cluster) == CLUSTER
+    path.write_bytes(b"\xef\xbb\xbf" + b'[[nodes]]\r\nname = "a"\r\ngpus = 4\r\n')
+    assert read_toml(path, Cluster)[0] == CLUSTER
+
+
 def test_a_missing_file_is_not_found(tmp_path: Path):
     with pytest.raises(NotFound, match=r"no\.json: no such file"):
         read_record(tmp_path / "no.json", Cluster)
@@ -59,6 +73,8 @@ def test_a_missing_file_is_not_found(tmp_path: Path):
         (b'{"nodes": [', "not valid JSON"),
         (b'{"nodes": [{"name": "\xff"}]}', "not valid JSON"),
         (b"", "not valid JSON"),
+        (b'{"nodes": ' + b'{"a":' * 100_000, "not valid JSON|nodes"),
+        (b'{"x":' * 100_000, "x: there is no such field"),
     ],
 )
 def test_a_bad_json_file_is_named_with_its_field(tmp_path: Path, content: bytes, message: str):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import logging
+import threading
 from pathlib import Path
 
 import msgspec
@@ -132,3 +134,26 @@ def test_every_call_is_found_again_once(tmp_path_factory: pytest.TempPathFactory
     assert sorted(read, key=lambda one: one.call) == sorted(some, key=lambda one: one.call)
     for one_run in found.traces:
         assert {(c.workflow, c.run) for c in one_run.calls} == {(one_run.workflow, one_run.run)}
+
+
+def test_what_utf8_cannot_hold_is_replaced(tmp_path: Path):
+    with TraceWriter(tmp_path) as writer:
+        writer.append(call("m", 1.0, 2.0, layer="url", error="half \ud83d of it", status=502))
+    [run] = read_traces(tmp_path).traces
+    assert run.calls[0].error == "half ? of it"
+
+
+def test_opening_a_directory_never_cuts_the_line_that_another_writer_is_at(tmp_path: Path):
+    with TraceWriter(tmp_path) as writer:
+        writer.append(call("m", 1.0, 2.0, layer="url"))
+    path = tmp_path / "calls.jsonl"
+    line = path.read_bytes()
+    other = threading.Thread(target=lambda: TraceWriter(tmp_path).close())
+    with path.open("ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(line[:-20])
+        other.start()
+        other.join(0.2)  # without locks it would have cut the first half off by now
+        file.write(line[-20:])
+    other.join()
+    assert path.read_bytes() == line + line

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from scepsy.convert.instants import instant
 from scepsy.errors import BadInput
 from scepsy.store.files import read_bytes
 
+_KNOWN = (
+    "known are JSON lines with `timestamp`, CSV with TIMESTAMP, and a number of seconds per line"
+)
+
 
 class _Request(msgspec.Struct):
-    """A line of a Mooncake trace; what else it tells is not read."""
+    """A line of a Mooncake trace; its other fields are ignored."""
 
     timestamp: float
 
@@ -30,7 +34,8 @@ def read_arrivals(path: Path) -> list[float]:
     Raises NotFound, or BadInput that names the line.
     """
     try:
-        lines = read_bytes(path).decode().splitlines()
+        # Not splitlines: JSON may hold other characters that end a line for Python.
+        lines = read_bytes(path).decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not text: {error}") from None
     times = sorted(_times(path, lines))
@@ -40,31 +45,36 @@ def read_arrivals(path: Path) -> list[float]:
 
 
 def _times(path: Path, lines: Sequence[str]) -> Iterator[float]:
-    first = lines[0] if lines else ""
-    decoder = msgspec.json.Decoder(_Request)
-    column = next(csv.reader([first])).index("TIMESTAMP") if "TIMESTAMP" in first else None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or (column is not None and number == 1):
-            continue
+    filled = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    read = _reader(filled[0][1]) if filled else float
+    for number, line in filled:
         try:
-            if first.startswith("{"):
-                time = decoder.decode(line).timestamp / 1e3
-            elif column is not None:
-                time = _date(next(csv.reader([line]))[column])
-            else:
-                time = float(line)
-        except (ValueError, IndexError, msgspec.DecodeError) as error:
-            raise BadInput(
-                f"{path}:{number}: no arrival time ({error}); known are JSON lines with "
-                "`timestamp`, CSV with TIMESTAMP, and a number of seconds per line"
-            ) from None
+            time = read(line)
+        except (ValueError, IndexError, RecursionError, csv.Error, msgspec.DecodeError) as error:
+            raise BadInput(f"{path}:{number}: no arrival time ({error}); {_KNOWN}") from None
+        if time is None:
+            continue
         if not math.isfinite(time):
             raise BadInput(f"{path}:{number}: {time} is no arrival time")
         yield time
 
 
+def _reader(first: str) -> Callable[[str], float | None]:
+    """Reads the time in a line of a file that begins with the line `first`; None for that line
+    where it names the columns.
+    """
+    if first.lstrip().startswith("{"):
+        decoder = msgspec.json.Decoder(_Request)
+        return lambda line: decoder.decode(line).timestamp / 1e3
+    names = [name.strip() for name in next(csv.reader([first]))]
+    if "TIMESTAMP" not in names:
+        return float
+    column = names.index("TIMESTAMP")
+    return lambda line: None if line is first else _date(next(csv.reader([line]))[column])
+
+
 def _date(text: str) -> float:
-    """Seconds of a date; its fraction may have any number of digits (Azure writes seven)."""
-    whole, _, fraction = text.strip().partition(".")
-    digits = "".join(c for c in fraction if c.isdigit())
-    return datetime.fromisoformat(whole + "+00:00").timestamp() + float(f"0.{digits or 0}")
+    found = instant(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no date")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import secrets
 import tomllib
@@ -23,6 +24,8 @@ def write_atomic(path: Path, content: bytes) -> None:
 
     Makes the directory. Raises BadInput where the path cannot be written.
     """
+    if not path.name:
+        raise BadInput(f"{path}: cannot be written: this is a directory; name a file")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,8 +37,9 @@ def write_atomic(path: Path, content: bytes) -> None:
     except OSError as error:
         raise BadInput(f"{path}: cannot be written: {error.strerror}") from error
     finally:
-        # Gone already where all went well; the directory itself may be what could not be made.
-        with suppress(FileNotFoundError, NotADirectoryError):
+        # Gone already where all went well. Where it could not even be made, its absence is no
+        # second error.
+        with suppress(OSError):
             temporary.unlink()
 
 
@@ -52,24 +56,24 @@ def read_record(path: Path, record_type: type[T], kind: str | None = None) -> T:
         BadInput: it is not what we expect; names the file and the field, or says which other kind
             of file it is.
     """
-    raw = read_bytes(path, kind)
+    raw = read_bytes(path, kind).removeprefix(codecs.BOM_UTF8)
     try:
         return msgspec.json.decode(raw, type=record_type)
     except msgspec.ValidationError as error:
         source = Source(path)
         message = mistaken(path, raw, kind) or source.validation(error, record_type)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = mistaken(path, raw, kind) or f"{path}: not valid JSON: {error}"
     raise BadInput(message)
 
 
 def read_toml(path: Path, record_type: type[T], kind: str | None = None) -> tuple[T, Source]:
     """As `read_record`, from TOML; with the source, by which further errors can name lines."""
-    raw = read_bytes(path, kind)
+    raw = read_bytes(path, kind).removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode()
         source = Source(path, tomllib.loads(text), text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         message = mistaken(path, raw, kind) or f"{path}: not valid TOML: {error}"
         raise BadInput(message) from None
     try:

@@ -1,11 +1,18 @@
-"""Files of one JSON record a line, to append to: a crash tears at most the last line."""
+"""Files of one JSON record a line, to append to: a crash tears at most the last line.
+
+Several processes may append to one file: each line is written, and a torn line is cut off, under
+an exclusive lock of the file (flock).
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,8 +28,8 @@ _R = TypeVar("_R", bound=msgspec.Struct)
 def read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterator[tuple[int, _R]]:
     """Records with the numbers of their lines, from 1.
 
-    A torn last line is left out and told of in `warnings`. Raises NotFound; BadInput for any other
-    malformed line.
+    A torn last line, which a crash leaves or a writer has not finished yet, is left out and noted
+    in `warnings`. Raises NotFound; BadInput for any other malformed line.
     """
     decoder = msgspec.json.Decoder(record_type)
     lines = read_bytes(path).split(b"\n")
@@ -31,7 +38,7 @@ def read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterat
             continue
         try:
             record = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if number == len(lines):
                 warnings.append(f"{path}:{number}: the last line is torn and was left out")
                 return
@@ -42,21 +49,48 @@ def read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterat
 def open_lines(path: Path) -> int:
     """A descriptor that appends after the last whole line. Raises OSError."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    size = os.fstat(handle).st_size
-    whole = _whole_lines(handle, size)
-    if whole < size:
-        _log.warning("%s: cut off a torn last line of %d bytes", path, size - whole)
-        os.ftruncate(handle, whole)
+    with _locked(handle):
+        size = os.fstat(handle).st_size
+        whole = _whole_lines(handle, size)
+        if whole < size:
+            _log.warning("%s: cut off a torn last line of %d bytes", path, size - whole)
+            os.ftruncate(handle, whole)
     return handle
 
 
 def write_line(handle: int, record: msgspec.Struct) -> None:
-    """One write(2). Raises OSError where there is no room, and leaves no part of the line."""
-    line = msgspec.json.encode(record) + b"\n"
-    written = os.write(handle, line)
-    if written < len(line):
-        os.ftruncate(handle, os.fstat(handle).st_size - written)
-        raise OSError(errno.ENOSPC, "no room for another line")
+    """Appends one line, or nothing of it and raises OSError where there is no room.
+
+    Characters that UTF-8 has no bytes for (half of a surrogate pair) are replaced by "?".
+    """
+    line = _encoded(record) + b"\n"
+    with _locked(handle):
+        written = os.write(handle, line)
+        if written < len(line):
+            os.ftruncate(handle, os.fstat(handle).st_size - written)
+            raise OSError(errno.ENOSPC, "no room for another line")
+
+
+def _encoded(record: msgspec.Struct) -> bytes:
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        content = json.dumps(msgspec.to_builtins(record), ensure_ascii=False)
+        return content.encode("utf-8", "replace")
+
+
+@contextmanager
+def _locked(handle: int) -> Generator[None]:
+    """No other process appends meanwhile. Some network file systems have no locks: there, a file
+    must have one writer.
+    """
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _whole_lines(handle: int, size: int, step: int = 65536) -> int:
