@@ -110,3 +110,22 @@ def test_where_no_call_tells_its_length_the_replay_still_plans() -> None:
     found = planned(traces=silent, simulate=SimulationOptions(calls=300))
     assert isinstance(found, Plan)
     assert "Not simulated: call 'a-0-1'" in "\n".join(found.explanation.summary)
+
+
+def test_calls_that_an_llm_refuses_are_named_and_left_out_of_the_simulation() -> None:
+    spec = LlmSpec(
+        name="a", parameters=8e9, layers=32, hidden=4096, kv_heads=8, head_dim=128, max_tp=1
+    )
+    short = [trace(call("a", 0, 1, run=f"r{i}"), run=f"r{i}") for i in range(3)]
+    long = trace(call("a", 0, 1, run="long", prompt_tokens=9000), run="long")
+    options = SimulationOptions(calls=300)
+    found = planned(traces=[*short, long], llms=[spec], simulate=options)
+    assert isinstance(found, Plan)
+    summary = "\n".join(found.explanation.summary)
+    assert "1 of 4 calls of 'a' in 'w' are longer than the 8192 tokens that it takes" in summary
+    assert "the simulation leaves them out" in summary
+    without = planned(traces=short, llms=[spec], simulate=options)
+    assert isinstance(without, Plan)
+    simulated = [one.explanation.finalists[0].simulated for one in (found, without)]
+    assert simulated[0] is not None
+    assert simulated[0] == pytest.approx(simulated[1], rel=0.05)

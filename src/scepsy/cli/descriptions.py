@@ -16,6 +16,7 @@ from scepsy.errors import BadInput, did_you_mean
 from scepsy.hardware.architectures import most_context, shape_called, shape_like, shipped
 from scepsy.hardware.gpus import gpus, known_gpu
 from scepsy.store import read_cluster, read_llms
+from scepsy.traces.context import call_tokens, refuse_long_calls
 
 _IN_A_WORD = re.compile(r"(?:(\d+)x)?(\d+)x([a-z]\w*)")
 _NEAR_A_WORD = re.compile(r"(?:(\d+)[\Wx]+)?(\d+)[\Wx]*([a-z]\w*)")
@@ -88,18 +89,20 @@ def llms_of(
             f"--llm '{unknown[0]}=ARCHITECTURE' ({', '.join(sorted(shipped()))}), "
             "or describe it in a file: --llms FILE"
         )
-    return (
-        *listed,
-        *(_spec(name, kind, needed.get(name, 0)) for name, kind in chosen.items() if kind),
+    kinds = {name: kind for name, kind in chosen.items() if kind}
+    refuse_long_calls(
+        traces,
+        {name: most_context(kind) for name, kind in kinds.items()},
+        f"let another LLM stand for it (--llm '{min(kinds, default='NAME')}=ARCHITECTURE')",
     )
+    return (*listed, *(_spec(name, kind, needed.get(name, 0)) for name, kind in kinds.items()))
 
 
 def longest_calls(traces: Sequence[Trace]) -> Mapping[str, int]:
     """By LLM, the tokens of its longest good call as far as they are told."""
     found: dict[str, int] = {}
     for call in (call for trace in traces if trace.ok for call in trace.calls if call.ok):
-        tokens = -(-(call.prompt_tokens or 0) // call.items) + (call.output_tokens or 0)
-        found[call.llm] = max(found.get(call.llm, 0), tokens)
+        found[call.llm] = max(found.get(call.llm, 0), call_tokens(call))
     return found
 
 
@@ -114,11 +117,6 @@ def _stand_in(text: str) -> tuple[str, str]:
 def _spec(name: str, architecture: str, longest: int) -> LlmSpec:
     shape: dict[str, Any] = shape_called(architecture)
     most = most_context(architecture)
-    if longest > most:
-        raise BadInput(
-            f"the traces hold a call of {longest} tokens to {name!r}, and {architecture} takes "
-            f"{most} at most: let another stand for it (--llm '{name}=ARCHITECTURE')"
-        )
     context = max(shape["max_context"], min(most, 1024 * -(-longest // 1024)))
     fields = {**shape, "name": name, "engine": "vllm", "architecture": architecture}
     return msgspec.convert({**fields, "max_context": context}, LlmSpec)

@@ -34,6 +34,7 @@ from scepsy.estimate.step_times.steps import StepTimes
 from scepsy.planning.provenance import key_of
 from scepsy.profiler import Job
 from scepsy.store import read_profile, write_record
+from scepsy.traces.context import refuse_long_calls
 from scepsy.traces.lengths import with_lengths
 
 
@@ -114,6 +115,11 @@ def command(
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})
     cluster, llms = cluster_of(cluster_path), llms_of(llms_path, stand_ins, traces)
     traces, notes = with_lengths(traces, llms)
+    refuse_long_calls(
+        traces,
+        {llm.name: llm.max_context for llm in llms if not llm.hosted},
+        "raise max_context in the LLM file, or leave these runs out of the traces",
+    )
     todo = jobs(traces, llms, cluster, parse_shares(shares), share_groups=share_groups)
     gpu_type = cluster.nodes[0].gpu_type
     if steps_path is None:

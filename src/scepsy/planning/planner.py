@@ -29,7 +29,7 @@ from scepsy.planning.decision import Decision, choose
 from scepsy.planning.explain import explain, what_ifs
 from scepsy.planning.external import exceeded_rate_limit, split_endpoints
 from scepsy.planning.infeasible import explain_infeasible
-from scepsy.planning.inputs import check
+from scepsy.planning.inputs import check, refused_calls
 from scepsy.planning.problem import Problem, predict
 from scepsy.planning.shortlist import Shortlist, replay
 from scepsy.planning.simulation import (
@@ -73,7 +73,8 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     check(traces, profile, llms, cluster, targets, share_step)
     wanted = {target.workflow for target in targets}
     wanted_traces = [trace for trace in traces if trace.workflow in wanted]
-    traces, filled = with_lengths(wanted_traces, llms, required=False)
+    traces, about_traces = with_lengths(wanted_traces, llms, required=False)
+    about_traces += refused_calls(traces, llms)
     demands, endpoints = split_endpoints(summarize(traces), llms)
     pipeline = Pipeline(demands, tuple(targets), responses(profile.curves))
     problem = Problem(pipeline, tuple(llms), cluster, share_step, endpoints, share_groups)
@@ -90,7 +91,7 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     chosen = msgspec.structs.replace(
         draft(decision.entry, problem, speed),
         prediction=decision.prediction,
-        explanation=explain(decision, profile, outcomes, filled),
+        explanation=explain(decision, profile, outcomes, about_traces),
     )
     return unstartable(chosen) or chosen
 

@@ -18,6 +18,8 @@ from scepsy.planning.simulated_runs import runs_to_simulate
 from scepsy.sim.cluster.deployment import TimerOf, roofline
 from scepsy.sim.results.paired_trials import Trial, difference, trial
 from scepsy.sim.results.study import recorded_workflows
+from scepsy.sim.workload.recorded import RecordedWorkflow
+from scepsy.traces.context import within_context
 from scepsy.traces.latency_trend import LoadVerdict
 
 REPLAY_RATIO_MAX = 1.3
@@ -56,14 +58,15 @@ class SimulationOutcome:
         trials: by the place of an entry in the shortlist.
         best: the place of the entry to take. If no entry sustains the targets, nor does this one.
         loads: by workflow, runs per second and the number of runs that were simulated.
-        not_startable: how many plans could not be simulated because some engine could not start.
+        not_servable: how many plans could not be simulated because some engine could not start, or
+            has no room for a call.
         options: what was asked for.
     """
 
     trials: Mapping[int, Trial]
     best: int
     loads: Mapping[str, tuple[float, int]]
-    not_startable: int
+    not_servable: int
     options: SimulationOptions
 
     @property
@@ -84,6 +87,7 @@ def simulate(
 
     The first stands unless it does not sustain the targets where another does, or another is
     faster by more than chance and by more than anybody would notice.
+    Runs with calls that are longer than their LLM takes are left out.
     Infeasible("simulation") where the problem cannot be simulated.
     """
     reason = _unknown(problem)
@@ -91,21 +95,25 @@ def simulate(
         return Infeasible("simulation", reason)
     places = _simulated(entries, options.plans)
     offered = loads(entries[0], problem, options.calls)
+    workflows = _workflows(problem, traces, offered, options)
+    if isinstance(workflows, Infeasible):
+        return workflows
     trials: dict[int, Trial] = {}
+    refused = Infeasible("simulation", "there is no plan to simulate")
     for number, place in enumerate(places):
         found = _trial(
             draft(entries[place], problem, speed),
-            traces,
+            workflows,
             offered,
             options,
             lambda part, number=number: options.progress((number + part) / len(places)),
         )
-        if isinstance(found, str):
-            return Infeasible("simulation", found)
         if isinstance(found, Trial):
             trials[place] = found
+        else:
+            refused = found
     if not trials:
-        return Infeasible("simulation", "the engines of the best plans could not start")
+        return Infeasible("simulation", refused.reason)
     return SimulationOutcome(trials, _best(trials), offered, len(places) - len(trials), options)
 
 
@@ -117,10 +125,13 @@ def simulate_alike(
     speed: float,
 ) -> Trial | None:
     """A further entry with the same runs at the same times as those whose outcome is known. None
-    where an engine could not start.
+    where an engine could not start, or has no room for a call.
     """
+    workflows = _workflows(problem, traces, known.loads, known.options)
+    if isinstance(workflows, Infeasible):
+        return None
     plan = draft(entry, problem, speed)
-    found = _trial(plan, traces, known.loads, known.options, lambda _: None)
+    found = _trial(plan, workflows, known.loads, known.options, lambda _: None)
     return found if isinstance(found, Trial) else None
 
 
@@ -132,29 +143,42 @@ def significantly_slower(one: Trial, other: Trial, part: float) -> bool:
     return apart > part * other.objective and apart > STANDARD_ERRORS_MIN * error
 
 
-def _trial(
-    plan: Plan,
+def _workflows(
+    problem: Problem,
     traces: Sequence[Trace],
     offered: Mapping[str, tuple[float, int]],
     options: SimulationOptions,
-    progress: Callable[[float], None],
-) -> Trial | Infeasible | str:
-    """What a plan does; a sentence where no plan of these traces can be simulated."""
+) -> Mapping[str, RecordedWorkflow] | Infeasible:
+    """The runs to simulate: a sample of those without calls that their LLM refuses."""
+    limits = {llm.name: llm.max_context for llm in problem.needed_llms}
     counts = {workflow: runs for workflow, (_, runs) in offered.items()}
-    total = sum(counts.values())
+    sample = runs_to_simulate(within_context(traces, limits), counts, options.seed)
+    try:
+        return recorded_workflows(sample, offered, options.seed)
+    except BadInput as error:  # a call of unknown length, or no run is left
+        return Infeasible("simulation", str(error))
+
+
+def _trial(
+    plan: Plan,
+    workflows: Mapping[str, RecordedWorkflow],
+    offered: Mapping[str, tuple[float, int]],
+    options: SimulationOptions,
+    progress: Callable[[float], None],
+) -> Trial | Infeasible:
+    """What a plan does, or why it cannot serve these runs."""
+    total = sum(runs for _, runs in offered.values())
     try:
         return trial(
             plan,
-            recorded_workflows(
-                runs_to_simulate(traces, counts, options.seed), offered, options.seed
-            ),
+            workflows,
             offered,
             options.timer_of,
             seed=options.seed,
             progress=lambda runs: progress(runs / total),
         )
-    except BadInput as error:
-        return str(error)
+    except BadInput as error:  # a call that does not fit the KV cache of this plan's replicas
+        return Infeasible("simulation", str(error))
 
 
 def _best(trials: Mapping[int, Trial]) -> int:

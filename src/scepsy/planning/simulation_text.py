@@ -79,8 +79,8 @@ def _why_alone(entries: int, simulated: SimulationOutcome) -> str:
         return "no more than one was asked for"
     if entries == 1:
         return "no other allocation differs from it in an LLM that matters"
-    if simulated.not_startable:
-        return "the engines of the others that were to be simulated could not start"
+    if simulated.not_servable:
+        return "in the others, an engine could not start or has no room for a call"
     return (
         "the replay of the recorded runs finds every other plan more than "
         f"{REPLAY_RATIO_MAX - 1:.0%} slower"
