@@ -12,6 +12,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import (
     Allocation,
     Explanation,
+    FrontPoint,
     LlmAllocation,
     Placement,
     Plan,
@@ -135,6 +136,20 @@ def _plan(pipeline: Pipeline, parts: tuple[LlmAllocation, ...]) -> Plan:
                     note=f"+14.0% weighted latency: {differences(allocation, other)}",
                 ),
             ),
+            front=tuple(
+                FrontPoint(
+                    gpus=gpus,
+                    gpu_shares=gpus - 0.3,
+                    objective=prediction.objective * slower,
+                    latency_means={
+                        flow.workflow: flow.latency_mean * slower for flow in prediction.workflows
+                    },
+                    headroom=1.3 / slower,
+                    chosen=slower == 1.0,
+                )
+                for gpus, slower in ((4, 1.9), (5, 1.4), (7, 1.0), (8, 0.995))
+            ),
+            tolerance=0.01,
             skipped=("generator 1 x TP4, verifier 2 x TP2: no NVLink domain has 2 free GPUs left",),
         ),
     )

@@ -13,6 +13,7 @@ from synthetic_report import BEAM, RAG, report
 from scepsy.core.plan import Plan
 from scepsy.predict.headroom import headroom
 from scepsy.report import render, wording
+from scepsy.report.charts import front
 from scepsy.report.charts.load_curves import chart
 from scepsy.report.data import Report
 from scepsy.report.first_screen import headroom_figure, is_emulated, latency_sum
@@ -119,3 +120,19 @@ def test_measured_points_have_error_bars() -> None:
     bars = [line for line in chart(KNOWN.curves[0]).lines if line.css.startswith("bar")]
     assert [line.title for line in bars].count("mean latency, 90% interval") == 3
     assert [line.title for line in bars].count("throughput, 90% interval") == 3
+
+
+def test_the_front_of_latency_against_gpus_marks_the_chosen_plan() -> None:
+    drawn = front.chart(PLAN)
+    assert drawn is not None
+    assert [mark.css for mark in drawn.marks] == ["even", "even", "even", "plan"]
+    (label,) = drawn.labels
+    assert label.text.split()[:4] == ["this", "plan:", "7", "GPUs,"]
+    text = render(KNOWN)
+    assert "Latency against GPUs" in text
+    assert "up to 1.0% slower than the fastest one" in text
+    lone = replace(PLAN.explanation, front=PLAN.explanation.front[:1], tolerance=0.0)
+    assert front.chart(replace(PLAN, explanation=lone)) is None
+    assert "Latency against GPUs" not in render(
+        replace(KNOWN, plan=replace(PLAN, explanation=lone))
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scepsy.core.plan import Allocation, Finalist, Plan
 from scepsy.planning.allocation_text import describe
 from scepsy.report import result, wording
+from scepsy.report.charts import front
 from scepsy.report.charts import load_curves as loadcurves
 from scepsy.report.charts import profile_curves as profilecurves
 from scepsy.report.charts import time_shares as shares
@@ -56,6 +57,8 @@ class ReportPage:
     llms: tuple[LlmSummary, ...]
     why: tuple[str, ...]
     finalists: tuple[tuple[str, ...], ...]
+    front: Chart | None
+    front_note: str
     others: tuple[Other, ...]
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
@@ -87,6 +90,8 @@ def page(report: Report, version: str) -> ReportPage:
         llms=report.summary.llms,
         why=plan.explanation.summary,
         finalists=tuple(map(_finalist, plan.explanation.finalists)),
+        front=front.chart(plan),
+        front_note=front.note(plan),
         others=tuple(
             Other(_describe(other.allocation), wording.seconds(other.objective), other.note)
             for other in plan.explanation.runners_up
