@@ -177,7 +177,49 @@ def table(rows: list[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
+PHOENIX = [  # a dataframe of spans
+    {
+        "name": name,
+        "span_kind": kind,
+        "parent_id": parent,
+        "start_time": int((BEGIN + start) * 1000),
+        "end_time": int((BEGIN + end) * 1000),
+        "status_code": "OK",
+        "context.span_id": id,
+        "context.trace_id": "t",
+        "attributes.llm.model_name": llm,
+        "attributes.llm.token_count.prompt": prompt,
+        "attributes.llm.token_count.completion": output,
+    }
+    for id, parent, name, kind, start, end, llm, prompt, output in (
+        ("a", None, "answer", "CHAIN", 0, 5, None, float("nan"), None),
+        ("b", "a", "ChatCompletion", "LLM", 0.5, 1.5, "qwen3-8b", 120.0, 30.0),
+    )
+]
+COLUMNS = {name: [row[name] for row in PHOENIX] for name in PHOENIX[0]}
 FILES: dict[str, tuple[str, object]] = {
+    "pandas CSV": ("phoenix", table(PHOENIX)),
+    "pandas records": ("phoenix", PHOENIX),
+    "pandas lines": ("phoenix", "\n".join(map(json.dumps, PHOENIX))),
+    "pandas columns": (
+        "phoenix",
+        {name: {str(n): one for n, one in enumerate(of)} for name, of in COLUMNS.items()},
+    ),
+    "pandas index": ("phoenix", {str(number): row for number, row in enumerate(PHOENIX)}),
+    "pandas split": (
+        "phoenix",
+        {"columns": list(COLUMNS), "index": [0, 1], "data": [[*row.values()] for row in PHOENIX]},
+    ),
+    "pandas table": ("phoenix", {"schema": {"fields": []}, "data": PHOENIX}),
+    "columns as lists": ("phoenix", COLUMNS),
+    "clickhouse JSONCompact": (
+        "otel-spans",
+        {
+            "meta": [{"name": name, "type": "String"} for name in CLICKHOUSE[0]],
+            "data": [[*row.values()] for row in CLICKHOUSE],
+            "rows": 2,
+        },
+    ),
     "javascript console": ("otel-spans", JAVASCRIPT),
     "javascript console, CRLF": ("otel-spans", JAVASCRIPT.replace("\n", "\r\n")),
     "jaeger API": ("otel-spans", {"data": [JAEGER], "total": 0, "limit": 0}),

@@ -12,6 +12,7 @@ from typing import cast
 
 from scepsy.convert.findings import Findings
 from scepsy.convert.foreign_record import ForeignRecord, Json
+from scepsy.convert.tables import table_rows
 
 _NAMES = (
     "data", "traces", "trace", "spans", "observations", "runs", "calls", "requests", "items",
@@ -35,7 +36,8 @@ def unwrap(
     def recognised(one: ForeignRecord) -> bool:
         return known(replace(one, findings=Findings()))
 
-    return list(_inside(record, recognised, _DEPTH_MAX)) or [record]
+    found = list(_inside(record, recognised, _DEPTH_MAX))
+    return found or [row for row in table_rows(record) if recognised(row)] or [record]
 
 
 def _inside(

@@ -59,14 +59,18 @@ def recognises(part: ForeignRecord) -> bool:
     """Whether this object is a span: it has ids and a time, each under a name of one dialect."""
     fields = _spread(part).fields
     return (
-        any(fields.get(name) for name in TRACE)
-        and any(fields.get(name) for name in SPAN)
+        any(_is_id(fields.get(name)) for name in TRACE)
+        and any(_is_id(fields.get(name)) for name in SPAN)
         and any(name in fields for name in (*_NANOS[0], *_START))
         and (
             any(name in part.fields for name in ATTRIBUTES)
             or any(name.startswith("attributes.") for name in part.fields)
         )
     )
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and bool(value)
 
 
 def read(told: ForeignRecord, service: str | None = None, teller: str | None = None) -> Span:
