@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from . import model_error
+from .intervals import EXPLAINED, WANTED, Compared, table
+
 Rows = Sequence[dict[str, Any]]
 PREDICTORS = ("pipeline", "replay", "sim")
 HEAD = """# E2: prediction error
@@ -23,9 +26,38 @@ def report(rows: Rows) -> str:
     """All tables."""
     return (
         f"{HEAD}\n## Mean absolute error\n\n{_summary(rows)}"
+        f"\n## Intervals of the mean by replay\n\n{_intervals(rows)}"
+        f"\n## Error of the predictor\n\n{model_error.report(rows)}"
         f"\n## Against the simulator, knowing the same runs\n\n{_against_sim(rows)}"
         f"\n## Point by point\n\n{_points(rows)}"
     )
+
+
+def _intervals(rows: Rows) -> str:
+    found = [
+        (
+            row,
+            Compared(row["predicted"], row["low"], row["high"], row["observed"], error),
+        )
+        for row in rows
+        if row["sustained"]
+        and row.get("low") is not None
+        and (error := row.get("observed_error")) is not None
+    ]
+    if not found:
+        return "These rows were made before intervals were kept.\n"
+    kinds = {"programs, simulated": "GPUs", "demo, emulated engines": "demo"}
+    groups = [
+        ([name, f"{load:.0%}"], [one for row, one in found if of(row) and row["load"] == load])
+        for name, mark in kinds.items()
+        for of in [lambda row, mark=mark: mark in row["case"]]
+        for load in sorted({row["load"] for row, _ in found if of(row)})
+    ]
+    groups += [
+        ([name, "all"], [one for row, one in found if mark in row["case"]])
+        for name, mark in kinds.items()
+    ]
+    return f"{EXPLAINED}\n{table(groups, ('observed', 'load'))}\n{WANTED}\n"
 
 
 def _against_sim(rows: Rows) -> str:

@@ -18,6 +18,7 @@ SHOWN = {
     "intervals.py",
     "predictions.py",
     "agreement.py",
+    "model_error.py",
     "pictures.py",
     "lines.py",
     "dots.py",

@@ -88,6 +88,7 @@ def _call(number: int, call: ServedCall, kind: str) -> Call:
         end=call.end,
         status=200,
         prompt_tokens=ask.prompt_tokens,
+        cached_tokens=call.cached_tokens,
         output_tokens=ask.output_tokens,
         items=ask.items,
         prompt_blocks=tuple(map(_name, ask.blocks)),

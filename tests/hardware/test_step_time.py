@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scepsy.core.llm import LlmSpec
 from scepsy.errors import BadInput
 from scepsy.hardware.gpus import bandwidth_kept, gpu_constants
-from scepsy.hardware.step_time import StepLoad, StepTimer
+from scepsy.hardware.step_time import CallTokens, StepLoad, StepTimer, call_cost
 
 LLAMA_8B = LlmSpec(
     name="llama-8b", parameters=8.03e9, layers=32, hidden=4096, kv_heads=8, head_dim=128
@@ -90,3 +90,16 @@ def test_no_step_beats_physics() -> None:
 def test_unknown_gpu_type() -> None:
     with pytest.raises(BadInput, match=r"'abacus'.*a100, b200, h100"):
         gpu_constants("abacus")
+
+
+@given(st.integers(1, 30), st.integers(1, 400), st.integers(0, 2000))
+def test_prompts_computed_together_share_their_steps(prompts: int, fresh: int, cached: int) -> None:
+    """And the more tokens a step computes, the smaller is the part of it that reads weights."""
+    step, call = timer(), CallTokens(prompt=cached + fresh, output=1, cached=cached)
+    alone = call_cost(step, call, step_tokens=1 << 30)
+    shared = call_cost(step, call, step_tokens=1 << 30, prompts=prompts)
+    load = StepLoad(prompts * fresh, prompts * fresh * (cached + fresh / 2))
+    whole, memory = step.cost(load)
+    assert shared == pytest.approx((whole / prompts, memory))
+    assert shared[0] <= alone[0] * (1 + 1e-9)
+    assert shared[1] <= alone[1] + 1e-9

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from scepsy.core.plan import IntervalParts
 from scepsy.predict.interval import half_width, interval, model_error, runs_to_halve
 
-widths = st.floats(0, 2)
+widths = st.just(0.0) | st.floats(1e-6, 2)
 
 
 @st.composite

@@ -132,21 +132,22 @@ class StepTimer:
 
 
 def call_cost(
-    timer: Timer, call: CallTokens, *, step_tokens: int, batch: float = 1.0
+    timer: Timer, call: CallTokens, *, step_tokens: int, batch: float = 1.0, prompts: float = 1.0
 ) -> tuple[float, float]:
     """Seconds of an engine's time that one call takes, and the part of them, from 0 to 1, in which
     the engine reads memory.
 
-    The prompt is computed in chunks of at most `step_tokens` tokens; each further output token
-    takes a step, which `batch` such calls share. With a batch of 1 the seconds are those from
-    sending the call to an idle engine to its last token, without `HostTime.request`.
+    Prompts are computed in chunks, those of `prompts` such calls in the same steps of at most
+    `step_tokens` tokens; each further output token takes a step, which `batch` such calls share.
+    With one call at a time the seconds are those from sending the call to an idle engine to its
+    last token, without `HostTime.request`.
     """
     seconds = reading = 0.0
     done = min(call.cached, call.prompt)
     while done < call.prompt:
-        chunk = min(call.prompt - done, step_tokens)
-        step, part = timer.cost(StepLoad(chunk, chunk * (done + chunk / 2)))
-        seconds, reading = seconds + step, reading + step * part
+        chunk = min(call.prompt - done, step_tokens / prompts)
+        step, part = timer.cost(StepLoad(prompts * chunk, prompts * chunk * (done + chunk / 2)))
+        seconds, reading = seconds + step / prompts, reading + step / prompts * part
         done += chunk
     steps = max(0.0, call.output - 1) / batch
     if steps:

@@ -15,6 +15,10 @@ from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import CallTokens, StepTimer, call_cost
 from scepsy.predict.pipeline import Flow, Pipeline
 
+BURST_REPLICAS = 2
+"""Replicas over which a run's calls that come at once are spread, about: the router keeps them on
+one until it holds twice the least load (`routing.choose`)."""
+
 
 def sharing(
     pipeline: Pipeline,
@@ -82,18 +86,24 @@ def _tenant(
     batch = min(float(llm.max_sequences), max(1.0, in_a_batch))
     return Tenant(
         busy_runs=busy_runs,
-        memory_bound=_memory_bound(timer, llm, flows, batch),
+        memory_bound=_memory_bound(timer, llm, flows, batch, min(part.replicas, BURST_REPLICAS)),
         kept=tenant.kept,
     )
 
 
-def _memory_bound(timer: StepTimer, llm: LlmSpec, flows: Sequence[Flow], batch: float) -> float:
-    """Part of the engine's busy time in which it reads memory, over the calls of all workflows."""
+def _memory_bound(
+    timer: StepTimer, llm: LlmSpec, flows: Sequence[Flow], batch: float, spread: int
+) -> float:
+    """Part of the engine's busy time in which it reads memory, over the calls of all workflows.
+    `spread`: replicas that share a burst of calls.
+    """
     step_tokens = host_time(llm.engine).step_tokens
     seconds = reading = 0.0
     for flow in flows:
         call = _mean_call(llm, flow.demand)
-        took, memory = call_cost(timer, call, step_tokens=step_tokens, batch=batch)
+        # The calls of a burst come at once, and each replica computes its prompts together.
+        prompts = min(batch, max(1.0, flow.demand.parallelism / spread))
+        took, memory = call_cost(timer, call, step_tokens=step_tokens, batch=batch, prompts=prompts)
         seconds, reading = seconds + flow.rate * took, reading + flow.rate * took * memory
     return reading / seconds if seconds else 0.0
 
