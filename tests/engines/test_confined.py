@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scepsy.engines import EngineOptions, Seat
+from scepsy.engines import EngineOptions, EngineResources
 from scepsy.engines.confine import confine
 from scepsy.engines.confined import CGROUPS, chosen_cores, join_group
 
@@ -21,7 +21,7 @@ while process_time() < spent + 0.3:
     pass
 print((process_time() - spent) / (monotonic() - wall))
 """
-ANYWHERE = Seat(gpu_type="cpu", gpu_memory=1e9)
+ANYWHERE = EngineResources(gpu_type="cpu", gpu_memory=1e9)
 
 
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -34,8 +34,10 @@ def test_nothing_to_confine() -> None:
 
 def test_it_becomes_the_command_on_its_core() -> None:
     last = sorted(os.sched_getaffinity(0))[-1]
-    seat = Seat(gpu_type="cpu", gpu_memory=1e9, gpus=(len(os.sched_getaffinity(0)) - 1,))
-    argv = confine(SHOW, seat, EngineOptions(exit_with_parent=True))
+    resources = EngineResources(
+        gpu_type="cpu", gpu_memory=1e9, gpus=(len(os.sched_getaffinity(0)) - 1,)
+    )
+    argv = confine(SHOW, resources, EngineOptions(exit_with_parent=True))
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     printed, _ = process.communicate()
     assert printed.split(maxsplit=1) == [str(process.pid), f"{{{last}}}\n"]
@@ -43,8 +45,8 @@ def test_it_becomes_the_command_on_its_core() -> None:
 
 def test_a_core_that_is_not_there() -> None:
     assert chosen_cores("0,2", {3, 5, 8}) == {3, 8}
-    seat = Seat(gpu_type="cpu", gpu_memory=1e9, gpus=(4096,))
-    done = run(*confine(SHOW, seat, EngineOptions()))
+    resources = EngineResources(gpu_type="cpu", gpu_memory=1e9, gpus=(4096,))
+    done = run(*confine(SHOW, resources, EngineOptions()))
     assert done.returncode == 1
     assert "there is no core 4096" in done.stderr
 
@@ -53,8 +55,8 @@ def test_a_core_that_is_not_there() -> None:
     not os.access(CGROUPS / "cpu", os.W_OK), reason="needs a cgroup that can be written"
 )
 def test_a_share_of_a_core_is_what_a_busy_process_gets() -> None:
-    seat = Seat(gpu_type="cpu", gpu_memory=1e9, gpu_share=0.25, gpus=(0,))
-    done = run(*confine((sys.executable, "-c", BURN), seat, EngineOptions()))
+    resources = EngineResources(gpu_type="cpu", gpu_memory=1e9, gpu_share=0.25, gpus=(0,))
+    done = run(*confine((sys.executable, "-c", BURN), resources, EngineOptions()))
     # A busy machine gives it less; a share is a ceiling.
     assert float(done.stdout) < 0.3, done.stderr
 

@@ -11,7 +11,15 @@ import openai
 import pytest
 
 from scepsy.core.llm import LlmKind, LlmSpec
-from scepsy.engines import EngineOptions, EngineProcess, Seat, engine_for, free_port, start, stop
+from scepsy.engines import (
+    EngineOptions,
+    EngineProcess,
+    EngineResources,
+    engine_for,
+    free_port,
+    start,
+    stop,
+)
 from scepsy.engines.emulated.api.chat import Message, chat_prompt
 from scepsy.hardware.gpus import gpu_constants
 from scepsy.hardware.step_time import StepTimer
@@ -31,7 +39,7 @@ def spec(kind: LlmKind) -> LlmSpec:
 def running(kind: LlmKind, folder: Path) -> Generator[EngineProcess]:
     launch = engine_for("emulated").launch(
         spec(kind),
-        Seat(tp=2, gpu_type="h200", gpu_memory=141e9),
+        EngineResources(tp=2, gpu_type="h200", gpu_memory=141e9),
         port=free_port(),
         options=EngineOptions(time_scale=SCALE, exit_with_parent=True),
     )

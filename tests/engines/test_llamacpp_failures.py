@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from scepsy.core.llm import LlmSpec
-from scepsy.engines import EngineOptions, Seat, engine_for, free_port, start
+from scepsy.engines import EngineOptions, EngineResources, engine_for, free_port, start
 from scepsy.engines.llamacpp.tiny import write_tiny_llm
 from scepsy.errors import EngineFailed
 
@@ -16,9 +16,9 @@ LLM = LlmSpec(name="x", engine="llamacpp", model_path="tiny-random", max_context
 
 
 async def log_end_of(llm: LlmSpec, folder: Path) -> str:
-    seat = Seat(gpu_type="cpu", gpu_memory=2e9)
+    resources = EngineResources(gpu_type="cpu", gpu_memory=2e9)
     options = EngineOptions(exit_with_parent=True)
-    launch = engine_for("llamacpp").launch(llm, seat, port=free_port(), options=options)
+    launch = engine_for("llamacpp").launch(llm, resources, port=free_port(), options=options)
     with pytest.raises(EngineFailed) as failed:
         await start(launch, log_path=folder / "log", name="x")
     return str(failed.value)

@@ -15,7 +15,15 @@ from pathlib import Path
 import pytest
 
 from scepsy.core.llm import LlmSpec
-from scepsy.engines import EngineOptions, Launch, Seat, engine_for, free_port, start, stop
+from scepsy.engines import (
+    EngineOptions,
+    EngineResources,
+    Launch,
+    engine_for,
+    free_port,
+    start,
+    stop,
+)
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import end_group, identity, is_alive
 from scepsy.errors import EngineFailed, PortInUse
@@ -158,7 +166,7 @@ async def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     engine = engine_for("emulated")
     launch = engine.launch(
         LLM,
-        Seat(gpu_type="h100", gpu_memory=80e9),
+        EngineResources(gpu_type="h100", gpu_memory=80e9),
         port=free_port(),
         options=EngineOptions(exit_with_parent=True),
     )

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from scepsy.core.llm import LlmKind, LlmSpec
-from scepsy.engines import EngineOptions, Launch, Seat, engine_for
+from scepsy.engines import EngineOptions, EngineResources, Launch, engine_for
 from scepsy.errors import BadInput, NotFound
 from scepsy.testing.engine_contract import EngineContract
 
@@ -35,8 +35,8 @@ LLM = LlmSpec(
 
 
 def launched(llm: LlmSpec = LLM, **fields: object) -> Launch:
-    seat = Seat(gpu_type="h100", gpu_memory=80e9, **fields)  # pyright: ignore[reportArgumentType]
-    return engine_for("sglang").launch(llm, seat, port=8000, options=EngineOptions())
+    resources = EngineResources(gpu_type="h100", gpu_memory=80e9, **fields)  # pyright: ignore[reportArgumentType]
+    return engine_for("sglang").launch(llm, resources, port=8000, options=EngineOptions())
 
 
 def read(argv: Sequence[str]) -> dict[str, str | None]:

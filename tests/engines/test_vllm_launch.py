@@ -1,4 +1,4 @@
-"""vLLM's command line and environment, for a seat on GPUs and for one on a CPU."""
+"""vLLM's command line and environment, on GPUs and on a CPU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scepsy.core.llm import LlmSpec
-from scepsy.engines import EngineOptions, Launch, Seat, engine_for
+from scepsy.engines import EngineOptions, EngineResources, Launch, engine_for
 from scepsy.engines.vllm.interpreter import VARIABLE, vllm_python, vllm_version
 from scepsy.errors import BadInput, NotFound
 
@@ -23,7 +23,7 @@ LLM = LlmSpec(
     max_sequences=32,
     model_path="Qwen/Qwen3-8B",
 )
-GPU = Seat(tp=2, gpu_type="h100", gpu_memory=80e9, gpus=(4, 5))
+GPU = EngineResources(tp=2, gpu_type="h100", gpu_memory=80e9, gpus=(4, 5))
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +31,10 @@ def python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, sys.executable)
 
 
-def launched(llm: LlmSpec, seat: Seat, options: EngineOptions | None = None) -> Launch:
-    return engine_for("vllm").launch(llm, seat, port=8000, options=options or EngineOptions())
+def launched(
+    llm: LlmSpec, resources: EngineResources, options: EngineOptions | None = None
+) -> Launch:
+    return engine_for("vllm").launch(llm, resources, port=8000, options=options or EngineOptions())
 
 
 def value(launch: Launch, flag: str) -> str:
@@ -57,8 +59,10 @@ def test_whole_gpus() -> None:
 
 
 def test_a_fraction_of_a_gpu() -> None:
-    seat = Seat(gpu_share=0.3, memory_share=0.5, gpu_type="h100", gpu_memory=80e9, gpus=(3,))
-    launch = launched(LLM, seat)
+    resources = EngineResources(
+        gpu_share=0.3, memory_share=0.5, gpu_type="h100", gpu_memory=80e9, gpus=(3,)
+    )
+    launch = launched(LLM, resources)
     assert value(launch, "--gpu-memory-utilization") == "0.4600"
     assert int(value(launch, "--kv-cache-memory-bytes")) == pytest.approx(
         0.92 * 40e9 - 1.6e9 - 16e9, rel=0.01
@@ -68,7 +72,7 @@ def test_a_fraction_of_a_gpu() -> None:
 
 
 def test_a_part_of_a_group_has_its_kv_cache_split() -> None:
-    half = Seat(tp=2, gpu_share=0.5, memory_share=0.5, gpu_type="h100", gpu_memory=80e9)
+    half = EngineResources(tp=2, gpu_share=0.5, memory_share=0.5, gpu_type="h100", gpu_memory=80e9)
     launch = launched(LLM, half)
     assert value(launch, "--tensor-parallel-size") == "2"
     assert value(launch, "--gpu-memory-utilization") == "0.4600"
@@ -78,12 +82,12 @@ def test_a_part_of_a_group_has_its_kv_cache_split() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    seat = Seat(gpu_share=0.2, memory_share=0.2, gpu_type="h100", gpu_memory=80e9)
+    resources = EngineResources(gpu_share=0.2, memory_share=0.2, gpu_type="h100", gpu_memory=80e9)
     with pytest.raises(
         BadInput,
         match=r"does not fit: 16\.0 GB of weights leave no room for KV",
     ):
-        launched(LLM, seat)
+        launched(LLM, resources)
 
 
 def test_a_core(tmp_path: Path) -> None:
@@ -91,8 +95,8 @@ def test_a_core(tmp_path: Path) -> None:
         name="x", kind="embed", layers=4, kv_heads=2, head_dim=64, max_context=2048,
         max_sequences=4, model_path=str(tmp_path),
     )  # fmt: skip
-    seat = Seat(gpu_type="cpu", gpu_memory=4e9, gpus=(1,), gpu_share=0.5)
-    launch = launched(llm, seat, EngineOptions(exit_with_parent=True))
+    resources = EngineResources(gpu_type="cpu", gpu_memory=4e9, gpus=(1,), gpu_share=0.5)
+    launch = launched(llm, resources, EngineOptions(exit_with_parent=True))
     assert launch.argv[:3] == (sys.executable, "-m", "scepsy.engines.confined")
     assert value(launch, "--cores") == "1"
     assert value(launch, "--quota") == "0.5"

@@ -13,7 +13,7 @@ from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import EngineKind, LlmSpec
 from scepsy.engines.emulated.__main__ import _build, _parser
 from scepsy.engines.emulated.board import Board
-from scepsy.engines.protocol import Seat
+from scepsy.engines.protocol import EngineResources
 from scepsy.errors import BadInput, EngineFailed
 from scepsy.hardware.architectures import shape_called, shape_of
 from scepsy.hardware.memory import (
@@ -63,8 +63,8 @@ def test_a_replica_that_the_search_admits_holds_its_least_kv_cache(
     assert floor == least_memory_share(llm, tp=tp, gpu_memory=GPU_MEMORY)
     capacity = kv_capacity(llm, tp=tp, memory_share=floor, gpu_memory=GPU_MEMORY)
     assert tokens <= capacity < tokens + 2 * BLOCK_TOKENS
-    seat = Seat(tp=tp, memory_share=floor, gpu_type="h100", gpu_memory=GPU_MEMORY)
-    assert seat.kv_tokens(llm) == capacity
+    resources = EngineResources(tp=tp, memory_share=floor, gpu_type="h100", gpu_memory=GPU_MEMORY)
+    assert resources.kv_tokens(llm) == capacity
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -28,7 +28,7 @@ from scepsy.core.plan import (
     Slice,
 )
 from scepsy.curves.jobs import Job
-from scepsy.engines import EngineOptions, Launch, Seat, engine_for
+from scepsy.engines import EngineOptions, EngineResources, Launch, engine_for
 from scepsy.engines.emulated.__main__ import _build, _parser
 from scepsy.engines.emulated.board import Board
 from scepsy.engines.emulated.served import ServedLlm
@@ -79,9 +79,9 @@ class Case(NamedTuple):
         return kv_capacity(self.llm, tp=self.tp, memory_share=self.share, gpu_memory=MEMORY)
 
     @property
-    def seat(self) -> Seat:
+    def resources(self) -> EngineResources:
         share = self.share
-        return Seat(
+        return EngineResources(
             tp=self.tp, gpu_share=share, memory_share=share, gpu_type=GPU, gpu_memory=MEMORY
         )
 
@@ -179,9 +179,9 @@ def test_vllm_is_told_to_make_that_kv_cache(
 def test_vllm_on_a_cpu_makes_that_kv_cache_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VLLM_PYTHON, sys.executable)
     case = Case("qwen3-0.6b", engine="vllm")
-    seat = Seat(gpu_type="cpu", gpu_memory=4e9)
+    resources = EngineResources(gpu_type="cpu", gpu_memory=4e9)
     tokens = kv_capacity(case.llm, tp=1, memory_share=1.0, gpu_memory=4e9)
-    launch = engine_for("vllm").launch(case.llm, seat, port=1, options=EngineOptions())
+    launch = engine_for("vllm").launch(case.llm, resources, port=1, options=EngineOptions())
     assert number(launch, "--kv-cache-memory-bytes") == round(
         2 * tokens * kv_bytes_per_token(case.llm, 1)
     )
@@ -248,7 +248,7 @@ def emulated(case: Case, board: Path) -> ServedLlm:
 
 
 def launched(case: Case) -> Launch:
-    return engine_for(case.engine).launch(case.llm, case.seat, port=1, options=EngineOptions())
+    return engine_for(case.engine).launch(case.llm, case.resources, port=1, options=EngineOptions())
 
 
 def number(launch: Launch, flag: str) -> float:

@@ -15,7 +15,7 @@ from scepsy.curves.jobs import jobs
 from scepsy.engines import EngineOptions, gpu_board
 from scepsy.engines.emulated.board import Board
 from scepsy.errors import EngineFailed
-from scepsy.profiler import Bench, RoundLog, SweepSettings, profile
+from scepsy.profiler import ProfileSetup, RoundLog, SweepSettings, profile
 from scepsy.profiler.run import GpuPool
 
 
@@ -41,14 +41,14 @@ CLUSTER = Cluster(nodes=(Node(name="a", gpus=1), Node(name="b", gpus=2)))
 TRACES = [trace(call("g", 0, 1))]
 
 
-def bench(folder: Path) -> Bench:
+def setup(folder: Path) -> ProfileSetup:
     settings, options = SweepSettings(budget=5), EngineOptions(exit_with_parent=True)
-    return Bench(TRACES, CLUSTER, settings, options, folder, folder, lambda *_: None)
+    return ProfileSetup(TRACES, CLUSTER, settings, options, folder, folder, lambda *_: None)
 
 
 def test_gpus_are_counted_over_all_nodes(tmp_path: Path) -> None:
     (job,) = jobs(TRACES, [LLM], CLUSTER, (1.0,))
-    boards = bench(tmp_path).seat(job, (0, 2)).boards
+    boards = setup(tmp_path).resources(job, (0, 2)).boards
     assert boards == (str(gpu_board(tmp_path, "a", 0)), str(gpu_board(tmp_path, "b", 1)))
 
 
@@ -61,4 +61,4 @@ async def test_an_engine_is_not_measured_on_a_gpu_whose_memory_another_holds(
         RoundLog(tmp_path / "rounds.jsonl") as log,
         pytest.raises(EngineFailed, match="Free memory on device a-0"),
     ):
-        await profile(todo, bench(tmp_path), log)
+        await profile(todo, setup(tmp_path), log)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from builders import call, trace
 from scepsy.core.trace import BLOCK_CHARS, Call
 from scepsy.curves.bursts import Stream, bursts_of, endless
-from scepsy.curves.own_throughput import own_throughputs
-from scepsy.curves.rounds import Sample, Typical, typical
+from scepsy.curves.rounds import Sample, TypicalCall, typical
+from scepsy.curves.throughput_alone import throughput_alone
 from scepsy.profiler.curves import point
 from scepsy.profiler.replay.synthesis import request_for
 from scepsy.profiler.sweep.next_round import SweepSettings
@@ -95,19 +95,19 @@ def test_generation_is_forced_to_the_traced_length() -> None:
 
 def test_a_point_is_read_off_at_the_typical_length() -> None:
     samples = [Sample("w", t, t, 0.1 + 0.01 * t, t, 0, ttft=0.1) for t in range(50, 150)]
-    found = point(5.0, [samples], Typical(output_tokens=120, prompt_tokens=0))
+    found = point(5.0, [samples], TypicalCall(output_tokens=120, prompt_tokens=0))
     assert found.latency == pytest.approx(1.3)
     assert found.ttft == pytest.approx(0.1)
     assert found.tpot == pytest.approx(0.01, rel=0.05)
     assert found.ttft_quantiles is not None
     assert found.noise == pytest.approx(0, abs=1e-9)
     # Never below what was seen: a typical call shorter than all samples is not extrapolated to.
-    assert point(5.0, [samples], Typical(2, 0)).latency == pytest.approx(0.6)
+    assert point(5.0, [samples], TypicalCall(2, 0)).latency == pytest.approx(0.6)
 
 
 def test_the_typical_call_is_the_traced_mean() -> None:
     runs = bursts_of([trace(call("a", 0, 1, output_tokens=10), call("a", 2, 5))], "a")
-    assert typical(runs) == Typical(output_tokens=15, prompt_tokens=100, duration=2)
+    assert typical(runs) == TypicalCall(output_tokens=15, prompt_tokens=100, duration=2)
 
 
 @given(
@@ -121,7 +121,7 @@ def test_loads_of_the_mixture_add_up_to_one(
 ) -> None:
     whole = sum(part for part, _ in found.values())
     calls = {name: part / whole for name, (part, _) in found.items()}
-    tops = own_throughputs(total, calls, {name: cost for name, (_, cost) in found.items()})
+    tops = throughput_alone(total, calls, {name: cost for name, (_, cost) in found.items()})
     assert sum(total * calls[name] / tops[name] for name in calls) == pytest.approx(1)
 
 

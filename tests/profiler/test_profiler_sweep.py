@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scepsy.curves.batch_means import MeanLatency, mean_latency
-from scepsy.curves.rounds import Round, RoundSpec, Sample, Typical
+from scepsy.curves.rounds import Round, RoundSpec, Sample, TypicalCall
 from scepsy.profiler.sweep.next_round import SweepSettings, left_of, next_step, saturated
 from scepsy.profiler.sweep.refine import KnownRate, next_rate
 from scepsy.profiler.sweep.saturation import Saturation
 
-USUAL = {"w": Typical(None, None)}
+USUAL = {"w": TypicalCall(None, None)}
 
 
 @st.composite

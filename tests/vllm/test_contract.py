@@ -12,8 +12,8 @@ from scepsy.core.llm import LlmKind, LlmSpec
 from scepsy.engines import (
     EngineOptions,
     EngineProcess,
+    EngineResources,
     Launch,
-    Seat,
     engine_for,
     free_port,
     start,
@@ -56,7 +56,7 @@ class TestVllm(EngineContract):
         emulated = LlmSpec(name="generate", parameters=3e6, max_context=4096, max_sequences=16)
         launch = engine_for("emulated").launch(
             emulated,
-            Seat(gpu_type="h100", gpu_memory=80e9),
+            EngineResources(gpu_type="h100", gpu_memory=80e9),
             port=free_port(),
             options=EngineOptions(exit_with_parent=True),
         )
@@ -108,7 +108,7 @@ class TestVllm(EngineContract):
     def launch(cls, llm: LlmSpec, port: int) -> Launch:
         return engine_for("vllm").launch(
             llm,
-            Seat(gpu_type="cpu", gpu_memory=4e9, gpus=(0,)),
+            EngineResources(gpu_type="cpu", gpu_memory=4e9, gpus=(0,)),
             port=port,
             options=EngineOptions(exit_with_parent=True),
         )

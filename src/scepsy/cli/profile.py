@@ -16,7 +16,6 @@ from scepsy.cli.inputs import (
     only,
     parse_mix,
     state_directory,
-    state_option,
     traces_of,
     workflow_option,
 )
@@ -28,7 +27,7 @@ from scepsy.curves.jobs import DEFAULT_SHARES, jobs
 from scepsy.curves.rounds import ReplayUnit
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
-from scepsy.profiler import Bench, RoundLog, SweepSettings, profile
+from scepsy.profiler import ProfileSetup, RoundLog, SweepSettings, profile
 from scepsy.profiler.replay.schedule import Gaps
 from scepsy.store import read_llms, write_record
 from scepsy.traces.lengths import with_lengths
@@ -102,7 +101,13 @@ from scepsy.traces.lengths import with_lengths
     help="How much faster than the real GPU an emulated engine runs.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@state_option
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="State directory of deployments. Emulated engines count memory on its GPUs  "
+    "[default: $SCEPSY_STATE or ~/.local/state/scepsy]",
+)
 @json_option
 def command(
     traces_path: Path,
@@ -144,11 +149,11 @@ def command(
         progress(todo, quiet=as_json) as report,
     ):
         options = EngineOptions(seed=seed, time_scale=time_scale, exit_with_parent=True)
-        bench = Bench(
+        setup = ProfileSetup(
             traces, cluster, settings, options, Path(logs), state_directory(state), report, mix
         )
         try:
-            measured = asyncio.run(profile(todo, bench, journal, parallel=parallel))
+            measured = asyncio.run(profile(todo, setup, journal, parallel=parallel))
         except KeyboardInterrupt:
             click.echo(f"\ninterrupted: {goes_on(partial)}", err=True)
             raise

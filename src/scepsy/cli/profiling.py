@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from scepsy.curves.jobs import Job
-from scepsy.profiler.bench import DONE, OnProgress
+from scepsy.profiler.setup import DONE, OnProgress
 
 
 @contextmanager

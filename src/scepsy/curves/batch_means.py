@@ -11,7 +11,7 @@ from statistics import fmean, pstdev
 
 import numpy as np
 
-from scepsy.curves.rounds import Sample, Typical, TypicalCalls
+from scepsy.curves.rounds import Sample, TypicalCall, TypicalCalls
 from scepsy.statistics.batch_means import BATCHES, consecutive, t_95
 
 _REGRESSION_MIN = 8
@@ -101,7 +101,7 @@ def mean_latency(rounds: Sequence[Sequence[Sample]], usual: TypicalCalls) -> Mea
     return MeanLatency(mean, math.sqrt(squares * len(found) / (len(found) - 1)) / total, len(found))
 
 
-def _shift(samples: Sequence[Sample], of: Typical) -> tuple[float, float]:
+def _shift(samples: Sequence[Sample], of: TypicalCall) -> tuple[float, float]:
     """Seconds of latency per token of length, and the length in tokens to read off at."""
     lengths = [of.length(sample) for sample in samples]
     if of.own_length is None or len(lengths) < _REGRESSION_MIN or pstdev(lengths) == 0:

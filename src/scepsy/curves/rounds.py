@@ -115,7 +115,7 @@ class Round(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Typical:
+class TypicalCall:
     """A call of the mean length, in tokens, and of the mean traced duration, in seconds, of one
     workflow's calls. A length that no traced call reports is None.
     """
@@ -140,19 +140,19 @@ class Typical:
         return self.output_tokens if self.generates else self.prompt_tokens
 
 
-TypicalCalls = Mapping[str, Typical]
+TypicalCalls = Mapping[str, TypicalCall]
 """The typical call of each workflow, by name."""
 
 
-def typical_calls(stream: Stream) -> dict[str, Typical]:
+def typical_calls(stream: Stream) -> dict[str, TypicalCall]:
     """The typical call of each workflow."""
     return {name: typical(runs) for name, runs in stream.runs.items()}
 
 
-def typical(runs: Runs) -> Typical:
+def typical(runs: Runs) -> TypicalCall:
     """The mean of all calls in `runs`."""
     calls: list[Call] = [call for run in runs for burst in run for call in burst.calls]
-    return Typical(
+    return TypicalCall(
         output_tokens=_known_mean([call.output_tokens for call in calls]),
         prompt_tokens=_known_mean([call.prompt_tokens for call in calls]),
         duration=fmean(call.duration for call in calls),

@@ -34,7 +34,7 @@ from scepsy.planning.planner import plan
 from scepsy.planning.simulation import SimulationOptions
 from scepsy.predict import Pipeline, responses
 from scepsy.predict.headroom import headroom
-from scepsy.profiler import Bench, Job, RoundLog, profile
+from scepsy.profiler import Job, ProfileSetup, RoundLog, profile
 from scepsy.report import render
 from scepsy.report.data import Report, Summary
 from scepsy.store import read_cluster, read_llms, read_traces, write_atomic, write_record
@@ -173,7 +173,7 @@ class Phase:
             f"profile: {len(todo)} engine configurations, by replay of the traced calls"
         )
         state = self.settings.out / "state" / "profile"
-        bench = Bench(
+        setup = ProfileSetup(
             traces,
             cluster,
             self.settings.sweep,
@@ -185,7 +185,7 @@ class Phase:
         )
         with RoundLog(state / "rounds.jsonl") as journal:
             parallel = self.settings.profile_parallel
-            measured = await profile(todo, bench, journal, parallel=parallel)
+            measured = await profile(todo, setup, journal, parallel=parallel)
         write_record(self.settings.out / "profile.json", measured)
         return measured
 

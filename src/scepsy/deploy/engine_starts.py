@@ -12,10 +12,10 @@ import msgspec
 
 from scepsy.core.plan import Plan, Replica
 from scepsy.deploy.journal import ChangeJournal
-from scepsy.deploy.launching import recipe, start_on_free_port
+from scepsy.deploy.launching import launch_digest, start_on_free_port
 from scepsy.deploy.state import RunningReplica
 from scepsy.deploy.state_directory import StateDirectory
-from scepsy.engines import EngineOptions, Launch, Seat, engine_for
+from scepsy.engines import EngineOptions, EngineResources, Launch, engine_for
 from scepsy.errors import ScepsyError, first_of
 
 
@@ -58,7 +58,7 @@ class EngineStarts:
     async def _start(self, replica: Replica) -> RunningReplica:
         llm = next(llm for llm in self.plan.llms if llm.name == replica.llm)
         log = self.files.engine_log(self.journal.current.name, replica.replica)
-        seat = Seat(
+        resources = EngineResources(
             tp=replica.tp,
             gpu_share=replica.gpu_share,
             memory_share=replica.memory_share,
@@ -69,7 +69,7 @@ class EngineStarts:
         )
 
         def launch_on(port: int) -> Launch:
-            return engine_for(llm.engine).launch(llm, seat, port=port, options=self.options)
+            return engine_for(llm.engine).launch(llm, resources, port=port, options=self.options)
 
         def running(pid: int, born: int, url: str) -> RunningReplica:
             return RunningReplica(replica=replica, pid=pid, born=born, url=url, log=str(log))
@@ -82,4 +82,6 @@ class EngineStarts:
             on_spawn=lambda pid, born, url: self.journal.note_replica(running(pid, born, url)),
         )
         ready = running(process.pid, process.born, process.url)
-        return msgspec.structs.replace(ready, launched=recipe(llm, self.plan.cluster, self.options))
+        return msgspec.structs.replace(
+            ready, launched=launch_digest(llm, self.plan.cluster, self.options)
+        )

@@ -14,7 +14,7 @@ from scepsy.engines import EngineOptions, EngineProcess, Launch, free_port, star
 from scepsy.errors import PortInUse
 
 
-def recipe(llm: LlmSpec, cluster: Cluster, options: EngineOptions) -> str:
+def launch_digest(llm: LlmSpec, cluster: Cluster, options: EngineOptions) -> str:
     """A digest of everything that an engine is started with, except for its size and its port. A
     running engine whose digest differs is replaced by the next deployment.
     """

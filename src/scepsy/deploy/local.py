@@ -14,7 +14,7 @@ from scepsy.core.plan import Plan, Replica
 from scepsy.deploy.engine_starts import EngineStarts
 from scepsy.deploy.gateway_process import GatewayProcess, running_gateway
 from scepsy.deploy.journal import ChangeJournal
-from scepsy.deploy.launching import recipe
+from scepsy.deploy.launching import launch_digest
 from scepsy.deploy.reconcile import diff, stopped_first
 from scepsy.deploy.routes import hosted_routes, routes_of
 from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica, Status
@@ -76,9 +76,9 @@ class LocalBackend:
         alive = [one for one in current.replicas if is_alive(one.pid, one.born)]
         # Child processes of a dead engine may live on and hold its GPU.
         await _stop_all(one for one in current.replicas if one not in alive)
-        recipes = {llm.name: recipe(llm, plan.cluster, self.options) for llm in plan.llms}
+        digests = {llm.name: launch_digest(llm, plan.cluster, self.options) for llm in plan.llms}
         changes = diff(
-            [one.replica for one in alive], plan.placement.replicas, _outdated(alive, recipes)
+            [one.replica for one in alive], plan.placement.replicas, _outdated(alive, digests)
         )
         early = _processes(alive, stopped_first(changes))
         kept = _processes(alive, changes.keep)
@@ -210,6 +210,6 @@ def _processes(
     return [one for one in running if one.replica in replicas]
 
 
-def _outdated(running: Sequence[RunningReplica], recipes: Mapping[str, str]) -> set[str]:
+def _outdated(running: Sequence[RunningReplica], digests: Mapping[str, str]) -> set[str]:
     """Names of replicas that are not ready, or were started otherwise than they would be now."""
-    return {one.replica.replica for one in running if one.launched != recipes.get(one.replica.llm)}
+    return {one.replica.replica for one in running if one.launched != digests.get(one.replica.llm)}

@@ -16,7 +16,7 @@ class RunningReplica(Record, frozen=True, kw_only=True):
         born: when the process started, in clock ticks since boot. A later process with the same
             `pid` has another birth.
         log: path of its log.
-        launched: digest of what it was started with (`launching.recipe`); empty until it is ready.
+        launched: `launch_digest` of what it was started with; empty until it is ready.
     """
 
     replica: Replica

@@ -8,7 +8,7 @@ from scepsy.engines.emulated.board import gpu_board
 from scepsy.engines.endpoint import EndpointEngine
 from scepsy.engines.llamacpp.adapter import LlamaCppEngine
 from scepsy.engines.process import EngineProcess, free_port, start, stop
-from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, Launch, Seat
+from scepsy.engines.protocol import Capabilities, Engine, EngineOptions, EngineResources, Launch
 from scepsy.engines.sglang.adapter import SglangEngine
 from scepsy.engines.vllm.adapter import VllmEngine
 
@@ -17,8 +17,8 @@ __all__ = [
     "Engine",
     "EngineOptions",
     "EngineProcess",
+    "EngineResources",
     "Launch",
-    "Seat",
     "engine_for",
     "free_port",
     "gpu_board",

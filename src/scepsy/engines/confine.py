@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
-from scepsy.engines.protocol import EngineOptions, Seat
+from scepsy.engines.protocol import EngineOptions, EngineResources
 
 
-def confine(argv: tuple[str, ...], seat: Seat | None, options: EngineOptions) -> tuple[str, ...]:
-    """`argv`, bound to the processor cores of `seat`; with None it may use every core."""
+def confine(
+    argv: tuple[str, ...], resources: EngineResources | None, options: EngineOptions
+) -> tuple[str, ...]:
+    """`argv`, bound to the processor cores of `resources`; with None it may use every core."""
     flags: list[str] = []
-    if seat is not None and seat.gpus:
-        flags += ["--cores", ",".join(map(str, seat.gpus))]
-    if seat is not None and seat.gpu_share < 1:
-        flags += ["--quota", f"{seat.tp * seat.gpu_share:g}"]
+    if resources is not None and resources.gpus:
+        flags += ["--cores", ",".join(map(str, resources.gpus))]
+    if resources is not None and resources.gpu_share < 1:
+        flags += ["--quota", f"{resources.tp * resources.gpu_share:g}"]
     if options.exit_with_parent:
         flags += ["--exit-with-parent", str(os.getpid())]
     if not flags:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scepsy.core.llm import EngineKind, LlmSpec
-from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
+from scepsy.engines.protocol import Capabilities, EngineOptions, EngineResources, Launch
 from scepsy.errors import BadInput
 
 _CAPABILITIES = Capabilities()
@@ -23,7 +23,9 @@ class EndpointEngine:
     def version(self) -> str:
         return "unknown"
 
-    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
+    def launch(
+        self, llm: LlmSpec, resources: EngineResources, *, port: int, options: EngineOptions
+    ) -> Launch:
         """Always raises BadInput, because an endpoint cannot be started."""
         raise BadInput(
             f"LLM {llm.name!r} is served by {llm.url}: it can be neither started nor profiled"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from scepsy.engines.protocol import Seat
+from scepsy.engines.protocol import EngineResources
 
 _MIB = 1 << 20
 
 
-def gpu_environment(seat: Seat) -> dict[str, str]:
+def gpu_environment(resources: EngineResources) -> dict[str, str]:
     """Environment variables that choose the engine's GPUs and, under MPS, limit its share of them.
 
     GPUs are numbered as nvidia-smi numbers them. A compute share limits the multiprocessors that
@@ -20,15 +20,15 @@ def gpu_environment(seat: Seat) -> dict[str, str]:
     GPUs; this has not been run on real GPUs.
     """
     environment: dict[str, str] = {}
-    if seat.gpus:
+    if resources.gpus:
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, seat.gpus))
-    if seat.gpu_share < 1:
-        percentage = max(1, round(100 * seat.gpu_share))
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, resources.gpus))
+    if resources.gpu_share < 1:
+        percentage = max(1, round(100 * resources.gpu_share))
         environment["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] = str(percentage)
-    if seat.memory_share < 1:
-        limit = int(seat.memory_share * seat.gpu_memory) // _MIB
+    if resources.memory_share < 1:
+        limit = int(resources.memory_share * resources.gpu_memory) // _MIB
         environment["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] = ",".join(
-            f"{device}={limit}M" for device in range(seat.tp)
+            f"{device}={limit}M" for device in range(resources.tp)
         )
     return environment

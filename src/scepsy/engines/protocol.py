@@ -81,7 +81,7 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class EngineResources:
     """The GPUs and shares that a plan gives to one replica.
 
     Attributes:
@@ -132,7 +132,9 @@ class Engine(Protocol):
         """The version that would be launched. Raises NotFound where none is installed."""
         ...
 
-    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
+    def launch(
+        self, llm: LlmSpec, resources: EngineResources, *, port: int, options: EngineOptions
+    ) -> Launch:
         """The command for one replica of `llm`.
 
         Raises BadInput for an LLM that this engine cannot serve.

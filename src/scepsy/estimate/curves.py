@@ -9,7 +9,7 @@ from scepsy.core.profile import Curve
 from scepsy.core.trace import Call, Trace
 from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.jobs import Job
-from scepsy.curves.own_throughput import own_throughputs
+from scepsy.curves.throughput_alone import throughput_alone
 from scepsy.errors import BadInput
 from scepsy.estimate.queueing.birth_death import idle_latency, max_sustained_rate, open_loop_point
 from scepsy.estimate.queueing.closed_loop import closed_loop
@@ -53,7 +53,7 @@ def estimate(
     engine = EngineModel(job.llm, timer, kv_tokens, steps.request(job.llm), prompt_blocks(calls))
     populations = closed_loop(engine, stream)
     total = max_sustained_rate(populations)
-    top = own_throughputs(
+    top = throughput_alone(
         total, stream.calls, {name: idle_latency(populations, name) for name in runs}
     )
     return [

@@ -3,9 +3,9 @@ an engine saturates. It chooses the rates itself.
 """
 
 from scepsy.curves.jobs import Job, jobs
-from scepsy.profiler.bench import DONE, Bench
 from scepsy.profiler.round_log import RoundLog
 from scepsy.profiler.run import profile
+from scepsy.profiler.setup import DONE, ProfileSetup
 from scepsy.profiler.sweep.next_round import SweepSettings
 
-__all__ = ["DONE", "Bench", "Job", "RoundLog", "SweepSettings", "jobs", "profile"]
+__all__ = ["DONE", "Job", "ProfileSetup", "RoundLog", "SweepSettings", "jobs", "profile"]

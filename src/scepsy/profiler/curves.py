@@ -10,8 +10,8 @@ import msgspec
 from scepsy.core.profile import Curve, ProfilePoint, Quantiles
 from scepsy.curves.batch_means import mean_latency
 from scepsy.curves.bursts import Stream
-from scepsy.curves.own_throughput import own_throughputs
-from scepsy.curves.rounds import Round, Sample, Typical, typical_calls
+from scepsy.curves.rounds import Round, Sample, TypicalCall, typical_calls
+from scepsy.curves.throughput_alone import throughput_alone
 from scepsy.errors import EngineFailed
 from scepsy.profiler.fit_steps import step_time
 from scepsy.profiler.sweep.next_round import SweepSettings, curve_rounds, saturated
@@ -19,16 +19,16 @@ from scepsy.statistics.quantiles import quantile
 
 
 def curves(
-    blank: Curve, stream: Stream, rounds: Sequence[Round], settings: SweepSettings
+    template: Curve, stream: Stream, rounds: Sequence[Round], settings: SweepSettings
 ) -> list[Curve]:
-    """One curve for each workflow. `blank` is a curve with all that they have in common.
+    """One curve for each workflow. `template` is a curve with all that they have in common.
 
     Raises EngineFailed where no call of some workflow was measured.
     """
     typical = typical_calls(stream)
     total = saturated(rounds, typical, settings).rate
     kept = curve_rounds(rounds, total, settings)
-    top = own_throughputs(
+    top = throughput_alone(
         total, stream.calls, {name: one.duration for name, one in typical.items()}
     )
     steps = step_time([one for found in kept.values() for one in found])
@@ -37,11 +37,11 @@ def curves(
         points = _points(name, kept, typical[name], top[name], top[name] / total, settings.warmup)
         if not points:
             raise EngineFailed(
-                f"no call of {name!r} to {blank.llm!r} was measured; allow a larger budget"
+                f"no call of {name!r} to {template.llm!r} was measured; allow a larger budget"
             )
         made.append(
             msgspec.structs.replace(
-                blank, workflow=name, points=points, max_throughput=top[name], steps=steps
+                template, workflow=name, points=points, max_throughput=top[name], steps=steps
             )
         )
     return made
@@ -50,7 +50,7 @@ def curves(
 def _points(
     workflow: str,
     kept: Mapping[float, Sequence[Round]],
-    typical: Typical,
+    typical: TypicalCall,
     top: float,
     scale: float,
     warmup: float,
@@ -78,7 +78,7 @@ def _load_seen(rounds: Sequence[tuple[Round, Sequence[Sample]]]) -> float:
     return sum(one.load_seen(own) * len(own) for one, own in rounds) / calls if calls else 0.0
 
 
-def point(rate: float, rounds: Sequence[Sequence[Sample]], typical: Typical) -> ProfilePoint:
+def point(rate: float, rounds: Sequence[Sequence[Sample]], typical: TypicalCall) -> ProfilePoint:
     """The latency of one workflow's calls at one rate, for a call of typical length."""
     samples = [sample for each in rounds for sample in each]
     known = mean_latency(rounds, {samples[0].workflow: typical})

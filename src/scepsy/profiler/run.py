@@ -15,10 +15,10 @@ from scepsy.curves.rounds import Round, RoundSpec, typical_calls
 from scepsy.engines import engine_for
 from scepsy.engines.process import free_port, start, stop
 from scepsy.errors import ScepsyError, first_of
-from scepsy.profiler.bench import DONE, Bench
 from scepsy.profiler.curves import curves
 from scepsy.profiler.replay.send import Replayer
 from scepsy.profiler.round_log import RoundLog
+from scepsy.profiler.setup import DONE, ProfileSetup
 from scepsy.profiler.sweep.next_round import left_of, next_step
 
 _ANSWER_TIMEOUT = 120.0
@@ -48,7 +48,7 @@ class GpuPool:
 
 
 async def profile(
-    jobs: Sequence[Job], bench: Bench, log: RoundLog, *, parallel: int | None = None
+    jobs: Sequence[Job], setup: ProfileSetup, log: RoundLog, *, parallel: int | None = None
 ) -> Profile:
     """Measures the curves of every job, with at most `parallel` engines at once.
 
@@ -59,15 +59,15 @@ async def profile(
     Raises:
         EngineFailed, Unreachable, PortInUse: an engine did not start, refused the replay or died.
     """
-    cluster = bench.cluster
+    cluster = setup.cluster
     emulated = all(job.llm.engine == "emulated" for job in jobs)
     here = cluster.gpus if emulated else max(node.gpus for node in cluster.nodes)
     pool = GpuPool(set(range(here)))
-    seats = asyncio.Semaphore(parallel or len(jobs) or 1)
+    slots = asyncio.Semaphore(parallel or len(jobs) or 1)
 
     async def one(job: Job) -> list[Curve]:
-        async with seats, pool.take(job.tp) as gpus:
-            return await _Sweep(job, bench, log, gpus).curves()
+        async with slots, pool.take(job.tp) as gpus:
+            return await _Sweep(job, setup, log, gpus).curves()
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -80,22 +80,22 @@ async def profile(
 class _Sweep:
     """Measures one job, round by round."""
 
-    def __init__(self, job: Job, bench: Bench, log: RoundLog, gpus: tuple[int, ...]) -> None:
+    def __init__(self, job: Job, setup: ProfileSetup, log: RoundLog, gpus: tuple[int, ...]) -> None:
         self._gpus = gpus
-        self._job, self._bench, self._log = job, bench, log
-        self._settings = bench.settings.times(job.effort)
-        self._stream = bench.stream(job)
+        self._job, self._setup, self._log = job, setup, log
+        self._settings = setup.settings.times(job.effort)
+        self._stream = setup.stream(job)
         self._typical = typical_calls(self._stream)
         self._engine = engine_for(job.llm.engine)
-        self._blank = bench.blank(job, self._engine)
-        self._key = bench.key(job, self._blank)
+        self._template = setup.curve_template(job, self._engine)
+        self._key = setup.key(job, self._template)
 
     async def curves(self) -> list[Curve]:
         """Measures what is missing and makes the curves. Starts no engine if nothing is missing."""
         if self._next() is not None:
             await self._measure()
-        self._bench.on_progress(self._job, DONE, 0.0)
-        return curves(self._blank, self._stream, self._rounds, self._settings)
+        self._setup.on_progress(self._job, DONE, 0.0)
+        return curves(self._template, self._stream, self._rounds, self._settings)
 
     @property
     def _rounds(self) -> list[Round]:
@@ -105,13 +105,13 @@ class _Sweep:
         return next_step(self._rounds, self._typical, self._settings)
 
     async def _measure(self) -> None:
-        job, bench = self._job, self._bench
+        job, setup = self._job, self._setup
         launch = self._engine.launch(
-            job.llm, bench.seat(job, self._gpus), port=free_port(), options=bench.options
+            job.llm, setup.resources(job, self._gpus), port=free_port(), options=setup.options
         )
         name = f"{job.llm.name}-tp{job.tp}-{job.gpu_share:g}"
-        bench.on_progress(job, "starting", left_of(self._rounds, self._settings))
-        process = await start(launch, log_path=bench.logs / f"{name}.log", name=name)
+        setup.on_progress(job, "starting", left_of(self._rounds, self._settings))
+        process = await start(launch, log_path=setup.logs / f"{name}.log", name=name)
         try:
             # A server may close a kept connection just as it is used (llama.cpp does).
             connector = aiohttp.TCPConnector(limit=0, force_close=True)
@@ -135,7 +135,7 @@ class _Sweep:
         await replayer.play(RoundSpec("idle", 0.0, -1, 0.0))
         while (step := self._next()) is not None:
             left = left_of(self._rounds, self._settings)
-            self._bench.on_progress(self._job, str(step), left)
+            self._setup.on_progress(self._job, str(step), left)
             self._log.append(await self._play(replayer, step))
 
     async def _play(self, replayer: Replayer, step: RoundSpec) -> Round:

@@ -17,8 +17,8 @@ from scepsy.engines import (
     Capabilities,
     EngineOptions,
     EngineProcess,
+    EngineResources,
     Launch,
-    Seat,
     engine_for,
     free_port,
     start,
@@ -43,7 +43,7 @@ class ServedEngine(ABC):
     def launch(cls, llm: LlmSpec, port: int) -> Launch:
         return engine_for(cls.kind).launch(
             llm,
-            Seat(gpu_type="h100", gpu_memory=80e9),
+            EngineResources(gpu_type="h100", gpu_memory=80e9),
             port=port,
             options=EngineOptions(time_scale=cls.time_scale, exit_with_parent=True),
         )

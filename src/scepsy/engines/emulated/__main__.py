@@ -19,7 +19,7 @@ from scepsy.engines.emulated.generation.answer import Author
 from scepsy.engines.emulated.pacer import Pacer
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.procfs import end_with_parent
-from scepsy.engines.protocol import Seat
+from scepsy.engines.protocol import EngineResources
 from scepsy.errors import BadInput, ScepsyError
 from scepsy.hardware.gpus import bandwidth_kept, gpu_constants
 from scepsy.hardware.host_time import host_time
@@ -74,17 +74,17 @@ def _build(options: argparse.Namespace) -> ServedLlm:
         spec = msgspec.json.decode(options.llm_json, type=LlmSpec)
     except msgspec.DecodeError as error:
         raise BadInput(f"--llm-json: {error}") from error
-    seat = Seat(
+    resources = EngineResources(
         tp=options.tp,
         gpu_share=options.gpu_share,
         memory_share=options.memory_share,
         gpu_type=options.gpu_type,
         gpu_memory=options.gpu_memory,
     )
-    capacity = seat.kv_tokens(spec)
+    capacity = resources.kv_tokens(spec)
     boards = tuple(map(Board, options.boards))
     for board in boards:
-        board.hold(seat.memory_share, seat.gpu_memory)
+        board.hold(resources.memory_share, resources.gpu_memory)
     gpu = gpu_constants(options.gpu_type)
     timer = StepTimer(spec, gpu, tp=options.tp, gpu_share=options.gpu_share)
     engine = SimulatedEngine(
@@ -100,7 +100,7 @@ def _build(options: argparse.Namespace) -> ServedLlm:
         pacer=Pacer(
             engine,
             options.time_scale,
-            boards=boards if seat.gpu_share < 1 else (),
+            boards=boards if resources.gpu_share < 1 else (),
             bandwidth_kept=bandwidth_kept(options.gpu_share),
         ),
     )

@@ -9,7 +9,7 @@ import msgspec
 
 from scepsy.core.llm import EngineKind, LlmSpec
 from scepsy.engines.emulated.version import VERSION
-from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
+from scepsy.engines.protocol import Capabilities, EngineOptions, EngineResources, Launch
 from scepsy.hardware.gpus import gpu_constants
 
 _CAPABILITIES = Capabilities(
@@ -31,8 +31,8 @@ _CAPABILITIES = Capabilities(
 
 
 class EmulatedEngine:
-    """Serves any LLM without weights, as fast as its GPUs would. Where the seat has boards, it
-    counts the memory that it holds, as a real engine would.
+    """Serves any LLM without weights, as fast as its GPUs would. Where the resources have boards,
+    it counts the memory that it holds, as a real engine would.
     """
 
     @property
@@ -46,15 +46,17 @@ class EmulatedEngine:
     def version(self) -> str:
         return VERSION
 
-    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
-        gpu_constants(seat.gpu_type)
+    def launch(
+        self, llm: LlmSpec, resources: EngineResources, *, port: int, options: EngineOptions
+    ) -> Launch:
+        gpu_constants(resources.gpu_type)
         arguments = {
             "--llm-json": msgspec.json.encode(llm).decode(),
-            "--tp": seat.tp,
-            "--gpu-share": seat.gpu_share,
-            "--memory-share": seat.memory_share,
-            "--gpu-type": seat.gpu_type,
-            "--gpu-memory": seat.gpu_memory,
+            "--tp": resources.tp,
+            "--gpu-share": resources.gpu_share,
+            "--memory-share": resources.memory_share,
+            "--gpu-type": resources.gpu_type,
+            "--gpu-memory": resources.gpu_memory,
             "--host": options.host,
             "--port": port,
             "--seed": options.seed,
@@ -63,6 +65,6 @@ class EmulatedEngine:
         if options.exit_with_parent:
             arguments["--exit-with-parent"] = os.getpid()
         flags = [text for pair in arguments.items() for text in map(str, pair)]
-        flags += [text for board in seat.boards for text in ("--board", board)]
+        flags += [text for board in resources.boards for text in ("--board", board)]
         argv = (sys.executable, "-m", "scepsy.engines.emulated", *flags, *llm.flags)
         return Launch(argv, f"http://{options.host}:{port}")

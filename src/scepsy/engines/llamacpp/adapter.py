@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 
 from scepsy.core.llm import EngineKind, LlmSpec
-from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
+from scepsy.engines.protocol import Capabilities, EngineOptions, EngineResources, Launch
 from scepsy.errors import BadInput, NotFound
 
 TINY_RANDOM = "tiny-random"
@@ -45,7 +45,9 @@ class LlamaCppEngine:
         except metadata.PackageNotFoundError:
             raise NotFound("the llama.cpp engine needs the llamacpp extra of scepsy") from None
 
-    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
+    def launch(
+        self, llm: LlmSpec, resources: EngineResources, *, port: int, options: EngineOptions
+    ) -> Launch:
         if llm.model_path is None:
             raise BadInput(
                 f"LLM {llm.name!r}: the llama.cpp engine needs model_path, a GGUF file "
@@ -56,7 +58,7 @@ class LlamaCppEngine:
             "--alias": llm.name,
             "--host": options.host,
             "--port": port,
-            "--threads": seat.tp,
+            "--threads": resources.tp,
             "--parallel": llm.max_sequences,
             "--ctx": llm.max_context,
             "--seed": options.seed,

@@ -14,7 +14,7 @@ from functools import cache
 from scepsy.core.llm import EngineKind, LlmSpec
 from scepsy.engines.confine import confine
 from scepsy.engines.gpu_env import gpu_environment
-from scepsy.engines.protocol import Capabilities, EngineOptions, Launch, Seat
+from scepsy.engines.protocol import Capabilities, EngineOptions, EngineResources, Launch
 from scepsy.errors import BadInput, NotFound
 from scepsy.hardware.memory import ENGINE_MEMORY
 
@@ -61,7 +61,9 @@ class SglangEngine:
     def version(self) -> str:
         return sglang_version(_python())
 
-    def launch(self, llm: LlmSpec, seat: Seat, *, port: int, options: EngineOptions) -> Launch:
+    def launch(
+        self, llm: LlmSpec, resources: EngineResources, *, port: int, options: EngineOptions
+    ) -> Launch:
         if llm.model_path is None:
             raise BadInput(
                 f"LLM {llm.name!r}: SGLang needs model_path, a folder or a name on the hub"
@@ -78,10 +80,10 @@ class SglangEngine:
             "--port": port,
             "--context-length": llm.max_context,
             "--max-running-requests": llm.max_sequences,
-            "--tp-size": seat.tp,
+            "--tp-size": resources.tp,
             "--random-seed": options.seed,
             "--log-level-http": "warning",
-            **_memory(llm, seat),
+            **_memory(llm, resources),
         }
         switches = ["--enable-metrics", "--enable-cache-report"]
         # As in vLLM: the lowest priority value first, 0 by default, and no preemption for priority.
@@ -99,7 +101,7 @@ class SglangEngine:
         return Launch(
             confine(argv, None, options),
             f"http://{options.host}:{port}",
-            env=gpu_environment(seat),
+            env=gpu_environment(resources),
             ready_timeout=READY_TIMEOUT,
         )
 
@@ -119,13 +121,13 @@ def _python() -> str:
     return os.environ.get(VARIABLE) or sys.executable
 
 
-def _memory(llm: LlmSpec, seat: Seat) -> dict[str, object]:
+def _memory(llm: LlmSpec, resources: EngineResources) -> dict[str, object]:
     """The memory flags. `--mem-fraction-static` is a part of the memory that is free when the
     engine starts. Under MPS that is the engine's own limit, so the flag does not depend on the
     share. An engine on a part of a GPU also gets the size of its KV cache in tokens, as planned.
     """
-    tokens = seat.kv_tokens(llm)
+    tokens = resources.kv_tokens(llm)
     arguments: dict[str, object] = {"--mem-fraction-static": ENGINE_MEMORY["sglang"].usable}
-    if seat.memory_share < 1:
+    if resources.memory_share < 1:
         arguments["--max-total-tokens"] = tokens
     return arguments

@@ -14,7 +14,7 @@ from scepsy.core.profile import Curve
 from scepsy.core.trace import Trace
 from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.jobs import Job
-from scepsy.engines import Engine, EngineOptions, Seat, gpu_board
+from scepsy.engines import Engine, EngineOptions, EngineResources, gpu_board
 from scepsy.profiler.machine import machine
 from scepsy.profiler.sweep.next_round import SweepSettings
 
@@ -26,7 +26,7 @@ DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class ProfileSetup:
     """What all jobs of a profile share.
 
     Attributes:
@@ -47,8 +47,8 @@ class Bench:
     on_progress: OnProgress
     mix: Mapping[str, float] = field(default_factory=dict[str, float])
 
-    def seat(self, job: Job, gpus: tuple[int, ...] = ()) -> Seat:
-        return Seat(
+    def resources(self, job: Job, gpus: tuple[int, ...] = ()) -> EngineResources:
+        return EngineResources(
             tp=job.tp,
             gpu_share=job.gpu_share,
             memory_share=job.memory_share,
@@ -76,7 +76,7 @@ class Bench:
             rates={name: self.mix.get(name, 1.0) for name in job.workflows},
         )
 
-    def blank(self, job: Job, engine: Engine) -> Curve:
+    def curve_template(self, job: Job, engine: Engine) -> Curve:
         """A curve of this job with everything but the measurements."""
         return Curve(
             llm=job.llm.name,
@@ -93,13 +93,13 @@ class Bench:
             flags=job.llm.flags,
         )
 
-    def key(self, job: Job, blank: Curve) -> str:
+    def key(self, job: Job, template: Curve) -> str:
         """Digest of everything that the outcome of a round depends on, except for noise."""
         stream = self.stream(job)
         parts = (
             job.llm,
-            blank,
-            asdict(self.seat(job)),
+            template,
+            asdict(self.resources(job)),
             asdict(self.settings.times(job.effort)),
             self.options.seed,
             {

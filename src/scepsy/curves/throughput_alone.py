@@ -11,7 +11,7 @@ _COST_MIN = 1e-9
 """
 
 
-def own_throughputs(
+def throughput_alone(
     total: float, calls: Mapping[str, float], cost: Mapping[str, float]
 ) -> dict[str, float]:
     """Calls per second at which each workflow alone would saturate the engine.
