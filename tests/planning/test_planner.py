@@ -11,7 +11,12 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.errors import BadInput
-from scepsy.planning.planner import plan
+from scepsy.planning.objective_text import objective_name
+from scepsy.planning.planner import allocate, plan
+from scepsy.planning.problem import Problem
+from scepsy.planning.what_if import what_ifs
+from scepsy.predict import Pipeline, responses
+from scepsy.traces.summarize import summarize
 
 TRACES = [
     trace(call("big", 0, 2, run=f"r{i}"), call("small", 2, 2.5, run=f"r{i}"), run=f"r{i}")
@@ -109,7 +114,32 @@ def test_engines_on_one_gpu_are_reckoned_to_slow_each_other_down() -> None:
         found[gpus] = plan(TRACES, profile, llms, cluster, targets, share_step=0.5)
         assert isinstance(found[gpus], Plan)
     together, apart = found[1], found[2]
-    assert "neighbours want memory bandwidth" in "\n".join(together.explanation.summary)
+    assert "as long as without neighbours on its GPU" in "\n".join(together.explanation.summary)
     for stage in together.prediction.workflows[0].stages:
         assert 1.1 < stage.call_latency < 1.7
     assert apart.prediction.objective <= together.prediction.objective
+
+
+@pytest.mark.parametrize("gpus", [1, 3])
+def test_one_gpu_more_or_fewer_counts_from_those_that_may_be_used(gpus: int) -> None:
+    pipeline = Pipeline(
+        summarize(TRACES), (Target(workflow="w", rate=1.0),), responses(PROFILE.curves)
+    )
+    problem = Problem(pipeline, tuple(LLMS), Cluster(nodes=(Node(name="n", gpus=8),)), 0.1)
+    found = {what: allocate(one) for what, one in what_ifs(problem.within(gpus)).items()}
+    assert found["One more GPU"] == allocate(problem.within(gpus + 1))
+    fewer = found["One fewer GPU"]
+    assert isinstance(fewer, Infeasible) or fewer.placement.gpus < gpus
+
+
+def test_what_plans_are_compared_by_is_named_for_what_it_is() -> None:
+    one, other = Target(workflow="a", rate=1.0), Target(workflow="b", rate=1.0)
+    assert objective_name([one]) == "mean latency"
+    assert objective_name([one, other]) == "sum of mean latencies"
+    heavy = msgspec.structs.replace(other, weight=2.0)
+    assert objective_name([one, heavy]) == "weighted sum of mean latencies"
+    decided = decide(1.0)
+    assert isinstance(decided, Plan)
+    (more,) = [line for line in decided.explanation.summary if line.startswith("One more GPU")]
+    assert more.endswith("% mean latency")
+    assert all("% mean latency: " in other.note for other in decided.explanation.runners_up)

@@ -33,15 +33,15 @@ def made_profile(source: Source) -> Profile:
     return Profile(curves=(made(source, 1.0),))
 
 
-def test_a_plan_says_which_curves_are_guesses() -> None:
+def test_a_plan_says_which_curves_are_estimated() -> None:
     part = LlmAllocation(llm="g", tp=1, gpu_share=1.0, memory_share=1.0, replicas=2)
     (note,) = notes(made_profile("modelled"), Allocation(llms=(part,)))
     assert "g at TP1 rests on modelled curves" in note
     assert "11% off" in note
     assert notes(made_profile("measured"), Allocation(llms=(part,))) == ()
     small = msgspec.structs.replace(part, gpu_share=0.2)
-    guess = Profile(curves=(made("modelled", 1.0, gpu_share=0.2),))
-    assert "extrapolated" in notes(guess, Allocation(llms=(small,)))[1]
+    estimated = Profile(curves=(made("modelled", 1.0, gpu_share=0.2),))
+    assert "extrapolated" in notes(estimated, Allocation(llms=(small,)))[1]
 
 
 def test_what_was_measured_elsewhere() -> None:
@@ -50,6 +50,6 @@ def test_what_was_measured_elsewhere() -> None:
     found = elsewhere(profile, "desk", {"vllm": "vllm 0.24"})
     assert found == (
         "measured on another machine: laptop; this is desk",
-        "g was measured on vllm 0.20; at hand is vllm 0.24",
+        "g was measured on vllm 0.20; installed is vllm 0.24",
     )
     assert elsewhere(profile, "laptop", {}) == ()

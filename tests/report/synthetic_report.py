@@ -126,14 +126,14 @@ def _plan(pipeline: Pipeline, parts: tuple[LlmAllocation, ...]) -> Plan:
             summary=(
                 "beam-search: generator saturates first, at 1.13 runs/s (1.4 x the target of 0.8)",
                 "rag-rerank: generator saturates first, at 5.2 runs/s (1.7 x the target of 3)",
-                "One more GPU: -6.2% weighted mean latency",
-                "One fewer GPU: +11.8% weighted mean latency",
+                "One more GPU: -6.2% sum of mean latencies",
+                "One fewer GPU: +11.8% sum of mean latencies",
             ),
             runners_up=(
                 RunnerUp(
                     allocation=other,
                     objective=prediction.objective * 1.14,
-                    note=f"+14.0% weighted latency: {differences(allocation, other)}",
+                    note=f"+14.0% sum of mean latencies: {differences(allocation, other)}",
                 ),
             ),
             front=tuple(

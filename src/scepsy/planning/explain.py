@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import msgspec
-
-from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Allocation, Explanation, Infeasible, RunnerUp, WorkflowPrediction
 from scepsy.core.profile import Profile
-from scepsy.planning import interval_text, ranking, simulation_text
+from scepsy.planning import interval_text, ranking, simulation_text, what_if
 from scepsy.planning.allocation_text import describe_all, differences
 from scepsy.planning.contention import ITERATIONS_MAX, slowdowns
 from scepsy.planning.decision import Decision
 from scepsy.planning.external import sentences
 from scepsy.planning.front import front_points
-from scepsy.planning.problem import Problem
+from scepsy.planning.objective_text import change, objective_name
 from scepsy.planning.provenance import notes
 from scepsy.planning.shortlist import Shortlist
 from scepsy.search import Choice
 from scepsy.statistics.quantiles import P99_MIN
 
-ADDED_NODE = "one-more"
 SLOWDOWN_SHOWN = 1.005
 """Factor from which on a slowdown by neighbours is worth a sentence."""
-
-
-def what_ifs(problem: Problem) -> dict[str, Problem]:
-    """The problem on other GPUs, by the words that begin the sentence about it."""
-    cluster, gpus = problem.cluster, problem.gpus
-    if gpus is not None and gpus < cluster.gpus:
-        return {
-            "One more GPU": problem.within(gpus + 1),
-            "One fewer GPU": problem.within(gpus - 1),
-        }
-    return {
-        "One more GPU": problem.on(with_one_more(cluster)),
-        "One fewer GPU": problem.on(with_one_fewer(cluster)),
-    }
 
 
 def explain(
@@ -51,7 +33,7 @@ def explain(
     changed in the traces (`about_traces`) is said after the curves.
 
     Runners-up are the next best plan by the pipeline, and the best with another size (TP degree,
-    part of a GPU) of one LLM's replicas.
+    GPU share) of one LLM's replicas.
     """
     entry, listed = decision.entry, decision.shortlist
     problem, chosen = listed.problem, listed.choice
@@ -67,17 +49,20 @@ def explain(
     summary += simulation_text.sentences(decision)
     summary += _not_converged(decision)
     summary += [*notes(profile, entry.allocation), *about_traces]
-    summary += [_what_if(what, found, objective, base) for what, found in outcomes.items()]
     summary += [
-        f"{llm}: replicas of no other kind (TP degree, part of a GPU) would do: {other.reason}"
+        what_if.sentence(what, found, objective, problem) for what, found in outcomes.items()
+    ]
+    summary += [
+        f"{llm}: no other replica size (TP degree, GPU share) meets the targets: {other.reason}"
         for llm, other in listed.other_sizes.items()
         if isinstance(other, Infeasible)
     ]
     if not chosen.proven:
+        better = max(0.0, 1 - (chosen.bound + base) / objective) if objective > 0 else 0.0
         summary.append(
-            "Fragmentation: many better allocations could not be placed; this is the best that was "
-            "found; none is more than "
-            f"{_percent(objective, chosen.bound + base)} better"
+            "Fragmentation: many faster allocations do not fit the nodes and NVLink domains, and "
+            "not all were tried. No allocation can be faster than the fastest that was found by "
+            f"more than {better:.1%}"
         )
     skipped = tuple(
         f"{describe_all(each.candidate.allocation)}: {each.reason.reason}"
@@ -114,7 +99,7 @@ def _free_gpus(decision: Decision) -> list[str]:
 
 def _runners_up(ours: Allocation, listed: Shortlist) -> tuple[RunnerUp, ...]:
     """Each plan once, best first: the next best of all, and the best of each other size."""
-    pipeline = listed.problem.pipeline
+    pipeline, name = listed.problem.pipeline, objective_name(listed.problem.targets)
     candidates = [
         listed.choice.candidate,
         *listed.choice.runners_up,
@@ -124,29 +109,14 @@ def _runners_up(ours: Allocation, listed: Shortlist) -> tuple[RunnerUp, ...]:
     found = {one.allocation: one.objective + pipeline.base for one in candidates}
     ranked = sorted(found.items(), key=lambda item: item[1])
     return tuple(
-        _runner_up(theirs, value, ours, objective) for theirs, value in ranked if theirs != ours
+        RunnerUp(
+            allocation=theirs,
+            objective=value,
+            note=f"{change(value, objective)} {name}: {differences(ours, theirs)}",
+        )
+        for theirs, value in ranked
+        if theirs != ours
     )
-
-
-def _runner_up(
-    theirs: Allocation, their_objective: float, ours: Allocation, objective: float
-) -> RunnerUp:
-    worse = _percent(their_objective, objective)
-    note = f"{worse} weighted latency: {differences(ours, theirs)}"
-    return RunnerUp(allocation=theirs, objective=their_objective, note=note)
-
-
-def with_one_more(cluster: Cluster) -> Cluster:
-    """The cluster and one GPU on a node of its own."""
-    node = Node(name=ADDED_NODE, gpus=1, gpu_type=cluster.nodes[0].gpu_type)
-    return msgspec.structs.replace(cluster, nodes=(*cluster.nodes, node))
-
-
-def with_one_fewer(cluster: Cluster) -> Cluster:
-    """The cluster without the last GPU of its last node."""
-    *others, last = cluster.nodes
-    kept = [msgspec.structs.replace(last, gpus=last.gpus - 1)] if last.gpus > 1 else []
-    return msgspec.structs.replace(cluster, nodes=(*others, *kept))
 
 
 def _not_converged(decision: Decision) -> list[str]:
@@ -181,8 +151,8 @@ def _p99(flow: WorkflowPrediction) -> str:
 
 def _slowdowns(found: Mapping[str, float]) -> list[str]:
     return [
-        f"{llm}: a call takes {cost:.2f} x as long as alone on its part of a GPU, since neighbours "
-        "want memory bandwidth too (modelled)"
+        f"{llm}: a call takes {cost:.2f} x as long as without neighbours on its GPU, because they "
+        "use the GPU's memory bandwidth, too (modelled)"
         for llm, cost in sorted(found.items())
         if cost > SLOWDOWN_SHOWN
     ]
@@ -193,18 +163,3 @@ def _bottleneck(flow: WorkflowPrediction) -> str:
         f"{flow.workflow}: {flow.bottleneck} saturates first, at {flow.throughput:.3g} runs/s "
         f"({flow.throughput / flow.target_rate:.1f} x the target of {flow.target_rate:.3g})"
     )
-
-
-def _what_if(what: str, outcome: Choice | Infeasible, objective: float, base: float) -> str:
-    if isinstance(outcome, Infeasible):
-        return f"{what}: the targets could not be met ({outcome.reason})"
-    return (
-        f"{what}: {_percent(outcome.candidate.objective + base, objective)} weighted mean latency"
-    )
-
-
-def _percent(value: float, reference: float) -> str:
-    if reference <= 0:
-        return f"{value:.3g} s"
-    change = round((value / reference - 1) * 100, 1) + 0.0  # no minus before a zero
-    return f"{change:+.1f}%"

@@ -1,4 +1,6 @@
-"""LLMs that somebody else serves: their time is given, their rate limit a constraint (pure)."""
+"""LLMs at endpoints that somebody else serves: their latency is given, and their rate limit is a
+constraint (pure).
+"""
 
 from __future__ import annotations
 
@@ -15,46 +17,46 @@ from scepsy.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class EndpointLlm:
-    """An LLM at an endpoint, and what each workflow (by name) that calls it asks of it."""
+    """An LLM at an endpoint, and the demand of each workflow (by name) that calls it."""
 
     llm: LlmSpec
-    asked: dict[str, LlmDemand]
+    demands: dict[str, LlmDemand]
 
     def rate(self, targets: Iterable[Target]) -> float:
         """Calls per second at the targets."""
         return sum(
-            target.rate * self.asked[target.workflow].calls
+            target.rate * self.demands[target.workflow].calls
             for target in targets
-            if target.workflow in self.asked
+            if target.workflow in self.demands
         )
 
 
 def split_endpoints(
     demands: Sequence[Demand], llms: Iterable[LlmSpec]
 ) -> tuple[tuple[Demand, ...], tuple[EndpointLlm, ...]]:
-    """What is left to plan for, and the hosted LLMs that are called.
+    """The demands on LLMs that are to be placed, and the called LLMs at endpoints.
 
-    The time that a run spends in a hosted LLM goes on as it was traced: it moves into the run's
-    `other_time`.
+    The time that a run spends in an LLM at an endpoint is taken to stay as it was traced: it moves
+    into the demand's `other_time`.
 
     Raises:
-        BadInput: a workflow calls nothing but hosted LLMs.
+        BadInput: a workflow calls no LLM that is to be placed.
     """
     described = {llm.name: llm for llm in llms if llm.hosted}
-    asked: dict[str, dict[str, LlmDemand]] = {}
+    called: dict[str, dict[str, LlmDemand]] = {}
     for demand in demands:
         for part in demand.llms:
             if part.llm in described:
-                asked.setdefault(part.llm, {})[demand.workflow] = part
-    hosted = tuple(EndpointLlm(described[name], by) for name, by in sorted(asked.items()))
-    return tuple(_without(demand, described) for demand in demands), hosted
+                called.setdefault(part.llm, {})[demand.workflow] = part
+    endpoints = tuple(EndpointLlm(described[name], by) for name, by in sorted(called.items()))
+    return tuple(_without(demand, described) for demand in demands), endpoints
 
 
 def exceeded_rate_limit(
-    hosted: Iterable[EndpointLlm], targets: Sequence[Target]
+    endpoints: Iterable[EndpointLlm], targets: Sequence[Target]
 ) -> Infeasible | None:
-    """The first rate limit that the targets break."""
-    for one in hosted:
+    """The first rate limit that the target rates exceed; None where they keep to all."""
+    for one in endpoints:
         limit, rate = one.llm.rate_limit, one.rate(targets)
         if limit is not None and rate > limit * (1 + 1e-9):
             return Infeasible(
@@ -65,19 +67,19 @@ def exceeded_rate_limit(
     return None
 
 
-def sentences(hosted: Iterable[EndpointLlm], targets: Sequence[Target]) -> list[str]:
-    """What a plan has to say of hosted LLMs."""
-    return [_sentence(one, targets) for one in hosted]
+def sentences(endpoints: Iterable[EndpointLlm], targets: Sequence[Target]) -> list[str]:
+    """A sentence about each LLM at an endpoint."""
+    return [_sentence(one, targets) for one in endpoints]
 
 
 def _sentence(one: EndpointLlm, targets: Sequence[Target]) -> str:
     limit = one.llm.rate_limit
     allowed = "no limit is known" if limit is None else f"{limit:.3g} are allowed"
-    times = ", ".join(f"{name} {part.busy:.3g} s" for name, part in sorted(one.asked.items()))
+    times = ", ".join(f"{name} {part.busy:.3g} s" for name, part in sorted(one.demands.items()))
     return (
-        f"{one.llm.name} is served by {one.llm.url}, not by these GPUs: it gets "
-        f"{one.rate(targets):.3g} calls/s ({allowed}), and a run spends as long there as was "
-        f"traced ({times})"
+        f"{one.llm.name} is served by {one.llm.url}, not by these GPUs. It gets "
+        f"{one.rate(targets):.3g} calls/s ({allowed}), and a run is taken to spend as long in it "
+        f"as in the traces ({times})"
     )
 
 

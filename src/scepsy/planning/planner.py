@@ -26,7 +26,7 @@ from scepsy.planning.contention import (
     with_more_slowdown,
 )
 from scepsy.planning.decision import Decision, choose
-from scepsy.planning.explain import explain, what_ifs
+from scepsy.planning.explain import explain
 from scepsy.planning.external import exceeded_rate_limit, split_endpoints
 from scepsy.planning.infeasible import explain_infeasible
 from scepsy.planning.inputs import check, refused_calls
@@ -39,6 +39,7 @@ from scepsy.planning.simulation import (
     simulate_alike,
 )
 from scepsy.planning.tolerance import DEFAULT_TOLERANCE, with_fewest_gpus
+from scepsy.planning.what_if import what_ifs
 from scepsy.predict import Pipeline, Recorded, recordings, responses
 from scepsy.search import Choice, best_placeable, search
 from scepsy.traces.lengths import with_lengths
