@@ -22,9 +22,10 @@ from scepsy.core.plan import IntervalParts, StagePrediction
 NINETY_PERCENT = 1.645
 """Standard deviations to either side that hold 90% of a normal distribution."""
 
-MODEL_ERROR = ((0.0, 0.02), (0.5, 0.04), (0.8, 0.08), (0.95, 0.12))
-"""Utilisation -> standard deviation of the predictor's error, relative, in the time spent in LLMs.
-Between these it is linear."""
+MODEL_ERROR = ((0.0, 0.02), (0.5, 0.04), (0.7, 0.08), (1.0, 0.10))
+"""Utilisation -> standard deviation of the predictor's error, relative, in the time spent in LLMs;
+linear between. From the replay of a thousand traced runs against a simulation of the same runs:
+`experiments/e2_prediction.py` prints the table "Error of the predictor" in e2.md."""
 
 
 def model_error(utilisation: float) -> float:
