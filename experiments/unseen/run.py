@@ -44,8 +44,6 @@ def settings(name: str, *, quick: bool) -> DemoSettings:
         cluster=ROOT / "examples" / "cluster.toml",
         llms=ROOT / "examples" / "llms.toml",
         out=OUT / name,
-        traced_runs=RUNS,
-        trace_jobs=2,
         duration=RUNS / rate,
         beyond_duration=10.0,
         sweep=SweepSettings(budget=36.0, max_rate=60.0),

@@ -29,7 +29,7 @@ from scepsy.drive import DriveResult
 from scepsy.drive.children import trace_children
 from scepsy.drive.inputs import read_lines
 from scepsy.engines import EngineOptions, engine_for
-from scepsy.errors import NotFound, RunsFailed, ScepsyError, Unmeetable, first_of
+from scepsy.errors import NotFound, RunsFailed, Unmeetable
 from scepsy.planning.planner import plan
 from scepsy.planning.simulation import SimulationOptions
 from scepsy.predict import Pipeline, responses
@@ -112,57 +112,56 @@ class Phase:
     backend: LocalBackend
 
     async def trace(self, first: Plan) -> tuple[Trace, ...]:
-        """Runs the unmodified programs as child processes, one process a run."""
-        directory = self.settings.out / "traces"
-        self.listener.phase("trace: the programs as child processes, through the gateway")
+        """Runs the unmodified programs through the gateway, and reads what it recorded.
+
+        All runs are those of one process, as in a server. A process for each run would load its
+        libraries again in every run, between the calls: time that the runs which are measured
+        later do not take.
+        """
+        directory, settings = self.settings.out / "traces", self.settings
+        seconds = settings.duration / settings.trace_load
+        self.listener.phase(
+            f"trace: the unmodified programs through the gateway, for {seconds:.0f} s"
+        )
         deployed = await self.backend.apply(first, name=DEPLOYMENT, traces=directory)
         assert deployed.gateway is not None
         url = deployed.gateway.url
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for program in self.settings.programs:
-                    tasks.create_task(self._trace_program(program, url))
-        except* ScepsyError as failures:
-            raise first_of(failures) from None
+        for program in settings.programs:
+            if program.prepare:
+                await self._prepare(program, url)
+        driven = await self._drive(url, settings.trace_load, seconds)
         await self.backend.down(DEPLOYMENT)
-        names = {program.workflow for program in self.settings.programs}
+        runs = {run.run for workflow in driven.workflows for run in workflow.runs}
+        errors = [run.error for workflow in driven.workflows for run in workflow.runs if run.error]
+        if errors:
+            raise RunsFailed(f"{len(errors)} of {len(runs)} traced runs failed: {errors[0]}")
         recorded = read_traces(directory)
         for warning in recorded.warnings:
             self.listener.phase(f"warning: {warning}")
-        traces = tuple(one for one in recorded.traces if one.workflow in names)
+        traces = tuple(one for one in recorded.traces if one.run in runs)
         self.listener.traced(traces)
         return traces
 
-    async def _trace_program(self, program: DemoProgram, url: str) -> None:
+    async def _prepare(self, program: DemoProgram, url: str) -> None:
         variables = (f"{name}={value}" for name, value in self._variables().items())
-        command = ("env", *variables, sys.executable, str(program.script))
-        if program.prepare:
-            await self._children((*command, *program.prepare), url, PREPARATION, None)
-        await self._children(command, url, program.workflow, self._inputs(program))
+        command = ("env", *variables, sys.executable, str(program.script), *program.prepare)
+        (result,) = await trace_children(
+            command, gateway_url=url, workflow=PREPARATION, inputs=None
+        )
+        if result.exit_code != 0:
+            raise RunsFailed(f"{' '.join(command)}: {result.stderr_tail}")
 
     def _inputs(self, program: DemoProgram) -> list[str]:
-        """The same for tracing and driving, so that the measured workload is the one traced."""
-        return read_lines(program.inputs)[: self.settings.traced_runs]
+        """The same for tracing and driving, and each once in the measured window, so that the
+        measured runs are those that were traced.
+        """
+        return read_lines(program.inputs)[: round(program.rate * self.settings.duration)]
 
     def _variables(self) -> dict[str, str]:
         """What the programs find in their environment: their caches lie in the demo's folder, so
         that a demo begins without any and leaves none behind.
         """
         return {"XDG_CACHE_HOME": str((self.settings.out / "state" / "cache").resolve())}
-
-    async def _children(
-        self, command: Sequence[str], url: str, workflow: str, inputs: Sequence[str] | None
-    ) -> None:
-        results = await trace_children(
-            command,
-            gateway_url=url,
-            workflow=workflow,
-            inputs=inputs,
-            jobs=self.settings.trace_jobs,
-        )
-        failed = [result for result in results if result.exit_code != 0]
-        if failed:
-            raise RunsFailed(f"{' '.join(command)}: {failed[0].stderr_tail}")
 
     async def profile(
         self, traces: Sequence[Trace], llms: Sequence[LlmSpec], cluster: Cluster

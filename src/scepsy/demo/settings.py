@@ -21,8 +21,8 @@ VLLM_RUNS = 5
 """An engine takes most of a minute to start, and is started four times: little else may take long.
 """
 
-TRACED_RUNS = 14
-"""Inputs of each program: traced once, then driven equally often in the measured window."""
+WINDOW = 14 / BEAM_RATE
+"""Seconds of the measured window: 14 runs of beam search and 28 of RAG arrive in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class DemoSettings:
     """The demo's knobs.
 
     Seconds of the wall clock; emulated GPUs run `time_scale` times faster than real ones.
-    `duration` is that of driving at the targets, `beyond_duration` at `beyond` times them.
+    `duration` is that of driving at the targets, `beyond_duration` at `beyond` times them. The same
+    runs are traced before, at `trace_load` times the targets.
     """
 
     programs: tuple[DemoProgram, ...]
@@ -58,14 +59,13 @@ class DemoSettings:
     out: Path
     seed: int = 0
     time_scale: float = 1.0
-    traced_runs: int = TRACED_RUNS
-    trace_jobs: int = 2
+    trace_load: float = 1.0
     shares: tuple[float, ...] = (0.1, 0.4, 1.0)
     sweep: SweepSettings = field(default_factory=lambda: SweepSettings(budget=36.0, max_rate=40.0))
     profile_parallel: int = 6
-    duration: float = TRACED_RUNS / BEAM_RATE
+    duration: float = WINDOW
     beyond: float = 1.3
-    beyond_duration: float = TRACED_RUNS / (1.3 * RAG_RATE)
+    beyond_duration: float = 18.0
     warmup: float = 5.0
 
 
@@ -93,6 +93,7 @@ def _emulated(root: Path, out: Path, seed: int) -> DemoSettings:
         llms=root / "examples" / "llms.toml",
         out=out,
         seed=seed,
+        trace_load=1.25,
     )
 
 
@@ -107,8 +108,6 @@ def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
         llms=root / "examples" / "llms.llamacpp.toml",
         out=out,
         seed=seed,
-        traced_runs=CPU_RUNS,
-        trace_jobs=1,
         shares=(1.0,),
         sweep=SweepSettings(budget=20.0, max_rate=100.0),
         profile_parallel=1,
@@ -129,8 +128,6 @@ def _vllm(root: Path, out: Path, seed: int) -> DemoSettings:
         llms=root / "examples" / "llms.vllm.toml",
         out=out,
         seed=seed,
-        traced_runs=VLLM_RUNS,
-        trace_jobs=1,
         shares=(1.0,),
         sweep=SweepSettings(budget=45.0, max_rate=60.0),
         profile_parallel=1,
@@ -154,9 +151,9 @@ def quick_settings(full: DemoSettings) -> DemoSettings:
     Only the emulated GPUs can be sped up.
     """
     sweep = SweepSettings(budget=5.0, max_rate=40.0)
-    small = replace(full, traced_runs=3, sweep=sweep, warmup=1.0)
+    small = replace(full, sweep=sweep, warmup=1.0)
     if full.engine != "emulated":
         # vLLM's starts take most of the time, and its calls more than a second each.
         slower = full.sweep if full.engine == "vllm" else replace(sweep, budget=12.0)
-        return replace(small, traced_runs=2, sweep=slower, duration=10.0, beyond_duration=8.0)
+        return replace(small, sweep=slower, duration=10.0, beyond_duration=8.0)
     return replace(small, time_scale=8.0, shares=(0.4, 1.0), duration=6.0, beyond_duration=4.0)
