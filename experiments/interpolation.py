@@ -1,14 +1,17 @@
 """How to join measured points: each is left out in turn and predicted from the others.
 
-    python experiments/interpolation.py PROFILE...
+    python experiments/interpolation.py [--keep N] PROFILE...
 
-Prints, for each method, the mean absolute relative error of the latency that was left out, and how
-often a 90% interval held it. Points at the ends are kept: nothing is extrapolated. Every curve with
-four points or more counts.
+Prints, for each method, the mean absolute and the mean signed relative error of the latency that
+was left out, and how often a 90% interval held it. Points at the ends are kept: nothing is
+extrapolated. Every curve with four points or more counts. With `--keep N`, all but N points at
+equal distances are left out at once, as a profile of so few rates would have them; estimated curves
+(`scepsy estimate`) have enough points for that.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,8 +52,13 @@ def straight(left: Left) -> tuple[float, None]:
     return float(np.interp(left.at, left.rates, never_falling(left.points))), None
 
 
+def reciprocal(left: Left) -> tuple[float, None]:
+    """Isotonic regression, whose reciprocals are joined by straight lines, as the planner does."""
+    return 1.0 / float(np.interp(left.at, left.rates, 1.0 / never_falling(left.points))), None
+
+
 def bootstrap(left: Left) -> tuple[float, float]:
-    """The same, with the spread that the planner uses."""
+    """As `reciprocal`, with the spread that the planner uses."""
     measured = Measured(left.rates, never_falling(left.points), 1.0, points=left.points)
     return float(measured.latency_at(np.array([left.at]))[0]), measured.noise_at(left.at)
 
@@ -110,37 +118,61 @@ def _weighted(line: Floats, inverse: Floats, y: Floats) -> Floats:
 
 METHODS: dict[str, Method] = {
     "isotonic, straight lines": straight,
+    "isotonic, reciprocals": reciprocal,
     "the same, bootstrap": bootstrap,
     "isotonic, monotone cubic": monotone_cubic,
     "Gaussian process": gaussian_process,
 }
 
 
-def main(paths: list[Path]) -> None:
-    curves = [curve for path in paths for curve in read_profile(path).curves]
-    lefts = [left for curve in curves if len(curve.points) >= 4 for left in _left_out(curve)]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("profiles", type=Path, nargs="+")
+    parser.add_argument("--keep", type=int, help="points of a curve that are kept (at least 3)")
+    options = parser.parse_args()
+    curves = [curve for path in options.profiles for curve in read_profile(path).curves]
+    each = _left_out if options.keep is None else lambda curve: _thinned(curve, options.keep)
+    least = max(4, (options.keep or 0) + 1)
+    lefts = [left for curve in curves if len(curve.points) >= least for left in each(curve)]
     if not lefts:
-        sys.exit("no curve has four points or more")
+        sys.exit(f"no curve has {least} points or more")
     lines = [f"{len(lefts)} points left out of {len(curves)} curves"]
     for name, method in METHODS.items():
         found = [(left.truth, *method(left)) for left in lefts]
-        error = fmean(abs(mean / truth.latency - 1) for truth, mean, _ in found)
+        errors = [mean / truth.latency - 1 for truth, mean, _ in found]
         held = [
             abs(mean - truth.latency) <= NINETY * float(np.hypot(spread, truth.noise))
             for truth, mean, spread in found
             if spread is not None
         ]
         cover = f"{fmean(held):.0%}" if held else "-"
-        lines.append(f"{name:26s} mean error {error:6.1%}   90% interval holds {cover}")
+        lines.append(
+            f"{name:26s} error {fmean(map(abs, errors)):6.1%}, signed {fmean(errors):+6.1%}"
+            f"   90% interval holds {cover}"
+        )
     sys.stdout.write("\n".join(lines) + "\n")
 
 
+def _relative(curve: Curve) -> tuple[ProfilePoint, ...]:
+    """Its points, at rates relative to saturation."""
+    return tuple(replace(p, rate=p.rate / curve.max_throughput) for p in curve.points)
+
+
 def _left_out(curve: Curve) -> Iterator[Left]:
-    points = tuple(replace(p, rate=p.rate / curve.max_throughput) for p in curve.points)
+    points = _relative(curve)
     for index in range(1, len(points) - 1):
         rest = (*points[:index], *points[index + 1 :])
         yield Left(rest, points[index].rate, points[index])
 
 
+def _thinned(curve: Curve, keep: int) -> Iterator[Left]:
+    points = _relative(curve)
+    kept = [round(part * (len(points) - 1) / (keep - 1)) for part in range(keep)]
+    rest = tuple(points[index] for index in kept)
+    for index, truth in enumerate(points):
+        if index not in kept:
+            yield Left(rest, truth.rate, truth)
+
+
 if __name__ == "__main__":
-    main([Path(name) for name in sys.argv[1:]])
+    main()

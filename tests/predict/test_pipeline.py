@@ -46,15 +46,15 @@ def allocation(a: int, b: int) -> Allocation:
 
 def test_latency_and_throughput_are_the_papers() -> None:
     found = pipeline(rate=1.0).predict(allocation(1, 1)).workflows[0]
-    # a: n=4, p=2, rate 4 -> L = 1 + 2 * 3/8; b: n=1, rate 1 -> 0.5; one second of tools.
-    assert found.latency_mean == pytest.approx((1 + 2 * 3 / 8) * 4 / 2 + 0.5 + 1.0)
+    # a: n=4, p=2, rate 4 -> 1/L = 1 - 2/3 * 3/8; b: n=1, rate 1 -> 0.5; one second of tools.
+    assert found.latency_mean == pytest.approx(4 / 3 * 4 / 2 + 0.5 + 1.0)
     assert found.throughput == pytest.approx(min(10 / 4, 5 / 1))
     assert found.bottleneck == "a"
 
 
 def test_replicas_divide_the_rate_and_multiply_the_throughput() -> None:
     found = pipeline(rate=2.0).predict(allocation(2, 1)).workflows[0]
-    assert found.stages[0].call_latency == pytest.approx(1 + 2 * 3 / 8)
+    assert found.stages[0].call_latency == pytest.approx(4 / 3)
     assert found.throughput == pytest.approx(5.0)
 
 
@@ -84,7 +84,7 @@ def test_two_workflows_on_one_llm_add_their_load_as_utilisation() -> None:
     load = 4 / 10 + 0.25 / 1
     assert found.utilisation["a"] == pytest.approx(load)
     of_v = found.workflows[1]
-    assert of_v.latency_mean == pytest.approx(np.interp(load, [0.1, 0.9], [5.0, 9.0]))
+    assert of_v.latency_mean == pytest.approx(1 / np.interp(load, [0.1, 0.9], [1 / 5, 1 / 9]))
     assert of_v.throughput == pytest.approx(1 - 0.4)
 
 

@@ -14,12 +14,12 @@ from builders import curve, point
 from scepsy.predict.response import never_falling, responses
 
 
-def test_exact_at_points_linear_between_and_infinite_beyond() -> None:
+def test_exact_at_points_reciprocally_linear_between_and_infinite_beyond() -> None:
     response = responses([curve("a", {2: 1.0, 6: 2.0, 9: 4.0})])["a", "w"]
     blend = response.at(1, 1.0)
     assert blend is not None
     got = blend.latency_at(np.array([0.0, 0.2, 0.4, 0.6, 0.9, 0.95]))
-    assert got[:5] == pytest.approx([1.0, 1.0, 1.5, 2.0, 4.0])
+    assert got[:5] == pytest.approx([1.0, 1.0, 4 / 3, 2.0, 4.0])
     assert np.isinf(got[5])
 
 

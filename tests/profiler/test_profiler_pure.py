@@ -101,8 +101,16 @@ def test_a_point_is_read_off_at_the_typical_length() -> None:
     assert found.tpot == pytest.approx(0.01, rel=0.05)
     assert found.ttft_quantiles is not None
     assert found.noise == pytest.approx(0, abs=1e-9)
-    # Never below what was seen: a typical call shorter than all samples is not extrapolated to.
-    assert point(5.0, [samples], TypicalCall(2, 0)).latency == pytest.approx(0.6)
+    # A typical call that is shorter than all samples is on the same line.
+    assert point(5.0, [samples], TypicalCall(2, 0)).latency == pytest.approx(0.12)
+
+
+def test_of_few_calls_latency_is_in_proportion_to_length() -> None:
+    few = [Sample("w", t, t, 0.01 * t, t, 0) for t in (150, 170)]
+    assert point(5.0, [few], TypicalCall(80, 0)).latency == pytest.approx(0.8)
+    # A call of a few tokens takes about as long as one of one token: most of it is not decoding.
+    short = [Sample("w", t, t, 0.1, t, 0) for t in (1, 4)]
+    assert point(5.0, [short], TypicalCall(3, 0)).latency == pytest.approx(0.1)
 
 
 def test_the_typical_call_is_the_traced_mean() -> None:

@@ -17,6 +17,11 @@ from scepsy.statistics.batch_means import BATCHES, consecutive, t_95
 _REGRESSION_MIN = 8
 """Calls. With fewer, the slope of latency over length is mostly noise."""
 
+_DECODING_MIN = 16
+"""Output tokens of a typical call from which on its latency is nearly all decoding, so that it is
+in proportion to its length. That replaces the slope of too few calls.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class CallBatch:
@@ -104,11 +109,15 @@ def mean_latency(rounds: Sequence[Sequence[Sample]], usual: TypicalCalls) -> Mea
 def _shift(samples: Sequence[Sample], of: TypicalCall) -> tuple[float, float]:
     """Seconds of latency per token of length, and the length in tokens to read off at."""
     lengths = [of.length(sample) for sample in samples]
-    if of.own_length is None or len(lengths) < _REGRESSION_MIN or pstdev(lengths) == 0:
+    if of.own_length is None or not samples or fmean(lengths) == 0:
         return 0.0, of.own_length or 0.0
     latencies = [sample.latency for sample in samples]
+    proportional = fmean(latencies) / fmean(lengths)
+    if len(lengths) < _REGRESSION_MIN:
+        decoding = of.generates and of.own_length >= _DECODING_MIN
+        return proportional if decoding else 0.0, of.own_length
+    if pstdev(lengths) == 0:
+        return 0.0, of.own_length
     slope = float(np.polyfit(np.asarray(lengths), np.asarray(latencies), 1)[0])
-    # Longer calls are not faster. The line is not followed below the lowest latency seen.
-    slope = max(0.0, slope)
-    least = fmean(lengths) - (fmean(latencies) - min(latencies)) / slope if slope else 0.0
-    return slope, max(of.own_length, least)
+    # Longer calls are not faster, and no call of length zero takes less than no time.
+    return min(max(0.0, slope), proportional), of.own_length

@@ -37,9 +37,18 @@ class Measured:
     error: float = 0.0
 
     def latency_at(self, utilisation: Floats) -> Floats:
-        """Seconds, linear between points, level below the lowest; inf beyond the highest."""
-        latency = np.interp(utilisation, self.utilisation, self.latency)
+        """Seconds; level below the lowest point, inf beyond the highest.
+
+        Between points, the reciprocal of latency is linear: that is how latency depends on
+        utilisation where a replica's calls share it equally (1 - u, M/G/1 processor sharing,
+        Kleinrock, Queueing Systems II, section 4.4). Latency itself is convex, so that straight
+        lines between few points would lie above it.
+        """
+        latency = self._between_points(utilisation)
         return np.where(utilisation <= self.utilisation[-1] + 1e-9, latency, np.inf)
+
+    def _between_points(self, utilisation: Floats) -> Floats:
+        return 1.0 / np.interp(utilisation, self.utilisation, 1.0 / self.latency)
 
     def extended_at(self, utilisation: Floats) -> Floats:
         """As `latency_at`, and beyond the highest point on a straight line through the last two.
@@ -48,7 +57,7 @@ class Measured:
         than the traces say. Latency rises faster than the line there, so the interval is rather
         too narrow than too wide.
         """
-        latency = np.interp(utilisation, self.utilisation, self.latency)
+        latency = self._between_points(utilisation)
         if len(self.latency) < 2:
             return latency
         run, rise = np.diff(self.utilisation[-2:])[0], np.diff(self.latency[-2:])[0]
@@ -73,7 +82,7 @@ class Measured:
         """Standard deviation of that latency, seconds, because it is estimated: 0 where it was
         measured.
         """
-        level = float(np.interp(utilisation, self.utilisation, self.latency))
+        level = float(self._between_points(np.array([utilisation]))[0])
         return MEAN_TO_DEVIATION * self.error * level
 
 

@@ -13,8 +13,8 @@ less than it is uncertain.
 """
 
 _BEND_REMOVED = 0.75
-"""Part of an interval's interpolation error that one more point removes. The error of a straight
-line grows with the square of the interval, so in half the interval it is a quarter.
+"""Part of an interval's interpolation error that one more point removes. The error grows with the
+square of the interval, so in half the interval it is a quarter.
 """
 
 
@@ -81,8 +81,9 @@ def _noise(load: KnownRate) -> _Uncertainty:
 
 
 def _bend(known: Sequence[KnownRate], index: int) -> float:
-    """Relative error of linear interpolation in the middle of interval `index`, from the larger of
-    the second divided differences of the neighbouring points; infinite for only two points.
+    """Relative error of interpolation in the middle of interval `index`, where the planner takes
+    the reciprocal of latency for linear (`scepsy.predict.response`): from the larger of the second
+    divided differences of the neighbouring points; infinite for only two points.
     """
     triples = [known[i : i + 3] for i in (index - 1, index) if 0 <= i <= len(known) - 3]
     if not triples:
@@ -90,10 +91,11 @@ def _bend(known: Sequence[KnownRate], index: int) -> float:
     low, high = known[index], known[index + 1]
     half = (high.rate - low.rate) / 2
     curvature = max(abs(_second_difference(*triple)) for triple in triples)
-    return curvature * half**2 / ((low.latency + high.latency) / 2)
+    return curvature * half**2 / ((1 / low.latency + 1 / high.latency) / 2)
 
 
 def _second_difference(one: KnownRate, two: KnownRate, three: KnownRate) -> float:
-    first = (two.latency - one.latency) / (two.rate - one.rate)
-    second = (three.latency - two.latency) / (three.rate - two.rate)
+    """Second divided difference of the reciprocal of latency."""
+    first = (1 / two.latency - 1 / one.latency) / (two.rate - one.rate)
+    second = (1 / three.latency - 1 / two.latency) / (three.rate - two.rate)
     return (second - first) / (three.rate - one.rate)
