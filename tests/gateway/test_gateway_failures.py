@@ -281,7 +281,7 @@ async def test_an_unknown_model_is_404_and_names_those_there_are(
         nowhere = await send(http, gateway.url + "/v1/nonsense", {"model": "m"})
         wrong = await send(http, gateway.url + CHAT, {"model": "m"}, "DELETE")
     message = check_error(back, 404, "model_not_found")
-    assert message == "the model 'gpt' does not exist here; there are: m"
+    assert message == "the model 'gpt' does not exist; the gateway serves m"
     check_error(nowhere, 404, "not_found")
     check_error(wrong, 405, "http_error")
     assert the_call(tmp_path).status == 404

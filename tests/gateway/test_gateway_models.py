@@ -59,7 +59,7 @@ async def test_adapters_and_aliases_go_where_they_are_served(
             nobody = await send(http, gateway.url + CHAT, {"model": "nobody"})
             models = (await send(http, gateway.url + "/v1/models", b"", "GET")).json()["data"]
             one = (await send(http, gateway.url + "/v1/models/sql", b"", "GET")).json()
-    assert nobody.json()["error"]["message"].endswith("there are: gpt-4o, m, n, sql")
+    assert nobody.json()["error"]["message"].endswith("the gateway serves gpt-4o, m, n, sql")
     told = {model["id"]: model for model in models}
     assert set(told) == {"m", "n", "sql", "gpt-4o"}
     assert {name: told["m"][name] for name in ("root", "parent", "max_model_len")} == {

@@ -67,7 +67,7 @@ async def test_our_metadata_stays_here(tmp_path: Path):
 
 async def test_errors_are_those_that_the_client_knows():
     async with gateway_to(says(b"")) as (_, gateway), client(gateway.url + "/v1") as llm:
-        with pytest.raises(openai.NotFoundError, match="'x' does not exist here"):
+        with pytest.raises(openai.NotFoundError, match="'x' does not exist"):
             await llm.chat.completions.create(model="x", messages=HI)  # pyright: ignore
         with pytest.raises(openai.BadRequestError):
             await llm.chat.completions.create(model="", messages=HI)  # pyright: ignore

@@ -69,7 +69,7 @@ class HttpServer(web.Server):
 
 
 class _Connection(web.RequestHandler):
-    """A connection that refuses what is no HTTP request in OpenAI's shape, and closes."""
+    """A connection that answers invalid HTTP with an error in OpenAI's shape, and closes."""
 
     def handle_error(
         self,
@@ -97,7 +97,7 @@ def internal_error() -> ErrorAnswer:
 
 
 async def _expect(request: web.BaseRequest) -> None:
-    """Tells a caller that waits with its body, as curl does with a large one, to send it."""
+    """Asks a caller to send its body if it waits to be asked, as curl does with a large one."""
     if request.headers["Expect"].lower() != "100-continue":
         raise web.HTTPExpectationFailed
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -105,7 +105,7 @@ async def _expect(request: web.BaseRequest) -> None:
 
 
 def _in_shape(handler: Handler) -> Handler:
-    """The handler, with HTTP errors that it raises, and failures that nobody foresaw, answered."""
+    """The handler, with its HTTP errors and unexpected failures answered in OpenAI's shape."""
 
     async def shaped(request: web.BaseRequest) -> web.StreamResponse:
         try:

@@ -135,8 +135,8 @@ class Lineage:
             return Identity(opened.run, workflow, "time", 0.3)
         if clues.trace_id is not None:
             self._see(clues.trace_id, Run(clues.trace_id, workflow))
-        alike = clues.opening and self._openings.get(active[0]) == clues.opening
-        if len(active) > 1 or active[0].run == UNKNOWN or alike:
+        same_opening = clues.opening and self._openings.get(active[0]) == clues.opening
+        if len(active) > 1 or active[0].run == UNKNOWN or same_opening:
             return Identity(workflow=workflow)
         return Identity(active[0].run, workflow, "time", 0.3)
 

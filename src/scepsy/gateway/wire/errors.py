@@ -38,21 +38,23 @@ def malformed(message: str, param: str | None = None) -> ErrorAnswer:
 
 
 def unknown_path(method: str, path: str) -> ErrorAnswer:
-    return ErrorAnswer(404, f"{method} {path} is not served here", "not_found")
+    return ErrorAnswer(404, f"the gateway does not serve {method} {path}", "not_found")
 
 
 def unknown_llm(name: str, known: Iterable[str]) -> ErrorAnswer:
-    there = ", ".join(sorted(known)) or "none"
-    message = f"the model {name!r} does not exist here; there are: {there}"
+    served = ", ".join(sorted(known)) or "none"
+    message = f"the model {name!r} does not exist; the gateway serves {served}"
     return ErrorAnswer(404, message, "model_not_found", "model")
 
 
 def overloaded(limit: int) -> ErrorAnswer:
-    return ErrorAnswer(429, f"{limit} calls are in flight, which is the limit here", "overloaded")
+    return ErrorAnswer(
+        429, f"{limit} calls are in flight, which is the limit; try again later", "overloaded"
+    )
 
 
 def unanswered(llm: str, why: Iterable[str]) -> ErrorAnswer:
-    reasons = "; ".join(why) or "it has none"
+    reasons = "; ".join(why) or "none is routed"
     return ErrorAnswer(503, f"no replica of {llm!r} answers: {reasons}", "no_replica")
 
 
@@ -68,12 +70,10 @@ def unreadable_answer(llm: str, why: Iterable[str]) -> ErrorAnswer:
 
 
 def given_up(llm: str, why: Iterable[str]) -> ErrorAnswer:
-    message = (
-        f"{llm!r}: the connection was lost each time that this call was sent: {'; '.join(why)}"
-    )
+    message = f"{llm!r}: the connection was lost every time this call was sent: {'; '.join(why)}"
     return ErrorAnswer(502, message, "engine_died")
 
 
 def unsupported_encoding(why: str, known: Iterable[str]) -> ErrorAnswer:
-    message = f"the body cannot be read: {why}; encodings that can be: {', '.join(known)}"
+    message = f"the body cannot be read: {why}; known encodings are {', '.join(known)}"
     return ErrorAnswer(415, message, "unsupported_encoding")

@@ -91,7 +91,7 @@ def parse(content: bytes) -> Json:
 
 
 def parse_any_encoding(content: bytes) -> Json:
-    """As `parse`, with bytes that are not UTF-8 replaced. Raises ValueError likewise."""
+    """As `parse`, with bytes that are not UTF-8 replaced. Raises ValueError as `parse` does."""
     try:
         return parse(content)
     except UnicodeDecodeError:

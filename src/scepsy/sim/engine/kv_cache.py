@@ -69,9 +69,9 @@ class KvCache:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.held = 0
-        """Blocks that some sequence holds."""
+        """Blocks that at least one sequence holds."""
         self.idle = 0
-        """Blocks that nobody holds and a coming prompt may still share."""
+        """Blocks that no sequence holds, kept for later prompts that may share them."""
         self.root = root_node()
         self._none = PrefixMatch(self.root, 0)
         self._idle: OrderedDict[RadixNode, None] = OrderedDict()

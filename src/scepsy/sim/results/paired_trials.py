@@ -32,8 +32,8 @@ class Trial:
     """The result of one simulated plan.
 
     Attributes:
-        latencies: seconds, by workflow, of the measured runs in order of arrival: those that
-            arrived between the warm-up and the end; where none did, all.
+        latencies: seconds, by workflow, of the measured runs in order of arrival. Runs are measured
+            if they arrived after the warm-up; if none did, all are.
         calls: mean latency of a call in seconds, by workflow and LLM.
         objective: weighted sum of the workflows' mean latencies, in seconds.
         parts: the same sum for each of up to ten consecutive parts of the runs.
