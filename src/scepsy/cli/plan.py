@@ -18,14 +18,15 @@ from scepsy.cli.inputs import (
     stand_in_option,
     traces_of,
 )
-from scepsy.cli.number_types import Percentage
+from scepsy.cli.number_types import FEWEST, GpuCount, Limit, Percentage
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Finalist, FrontPoint, Infeasible, Plan, WorkflowPrediction
 from scepsy.core.profile import Profile
 from scepsy.engines import engine_for
-from scepsy.errors import ScepsyError, Unmeetable
+from scepsy.errors import BadInput, ScepsyError, Unmeetable
 from scepsy.planning.allocation_text import describe
+from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.planning.planner import plan
 from scepsy.planning.provenance import elsewhere, merge
 from scepsy.planning.simulation import SimulationOptions
@@ -83,6 +84,21 @@ FASTER_SHOWN = 0.001
     help="How much slower than the fastest plan the plan may be, to use fewer GPUs; 0: not at all.",
 )
 @click.option(
+    "--gpus",
+    type=GpuCount(),
+    metavar="N|fewest",
+    help="Use at most N GPUs of the cluster, or the fewest that keep to --within.",
+)
+@click.option(
+    "--within",
+    "limits",
+    type=Limit(),
+    multiple=True,
+    metavar="[mean=|p90=|p99=]LATENCY",
+    help="With --gpus fewest: the mean latency (or a quantile, by simulation) that every workflow "
+    "must keep to, like 5s or p99=8s; repeatable.",
+)
+@click.option(
     "--fast",
     is_flag=True,
     help="Do not simulate the best few plans; the prediction alone decides.",
@@ -105,6 +121,8 @@ def command(
     target_texts: tuple[str, ...],
     share_step: float,
     tolerance: float,
+    gpus: int | str | None,
+    limits: tuple[LatencyLimit, ...],
     fast: bool,
     share_groups: bool,
     out: Path,
@@ -113,6 +131,7 @@ def command(
     """Decide GPU share, tensor-parallel degree, replicas and place of every LLM, for least mean
     workflow latency at the target rates. GPUs that bring less than --tolerance are left free.
     """
+    check_limits(gpus, limits, fast=fast)
     profile = merge(read_profile(path) for path in profile_paths)
     cluster, targets = cluster_of(cluster_path), parse_targets(target_texts)
     traces, wanted = traces_of(traces_path), {target.workflow for target in targets}
@@ -139,7 +158,11 @@ def command(
             share_groups=share_groups,
             simulate=simulate,
             tolerance=tolerance,
+            gpus=gpus if isinstance(gpus, int) else None,
+            within=limits,
         )
+    if isinstance(decided, Infeasible) and decided.binding == "latency":
+        raise Unmeetable(f"no plan keeps to --within: {decided.reason}")
     if isinstance(decided, Infeasible):
         raise Unmeetable(f"no plan meets the targets ({decided.binding}): {decided.reason}")
     write_record(out, decided)
@@ -148,6 +171,21 @@ def command(
     else:
         print_plan(decided, console())
         click.echo(f"\nwritten to {out}; start it with: scepsy deploy {out} --on local")
+
+
+def check_limits(gpus: int | str | None, limits: Sequence[LatencyLimit], *, fast: bool) -> None:
+    """Raises BadInput where `--gpus fewest` and `--within` do not come together, or --fast leaves
+    out the simulation that a limit needs.
+    """
+    if gpus == FEWEST and not limits:
+        raise BadInput("--gpus fewest needs the latency to keep to: add --within 5s")
+    if limits and gpus != FEWEST:
+        raise BadInput("--within goes with --gpus fewest")
+    simulated = [limit for limit in limits if limit.simulated]
+    if fast and simulated:
+        raise BadInput(
+            f"--within {simulated[0].statistic}=... is told by a simulation: leave out --fast"
+        )
 
 
 def versions(profile: Profile) -> dict[str, str]:

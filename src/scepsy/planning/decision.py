@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from scepsy.core.plan import Infeasible, Prediction
+from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.planning.prediction import prediction_of
 from scepsy.planning.shortlist import Shortlist, ShortlistEntry
 from scepsy.planning.simulation import SimulationOutcome
@@ -21,13 +22,17 @@ class Tradeoff:
 
     Attributes:
         front: the fastest plans that are known on each number of GPUs, where more GPUs are faster.
-        fastest: the plan that would be taken if GPUs were free.
+        fastest: the plan that would be taken if GPUs cost nothing.
+        gpus: GPUs that may be used.
         tolerance: the part of its latency by which a plan on fewer GPUs may be slower.
+        limits: latency limits to keep to on as few GPUs as possible; then no tolerance applies.
     """
 
     front: tuple[ShortlistEntry, ...]
     fastest: ShortlistEntry
-    tolerance: float
+    gpus: int
+    tolerance: float = 0.0
+    limits: tuple[LatencyLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

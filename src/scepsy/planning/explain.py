@@ -12,9 +12,11 @@ from scepsy.planning.contention import ITERATIONS_MAX, slowdowns
 from scepsy.planning.decision import Decision
 from scepsy.planning.external import sentences
 from scepsy.planning.front import front_points
+from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.planning.objective_text import change, objective_name
 from scepsy.planning.provenance import notes
 from scepsy.planning.shortlist import Shortlist
+from scepsy.planning.simulation import SimulationOutcome
 from scepsy.search import Choice
 from scepsy.statistics.quantiles import P99_MIN
 
@@ -79,22 +81,36 @@ def explain(
 
 
 def _free_gpus(decision: Decision) -> list[str]:
-    """How many GPUs are left free, and what they would bring."""
+    """Why the plan uses as many GPUs as it does."""
     ours, traded = decision.entry, decision.tradeoff
-    gpus = ours.problem.cluster.gpus
-    free = gpus - ours.placement.gpus
-    if traded is None or not free:
+    if traded is None:
         return []
+    used = ours.placement.gpus
+    if traded.limits:
+        kept = " and ".join(_kept(limit, decision) for limit in traded.limits)
+        return [f"{used} of {traded.gpus} GPUs are the fewest that were found to keep to {kept}"]
+    if used >= traded.gpus:
+        return []
+    left = traded.gpus - used
+    free = f"{left} of {traded.gpus} GPUs {'is' if left == 1 else 'are'} left free"
     fastest = traded.fastest
-    left = f"{free} of {gpus} GPUs are left free"
-    if fastest.placement.gpus <= ours.placement.gpus:
-        return [f"{left}: with them no plan is faster"]
+    if fastest.placement.gpus <= used:
+        return [f"{free}: with them no plan is faster"]
     slower = max(ours.replay.objective / fastest.replay.objective - 1, 0.0)
     return [
-        f"{left}: by a replay of the recorded runs the plan is {slower:.1%} slower than the "
+        f"{free}: by a replay of the recorded runs the plan is {slower:.1%} slower than the "
         f"fastest, which uses {fastest.placement.gpus} GPUs (the tolerance is "
         f"{100 * traded.tolerance:.3g}%)"
     ]
+
+
+def _kept(limit: LatencyLimit, decision: Decision) -> str:
+    outcome = decision.simulated
+    if isinstance(outcome, SimulationOutcome):
+        found = f"{limit.measured(outcome.trials[outcome.best]):.3g} s simulated"
+    else:
+        found = f"{limit.replayed(decision.entry.replay):.3g} s by replay"
+    return f"a {limit.name} of {limit.seconds:g} s ({found})"
 
 
 def _runners_up(ours: Allocation, listed: Shortlist) -> tuple[RunnerUp, ...]:

@@ -12,6 +12,7 @@ from math import ceil, isfinite
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.plan import Allocation, Infeasible, Placement
+from scepsy.hardware.gpus import LEAST_MEASURED_SHARE
 from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import Shortlist, ShortlistEntry
 
@@ -21,6 +22,9 @@ PRICES = 5
 """Prices of a GPU at which shares are left free, each twice the one before."""
 SHARE_DIGITS = 6
 """Decimal places to which GPU shares are compared: sums of tenths differ by rounding."""
+
+MEASURED = LEAST_MEASURED_SHARE - 1e-9
+"""GPU share, with room for rounding."""
 
 GoodEnough = Callable[[ShortlistEntry], bool]
 Plans = Callable[[Problem], Iterable[ShortlistEntry]]
@@ -104,7 +108,10 @@ class Explorer:
     def _decide(self, gpus: int, gpu_price: float = 0.0) -> None:
         if gpus > 0 and (gpus, gpu_price) not in self._seen:
             self._seen.add((gpus, gpu_price))
-            self._keep(self._best(self._problem.within(gpus).priced(gpu_price)))
+            problem = self._problem.within(gpus)
+            if gpu_price:
+                problem = _without_small_shares(problem.priced(gpu_price))
+            self._keep(self._best(problem))
 
     def _known(self, gpus: int) -> list[ShortlistEntry]:
         fitting = [one for one in self.entries if one.placement.gpus <= gpus]
@@ -117,6 +124,15 @@ class Explorer:
             if isfinite(one.replay.objective) and key not in self._kept:
                 self._kept.add(key)
                 self.entries.append(one)
+
+
+def _without_small_shares(problem: Problem) -> Problem:
+    """Latencies at smaller shares than were ever measured are extrapolated. That is no reason to
+    take compute from an LLM that nobody else would use.
+    """
+    for llm in problem.needed_llms:
+        problem = problem.excluding(llm.name, lambda tp, gpu_share, _: gpu_share < MEASURED)
+    return problem
 
 
 def explore(explorer: Explorer, most: int) -> None:

@@ -13,6 +13,7 @@ from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 from scepsy.planning.input_faults import Fault, cluster_faults, curve_faults, llm_faults, repeated
+from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.traces.context import long_calls
 
 
@@ -92,3 +93,27 @@ def refused_calls(traces: Sequence[Trace], llms: Sequence[LlmSpec]) -> list[str]
         "the simulation leaves them out"
         for found in long_calls(traces, limits)
     ]
+
+
+def check_choice_of_gpus(
+    cluster: Cluster,
+    gpus: int | None,
+    tolerance: float,
+    within: Sequence[LatencyLimit],
+    *,
+    simulated: bool,
+) -> None:
+    """Raises BadInput for a number of GPUs that the cluster does not have, a tolerance that is no
+    part of a latency, two limits on one statistic, or a limit on a quantile without a simulation.
+    """
+    if gpus is not None and not 1 <= gpus <= cluster.gpus:
+        raise BadInput(f"gpus: {gpus}: the cluster has {cluster.gpus}")
+    if not (isfinite(tolerance) and tolerance >= 0):
+        raise BadInput(f"tolerance: {tolerance:g} must be a part of the latency, like 0.01")
+    _refuse("the latency limits", repeated("statistic", (limit.statistic for limit in within)))
+    for limit in within:
+        if limit.simulated and not simulated:
+            raise BadInput(
+                f"a limit on the {limit.name} needs a simulation of the plans, which was not asked "
+                "for"
+            )

@@ -7,7 +7,7 @@ takes one. `plan` does all of this and explains the result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -28,10 +28,13 @@ from scepsy.planning.contention import (
 from scepsy.planning.decision import Decision, choose
 from scepsy.planning.explain import explain
 from scepsy.planning.external import exceeded_rate_limit, split_endpoints
+from scepsy.planning.fewest_gpus import Explorer
 from scepsy.planning.infeasible import explain_infeasible
-from scepsy.planning.inputs import check, refused_calls
+from scepsy.planning.inputs import check, check_choice_of_gpus, refused_calls
+from scepsy.planning.latency_goal import fewest_gpus_within, options_for
+from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.planning.problem import Problem, predict
-from scepsy.planning.shortlist import Shortlist, replay
+from scepsy.planning.shortlist import Shortlist, ShortlistEntry, replay
 from scepsy.planning.simulation import (
     SimulationOptions,
     draft,
@@ -57,12 +60,16 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     share_groups: bool = False,
     simulate: SimulationOptions | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
+    gpus: int | None = None,
+    within: Sequence[LatencyLimit] = (),
 ) -> Plan | Infeasible:
     """The plan of least mean workflow latency (a sum with the targets' weights, for several
     workflows) that sustains every target rate, or why there is none.
 
     Of all plans that are slower than that by at most `tolerance`, a part of its latency, the one
     that uses the fewest GPUs is taken. 0: the fastest, however little its last GPU brings.
+    `gpus`: how many GPUs of the cluster it may use; None: all. `within`: limits on latency. With
+    any, the plan on the fewest GPUs that keeps to them is taken instead.
 
     GPU shares are searched in steps of `share_step`, with every TP degree and number of replicas.
     `share_groups`: whether replicas may take parts of the GPUs of a TP group, too. `simulate`: how
@@ -72,20 +79,29 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
         BadInput: what is given is incomplete or does not belong together (`planning.inputs`).
     """
     check(traces, profile, llms, cluster, targets, share_step)
+    check_choice_of_gpus(cluster, gpus, tolerance, within, simulated=simulate is not None)
     wanted = {target.workflow for target in targets}
     wanted_traces = [trace for trace in traces if trace.workflow in wanted]
     traces, about_traces = with_lengths(wanted_traces, llms, required=False)
     about_traces += refused_calls(traces, llms)
     demands, endpoints = split_endpoints(summarize(traces), llms)
     pipeline = Pipeline(demands, tuple(targets), responses(profile.curves))
-    problem = Problem(pipeline, tuple(llms), cluster, share_step, endpoints, share_groups)
+    problem = Problem(
+        pipeline, tuple(llms), cluster, share_step, endpoints, share_groups, gpus=gpus
+    )
     speed = profile.curves[0].time_scale
 
-    decision = decide(problem, traces, simulate, speed)
+    if within:
+        decision = decide_within(within, problem, traces, simulate, speed)
+    else:
+        decision = decide(problem, traces, simulate, speed)
     if isinstance(decision, Infeasible):
+        if decision.binding == "latency":
+            return decision
         assumed = allocate_with_contention(problem).problem
         return explain_infeasible(decision, assumed, feasible)
-    decision = leave_free(decision, problem, traces, speed, tolerance)
+    if not within:
+        decision = leave_free(decision, problem, traces, speed, tolerance)
 
     changed = what_ifs(decision.shortlist.problem)
     outcomes = {change: allocate(changed_problem) for change, changed_problem in changed.items()}
@@ -125,9 +141,43 @@ def leave_free(
         decision,
         problem,
         tolerance,
+        explorer=lambda other, known: explorer(other, recorded, known),
+        try_out=lambda entry, known: simulate_alike(entry, known, problem, traces, speed),
+    )
+
+
+def decide_within(
+    limits: Sequence[LatencyLimit],
+    problem: Problem,
+    traces: Sequence[Trace],
+    options: SimulationOptions | None,
+    speed: float = 1.0,
+) -> Decision | Infeasible:
+    """The plan on the fewest GPUs that keeps to the latency limits."""
+    recorded = recordings(traces)
+    found = shortlist(problem, recorded)
+    if isinstance(found, Infeasible):
+        return found
+    return fewest_gpus_within(
+        limits,
+        found,
+        explorer(problem, recorded, found.entries),
+        problem.gpus_available,
+        None
+        if options is None
+        else lambda entry: simulate([entry], problem, traces, options_for(limits, options), speed),
+    )
+
+
+def explorer(
+    problem: Problem, recorded: Mapping[str, Recorded], known: Iterable[ShortlistEntry]
+) -> Explorer:
+    """Looks for plans of a problem on fewer GPUs."""
+    return Explorer(
+        problem,
         best=lambda other: replay(other, placements(other), recorded),
         listed=lambda other: shortlist(other, recorded),
-        try_out=lambda entry, known: simulate_alike(entry, known, problem, traces, speed),
+        known=known,
     )
 
 

@@ -71,6 +71,11 @@ class Problem:
         return self.pipeline.responses
 
     @property
+    def gpus_available(self) -> int:
+        """GPUs that a plan may use."""
+        return self.cluster.gpus if self.gpus is None else min(self.gpus, self.cluster.gpus)
+
+    @property
     def needed_llms(self) -> tuple[LlmSpec, ...]:
         """The LLMs that the targeted workflows call. Raises BadInput where one is not described."""
         known = {llm.name: llm for llm in self.llms}

@@ -39,12 +39,18 @@ NOTICEABLE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class SimulationOptions:
-    """How many of the best plans are simulated, with about how many calls each. `progress` is told
-    which part is done.
+    """How plans are simulated.
+
+    Attributes:
+        plans: how many of the best are.
+        calls: about how many each gets.
+        runs: how many runs of every workflow each gets at least, however many calls that takes.
+        progress: is told which part is done.
     """
 
     plans: int = 4
     calls: int = 10_000
+    runs: int = 0
     seed: int = 0
     timer_of: TimerOf = roofline
     progress: Callable[[float], None] = lambda _: None
@@ -94,7 +100,7 @@ def simulate(
     if reason is not None:
         return Infeasible("simulation", reason)
     places = _simulated(entries, options.plans)
-    offered = loads(entries[0], problem, options.calls)
+    offered = loads(entries[0], problem, options.calls, options.runs)
     workflows = _workflows(problem, traces, offered, options)
     if isinstance(workflows, Infeasible):
         return workflows
@@ -231,9 +237,11 @@ def _simulated(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
     return near if alone in near or most < 2 else [*near[: most - 1], alone]
 
 
-def loads(first: ShortlistEntry, problem: Problem, calls: int) -> dict[str, tuple[float, int]]:
+def loads(
+    first: ShortlistEntry, problem: Problem, calls: int, runs: int = 0
+) -> dict[str, tuple[float, int]]:
     """By workflow: its target rate, and how many runs to simulate for about this number of calls,
-    or some more where latencies are long or a workflow is rare.
+    or some more where latencies are long or a workflow is rare; at least `runs`.
     """
     demands = {demand.workflow: demand for demand in problem.demands}
     per_second = sum(
@@ -245,7 +253,7 @@ def loads(first: ShortlistEntry, problem: Problem, calls: int) -> dict[str, tupl
     slowest = max([slowest, *(one for one in predicted if isfinite(one))])
     rarest = min(target.rate for target in problem.targets)
     wished = max(calls / per_second, DURATION_LATENCIES_MIN * slowest, RUNS_MIN / rarest)
-    seconds = min(wished, CALLS_RATIO_MAX * calls / per_second)
+    seconds = max(min(wished, CALLS_RATIO_MAX * calls / per_second), runs / rarest)
     return {
         target.workflow: (target.rate, max(1, round(target.rate * seconds)))
         for target in problem.targets

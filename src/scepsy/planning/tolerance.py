@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import isfinite
 
 from scepsy.core.plan import Infeasible
 from scepsy.planning.alternatives import same_sizes
 from scepsy.planning.decision import Decision, Tradeoff
-from scepsy.planning.fewest_gpus import Explorer, ListPlans, Plans, explore, fewest, least_shares
+from scepsy.planning.fewest_gpus import Explorer, explore, fewest, least_shares
 from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import LENGTH_MAX, ShortlistEntry, compared_llms
 from scepsy.planning.simulation import NOTICEABLE, SimulationOutcome, significantly_slower
@@ -18,6 +18,8 @@ from scepsy.sim.results.paired_trials import Trial
 DEFAULT_TOLERANCE = 0.01
 """Part of the latency. Nobody feels a difference of 1%, and no prediction here is as exact."""
 
+MakeExplorer = Callable[[Problem, Iterable[ShortlistEntry]], Explorer]
+"""Begins to look for plans of a problem on fewer GPUs, from those that are known."""
 TryOut = Callable[[ShortlistEntry, SimulationOutcome], Trial | None]
 """Simulates another entry with the runs of those whose outcome is known."""
 
@@ -27,8 +29,7 @@ def with_fewest_gpus(
     problem: Problem,
     tolerance: float,
     *,
-    best: Plans,
-    listed: ListPlans,
+    explorer: MakeExplorer,
     try_out: TryOut,
 ) -> Decision:
     """Of all plans within `tolerance` of the one that was taken, the one on the fewest GPUs; and
@@ -49,12 +50,12 @@ def with_fewest_gpus(
     if fastest is not shortlist.entries[0]:
         llms = compared_llms(fastest)
         problem, known = same_sizes(problem, fastest.allocation, llms), [fastest]
-    explorer = Explorer(problem, best, listed, known)
-    explore(explorer, fastest.placement.gpus)
-    smallest = _smallest(explorer, fastest, tolerance) if tolerance > 0 else fastest
-    if smallest is not fastest:
-        decision = _moved(decision, smallest, explorer, tolerance, try_out)
-    return replace(decision, tradeoff=Tradeoff(explorer.front(), fastest, tolerance))
+    known_plans = explorer(problem, known)
+    explore(known_plans, fastest.placement.gpus)
+    smallest = _smallest(known_plans, fastest, tolerance) if tolerance > 0 else fastest
+    decision = _moved(decision, smallest, known_plans, tolerance, try_out)
+    tradeoff = Tradeoff(known_plans.front(), fastest, problem.gpus_available, tolerance)
+    return replace(decision, tradeoff=tradeoff)
 
 
 def _smallest(explorer: Explorer, fastest: ShortlistEntry, tolerance: float) -> ShortlistEntry:
@@ -74,23 +75,38 @@ def _moved(
     tolerance: float,
     try_out: TryOut,
 ) -> Decision:
-    """The decision for the plan on fewer GPUs, unless its simulation speaks against it."""
+    """The decision for the plan on fewer GPUs. Where its simulation speaks against it, for one
+    halfway between the two, and where that fails too, the decision as it is.
+    """
     fastest, simulated = decision.entry, decision.simulated
-    trials: dict[int, Trial] = {}
-    if isinstance(simulated, SimulationOutcome):
-        before, seen = simulated.trials[simulated.best], try_out(smallest, simulated)
-        if seen is None or _worse(seen, before, tolerance):
-            return decision
-        trials = {0: seen, **{place + 1: trial for place, trial in simulated.trials.items()}}
-        simulated = replace(simulated, trials=trials, best=0)
+    if smallest is fastest:
+        return decision
+    if not isinstance(simulated, SimulationOutcome):
+        return _taken(decision, smallest, explorer)
+    before = simulated.trials[simulated.best]
+    halfway = (smallest.placement.gpus + fastest.placement.gpus + 1) // 2
+    for entry in (smallest, explorer.within(halfway)[0]):
+        seen = None if entry is fastest else try_out(entry, simulated)
+        if seen is not None and not _worse(seen, before, tolerance):
+            trials = {place + 1: trial for place, trial in simulated.trials.items()}
+            outcome = replace(simulated, trials={0: seen, **trials}, best=0)
+            return replace(_taken(decision, entry, explorer), simulated=outcome)
+    return decision
+
+
+def _taken(decision: Decision, entry: ShortlistEntry, explorer: Explorer) -> Decision:
+    """The decision for that entry, first on the shortlist of plans on as few GPUs. What was on the
+    shortlist before follows, in its order.
+    """
     listed = decision.shortlist
-    if smallest.placement.gpus < fastest.placement.gpus:
-        fewer = explorer.shortlist(smallest.placement.gpus)
+    if entry.placement.gpus < decision.entry.placement.gpus:
+        fewer = explorer.shortlist(entry.placement.gpus)
         listed = listed if isinstance(fewer, Infeasible) else fewer
-    entries = [smallest, *decision.shortlist.entries]
-    known = {entry.allocation for entry in entries}
-    entries += [entry for entry in listed.entries if entry.allocation not in known]
-    return Decision(smallest, replace(listed, entries=tuple(entries[:LENGTH_MAX])), simulated)
+    entries = [entry, *decision.shortlist.entries]
+    known = {one.allocation for one in entries}
+    entries += [one for one in listed.entries if one.allocation not in known]
+    listed = replace(listed, entries=tuple(entries[: max(LENGTH_MAX, len(known))]))
+    return replace(decision, entry=entry, shortlist=listed)
 
 
 def _worse(seen: Trial, before: Trial, tolerance: float) -> bool:
