@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from foreign_traces import BEGIN, CALL, GENAI, date, imported, nanoseconds, summary
+from foreign_traces import BEGIN, CALL, GENAI, date, imported, nanoseconds, otlp_run, summary
 
 MICRO = int(BEGIN * 1e6)
 TAGS = [{"key": key, "type": "string", "value": value} for key, value in GENAI.items()]
@@ -197,7 +197,40 @@ PHOENIX = [  # a dataframe of spans
     )
 ]
 COLUMNS = {name: [row[name] for row in PHOENIX] for name in PHOENIX[0]}
+GO = [
+    {
+        "Name": name,
+        "SpanContext": {"TraceID": "t", "SpanID": id},
+        "Parent": {"TraceID": "0" * 32, "SpanID": parent},
+        "StartTime": date(start).replace("T10", "T11").replace("Z", "+01:00"),
+        "EndTime": date(end).replace("T10", "T11").replace("Z", "000001+01:00"),
+        "Attributes": [
+            {"Key": key, "Value": {"Type": "STRING", "Value": value}}
+            for key, value in attributes.items()
+        ],
+        "Events": None,
+        "Status": {"Code": "Unset", "Description": ""},
+    }
+    for id, parent, name, start, end, attributes in (
+        ("a", "0" * 16, "answer", 0, 5, {}),
+        ("b", "a", "chat qwen3-8b", 0.5, 1.5, GENAI),
+    )
+]
+
+
+def in_unit(per_second: float) -> dict[str, Any]:
+    """OTLP whose fields of nanoseconds have another unit."""
+    document = otlp_run()
+    for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        for name in ("startTimeUnixNano", "endTimeUnixNano"):
+            span[name] = str(int(int(span[name]) / 1e9 * per_second))
+    return document
+
+
 FILES: dict[str, tuple[str, object]] = {
+    "go console": ("otel-spans", "\n".join(json.dumps(span, indent=1) for span in GO)),
+    "otlp in milliseconds": ("otlp", in_unit(1e3)),
+    "otlp in microseconds": ("otlp", in_unit(1e6)),
     "pandas CSV": ("phoenix", table(PHOENIX)),
     "pandas records": ("phoenix", PHOENIX),
     "pandas lines": ("phoenix", "\n".join(map(json.dumps, PHOENIX))),

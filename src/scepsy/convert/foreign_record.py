@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 from warnings import catch_warnings, simplefilter
 
 from scepsy.convert.findings import Findings
-from scepsy.convert.instants import decimal, instant, nanoseconds
+from scepsy.convert.instants import decimal, instant, nanoseconds, presumed_nanoseconds
 
 Json = Mapping[str, object]
 T = TypeVar("T")
@@ -44,7 +44,8 @@ class ForeignRecord:
     Attributes:
         file: path, for messages. where: place in the file, like ":12" or ": $[3].attributes".
         fields: what it says. Fields that nobody asks for do not matter.
-        literal: whether "none" and the like are names. Elsewhere such texts stand for no value.
+        literal: whether this is our own export: "none" and the like are names there, and times are
+            in their stated unit. Elsewhere such texts stand for no value.
     """
 
     file: str
@@ -79,7 +80,8 @@ class ForeignRecord:
 
     def nanoseconds(self, *names: str) -> float | None:
         """Unix seconds of a number of nanoseconds; zero is no time."""
-        return self._first(names, nanoseconds, "nanoseconds since 1970")
+        read = nanoseconds if self.literal else presumed_nanoseconds
+        return self._first(names, read, "nanoseconds since 1970")
 
     def milliseconds(self, *names: str) -> float | None:
         """Seconds of a number of milliseconds."""

@@ -12,8 +12,8 @@ from typing import cast
 NANO = 10**9
 _UNITS = ((1e17, NANO), (1e14, 10**6), (1e11, 1000))
 """From which size on a number of this century is in nanoseconds, microseconds, milliseconds."""
-_EARLIEST = 946684800.0
-"""2000-01-01: an older date (1970, 0001) is how programs write "no time"."""
+_EARLIEST, _LATEST = 946684800.0, 4102444800.0
+"""2000-01-01: an older date (1970, 0001) is how programs write "no time". 2100-01-01."""
 _EXTRA_DIGITS = re.compile(r"(\.\d{6})\d+")
 _ZONE_WORD = re.compile(r"\s*(?:UTC|GMT)$")
 
@@ -34,11 +34,21 @@ def instant(value: object) -> float | None:
 
 
 def nanoseconds(value: object) -> float | None:
-    """Unix seconds of a number of nanoseconds, written as a number or as text."""
+    """Unix seconds of a number of nanoseconds, written as a number or as text; zero is no time."""
     found = decimal(value)
     if found is None:
         return instant(value) if isinstance(value, str) else None
     return float(found / NANO) if found > 0 else None
+
+
+def presumed_nanoseconds(value: object) -> float | None:
+    """As `nanoseconds`, but a number that is a date of this century in milliseconds or microseconds
+    is taken as that: some programs fill a field of nanoseconds so.
+    """
+    found = decimal(value)
+    scales = (1000, 10**6) if found is not None else ()
+    scale = next((one for one in scales if _EARLIEST <= (found or 0) / one < _LATEST), None)
+    return nanoseconds(value) if found is None or scale is None else float(found / scale)
 
 
 def decimal(value: object) -> Decimal | None:

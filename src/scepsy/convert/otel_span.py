@@ -75,12 +75,12 @@ def _is_id(value: object) -> bool:
 
 def read(told: ForeignRecord, service: str | None = None, teller: str | None = None) -> Span:
     """One span, of the service of that name. Raises UnusableRecordError."""
-    flat = _spread(told)
+    found = attributes_of(told)
+    flat = replace(_spread(told), literal=found.literal)
     trace, name = flat.text(*TRACE), flat.text(*SPAN)
     start, end = _times(flat)
     if trace is None or name is None or start is None:
         raise told.missing("traceId", "spanId", "startTimeUnixNano")
-    found = attributes_of(told)
     title = flat.text("name", "Name", "operationName", "SpanName", "description")
     parent = _parent(told, flat)
     asked = read_span(found, start, title)
