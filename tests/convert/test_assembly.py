@@ -25,7 +25,7 @@ def leaves(draw: st.DrawFn) -> list[Span]:
             start=(start := draw(st.floats(0, 100))),
             end=start + draw(st.floats(0.001, 10)),
             where="f:1",
-            asked=LlmRequest(
+            request=LlmRequest(
                 llm=draw(st.sampled_from("ab")),
                 prompt_tokens=draw(tokens),
                 output_tokens=draw(tokens),
@@ -53,7 +53,7 @@ def test_wrapping_and_repeating_spans_changes_no_call(
         for depth in range(data.draw(st.integers(0, 3))):
             wrapper = replace(span, id=f"{span.id}w{depth}", parent=outer)
             if data.draw(st.booleans()):
-                wrapper = replace(wrapper, asked=None)
+                wrapper = replace(wrapper, request=None)
             more.append(wrapper)
             outer = wrapper.id
         more.append(replace(span, parent=outer))
@@ -64,7 +64,7 @@ def test_wrapping_and_repeating_spans_changes_no_call(
 
 @given(leaves())
 def test_unknown_tokens_stay_unknown(found: list[Span]) -> None:
-    told = {span.id: span.asked for span in found}
+    told = {span.id: span.request for span in found}
     for call in put_together(found).calls:
         asked = told[call.call]
         assert asked is not None
@@ -75,12 +75,12 @@ def test_unknown_tokens_stay_unknown(found: list[Span]) -> None:
 
 
 def span(name: str, **more: object) -> Span:
-    known = Span(id=name, trace="t", start=0, end=1, where="f:1", asked=LlmRequest(llm="a"))
+    known = Span(id=name, trace="t", start=0, end=1, where="f:1", request=LlmRequest(llm="a"))
     return replace(known, **more)  # pyright: ignore
 
 
 def test_a_wrapper_lends_its_tokens_to_one_call_never_to_several() -> None:
-    outer = span("outer", asked=LlmRequest(llm="a", output_tokens=7))
+    outer = span("outer", request=LlmRequest(llm="a", output_tokens=7))
     [one] = put_together([outer, span("x", parent="outer")]).calls
     assert one.output_tokens == 7
     two = put_together([outer, span("x", parent="outer"), span("y", parent="outer")]).calls
@@ -88,17 +88,17 @@ def test_a_wrapper_lends_its_tokens_to_one_call_never_to_several() -> None:
 
 
 def test_an_embedding_inside_a_chat_is_another_call() -> None:
-    inner = span("e", parent="outer", asked=LlmRequest(llm="e", endpoint="embeddings"))
+    inner = span("e", parent="outer", request=LlmRequest(llm="e", endpoint="embeddings"))
     assert set(calls([span("outer"), inner])) == {"outer", "e"}
 
 
 def test_parents_in_a_circle_end() -> None:
-    assert calls([span("x", parent="y", asked=None), span("y", parent="x")]) == {"y": ("a", 0, 1)}
+    assert calls([span("x", parent="y", request=None), span("y", parent="x")]) == {"y": ("a", 0, 1)}
 
 
 def test_a_root_that_failed_fails_the_run_and_a_tool_that_failed_does_not() -> None:
-    root, call = span("r", asked=None, end=9.0), span("c", parent="r")
-    tool = span("tool", parent="r", asked=None, error="no such page")
+    root, call = span("r", request=None, end=9.0), span("c", parent="r")
+    tool = span("tool", parent="r", request=None, error="no such page")
     [mark] = put_together([root, call, tool]).marks
     assert (mark.start, mark.end, mark.ok) == (0, 9, True)
     [mark] = put_together([replace(root, error="gave up"), call]).marks
@@ -112,7 +112,7 @@ def test_a_call_that_never_ended_is_left_out_aloud() -> None:
 
 
 def test_a_failure_that_names_no_llm_is_left_out_unless_it_is_named() -> None:
-    lost = span("y", asked=LlmRequest(llm=None), error="timeout")
+    lost = span("y", request=LlmRequest(llm=None), error="timeout")
     found = put_together([span("x"), lost])
     assert [call.call for call in found.calls] == ["x"]
     assert "a failed call without the name of its LLM" in str(found.left_out[0])
@@ -123,8 +123,11 @@ def test_a_failure_that_names_no_llm_is_left_out_unless_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ([span("x", asked=LlmRequest(llm=None))], "f:1: a call without the name of its LLM.*--llm"),
-        ([span("x", asked=None)], "none of its 1 spans is an LLM call"),
+        (
+            [span("x", request=LlmRequest(llm=None))],
+            "f:1: a call without the name of its LLM.*--llm",
+        ),
+        ([span("x", request=None)], "none of its 1 spans is an LLM call"),
         ([], "none of its 0 spans"),
     ],
 )

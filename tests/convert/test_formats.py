@@ -156,9 +156,11 @@ def test_what_langfuses_sdk_sends() -> None:
 
 
 def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
-    def span(id: str, start: float, end: float, teller: str | None, tokens: int | None) -> Span:
+    def span(
+        id: str, start: float, end: float, instrumentation: str | None, tokens: int | None
+    ) -> Span:
         asked = LlmRequest(llm="m", prompt_tokens=tokens)
-        return Span(id, "t", start, end, "f", asked=asked, teller=teller)
+        return Span(id, "t", start, end, "f", request=asked, instrumentation=instrumentation)
 
     outer, inner = span("a", 0, 9, "framework", 5), span("b", 1, 8, "sdk", None)
     kept = assemble([outer, inner], workflow="w", fallback="f", llm=None).calls
@@ -173,7 +175,7 @@ def test_a_span_beside_is_the_same_call_only_where_all_speaks_for_it() -> None:
         span("b", 1, 8, "sdk", 6),
         span("b", 1, 10, "sdk", 5),
         replace(inner, parent="p"),
-        replace(inner, asked=LlmRequest(llm="n")),
+        replace(inner, request=LlmRequest(llm="n")),
     ):
         assert not list(duplicate_pairs([outer, other]))
 

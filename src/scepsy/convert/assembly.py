@@ -72,7 +72,7 @@ def assemble(
     wrappers = 0
     for members in runs.values():
         own = distinct_calls(members)
-        wrappers += sum(span.asked is not None for span in members) - len(own)
+        wrappers += sum(span.request is not None for span in members) - len(own)
         name = workflow or _workflow(members) or fallback
         run = next((span.run for span in members if span.run is not None), members[0].trace)
         made = [call for span in own if (call := _call(span, run, name, llm, findings)) is not None]
@@ -80,7 +80,7 @@ def assemble(
         mark = _mark(members, run, name) if made else None
         marks += [mark] if mark is not None else []
     skipped = Counter(
-        span.what for members in runs.values() for span in members if span.asked is None
+        span.kind for members in runs.values() for span in members if span.request is None
     )
     if not calls:
         raise BadInput(_nothing(fallback, seen, skipped, findings))
@@ -123,28 +123,28 @@ def _workflow(spans: Sequence[Span]) -> str | None:
 
 def _call(span: Span, run: str, workflow: str, llm: str | None, findings: Findings) -> Call | None:
     """The call that a span records; None, with a finding, where it cannot be used."""
-    asked, end = span.asked, span.end
-    if asked is None or end is None:
+    request, end = span.request, span.end
+    if request is None or end is None:
         findings.leave_out(NEVER_ENDED, span.where)
         return None
-    name = asked.llm or llm
+    name = request.llm or llm
     if name is None:
         # Some instrumentations learn the name of an LLM from its answer, so failures have none.
         findings.leave_out(NO_LLM if span.error is None else FAILED_WITHOUT_LLM, span.where)
         return None
     known: dict[str, object] = {
-        "endpoint": asked.endpoint,
+        "endpoint": request.endpoint,
         "status": 200 if span.error is None else 500,
         "error": span.error,
         "layer": "import",
         "confidence": 1.0,
-        "first_token": asked.first_token,
-        "prompt_tokens": asked.prompt_tokens,
-        "cached_tokens": asked.cached_tokens,
-        "output_tokens": asked.output_tokens,
-        "max_tokens": asked.max_tokens,
-        "stream": asked.stream,
-        "items": asked.items,
+        "first_token": request.first_token,
+        "prompt_tokens": request.prompt_tokens,
+        "cached_tokens": request.cached_tokens,
+        "output_tokens": request.output_tokens,
+        "max_tokens": request.max_tokens,
+        "stream": request.stream,
+        "items": request.items,
         "call": span.id,
     }
     fixed = {"run": run, "workflow": workflow, "llm": name, "start": span.start, "end": end}
@@ -169,7 +169,7 @@ def _finite(fields: object) -> dict[str, object]:
 
 def _mark(spans: Sequence[Span], run: str, workflow: str) -> RunMark | None:
     """Start, end and success of the whole run; None where the file has only its calls."""
-    if all(span.asked is not None for span in spans):
+    if all(span.request is not None for span in spans):
         return None
     ids = {span.id for span in spans}
     failed = [one.error for one in spans if one.parent not in ids and one.error is not None]

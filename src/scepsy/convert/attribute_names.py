@@ -1,4 +1,4 @@
-"""Names of span attributes that tell the same thing, in the order in which they are believed."""
+"""Names of span attributes with the same meaning, in order of preference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = (
     "langtrace.service.type",
     "braintrust.span_attributes.type",
 )
-"""What the instrumentation says that a span is."""
+"""The kind of span, as the instrumentation states it."""
 OPERATIONS = (
     "gen_ai.operation.name",
     "llm.request.type",
@@ -111,7 +111,7 @@ PARAMETERS = (
     "langfuse.observation.model.parameters",
     "braintrust.metadata",
 )
-"""What was sent, as JSON text: of a call that failed, often all that is known."""
+"""Parameters of the request as JSON text: often all that is known of a failed call."""
 WORKFLOW = (
     "scepsy.workflow",
     "gen_ai.workflow.name",

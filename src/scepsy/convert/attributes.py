@@ -1,4 +1,4 @@
-"""What a span's attributes say of an LLM call, in each of the conventions that are in use.
+"""Attributes of a span -> LLM request, in each of the conventions that are in use.
 
 Names as of November 2026:
 
@@ -45,24 +45,24 @@ FIRST_TOKEN = (
 
 
 def read_span(attributes: ForeignRecord, start: float, name: str | None) -> LlmRequest | str:
-    """What the attributes (flat, dotted names) of a span of this name say of an LLM call; for any
-    other span, of which kind it is.
+    """The LLM request of a span with this name and these attributes (flat, dotted names); for a
+    span that is no LLM call, the kind of span in words.
     """
-    asked = _request(attributes, start)
-    found = weigh(_evidence(attributes, asked, name))
+    request = _request(attributes, start)
+    found = weigh(_evidence(attributes, request, name))
     if isinstance(found, str):
         return found
     endpoint, weak = found
     return LlmRequest(
-        llm=asked.llm,
+        llm=request.llm,
         endpoint=endpoint,
-        prompt_tokens=asked.prompt_tokens,
-        cached_tokens=asked.cached_tokens,
-        output_tokens=asked.output_tokens,
-        max_tokens=asked.max_tokens,
-        stream=asked.stream,
+        prompt_tokens=request.prompt_tokens,
+        cached_tokens=request.cached_tokens,
+        output_tokens=request.output_tokens,
+        max_tokens=request.max_tokens,
+        stream=request.stream,
         items=_items(attributes, endpoint),
-        first_token=asked.first_token,
+        first_token=request.first_token,
         weak=weak,
     )
 
@@ -72,28 +72,28 @@ def workflow_of(attributes: ForeignRecord) -> str | None:
     return attributes.text(*WORKFLOW)
 
 
-def _evidence(found: ForeignRecord, asked: LlmRequest, name: str | None) -> Evidence:
+def _evidence(found: ForeignRecord, request: LlmRequest, name: str | None) -> Evidence:
     kinds = [_kind(found.text(key)) for key in KINDS if found.fields.get(key)]
     operation = next((key for key in OPERATIONS if found.text(key)), None)
-    told = None if operation is None else found.text(operation)
-    if told is not None and operation in ("operation.name", "ai.operationId"):
+    named = None if operation is None else found.text(operation)
+    if named is not None and operation in ("operation.name", "ai.operationId"):
         # Vercel's name may be followed by the user's own; others use these for any kind of work.
-        told = told.split(" ", 1)[0] if told.startswith("ai.") else None
+        named = named.split(" ", 1)[0] if named.startswith("ai.") else None
     return Evidence(
         names=tuple(found.fields),
         kind=next((one for one in kinds if one is not None), None),
-        operation=role(told),
-        operation_named=told,
+        operation=role(named),
+        operation_named=named,
         name=name,
-        llm=asked.llm,
-        tokens=bool(asked.prompt_tokens or asked.output_tokens)
+        llm=request.llm,
+        tokens=bool(request.prompt_tokens or request.output_tokens)
         or any(found.fields.get(name) is not None for name in (*PROMPT, *OUTPUT)),
     )
 
 
-def _kind(told: str | None) -> Role | None:
+def _kind(named: str | None) -> Role | None:
     """A role by an attribute of `KINDS`, where a score is an evaluation's, not an LLM's."""
-    found = role(told)
+    found = role(named)
     scores = found is not None and found.endpoint == "score"
     return Role(None, "evaluation") if scores else found
 
@@ -132,8 +132,8 @@ def known_wait(found: ForeignRecord) -> float | None:
 
 
 def _streams(found: ForeignRecord, first: float | None) -> bool:
-    told = first is not None and found.has("langfuse.observation.completion_start_time")
-    return told or "stream" in (found.text("ai.operationId", "operation.name") or "").lower()
+    named = first is not None and found.has("langfuse.observation.completion_start_time")
+    return named or "stream" in (found.text("ai.operationId", "operation.name") or "").lower()
 
 
 def _items(found: ForeignRecord, endpoint: Endpoint) -> int:

@@ -1,10 +1,10 @@
-"""Spans of Datadog LLM Observability: answers of its export API, and what its SDKs send.
+"""Spans of Datadog LLM Observability: answers of its export API, and the payload of its SDKs.
 
 Fields by docs.datadoghq.com/llm_observability: "Export API" (`span_kind`, `model_name`, `metrics`,
 `start_ns` beside the ids) and "HTTP API" (`meta.kind`, `meta.model_name`; dd-trace-py writes
 `meta["span.kind"]`). `duration` is in nanoseconds; `start_ns` is, too, but the documented answer
-has milliseconds there, so its unit is told by its size. The TypeScript client writes camelCase.
-What was cached is part of the input tokens.
+has milliseconds there, so its unit is recognised by its size. The TypeScript client writes
+camelCase. Cached tokens are part of the input tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scepsy.core.trace import Endpoint
 
 _TRACE, _SPAN, _START = ("trace_id", "traceId"), ("span_id", "spanId"), ("start_ns", "startNs")
 _OTHERS = {"task": "workflow", "experiment": "evaluation"}
-"""Kinds of spans whose names alone would not tell what they do."""
+"""Kinds that `role` does not know by their names."""
 
 
 def recognises(part: ForeignRecord) -> bool:
@@ -31,46 +31,50 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     return each(parts, _span)
 
 
-def _kind(told: ForeignRecord) -> str | None:
-    meta = told.part("meta").flat()
-    return told.text("span_kind", "spanKind") or meta.text("kind", "span.kind")
+def _kind(record: ForeignRecord) -> str | None:
+    meta = record.part("meta").flat()
+    return record.text("span_kind", "spanKind") or meta.text("kind", "span.kind")
 
 
-def _span(told: ForeignRecord) -> Iterator[Span]:
-    trace, name, start = told.text(*_TRACE), told.text(*_SPAN), told.moment(*_START)
+def _span(record: ForeignRecord) -> Iterator[Span]:
+    trace, name, start = record.text(*_TRACE), record.text(*_SPAN), record.moment(*_START)
     if trace is None or name is None or start is None:
-        raise told.missing("trace_id", "span_id", "start_ns")
-    took = told.number("duration")
+        raise record.missing("trace_id", "span_id", "start_ns")
+    took = record.number("duration")
     end = None if took is None else start + took / NANO
-    kind = (_kind(told) or "").lower()
+    kind = (_kind(record) or "").lower()
     found = Role(None, _OTHERS[kind]) if kind in _OTHERS else role(kind)
     endpoint = None if found is None else found.endpoint
-    parent = told.text("parent_id", "parentId")
+    parent = record.text("parent_id", "parentId")
     parent = None if parent in ("undefined", "0") else parent
-    title = told.text("name") if parent is None and endpoint is None else None
+    title = record.text("name") if parent is None and endpoint is None else None
     yield Span(
         id=name,
         trace=trace,
         parent=parent,
         start=start,
         end=end,
-        where=told.place,
-        asked=None if endpoint is None else _asked(told, endpoint, start),
-        what="other" if found is None else found.kind,
-        workflow_guess=title or told.text("ml_app", "mlApp"),
-        error=_error(told),
+        where=record.place,
+        request=None if endpoint is None else _request(record, endpoint, start),
+        kind="other" if found is None else found.kind,
+        workflow_guess=title or record.text("ml_app", "mlApp"),
+        error=_error(record),
     )
 
 
-def _asked(told: ForeignRecord, endpoint: Endpoint, start: float) -> LlmRequest:
-    meta, metrics = told.part("meta"), told.part("metrics")
-    settings = (told.part("metadata"), meta.part("metadata"), meta.part("input").part("parameters"))
+def _request(record: ForeignRecord, endpoint: Endpoint, start: float) -> LlmRequest:
+    meta, metrics = record.part("meta"), record.part("metrics")
+    settings = (
+        record.part("metadata"),
+        meta.part("metadata"),
+        meta.part("input").part("parameters"),
+    )
     wait = metrics.number("time_to_first_token")  # seconds
     limits = [
         one.count("max_tokens", "max_completion_tokens", "max_output_tokens") for one in settings
     ]
     return LlmRequest(
-        llm=told.text("model_name", "modelName") or meta.text("model_name"),
+        llm=record.text("model_name", "modelName") or meta.text("model_name"),
         endpoint=endpoint,
         prompt_tokens=metrics.count("input_tokens", "prompt_tokens"),
         cached_tokens=metrics.count("cache_read_input_tokens"),
@@ -81,8 +85,8 @@ def _asked(told: ForeignRecord, endpoint: Endpoint, start: float) -> LlmRequest:
     )
 
 
-def _error(told: ForeignRecord) -> str | None:
-    meta = told.part("meta").flat()
+def _error(record: ForeignRecord) -> str | None:
+    meta = record.part("meta").flat()
     message = meta.text("error.message", "error.type")
-    failed = (told.text("status") or "").lower() == "error" or told.fields.get("error") == 1
+    failed = (record.text("status") or "").lower() == "error" or record.fields.get("error") == 1
     return message or ("failed" if failed else None)

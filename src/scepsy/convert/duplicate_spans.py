@@ -1,8 +1,8 @@
-"""One call told by several spans: around each other, or side by side.
+"""Duplicate spans: one call recorded by several spans, around each other or side by side.
 
-A framework and an SDK, or a gateway and a client, tell the same call: the innermost span counts,
-and borrows what only the outer ones know. OpenInference's LangChain instrumentor does not put its
-spans into the current context, so the SDK's span of the same call becomes its sibling.
+A framework and an SDK, or a gateway and a client, record the same call. The innermost span counts,
+and takes over what only the outer ones know. OpenInference's LangChain instrumentor does not put
+its spans into the current context, so the SDK's span of the same call becomes its sibling.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from scepsy.convert.span import LlmRequest, Span, kind
+from scepsy.convert.span import LlmRequest, Span, endpoint_group
 
 _LENT = ("llm", "prompt_tokens", "cached_tokens", "output_tokens", "max_tokens", "first_token")
 
@@ -25,36 +25,40 @@ def distinct_calls(spans: Sequence[Span]) -> list[Span]:
 
 
 def innermost(spans: Sequence[Span]) -> list[Span]:
-    """The LLM spans that contain no other of their kind, with the token counts that only their
-    wrapper knows. A weak one is no call of its own where any other is around it or inside it.
+    """The LLM spans that contain no other LLM span of their group of endpoints, completed by the
+    token counts that only their wrapper has. A span with weak evidence counts only if no LLM span
+    is around or inside it.
     """
     by_id = {span.id: span for span in spans}
     inside: defaultdict[str, list[str]] = defaultdict(list)
-    asked = {span.id: span.asked for span in spans if span.asked is not None}
-    for one in [one for one in asked if asked[one].weak]:
-        if any(up in asked and not asked[up].weak for up in _ancestors(by_id[one], by_id)):
-            del asked[one]
-    for one in asked:
+    requests = {span.id: span.request for span in spans if span.request is not None}
+    for one in [one for one in requests if requests[one].weak]:
+        if any(up in requests and not requests[up].weak for up in _ancestors(by_id[one], by_id)):
+            del requests[one]
+    for one in requests:
         for outer in _ancestors(by_id[one], by_id):
-            if outer in asked and (asked[outer].weak or kind(asked[outer]) == kind(asked[one])):
+            if outer in requests and (
+                requests[outer].weak
+                or endpoint_group(requests[outer]) == endpoint_group(requests[one])
+            ):
                 inside[outer].append(one)
-    leaves = [one for one in asked if one not in inside]
+    leaves = [one for one in requests if one not in inside]
     for outer, inner in inside.items():
         only = [one for one in inner if one not in inside]
         if len(only) == 1:
-            asked[only[0]] = _completed(asked[only[0]], asked[outer])
-    return [replace(by_id[one], asked=asked[one]) for one in leaves]
+            requests[only[0]] = _completed(requests[only[0]], requests[outer])
+    return [replace(by_id[one], request=requests[one]) for one in leaves]
 
 
 def duplicate_pairs(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
-    """LLM spans, each with the one beside it that tells of the same call: the same parent, LLM and
-    kind, told by another instrumentation, within its time, and no other count of tokens. No span is
-    in two pairs.
+    """Pairs of sibling LLM spans (outer, inner) that record the same call: same parent, LLM and
+    group of endpoints, different instrumentations, the inner within the time of the outer, and no
+    contradicting token counts. No span is in two pairs.
     """
     latest = sorted(spans, key=lambda span: (-span.start, (span.end or span.start) - span.start))
     free = {span.id: span for span in latest}
     for inner in latest:
-        outer = next((one for one in free.values() if _tells_the_same(one, inner)), None)
+        outer = next((one for one in free.values() if _same_call(one, inner)), None)
         if inner.id in free and outer is not None:
             del free[outer.id], free[inner.id]
             yield outer, inner
@@ -69,25 +73,25 @@ def _ancestors(span: Span, by_id: dict[str, Span]) -> Iterator[str]:
         parent = by_id[parent].parent
 
 
-def _tells_the_same(outer: Span, inner: Span) -> bool:
-    one, other = outer.asked, inner.asked
+def _same_call(outer: Span, inner: Span) -> bool:
+    one, other = outer.request, inner.request
     if one is None or other is None or outer.end is None or inner.end is None:
         return False
     counts = ((one.prompt_tokens, other.prompt_tokens), (one.output_tokens, other.output_tokens))
     return (
-        None not in (outer.teller, inner.teller)
-        and outer.teller != inner.teller
+        None not in (outer.instrumentation, inner.instrumentation)
+        and outer.instrumentation != inner.instrumentation
         and outer.parent == inner.parent
-        and (one.llm, kind(one)) == (other.llm, kind(other))
+        and (one.llm, endpoint_group(one)) == (other.llm, endpoint_group(other))
         and outer.start <= inner.start <= inner.end <= outer.end
         and all(a == b or None in (a, b) for a, b in counts)
     )
 
 
 def _lent(span: Span, outer: Span | None) -> Span:
-    if span.asked is None or outer is None or outer.asked is None:
+    if span.request is None or outer is None or outer.request is None:
         return span
-    return replace(span, asked=_completed(span.asked, outer.asked))
+    return replace(span, request=_completed(span.request, outer.request))
 
 
 def _completed(inner: LlmRequest, outer: LlmRequest) -> LlmRequest:

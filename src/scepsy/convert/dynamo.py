@@ -20,8 +20,8 @@ _SCHEMAS = ("dynamo.request.trace.v1", "dynamo.agent.trace.v1")
 
 def recognises(part: ForeignRecord) -> bool:
     event = part.fields.get("event")
-    told = part.part("event") if isinstance(event, dict) else part
-    return told.fields.get("schema") in _SCHEMAS
+    record = part.part("event") if isinstance(event, dict) else part
+    return record.fields.get("schema") in _SCHEMAS
 
 
 def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
@@ -65,7 +65,7 @@ def _request(event: ForeignRecord, session: str | None, context: ForeignRecord) 
         start=start,
         end=end,
         where=event.place,
-        asked=LlmRequest(
+        request=LlmRequest(
             llm=request.text("model"),
             prompt_tokens=known(
                 request.count("input_tokens"), request.part("replay").count("input_length")
@@ -79,7 +79,7 @@ def _request(event: ForeignRecord, session: str | None, context: ForeignRecord) 
 
 
 def _times(event: ForeignRecord, request: ForeignRecord) -> tuple[float, float]:
-    """Start and end; alike where no duration is told."""
+    """Start and end; equal where the record has no duration."""
     begun, took = request.milliseconds("request_received_ms"), request.number("total_time_ms")
     ended = event.milliseconds("event_time_unix_ms")
     if begun is not None and took is not None:
@@ -106,5 +106,5 @@ def _tool(event: ForeignRecord, session: str) -> Iterator[Span]:
             end=end,
             where=event.place,
             parent=name,
-            what="tool call",
+            kind="tool call",
         )

@@ -1,4 +1,4 @@
-"""Records inside what programs wrap around them: `{"data": [...]}`, `{"trace": {"spans": [...]}}`,
+"""Records inside envelopes that programs wrap around them: `{"data": [...]}`, `{"trace": {...}}`,
 JSON as text inside JSON.
 """
 
@@ -20,7 +20,7 @@ _NAMES = (
     "response", "body", "payload", "content", "attributes", "span", "json", "message", "log",
     "standard_logging_object", "kwargs",
 )  # fmt: skip
-"""Fields that hold records, the more likely first."""
+"""Fields that may hold records, the most likely first."""
 _DEPTH_MAX = 5
 """Envelopes in envelopes; Elasticsearch's `hits.hits[]._source` has three."""
 
@@ -30,7 +30,7 @@ def unwrap(
 ) -> Sequence[ForeignRecord]:
     """The records of known formats inside this one; itself where it is one, or where there is none.
 
-    `known` looks at a record and says whether it is of some format that is read.
+    `known` says whether a record is of a format that is read.
     """
 
     def recognised(one: ForeignRecord) -> bool:

@@ -1,8 +1,8 @@
-"""Whether a span is an LLM call: what speaks for it, what against.
+"""Whether a span is an LLM call: the evidence for and against.
 
-A model's name alone proves nothing: gateways stamp it on the spans of their HTTP servers, caches
-and databases. Nor is there a list of all operations: a name that nobody knew still is an LLM call
-where tokens were counted.
+A model's name alone proves nothing: gateways also write it on the spans of their HTTP servers,
+caches and databases. Nor does a list of operations decide: a span of an operation that we have
+never heard of is an LLM call if it counts tokens.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DETAILS = (
     "embedding.",
     "reranker.",
 )
-"""Heads of attributes that only somebody who makes an LLM call can tell."""
+"""Beginnings of the names of attributes that only an LLM call has."""
 _ANSWERED = (
     "gen_ai.response.finish",
     "gen_ai.response.id",
@@ -46,7 +46,7 @@ _ANSWERED = (
     "llm.output_messages",
     "ai.response.",
 )
-"""Heads of attributes that tell an LLM's answer."""
+"""Beginnings of the names of attributes that hold an LLM's answer."""
 _NO_DETAILS = ("gen_ai.request.model", "gen_ai.response.model", "llm.request.model")
 MODEL_NAME_ONLY = "model name without a call"
 
@@ -56,9 +56,9 @@ class Evidence:
     """What is known of a span.
 
     Attributes:
-        names: of its attributes. name: its own.
-        kind: its role by an attribute that is made to tell it; operation: by its operation's name,
-            `operation_named`. None where they say nothing.
+        names: of its attributes. name: of the span.
+        kind: its role by an attribute for the kind of span. operation: its role by the name of its
+            operation, `operation_named`. None where there is no such attribute, or it is unknown.
         llm: the model that it names. tokens: whether it counts any.
     """
 
@@ -72,19 +72,19 @@ class Evidence:
 
 
 def weigh(found: Evidence) -> tuple[Endpoint, bool] | str:
-    """The endpoint of an LLM call, and whether the evidence is weak (then it is no call of its own
-    where another LLM call is inside or around it); for any other span, of which kind it is.
+    """For an LLM call, its endpoint and whether the evidence is weak (`LlmRequest.weak`); for any
+    other span, the kind of span in words.
     """
     carrier = transport(found.names)
     if carrier in ("database", "messaging"):
         return carrier
-    told = found.kind or found.operation
-    if told is not None and told.endpoint is None:
-        return told.kind
+    role_found = found.kind or found.operation
+    if role_found is not None and role_found.endpoint is None:
+        return role_found.kind
     if found.kind is not None and found.kind.endpoint is not None:
         return found.kind.endpoint, False
-    if told is not None and told.endpoint is not None:
-        return told.endpoint, carrier is not None and found.llm is not None
+    if role_found is not None and role_found.endpoint is not None:
+        return role_found.endpoint, carrier is not None and found.llm is not None
     return _without_operation(found, carrier)
 
 

@@ -1,4 +1,4 @@
-"""Reading a foreign record: typed looks at its fields, which remember what they did not believe."""
+"""Typed access to the fields of a foreign record; unusable values are noted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTHING = frozenset(("", "none", "null", "nil", "nan", "n/a", "undefined", "<na>
 
 
 class UnusableRecordError(Exception):
-    """A record lacks what it cannot be used without. Never leaves `convert`: see `each`."""
+    """A record lacks a field that it cannot be used without. `each` catches this."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"{place}: {reason}")
@@ -37,13 +37,13 @@ class UnusableRecordError(Exception):
 class ForeignRecord:
     """An object of a foreign file.
 
-    All looks take alternative names and answer for the first that has a usable value. A field that
-    is missing or empty is None; one that is not of the kind that was asked for is None as well, and
-    noted in `findings`: an odd field loses itself only.
+    The methods take alternative names of a field and return the first usable value. A field that is
+    missing or empty gives None; one of another type gives None, too, and is noted in `findings`: an
+    odd field never makes the rest of its record unusable.
 
     Attributes:
-        file: path, for messages. where: place in the file, like ":12" or ": $[3].attributes".
-        fields: what it says. Fields that nobody asks for do not matter.
+        file: path, for messages. where: position in the file: ":12" or ": $[3].attributes".
+        fields: name and value. Unknown fields are ignored.
         literal: whether this is our own export: "none" and the like are names there, and times are
             in their stated unit. Elsewhere such texts stand for no value.
     """
@@ -176,9 +176,9 @@ def each(
 
 
 def known(*counts: int | None) -> int | None:
-    """The first count above zero, else the first that is told."""
-    told = [count for count in counts if count is not None]
-    return next((count for count in told if count), told[0] if told else None)
+    """The first count above zero, else the first that is not None."""
+    given = [count for count in counts if count is not None]
+    return next((count for count in given if count), given[0] if given else None)
 
 
 def short(value: object, most: int = 40) -> str:
@@ -221,8 +221,8 @@ def _list(value: object) -> list[object] | None:
 
 
 def _parsed(value: object) -> object:
-    """A value, or what its text says: JSON, or the notation of Python's `repr`, in which pandas and
-    ClickHouse write objects into the cells of a CSV.
+    """A value, parsed if it is the text of an object or list: JSON, or the notation of Python's
+    `repr`, in which pandas and ClickHouse write objects into the cells of a CSV.
     """
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value

@@ -26,15 +26,17 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     return each(parts, _span)
 
 
-def _span(told: ForeignRecord) -> Iterator[Span]:
-    name, start = told.text("request_id"), told.moment("request_created_at")
+def _span(record: ForeignRecord) -> Iterator[Span]:
+    name, start = record.text("request_id"), record.moment("request_created_at")
     if name is None or start is None:
-        raise told.missing("request_id", "request_created_at")
-    properties = told.part("request_properties", "properties")
-    tags = told.with_fields(properties.where, {k.lower(): v for k, v in properties.fields.items()})
-    took = told.milliseconds("delay_ms")
-    end = told.moment("response_created_at") if took is None else start + took
-    path = (told.text("request_path", "target_url") or "").split("?", 1)[0]
+        raise record.missing("request_id", "request_created_at")
+    properties = record.part("request_properties", "properties")
+    tags = record.with_fields(
+        properties.where, {k.lower(): v for k, v in properties.fields.items()}
+    )
+    took = record.milliseconds("delay_ms")
+    end = record.moment("response_created_at") if took is None else start + took
+    path = (record.text("request_path", "target_url") or "").split("?", 1)[0]
     found = role(path.rsplit("/v1/", 1)[-1])
     endpoint = "chat" if found is None else found.endpoint
     yield Span(
@@ -42,31 +44,31 @@ def _span(told: ForeignRecord) -> Iterator[Span]:
         trace=tags.text("helicone-session-id") or name,
         start=start,
         end=end,
-        where=told.place,
-        asked=None if endpoint is None else _asked(told, endpoint, start),
-        what="other" if found is None else found.kind,
+        where=record.place,
+        request=None if endpoint is None else _request(record, endpoint, start),
+        kind="other" if found is None else found.kind,
         workflow=tags.text("helicone-session-name"),
-        error=_error(told),
+        error=_error(record),
     )
 
 
-def _asked(told: ForeignRecord, endpoint: Endpoint, start: float) -> LlmRequest:
-    wait = told.milliseconds("time_to_first_token")
-    sent = told.part("request_body")
+def _request(record: ForeignRecord, endpoint: Endpoint, start: float) -> LlmRequest:
+    wait = record.milliseconds("time_to_first_token")
+    sent = record.part("request_body")
     return LlmRequest(
-        llm=told.text("request_model", "model", "response_model", "model_override"),
+        llm=record.text("request_model", "model", "response_model", "model_override"),
         endpoint=endpoint,
-        prompt_tokens=told.count("prompt_tokens"),
-        cached_tokens=told.count("prompt_cache_read_tokens"),
-        output_tokens=told.count("completion_tokens"),
+        prompt_tokens=record.count("prompt_tokens"),
+        cached_tokens=record.count("prompt_cache_read_tokens"),
+        output_tokens=record.count("completion_tokens"),
         max_tokens=sent.count("max_tokens", "max_completion_tokens", "max_output_tokens"),
         stream=sent.true("stream"),
         first_token=None if wait is None or not wait else start + wait,
     )
 
 
-def _error(told: ForeignRecord) -> str | None:
-    status = told.number("response_status")
+def _error(record: ForeignRecord) -> str | None:
+    status = record.number("response_status")
     if status is None or 200 <= status < 300:
         return None
     return f"status {status:.0f}"

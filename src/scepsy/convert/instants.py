@@ -20,8 +20,8 @@ _ZONE_WORD = re.compile(r"\s*(?:UTC|GMT)$")
 
 def instant(value: object) -> float | None:
     """Unix seconds of a date (ISO 8601, UTC where it names no zone), of a number of seconds,
-    milliseconds, microseconds or nanoseconds (told apart by size), or of `[seconds, nanoseconds]`.
-    None where it is no time.
+    milliseconds, microseconds or nanoseconds (recognised by its size), or of `[seconds,
+    nanoseconds]`. None where it is no time.
     """
     if isinstance(value, list):
         return _pair(cast(list[object], value))
@@ -77,8 +77,8 @@ def _pair(value: Sequence[object]) -> float | None:
 def _date(text: str) -> float | None:
     text = _ZONE_WORD.sub("Z", _EXTRA_DIGITS.sub(r"\1", text))
     try:
-        told = datetime.fromisoformat(text)
-        seconds = (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+        found = datetime.fromisoformat(text)
+        seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) and seconds >= _EARLIEST else None

@@ -6,7 +6,7 @@ observation, `type` GENERATION or EMBEDDING for LLM calls. In `usage_details` wh
 beside `input`, not inside it: the prompt is the sum of all whose name begins with "input" (so does
 Langfuse itself add up) and of Anthropic's two counts for the cache; programs that pass on their
 provider's usage have its keys there. Version 2 says `usage`, with a `unit` that need not be
-tokens, and `promptTokens`, which are 0 where nobody told them.
+tokens, and `promptTokens`, which are 0 where nobody record them.
 
 The SDK sends the same as OTLP attributes `langfuse.observation.*`: see `attributes`.
 """
@@ -58,38 +58,38 @@ def _trace(part: ForeignRecord) -> Iterator[Span]:
     yield from each(part.parts("observations"), lambda one: [_span(one, name, trace)])
 
 
-def _span(told: ForeignRecord, trace_name: str | None, trace_id: str | None) -> Span:
-    name, trace = told.text("id"), told.text(*_TRACE) or trace_id
-    start = told.moment(*_START)
+def _span(record: ForeignRecord, trace_name: str | None, trace_id: str | None) -> Span:
+    name, trace = record.text("id"), record.text(*_TRACE) or trace_id
+    start = record.moment(*_START)
     if name is None or trace is None or start is None:
-        raise told.missing("id", "trace_id", "start_time")
-    kind = (told.text("type") or "").upper()
-    parent = told.text("parent_observation_id", "parentObservationId")
-    end = told.moment("end_time", "endTime")
+        raise record.missing("id", "trace_id", "start_time")
+    kind = (record.text("type") or "").upper()
+    parent = record.text("parent_observation_id", "parentObservationId")
+    end = record.moment("end_time", "endTime")
     found = role(kind)
     endpoint = None if found is None else found.endpoint
-    failed = (told.text("level") or "").upper() == "ERROR"
+    failed = (record.text("level") or "").upper() == "ERROR"
     return Span(
         id=name,
         trace=trace,
         parent=parent,
         start=start,
         end=start if end is None and kind == "EVENT" else end,
-        where=told.place,
-        asked=None if endpoint is None else _asked(told, endpoint),
-        what="other" if found is None else found.kind,
-        workflow=told.text("trace_name", "traceName") or trace_name,
-        workflow_guess=told.text("name") if parent is None and endpoint is None else None,
-        error=(told.text("status_message", "statusMessage") or "failed") if failed else None,
+        where=record.place,
+        request=None if endpoint is None else _request(record, endpoint),
+        kind="other" if found is None else found.kind,
+        workflow=record.text("trace_name", "traceName") or trace_name,
+        workflow_guess=record.text("name") if parent is None and endpoint is None else None,
+        error=(record.text("status_message", "statusMessage") or "failed") if failed else None,
     )
 
 
-def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
-    usage = _usage(told)
-    parameters = told.part("model_parameters", "modelParameters")
-    first = told.moment("completion_start_time", "completionStartTime")
+def _request(record: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
+    usage = _usage(record)
+    parameters = record.part("model_parameters", "modelParameters")
+    first = record.moment("completion_start_time", "completionStartTime")
     return LlmRequest(
-        llm=told.text("provided_model_name", "providedModelName", "model")
+        llm=record.text("provided_model_name", "providedModelName", "model")
         or parameters.text("model", "model_name"),
         endpoint=endpoint,
         prompt_tokens=usage.prompt,
@@ -101,14 +101,14 @@ def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     )
 
 
-def _usage(told: ForeignRecord) -> TokenUsage:
-    """Of all places that tell usage, for each count the first that is not zero."""
+def _usage(record: ForeignRecord) -> TokenUsage:
+    """For each count, the first that is not zero in any of the places for usage."""
     found = [
-        usage_of(told.part(name))
+        usage_of(record.part(name))
         for name in ("usage_details", "usageDetails", "usage")
-        if told.fields.get(name)
+        if record.fields.get(name)
     ]
-    if not _in_other_units(told):
+    if not _in_other_units(record):
         flat = (
             ("promptTokens", "inputTokens", "inputUsage"),
             (
@@ -117,7 +117,7 @@ def _usage(told: ForeignRecord) -> TokenUsage:
                 "outputUsage",
             ),
         )
-        found.append(TokenUsage(prompt=told.count(*flat[0]), output=told.count(*flat[1])))
+        found.append(TokenUsage(prompt=record.count(*flat[0]), output=record.count(*flat[1])))
     return TokenUsage(
         prompt=known(*(one.prompt for one in found)),
         cached=known(*(one.cached for one in found)),
@@ -125,7 +125,7 @@ def _usage(told: ForeignRecord) -> TokenUsage:
     )
 
 
-def _in_other_units(told: ForeignRecord) -> bool:
+def _in_other_units(record: ForeignRecord) -> bool:
     """Whether version 2 counted characters or seconds: then its "tokens" are those."""
-    unit = told.fields.get("unit") or told.part("usage").fields.get("unit")
+    unit = record.fields.get("unit") or record.part("usage").fields.get("unit")
     return isinstance(unit, str) and unit.upper() != "TOKENS"

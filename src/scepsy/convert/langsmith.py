@@ -3,7 +3,7 @@
 Fields by docs.langchain.com/langsmith/run-data-format: `run_type` "llm" (or "embedding") for LLM
 calls, `trace_id`, `parent_run_id`, `dotted_order`, `prompt_tokens`, `first_token_time`,
 `extra.metadata.ls_model_name`. Bulk exports are Parquet with the same columns: convert them first.
-Old runs have zero for the tokens that their provider told elsewhere: `outputs.llm_output`, the
+Old runs have zero tokens where their provider reported them elsewhere: `outputs.llm_output`, the
 message's `usage_metadata`, or the answer itself.
 """
 
@@ -41,43 +41,43 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     return each(parts, _with_children)
 
 
-def _with_children(told: ForeignRecord) -> Iterator[Span]:
-    yield from each([told], lambda one: [_span(one)])
-    for child in told.parts("child_runs"):
+def _with_children(record: ForeignRecord) -> Iterator[Span]:
+    yield from each([record], lambda one: [_span(one)])
+    for child in record.parts("child_runs"):
         yield from _with_children(child)
 
 
-def _span(told: ForeignRecord) -> Span:
-    name, start = told.text("id"), told.moment(*_START)
+def _span(record: ForeignRecord) -> Span:
+    name, start = record.text("id"), record.moment(*_START)
     if name is None or start is None:
-        raise told.missing("id", "start_time")
-    found = role(told.text("run_type"))
+        raise record.missing("id", "start_time")
+    found = role(record.text("run_type"))
     endpoint = None if found is None else found.endpoint
-    above = [step.split("Z", 1)[-1] for step in (told.text("dotted_order") or "").split(".")]
-    parent = told.text("parent_run_id") or (above[-2] if len(above) > 1 else None)
+    above = [step.split("Z", 1)[-1] for step in (record.text("dotted_order") or "").split(".")]
+    parent = record.text("parent_run_id") or (above[-2] if len(above) > 1 else None)
     root = above[0] if above[0] else None
-    error = told.text("error")
-    failed = (told.text("status") or "").lower() in ("error", "failed", "interrupted")
+    error = record.text("error")
+    failed = (record.text("status") or "").lower() in ("error", "failed", "interrupted")
     return Span(
         id=name,
-        trace=told.text("trace_id") or root or name,
+        trace=record.text("trace_id") or root or name,
         parent=parent,
         start=start,
-        end=told.moment(*_END),
-        where=told.place,
-        asked=None if endpoint is None else _asked(told, endpoint),
-        what="other" if found is None else found.kind,
-        workflow_guess=told.text("name") if parent is None and endpoint is None else None,
+        end=record.moment(*_END),
+        where=record.place,
+        request=None if endpoint is None else _request(record, endpoint),
+        kind="other" if found is None else found.kind,
+        workflow_guess=record.text("name") if parent is None and endpoint is None else None,
         error=error or ("failed" if failed else None),
     )
 
 
-def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
-    extra = told.part("extra")
+def _request(record: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
+    extra = record.part("extra")
     metadata, parameters = extra.part("metadata"), extra.part("invocation_params")
-    usage = _usage(told, metadata)
-    answered = told.part("outputs").part("llm_output")
-    first = told.moment("first_token_time") or _first_chunk(told)
+    usage = _usage(record, metadata)
+    answered = record.part("outputs").part("llm_output")
+    first = record.moment("first_token_time") or _first_chunk(record)
     return LlmRequest(
         llm=metadata.text("ls_model_name")
         or parameters.text("model", "model_name", "model_id")
@@ -95,19 +95,19 @@ def _asked(told: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     )
 
 
-def _first_chunk(told: ForeignRecord) -> float | None:
+def _first_chunk(record: ForeignRecord) -> float | None:
     """When the first token came, by the events of LangChain's callbacks."""
-    chunks = (one for one in told.parts("events") if one.text("name") == "new_token")
+    chunks = (one for one in record.parts("events") if one.text("name") == "new_token")
     first = next(chunks, None)
     return None if first is None else first.moment("time")
 
 
-def _usage(told: ForeignRecord, metadata: ForeignRecord) -> TokenUsage:
-    """The run's own counts, where it has any; else what the metadata or the answer tell."""
-    found = [usage_of(told), usage_of(metadata.part("usage_metadata"))]
-    if not all(one.told for one in found[:1]):
+def _usage(record: ForeignRecord, metadata: ForeignRecord) -> TokenUsage:
+    """The run's own counts, where it has any; else what the metadata or the answer contain."""
+    found = [usage_of(record), usage_of(metadata.part("usage_metadata"))]
+    if not all(one.known for one in found[:1]):
         found += [
-            usage for one in _usages(told.part("outputs"), 0) if (usage := usage_of(one)).told
+            usage for one in _usages(record.part("outputs"), 0) if (usage := usage_of(one)).known
         ]
     return TokenUsage(
         prompt=known(*(one.prompt for one in found)),

@@ -28,50 +28,50 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     return each(parts, _span)
 
 
-def _span(told: ForeignRecord) -> Iterator[Span]:
-    name, start = told.text("id", "request_id", "litellm_call_id"), told.moment("startTime")
+def _span(record: ForeignRecord) -> Iterator[Span]:
+    name, start = record.text("id", "request_id", "litellm_call_id"), record.moment("startTime")
     if name is None or start is None:
-        raise told.missing("id", "startTime")
-    metadata = told.part("metadata")
-    found = role(told.text("call_type"))
+        raise record.missing("id", "startTime")
+    metadata = record.part("metadata")
+    found = role(record.text("call_type"))
     endpoint = "chat" if found is None else found.endpoint
-    cached = told.true("cache_hit")
-    asked = None if endpoint is None or cached else _asked(told, metadata, endpoint)
+    cached = record.true("cache_hit")
+    request = None if endpoint is None or cached else _request(record, metadata, endpoint)
     yield Span(
         id=name,
-        trace=told.text("trace_id", "session_id") or name,
+        trace=record.text("trace_id", "session_id") or name,
         start=start,
-        end=told.moment("endTime"),
-        where=told.place,
-        asked=asked,
-        what=_CACHED_ANSWER if cached else "other" if found is None else found.kind,
-        error=_error(told, metadata),
+        end=record.moment("endTime"),
+        where=record.place,
+        request=request,
+        kind=_CACHED_ANSWER if cached else "other" if found is None else found.kind,
+        error=_error(record, metadata),
     )
 
 
-def _asked(told: ForeignRecord, metadata: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
+def _request(record: ForeignRecord, metadata: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     usage = usage_of(metadata.part("usage_object"))
-    sent = told.part("model_parameters")
-    first, end = told.moment("completionStartTime"), told.moment("endTime")
-    streams = told.true("stream") or sent.true("stream")
+    sent = record.part("model_parameters")
+    first, end = record.moment("completionStartTime"), record.moment("endTime")
+    streams = record.true("stream") or sent.true("stream")
     return LlmRequest(
-        llm=told.text("model", "model_group"),
+        llm=record.text("model", "model_group"),
         endpoint=endpoint,
-        prompt_tokens=told.count("prompt_tokens"),
+        prompt_tokens=record.count("prompt_tokens"),
         cached_tokens=usage.cached,
-        output_tokens=told.count("completion_tokens"),
+        output_tokens=record.count("completion_tokens"),
         max_tokens=sent.count("max_tokens", "max_completion_tokens", "max_output_tokens"),
         stream=streams,
         first_token=None if first == end else first,  # of a call that does not stream: its end
     )
 
 
-def _error(told: ForeignRecord, metadata: ForeignRecord) -> str | None:
-    status = told.text("status") or metadata.text("status")
-    if status not in ("failure", "error") and not told.text("error_str"):
+def _error(record: ForeignRecord, metadata: ForeignRecord) -> str | None:
+    status = record.text("status") or metadata.text("status")
+    if status not in ("failure", "error") and not record.text("error_str"):
         return None
-    details = told.part("error_information")
+    details = record.part("error_information")
     if not details.fields:
         details = metadata.part("error_information")
-    message = told.text("error_str") or details.text("error_message", "error_class", "error_code")
+    message = record.text("error_str") or details.text("error_message", "error_class", "error_code")
     return message or "failed"

@@ -1,8 +1,9 @@
 """Mooncake traces: arrivals and lengths of single requests, or of sessions of them.
 
-`{"timestamp": ms, "input_length", "output_length", "hash_ids"}` a line (github
-kvcache-ai/Mooncake, FAST25-release); `session_id` is an addition of Dynamo's replay. Neither LLM
-nor durations are told: what waits for what in a session is known, how long it took is not.
+One `{"timestamp": ms, "input_length", "output_length", "hash_ids"}` a line (github
+kvcache-ai/Mooncake, FAST25-release); `session_id` is an addition of Dynamo's replay. The format has
+neither LLM names nor durations: the order of the calls of a session is known, their lengths in time
+are not.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     for number, row in enumerate(parts):
         name = row.text("request_id") or str(number)
         session = row.text("session_id") or name
-        told = row.milliseconds("timestamp")
+        arrival = row.milliseconds("timestamp")
         later = row.milliseconds("delay", "delay_ms") or 0.0
-        at = arrived.get(session, 0.0) + later if told is None else told
+        at = arrived.get(session, 0.0) + later if arrival is None else arrival
         arrived[session] = at
         yield Span(
             id=name,
@@ -33,7 +34,7 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
             start=at,
             end=at,
             where=row.place,
-            asked=LlmRequest(
+            request=LlmRequest(
                 llm=None,
                 prompt_tokens=row.count("input_length"),
                 output_tokens=row.count("output_length"),

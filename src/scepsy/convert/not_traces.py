@@ -1,4 +1,4 @@
-"""What people may well try to import and what cannot be: told apart to say so."""
+"""Files that people may try to import but that are no traces: recognised, to say what they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AGENTS = (
     "(OpenInference, OpenLLMetry), or trace with `scepsy trace`"
 )
 _SIGNS = (
-    (("traceEvents",), "a Chrome/Perfetto trace: it is for looking at, and tells no tokens"),
+    (("traceEvents",), "a Chrome/Perfetto trace: it is made for viewing, and has no token counts"),
     (
         ("ContextTokens", "GeneratedTokens"),
         "an Azure LLM inference trace: single calls of no known LLM and no known run",
@@ -20,14 +20,14 @@ _SIGNS = (
     (("resourceMetrics",), "OTLP metrics, not traces: export the spans"),
     (("resourceLogs",), "OTLP logs, not traces: export the spans"),
     (("call", "run", "llm", "endpoint"), "calls of Scepsy itself: name their directory instead"),
-    (("messages",), "a conversation or a fine-tuning set: it tells no times"),
-    (("conversations",), "a fine-tuning set: it tells no times"),
-    (("custom_id",), "a file of the OpenAI batch API: it tells no times and no runs"),
+    (("messages",), "a conversation or a fine-tuning set: it has no times"),
+    (("conversations",), "a fine-tuning set: it has no times"),
+    (("custom_id",), "a file of the OpenAI batch API: it has no times and no runs"),
     (("object", "span_data"), _AGENTS),
     (("traceId", "timestamp", "duration"), f"a Zipkin trace: {_ASK_OTLP}"),
     (("traceID",), f"a Jaeger trace: {_ASK_OTLP}"),
     (("data", "total", "limit"), f"an answer of Jaeger's API: {_ASK_OTLP}"),
-    (("log",), "a HAR file of a browser: it tells no runs"),
+    (("log",), "a HAR file of a browser: it has no runs"),
     (("Session ID", "Request tokens"), "BurstGPT: single calls of conversations, no workflow's"),
     (
         ("trace_id", "span_id", "resource", "meta"),
@@ -35,7 +35,7 @@ _SIGNS = (
     ),
     (("choices", "usage"), "an answer of the OpenAI API, not a trace"),
 )
-"""Fields that give a kind of file away, and what to say of it."""
+"""Fields by which a kind of file is recognised, and the description of the file."""
 
 
 _ERROR = "an error message of a server, not a trace: was it asked with the right key?"
@@ -44,7 +44,7 @@ _ERROR_FIELDS_MAX = 5
 
 
 def what_else(records: Sequence[ForeignRecord]) -> str | None:
-    """What records of no format that we read are, where they can be told."""
+    """What the records are, for records of no format that we read; None where that is unknown."""
     for record in records:
         for names, what in _SIGNS:
             if record.has(*names):

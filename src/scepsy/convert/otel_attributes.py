@@ -29,32 +29,32 @@ _SPREAD = ("braintrust.span_attributes",)
 """Attributes whose values are objects, and whose fields get names of their own."""
 
 
-def attributes_of(told: ForeignRecord) -> ForeignRecord:
+def attributes_of(record: ForeignRecord) -> ForeignRecord:
     """Attributes by name; empty where the record has none."""
     flat: dict[str, object] = {}
     for name in ATTRIBUTES:
-        flat |= dict(_in_field(told, name))
-    for key, value in told.fields.items():
+        flat |= dict(_in_field(record, name))
+    for key, value in record.fields.items():
         head = next((head for head in _COLUMNS if key.startswith(head)), None)
         if head is not None:
             flat[key.removeprefix(head)] = value
     for key, beside in _BESIDE:
-        if told.fields.get(beside):
-            flat.setdefault(key, told.fields[beside])
+        if record.fields.get(beside):
+            flat.setdefault(key, record.fields[beside])
     for key in [key for key in flat if key.startswith(_JSON_TEXTS)]:
         flat |= _parsed(key, flat[key])
     ours = any(key.startswith(OURS) for key in flat)
-    return replace(told.with_fields(f"{told.path}.attributes", flat), literal=ours)
+    return replace(record.with_fields(f"{record.path}.attributes", flat), literal=ours)
 
 
-def _in_field(told: ForeignRecord, name: str) -> Iterator[tuple[str, object]]:
-    value = told.fields.get(name)
+def _in_field(record: ForeignRecord, name: str) -> Iterator[tuple[str, object]]:
+    value = record.fields.get(name)
     if isinstance(value, list):
-        for pair in told.parts(name):
+        for pair in record.parts(name):
             key = pair.text("key", "Key")
             if key is not None:
                 yield key, _value(pair.fields.get("value", pair.fields.get("Value")))
-    elif value is not None and (found := told.part(name)).fields:
+    elif value is not None and (found := record.part(name)).fields:
         if name == "tag":  # Jaeger in Elasticsearch replaces the dots in names
             found = found.with_fields(
                 found.where, {key.replace("@", "."): one for key, one in found.fields.items()}

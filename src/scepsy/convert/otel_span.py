@@ -73,17 +73,19 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str | int) and bool(value)
 
 
-def read(told: ForeignRecord, service: str | None = None, teller: str | None = None) -> Span:
+def read(
+    record: ForeignRecord, service: str | None = None, instrumentation: str | None = None
+) -> Span:
     """One span, of the service of that name. Raises UnusableRecordError."""
-    found = attributes_of(told)
-    flat = replace(_spread(told), literal=found.literal)
+    found = attributes_of(record)
+    flat = replace(_spread(record), literal=found.literal)
     trace, name = flat.text(*TRACE), flat.text(*SPAN)
     start, end = _times(flat)
     if trace is None or name is None or start is None:
-        raise told.missing("traceId", "spanId", "startTimeUnixNano")
+        raise record.missing("traceId", "spanId", "startTimeUnixNano")
     title = flat.text("name", "Name", "operationName", "SpanName", "description")
-    parent = _parent(told, flat)
-    asked = read_span(found, start, title)
+    parent = _parent(record, flat)
+    request = read_span(found, start, title)
     own = {key.removeprefix(OWN): at for key, at in found.fields.items() if key.startswith(OWN)}
     return Span(
         id=_plain(name),
@@ -92,29 +94,31 @@ def read(told: ForeignRecord, service: str | None = None, teller: str | None = N
         run=found.text("scepsy.run"),
         start=start,
         end=end,
-        where=told.place,
-        asked=None if isinstance(asked, str) else _streamed(asked, told),
-        what=asked if isinstance(asked, str) else "LLM call",
-        teller=teller or flat.text("scope.name", "instrumentationScope.name", "ScopeName") or title,
+        where=record.place,
+        request=None if isinstance(request, str) else _streamed(request, record),
+        kind=request if isinstance(request, str) else "LLM call",
+        instrumentation=instrumentation
+        or flat.text("scope.name", "instrumentationScope.name", "ScopeName")
+        or title,
         workflow=workflow_of(found),
         workflow_guess=_guess(title, service)
-        if parent is None and isinstance(asked, str)
+        if parent is None and isinstance(request, str)
         else None,
         error=_error(flat, found),
         own={key: at for key, at in own.items() if key in Call.__struct_fields__},
     )
 
 
-def _spread(told: ForeignRecord) -> ForeignRecord:
+def _spread(record: ForeignRecord) -> ForeignRecord:
     """The fields of a span, those of its context and status spread, without attributes."""
-    kept = {key: value for key, value in told.fields.items() if key not in _WHOLE}
+    kept = {key: value for key, value in record.fields.items() if key not in _WHOLE}
     for key, value in kept.items():
         if isinstance(value, dict):
-            return told.with_fields(told.where, kept).flat()
+            return record.with_fields(record.where, kept).flat()
         if key in ("context", "status") and isinstance(value, str) and value.startswith("{"):
-            kept = {**kept, key: told.part(key).fields}
-            return told.with_fields(told.where, kept).flat()
-    return told.with_fields(told.where, kept)
+            kept = {**kept, key: record.part(key).fields}
+            return record.with_fields(record.where, kept).flat()
+    return record.with_fields(record.where, kept)
 
 
 def _times(flat: ForeignRecord) -> tuple[float | None, float | None]:
@@ -131,7 +135,7 @@ def _times(flat: ForeignRecord) -> tuple[float | None, float | None]:
 
 
 def _took(flat: ForeignRecord) -> float | None:
-    """Seconds of a span that tells its duration instead of its end."""
+    """Seconds of a span that has a duration instead of an end."""
     pair = flat.fields.get("duration")
     if isinstance(pair, list) and len(cast(list[object], pair)) == 2:
         parts = [decimal(one) for one in cast(list[object], pair)]
@@ -148,10 +152,10 @@ def _took(flat: ForeignRecord) -> float | None:
     return None if took is None else took / 1e6
 
 
-def _parent(told: ForeignRecord, flat: ForeignRecord) -> str | None:
+def _parent(record: ForeignRecord, flat: ForeignRecord) -> str | None:
     name = flat.text(*_PARENT)
     if name is None:
-        for reference in told.parts("references"):
+        for reference in record.parts("references"):
             if reference.text("refType") in (None, "CHILD_OF"):
                 name = reference.text("spanID", "spanId")
                 break
@@ -180,19 +184,19 @@ def _error(flat: ForeignRecord, found: ForeignRecord) -> str | None:
     return message or cause or "failed"
 
 
-def _streamed(asked: LlmRequest, told: ForeignRecord) -> LlmRequest:
+def _streamed(request: LlmRequest, record: ForeignRecord) -> LlmRequest:
     """The instrumentations mark the first token of a stream by an event."""
-    for event in _events(told) if asked.first_token is None else ():
+    for event in _events(record) if request.first_token is None else ():
         if event.text("name", "Name") in FIRST_TOKEN:
             at = event.nanoseconds("timeUnixNano", "time_unix_nano") or event.moment(
                 "timestamp", "time", "Time"
             )
-            return replace(asked, stream=True, first_token=at)
-    return asked
+            return replace(request, stream=True, first_token=at)
+    return request
 
 
-def _events(told: ForeignRecord) -> Iterator[ForeignRecord]:
-    yield from told.parts("events", "Events") if told.fields.get("events") else ()
+def _events(record: ForeignRecord) -> Iterator[ForeignRecord]:
+    yield from record.parts("events", "Events") if record.fields.get("events") else ()
 
 
 def _guess(name: str | None, service: str | None) -> str | None:

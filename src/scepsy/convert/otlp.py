@@ -10,6 +10,7 @@ protobuf objects write the names in snake case.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from scepsy.convert import otel_span
 from scepsy.convert.foreign_record import ForeignRecord, each
@@ -46,8 +47,9 @@ def _document(document: ForeignRecord) -> Iterator[Span]:
 def _resource(resource: ForeignRecord) -> Iterator[Span]:
     service = attributes_of(resource.part("resource")).text("service.name")
     for scope in resource.parts(*_SCOPES):
-        teller = scope.part("scope", "instrumentationLibrary").text("name")
-        yield from each(scope.parts("spans"), lambda one: [otel_span.read(one, service, teller)])  # noqa: B023
+        library = scope.part("scope", "instrumentationLibrary").text("name")
+        read = partial(otel_span.read, service=service, instrumentation=library)
+        yield from each(scope.parts("spans"), lambda one, read=read: [read(one)])
 
 
 def _tempo(part: ForeignRecord) -> bool:

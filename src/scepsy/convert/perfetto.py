@@ -62,7 +62,7 @@ def _name(kind: str, process: int, thread: int, name: str) -> Object:
 
 
 def _about(call: Call) -> Object:
-    told: Object = {
+    fields: Object = {
         "call": call.call,
         "status": call.status,
         "error": call.error,
@@ -74,4 +74,4 @@ def _about(call: Call) -> Object:
         if call.first_token is None
         else call.first_token - call.start,
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in fields.items() if value is not None}

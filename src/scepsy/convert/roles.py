@@ -1,4 +1,4 @@
-"""What an operation does, by the words of its name: an LLM call of some endpoint, or no LLM call.
+"""The role of an operation, by the words of its name: an LLM call of some endpoint, or another.
 
 Every vendor has its own names (`chat`, `chat.completions`, `InvokeModel`, `ai.embed.doEmbed`,
 `CHAT_MODEL`, ...), and new ones come with each release. So names are read by their words, not
@@ -33,7 +33,7 @@ OTHER_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "authentication", "router", "redis", "postgres", "health",
     )),
 )  # fmt: skip
-"""Words of operations that are no LLM calls, even where they tell tokens (of the calls inside)."""
+"""Words of operations that are no LLM calls, even if they have token counts (of calls inside)."""
 
 _RERANK = ("rerank", "reranker", "reranking", "reranks", "arerank")
 _SCORE = ("score", "scoring", "classify", "classification")
@@ -62,11 +62,11 @@ _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a name says that an operation does.
+    """What an operation does.
 
     Attributes:
         endpoint: of an LLM call; None for an operation of another kind.
-        kind: that other kind, as it may stand in a message.
+        kind: that other kind in words, for messages.
     """
 
     endpoint: Endpoint | None
@@ -74,7 +74,7 @@ class Role:
 
 
 def role(name: str | None) -> Role | None:
-    """The role that the words of an operation's name tell; None where they tell none."""
+    """The role of an operation by the words of its name; None where they are not known."""
     if not name or name.split(" ", 1)[0] in _METHODS:
         return None  # the name of an HTTP request says where it went, not what was done there
     words = tuple(word.lower() for word in _WORD.findall(name))
@@ -122,7 +122,7 @@ _TRANSPORTS: tuple[tuple[TransportKind, tuple[str, ...]], ...] = (
 
 
 def transport(names: Iterable[str]) -> TransportKind | None:
-    """The kind of transport or storage that the names of a span's attributes tell of."""
+    """The kind of transport or storage that a span's attributes are about, by their names."""
     keys = tuple(names)
     for kind, heads in _TRANSPORTS:
         if any(key.startswith(heads) for key in keys):

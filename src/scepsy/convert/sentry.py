@@ -35,5 +35,5 @@ def _transaction(event: ForeignRecord) -> Iterator[Span]:
     yield from each(event.parts("spans"), _span)
 
 
-def _span(told: ForeignRecord) -> Iterator[Span]:
-    yield otel_span.read(told)
+def _span(record: ForeignRecord) -> Iterator[Span]:
+    yield otel_span.read(record)

@@ -1,4 +1,4 @@
-"""What every foreign format is first turned into: spans, some of which are LLM calls."""
+"""Spans: every foreign format is first read as spans, some of which are LLM calls."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ GENERATES = ("chat", "completions", "responses")
 
 @dataclass(frozen=True, slots=True)
 class LlmRequest:
-    """What was asked of an LLM, and what it cost. None is unknown.
+    """The request of an LLM call, and the tokens that it used. None is unknown.
 
-    `first_token` is in Unix seconds. `weak`: the span looks like an LLM call, but may as well be
-    around one or inside one; where there is such a call, that one counts.
+    Attributes:
+        first_token: Unix seconds.
+        weak: the evidence for an LLM call is weak: the span may also be around one or inside one.
+            Where there is a call around or inside it, that one counts instead.
     """
 
     llm: str | None
@@ -30,9 +32,9 @@ class LlmRequest:
     weak: bool = False
 
 
-def kind(asked: LlmRequest) -> str:
-    """What two spans must agree in to tell of one call."""
-    return "generate" if asked.endpoint in GENERATES else asked.endpoint
+def endpoint_group(request: LlmRequest) -> str:
+    """Two spans can only record the same call if their endpoints are in the same group."""
+    return "generate" if request.endpoint in GENERATES else request.endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,18 @@ class Span:
     """One operation of a run.
 
     Attributes:
-        id, parent: unique within `trace`; the parent may be outside of the file, or None.
-        trace: what ties the spans of one run together. run: its name, where it has another.
-        start, end: Unix seconds, or seconds since the run's beginning where no more is told.
-            `end` is None where it never ended, and `start` where the format tells no durations.
-        where: file and place, for messages.
-        asked: None where this is no LLM call. `what` says what it is then.
-        teller: which instrumentation told it, as far as the format says.
-        workflow: the name that is told for the run's workflow. A guess, such as the name of a
-            root span, has `workflow_guess` set instead.
-        own: fields of `Call` that only our own export knows.
+        id, parent: unique within `trace`. The parent is None for a root, and may be missing in the
+            file.
+        trace: identifier that the spans of one run share. run: the run's name where it has another.
+        start, end: Unix seconds, or seconds since the run's beginning where the file has no dates.
+            `end` is None if the span never ended, and equals `start` if the format has no
+            durations.
+        where: file and position, for messages.
+        request: None for a span that is no LLM call; `kind` says what the span is then.
+        instrumentation: the library that recorded the span, where the format names it.
+        workflow: the workflow's name as the file states it. `workflow_guess`: a name that may
+            serve instead, such as that of the root span.
+        own: fields of `Call` that only our own export has.
     """
 
     id: str
@@ -59,9 +63,9 @@ class Span:
     where: str
     parent: str | None = None
     run: str | None = None
-    asked: LlmRequest | None = None
-    what: str = "other"
-    teller: str | None = None
+    request: LlmRequest | None = None
+    kind: str = "other"
+    instrumentation: str | None = None
     workflow: str | None = None
     workflow_guess: str | None = None
     error: str | None = None

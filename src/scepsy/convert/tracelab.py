@@ -1,9 +1,9 @@
 """TraceLab (github uw-syfi/TraceLab): rounds of coding agents, and sessions to be replayed.
 
-A round (`round_trace*.jsonl`) tells when its inputs came and when its outputs were seen, on the
-agent's side. So a call is taken to begin with its last input and to end with its last output; the
-time in which the agent itself prepared the call is in it. A replay table (`session_id,
-arrival_time, round_idx, prefix_len, ...`, times in ms) tells lengths and waits, no durations.
+A round (`round_trace*.jsonl`) has the times at which the agent got its inputs and saw its outputs.
+A call is taken to begin with its last input and to end with its last output, so it includes the
+time in which the agent itself prepared the call. A replay table (`session_id,
+arrival_time, round_idx, prefix_len, ...`, times in ms) has lengths and waits, but no durations.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ def rounds(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     return each(parts, _round)
 
 
-def _round(told: ForeignRecord) -> Iterator[Span]:
-    session, name = told.text("session_id"), told.text("round_id")
+def _round(record: ForeignRecord) -> Iterator[Span]:
+    session, name = record.text("session_id"), record.text("round_id")
     if session is None or name is None:
-        raise told.missing("session_id", "round_id")
-    events = [(one.text("event_type"), one.moment("timestamp")) for one in _events(told)]
+        raise record.missing("session_id", "round_id")
+    events = [(one.text("event_type"), one.moment("timestamp")) for one in _events(record)]
     ins = [at for kind, at in events if kind in _INPUTS and at is not None]
     outs = [at for kind, at in events if kind in _OUTPUTS and at is not None]
     if not ins and not outs:
-        raise told.missing("timing_events with the times of inputs or outputs")
+        raise record.missing("timing_events with the times of inputs or outputs")
     start = max(ins) if ins else min(outs)
     yield Span(
         id=name,
         trace=session,
         start=start,
         end=max([start, *outs]) if outs else None,
-        where=told.place,
-        asked=LlmRequest(
-            llm=told.text("model"),
-            prompt_tokens=told.count("input_tokens_total"),
-            cached_tokens=told.count("prefix_tokens"),
-            output_tokens=told.count("output_tokens"),
+        where=record.place,
+        request=LlmRequest(
+            llm=record.text("model"),
+            prompt_tokens=record.count("input_tokens_total"),
+            cached_tokens=record.count("prefix_tokens"),
+            output_tokens=record.count("output_tokens"),
             stream=True,
         ),
-        workflow=told.text("provider"),
+        workflow=record.text("provider"),
     )
 
 
-def _events(told: ForeignRecord) -> Iterator[ForeignRecord]:
-    return told.parts("timing_events")
+def _events(record: ForeignRecord) -> Iterator[ForeignRecord]:
+    return record.parts("timing_events")
 
 
 def recognises_sessions(part: ForeignRecord) -> bool:
@@ -66,7 +66,7 @@ def sessions(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
 
 
 def _session(row: ForeignRecord, waited: dict[str, float]) -> Iterator[Span]:
-    """A row, `waited` being the seconds that its session spent on tools before it."""
+    """One row. `waited`: seconds that each session has spent on tools so far."""
     session, index = row.text("session_id"), row.text("round_idx")
     prefix, new = row.count("prefix_len"), row.count("input_len")
     if session is None or index is None:
@@ -80,7 +80,7 @@ def _session(row: ForeignRecord, waited: dict[str, float]) -> Iterator[Span]:
         start=at,
         end=at,
         where=row.place,
-        asked=LlmRequest(
+        request=LlmRequest(
             llm=None,
             prompt_tokens=None if prefix is None or new is None else prefix + new,
             cached_tokens=prefix,

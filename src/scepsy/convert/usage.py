@@ -83,54 +83,56 @@ class TokenUsage:
     output: int | None = None
 
     @property
-    def told(self) -> bool:
+    def known(self) -> bool:
         return bool(self.prompt or self.output)
 
 
-def usage_of(told: ForeignRecord) -> TokenUsage:
+def usage_of(record: ForeignRecord) -> TokenUsage:
     """What an object of usage says, in whichever vendor's keys."""
-    unit = told.fields.get("unit")
+    unit = record.fields.get("unit")
     if isinstance(unit, str) and unit.lower() not in _UNITS:
-        told.findings.doubt("usage is in another unit than tokens", f"{told.place} has {unit}")
+        record.findings.doubt("usage is in another unit than tokens", f"{record.place} has {unit}")
         return TokenUsage()
-    details = told.part(*_DETAILS)
+    details = record.part(*_DETAILS)
     return TokenUsage(
-        prompt=_prompt(told),
-        cached=known(told.count(*_CACHED), details.count(*_CACHED), told.count(*_CACHED_WITH_DOTS)),
-        output=_output(told),
+        prompt=_prompt(record),
+        cached=known(
+            record.count(*_CACHED), details.count(*_CACHED), record.count(*_CACHED_WITH_DOTS)
+        ),
+        output=_output(record),
     )
 
 
-def _output(told: ForeignRecord) -> int | None:
-    whole = known(_total(told, "output"), told.count(*_OUTPUT))
-    thoughts = told.count(*_THOUGHTS)
+def _output(record: ForeignRecord) -> int | None:
+    whole = known(_total(record, "output"), record.count(*_OUTPUT))
+    thoughts = record.count(*_THOUGHTS)
     return whole if whole is None or thoughts is None else whole + thoughts
 
 
-def _prompt(told: ForeignRecord) -> int | None:
-    """Langfuse splits what it knows of the prompt into counts whose names begin with "input";
-    others tell the whole, but for Anthropic's, whose cached tokens stand beside it.
+def _prompt(record: ForeignRecord) -> int | None:
+    """Langfuse splits the prompt into counts whose names begin with "input";
+    others give the whole prompt, except Anthropic, whose cached tokens are counted separately.
     """
-    if "input" in told.fields:
-        return known(_total(told, "input", *_BESIDE), told.count(*_PROMPT))
-    whole = told.count(*_PROMPT)
-    named = told.count("prompt_tokens", "promptTokens")
-    inside = told.has("input_token_details") or told.has("inputTokenDetails")
-    if whole is None or named or inside:  # LangChain and LiteLLM add up before they tell
+    if "input" in record.fields:
+        return known(_total(record, "input", *_BESIDE), record.count(*_PROMPT))
+    whole = record.count(*_PROMPT)
+    named = record.count("prompt_tokens", "promptTokens")
+    inside = record.has("input_token_details") or record.has("inputTokenDetails")
+    if whole is None or named or inside:  # LangChain and LiteLLM have added them already
         return whole
-    return whole + sum(told.count(name) or 0 for name in _BESIDE)
+    return whole + sum(record.count(name) or 0 for name in _BESIDE)
 
 
-def _total(told: ForeignRecord, head: str, *besides: str) -> int | None:
+def _total(record: ForeignRecord, head: str, *besides: str) -> int | None:
     """The sum of Langfuse's own counts: those named `head` and `head_...`."""
-    if head not in told.fields:
+    if head not in record.fields:
         return None
     names = [
         name
-        for name in told.fields
+        for name in record.fields
         if (name == head or name.startswith(f"{head}_") or name in besides)
-        and isinstance(told.fields[name], int | float | str)
+        and isinstance(record.fields[name], int | float | str)
         and not name.endswith(("_cost", "Cost", "_details"))
     ]
-    counts = [count for name in names if (count := told.count(name)) is not None]
+    counts = [count for name in names if (count := record.count(name)) is not None]
     return sum(counts) if counts else None

@@ -27,26 +27,26 @@ def spans(parts: Iterable[ForeignRecord]) -> Iterator[Span]:
     return each(parts, _span)
 
 
-def _span(told: ForeignRecord) -> Iterator[Span]:
-    name, trace, start = told.text("id"), told.text(*_TRACE), told.moment(*_START)
+def _span(record: ForeignRecord) -> Iterator[Span]:
+    name, trace, start = record.text("id"), record.text(*_TRACE), record.moment(*_START)
     if name is None or trace is None or start is None:
-        raise told.missing("id", "trace_id", "started_at")
-    op = _plain(told.text(*_OP) or "")
+        raise record.missing("id", "trace_id", "started_at")
+    op = _plain(record.text(*_OP) or "")
     found = role(op)
     calls_llm = found is not None and found.endpoint is not None
-    parent = told.text("parent_id", "parentId")
-    title = told.text("display_name", "displayName") or op
+    parent = record.text("parent_id", "parentId")
+    title = record.text("display_name", "displayName") or op
     yield Span(
         id=name,
         trace=trace,
         parent=parent,
         start=start,
-        end=told.moment("ended_at", "endedAt"),
-        where=told.place,
-        asked=_asked(told, found),
-        what="other" if found is None or calls_llm else found.kind,
+        end=record.moment("ended_at", "endedAt"),
+        where=record.place,
+        request=_request(record, found),
+        kind="other" if found is None or calls_llm else found.kind,
         workflow_guess=title if parent is None and not calls_llm else None,
-        error=told.text("exception"),
+        error=record.text("exception"),
     )
 
 
@@ -55,10 +55,10 @@ def _plain(op: str) -> str:
     return op.rsplit("/", 1)[-1].split(":", 1)[0] if op.startswith("weave:///") else op
 
 
-def _asked(told: ForeignRecord, found: Role | None) -> LlmRequest | None:
-    """What was asked of an LLM: where tokens were counted, or a client of an LLM was called."""
-    inputs = told.part("inputs")
-    by_model = told.part("summary").part("usage")
+def _request(record: ForeignRecord, found: Role | None) -> LlmRequest | None:
+    """The LLM request, if the call has token counts or is of an LLM client; None otherwise."""
+    inputs = record.part("inputs")
+    by_model = record.part("summary").part("usage")
     used = list(by_model.named_parts())
     endpoint = None if found is None else found.endpoint
     llm = inputs.text("model", "model_name")

@@ -33,7 +33,7 @@ def _span(row: ForeignRecord) -> Iterator[Span]:
         start=start,
         end=start + (took or 0.0),
         where=row.place,
-        asked=LlmRequest(
+        request=LlmRequest(
             llm=row.text("model"),
             prompt_tokens=row.count("input_tokens"),
             cached_tokens=row.count("cached_prefix_tokens"),
