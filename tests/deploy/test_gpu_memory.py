@@ -93,16 +93,22 @@ async def test_only_what_is_in_the_way_stops_before_its_successor_is_ready(
     assert len(second.replicas) == 1
 
 
-async def test_the_memory_of_a_killed_engine_is_free_again(local: LocalBackend) -> None:
-    wanted = plan(("m", (0,), 1.0))
-    first = await local.apply(wanted)
-    (one,) = first.replicas
-    os.kill(one.pid, signal.SIGKILL)
-    while is_alive(one.pid, one.born):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    second = await local.apply(wanted)
-    assert pids(second) != pids(first)
+async def test_the_memory_of_killed_engines_is_free_again(local: LocalBackend) -> None:
+    first = await local.apply(plan(("m", (0,), 0.5), ("k", (0,), 0.5)))
+    for one in first.replicas:
+        os.kill(one.pid, signal.SIGKILL)
+        while is_alive(one.pid, one.born):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    second = await local.apply(plan(("m", (0,), 1.0)))
+    assert len(second.replicas) == 1
     assert (await local.status()).healthy
+
+
+async def test_two_deployments_cannot_have_the_same_whole_gpu(local: LocalBackend) -> None:
+    await local.apply(plan(("m", (0,), 1.0)), name="one")
+    with pytest.raises(EngineFailed, match="Free memory on device n-0"):
+        await local.apply(plan(("k", (0,), 1.0)), name="two")
+    await local.apply(plan(("k", (1,), 1.0)), name="two")
 
 
 async def test_two_deployments_cannot_have_the_same_memory(local: LocalBackend) -> None:

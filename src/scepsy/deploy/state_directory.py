@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from scepsy.core.plan import Replica
 from scepsy.deploy.state import Deployment
@@ -52,7 +53,8 @@ class StateDirectory:
         return self._folder(name) / "gateway.log"
 
     def engine_log(self, name: str, replica: str) -> Path:
-        return self._folder(name) / f"{replica}.log"
+        """The log of a replica's engine, in the deployment's folder whatever the replica's name."""
+        return self._folder(name) / f"{quote(replica, safe='')}.log"
 
     def boards(self, replica: Replica) -> tuple[str, ...]:
         """The boards of the replica's GPUs, on which emulated engines count memory."""

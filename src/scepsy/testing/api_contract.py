@@ -97,7 +97,7 @@ class ApiContract(ServedEngine):
     async def test_a_stream_arrives_in_pieces_and_ends_with_its_usage(
         self, generator: EngineProcess, http: aiohttp.ClientSession
     ) -> None:
-        body = chat_body(max_tokens=128, ignore_eos=True, temperature=0, stream=True)
+        body = chat_body(max_tokens=512, ignore_eos=True, temperature=0, stream=True)
         body["stream_options"] = {"include_usage": True}
         url = f"{generator.url}/v1/chat/completions"
         async with http.post(url, json=body) as response:
@@ -108,11 +108,11 @@ class ApiContract(ServedEngine):
         assert done == b"[DONE]"
         usage = msgspec.json.decode(last)["usage"]
         check_usage(usage)
-        assert usage["completion_tokens"] == 128
+        assert usage["completion_tokens"] == 512
         deltas = [choice for one in chunks for choice in msgspec.json.decode(one)["choices"]]
         text = "".join(delta["delta"].get("content") or "" for delta in deltas)
         assert deltas[-1]["finish_reason"] == "length"
-        whole = await chat(http, generator, max_tokens=128, ignore_eos=True, temperature=0)
+        whole = await chat(http, generator, max_tokens=512, ignore_eos=True, temperature=0)
         assert text == whole["choices"][0]["message"]["content"]
         assert whole["usage"]["prompt_tokens"] == usage["prompt_tokens"]
 

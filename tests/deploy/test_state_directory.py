@@ -1,0 +1,34 @@
+"""Names in a plan never lead out of the state directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scepsy.core.plan import Replica, Slice
+from scepsy.deploy.state_directory import StateDirectory
+from scepsy.errors import BadInput
+
+FILES = StateDirectory(Path("/state"))
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+
+
+@given(names)
+@example("../../evil")
+@example("meta/llama-0")
+@example("..")
+def test_logs_and_boards_stay_in_their_folders(name: str) -> None:
+    part = Slice(node=name, gpu=0, gpu_share=1.0, memory_share=1.0)
+    replica = Replica(replica=name, llm="m", tp=1, slices=(part,))
+    (board,) = FILES.boards(replica)
+    assert FILES.engine_log("d", name).resolve().parent == Path("/state/d")
+    assert Path(board).resolve().parent == Path("/state/.gpus")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../evil", ".gpus"])
+def test_a_deployment_name_that_is_no_folder_name_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="deployment name"):
+        FILES.load(name)
