@@ -15,6 +15,7 @@ from scepsy.estimate.curves import estimate
 from scepsy.estimate.step_times.steps import Steps
 from scepsy.planning.planner import allocate
 from scepsy.planning.problem import Problem
+from scepsy.planning.simulated_runs import runs_to_simulate
 from scepsy.predict import Pipeline, responses
 from scepsy.predict.response import Response
 from scepsy.traces.summarize import summarize
@@ -22,6 +23,11 @@ from scepsy.traces.summarize import summarize
 TRACED = 1000
 """Runs of each program that are traced. With 100 the mean latency of beam search is known to 11%
 (90% interval), and near saturation to several times that."""
+TRACED_OF = {"coding": 400}
+"""Of this workflow fewer: its prompts have up to 64k tokens, so 1,000 runs take gigabytes."""
+PROFILED = 200
+"""Runs of each program that curves are made of, like all of them in the mean. A round of a sweep
+serves at most 1,500 calls, so more runs would hardly be used."""
 SAMPLED = (
     ("h100", 4),
     ("h100", 8),
@@ -71,7 +77,7 @@ def _simulated(case: str, gpu_type: str, seed: int) -> tuple[Trace, ...]:
     known = programs(seed)
     found: list[Trace] = []
     for name in CASES[case]:
-        found += traced(known[name], TRACED, LLMS, gpu_type)
+        found += traced(known[name], TRACED_OF.get(name, TRACED), LLMS, gpu_type)
     return tuple(found)
 
 
@@ -85,6 +91,7 @@ def _profile(case: str, gpu_type: str, seed: int) -> dict[tuple[str, str], Respo
     machines = cluster(8, gpu_type)
     source = Steps(gpu_type, "modelled")
     known = _traces(case, gpu_type, seed)
+    known = runs_to_simulate(known, dict.fromkeys(CASES[case], PROFILED), seed)
     curves = []
     for job in jobs(known, LLMS, machines, share_groups=True):
         found = estimate(job, known, machines, [source])
