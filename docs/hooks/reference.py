@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import re
 import textwrap
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any, Literal, cast, get_args, get_origin
 
 import click
-import msgspec
+from api import NOTE, python_api
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from rendering import cell, code, page, record, table
 
-import scepsy
 from scepsy import errors
 from scepsy.cli.main import COMMANDS, cli
 from scepsy.core import cluster, demand, llm, plan, profile, trace
@@ -22,8 +20,6 @@ from scepsy.core.record import Record
 from scepsy.gateway.config import GatewayConfig, Route
 from scepsy.hardware.architectures import shipped
 from scepsy.hardware.gpus import gpus
-
-NOTE = "*This page is made from the code when the site is built.*\n"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -48,7 +44,7 @@ def commands() -> str:
             summary[0].upper() + summary[1:] + ".",
             *_command(command, f"scepsy {name}"),
         ]
-    return _page(*parts)
+    return page(*parts)
 
 
 def _command(command: click.Command, path: str) -> Iterator[str]:
@@ -59,7 +55,7 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
     rows = [
         record for one in command.get_params(context) if (record := one.get_help_record(context))
     ]
-    yield _table(("option", "meaning"), [(_code(names), _cell(text)) for names, text in rows])
+    yield table(("option", "meaning"), [(code(names), cell(text)) for names, text in rows])
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
@@ -76,12 +72,8 @@ def _with_examples(help_text: str) -> str:
     )
 
 
-def _page(*parts: str) -> str:
-    return "\n\n".join(parts) + "\n"
-
-
 def llms_toml() -> str:
-    return _page(
+    return page(
         "# llms.toml",
         NOTE,
         "One `[[llms]]` table per LLM that your programs ask for by name. Only `name` is required, "
@@ -96,14 +88,14 @@ def llms_toml() -> str:
         + ", ".join(f"`{name}`" for name in sorted(shipped()))
         + ".",
         "## `[[llms]]`, one table per LLM",
-        _record(llm.LlmSpec),
+        record(llm.LlmSpec),
         "## `[llms.experts]`, for a mixture of experts",
-        _record(llm.Experts),
+        record(llm.Experts),
     )
 
 
 def cluster_toml() -> str:
-    return _page(
+    return page(
         "# cluster.toml",
         NOTE,
         "The machines that a plan may use. An unknown key is refused. If all nodes are equal, no "
@@ -112,9 +104,9 @@ def cluster_toml() -> str:
         'name = "node-0"\ngpus = 8\ngpu_type = "h100"\n```',
         "Known GPU types: " + ", ".join(f"`{name}`" for name in sorted(gpus())) + ".",
         "## Top level",
-        _record(cluster.Cluster),
+        record(cluster.Cluster),
         "## `[[nodes]]`, one table per machine",
-        _record(cluster.Node),
+        record(cluster.Node),
     )
 
 
@@ -134,11 +126,11 @@ def files_() -> str:
     ):
         parts.append(f"## {title}")
         for kind in _records(module):
-            parts += [f"### {kind.__name__}", _record(kind)]
+            parts += [f"### {kind.__name__}", record(kind)]
     parts.append("## Gateway: gateway.json")
     for kind in (GatewayConfig, Route):
-        parts += [f"### {kind.__name__}", _record(kind)]
-    return _page(*parts)
+        parts += [f"### {kind.__name__}", record(kind)]
+    return page(*parts)
 
 
 def _records(module: ModuleType) -> Iterator[type]:
@@ -163,140 +155,18 @@ def exit_codes() -> str:
         ("0", "", "The command did what it was asked to do."),
         ("1", "`error`", "A fault of Scepsy itself; it prints a traceback. Please report it."),
         *(
-            (str(kind.exit_code), f"`{kind.code}`", _cell(inspect.getdoc(kind) or ""))
+            (str(kind.exit_code), f"`{kind.code}`", cell(inspect.getdoc(kind) or ""))
             for kind in kinds
         ),
         ("130", "", "Ctrl-C or SIGTERM. The processes that the command had started are stopped."),
     ]
-    return _page(
+    return page(
         "# Exit codes",
         NOTE,
         "The numbers are stable. With `--json` an error is a JSON object on standard error: "
         '`{"error": {"code": ..., "message": ...}}`.',
-        _table(("exit code", "code", "meaning"), rows),
+        table(("exit code", "code", "meaning"), rows),
     )
-
-
-def python_api() -> str:
-    parts = [
-        "# Python API",
-        NOTE,
-        "These names are the whole public API. `import scepsy` imports each of them when it is "
-        "first used.",
-    ]
-    for name in scepsy.__all__:
-        thing = getattr(scepsy, name)
-        parts.append(f"## scepsy.{name}")
-        if inspect.isfunction(thing):
-            parts.append(f"```python\n{name}{_signature(thing)}\n```")
-        if isinstance(thing, type) and issubclass(thing, msgspec.Struct):
-            parts.append(_record(thing))
-        else:
-            parts.append(_prose(inspect.getdoc(thing) or ""))
-    return _page(*parts)
-
-
-def _signature(function: Callable[..., object]) -> str:
-    shown = inspect.signature(function)
-    flat = str(shown)
-    if len(flat) < 80:
-        return flat
-    inner = ",\n    ".join(_parameters(shown))
-    return f"(\n    {inner},\n) -> {shown.return_annotation}"
-
-
-def _parameters(shown: inspect.Signature) -> Iterator[str]:
-    starred = False
-    for one in shown.parameters.values():
-        if one.kind is one.KEYWORD_ONLY and not starred:
-            starred = True
-            yield "*"
-        yield str(one)
-
-
-def _record(kind: type) -> str:
-    """The docstring's prose, and a table of fields: type, default, meaning.
-
-    Raises ValueError, which fails the build, for a field whose meaning the docstring lacks.
-    """
-    prose, meanings = _split(inspect.getdoc(kind) or "")
-    fields = msgspec.structs.fields(kind)
-    if missing := [field.name for field in fields if not meanings.get(field.name)]:
-        raise ValueError(f"{kind.__name__} has no meaning for {', '.join(missing)}")
-    rows = [
-        (
-            _code(field.name),
-            _code(_type(field.type)),
-            _default(field),
-            _cell(meanings[field.name]),
-        )
-        for field in fields
-    ]
-    return f"{_prose(prose)}\n\n" + _table(("key", "type", "default", "meaning"), rows)
-
-
-def _type(kind: object) -> str:
-    """A type in the words of a file: the values of a Literal, "text", "list of Slice", ..."""
-    words = {
-        str: "text",
-        int: "integer",
-        float: "number",
-        bool: "true or false",
-        type(None): "None",
-    }
-    if kind in words:
-        return words[cast(Any, kind)]
-    of = get_args(kind)
-    match get_origin(kind):
-        case origin if origin is Literal:
-            return " or ".join(f'"{value}"' for value in of)
-        case origin if origin is tuple:
-            inner = [_type(one) for one in of if one is not ...]
-            return f"list of {inner[0]}" if ... in of else f"[{', '.join(inner)}]"
-        case origin if origin is dict:
-            return f"table of {_type(of[1])} by {_type(of[0])}"
-        case None:
-            return kind.__name__ if isinstance(kind, type) else str(kind)
-        case _:  # a union, or an Annotated type with its bounds
-            return " or ".join(_type(one) for one in of if not isinstance(one, msgspec.Meta))
-
-
-def _default(field: msgspec.structs.FieldInfo) -> str:
-    if field.default is not msgspec.NODEFAULT:
-        return _code(repr(field.default))
-    return "empty" if field.default_factory is not msgspec.NODEFAULT else "required"
-
-
-def _split(doc: str) -> tuple[str, dict[str, str]]:
-    """Prose of a docstring, and what its Attributes section says of each name."""
-    before, _, after = doc.partition("Attributes:\n")
-    section, _, rest = textwrap.dedent(after).partition("\n\n")
-    meanings: dict[str, str] = {}
-    for entry in re.split(r"\n(?! )", section):
-        names, _, meaning = " ".join(entry.split()).partition(": ")
-        for name in names.split(", "):
-            meanings[name] = meaning
-    return f"{before.strip()}\n\n{rest.strip()}".strip(), meanings
-
-
-def _prose(text: str) -> str:
-    return text.replace("<", "&lt;")
-
-
-def _code(text: str) -> str:
-    """Code in a cell of a table: a bar needs no escape there."""
-    return f"`{' '.join(text.split())}`"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    if not rows:
-        return ""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 PAGES: dict[str, Callable[[], str]] = {

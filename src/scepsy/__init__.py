@@ -1,7 +1,7 @@
 """Scepsy: plans, deploys and routes the LLMs of agentic workflows on a GPU cluster.
 
-The names below are the whole public API. Each is imported when it is first used, so `import scepsy`
-stays light.
+The names below are the whole public API. Each is imported when it is first used, so that `import
+scepsy` is fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scepsy.core.cluster import Cluster
+    from scepsy.core.cluster import Cluster, Node
     from scepsy.core.llm import LlmSpec
     from scepsy.core.plan import Infeasible, Plan, Target
     from scepsy.core.profile import Profile
@@ -27,6 +27,7 @@ _HOMES = {
     "Infeasible": "scepsy.core.plan",
     "LlmSpec": "scepsy.core.llm",
     "LocalBackend": "scepsy.deploy",
+    "Node": "scepsy.core.cluster",
     "Plan": "scepsy.core.plan",
     "Profile": "scepsy.core.profile",
     "ScepsyError": "scepsy.errors",
@@ -44,6 +45,7 @@ __all__ = [
     "Infeasible",
     "LlmSpec",
     "LocalBackend",
+    "Node",
     "Plan",
     "Profile",
     "ScepsyError",

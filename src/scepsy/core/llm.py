@@ -37,7 +37,7 @@ class LlmSpec(Record, frozen=True, kw_only=True):
     Attributes:
         name: the name by which programs ask for it.
         engine: the engine that serves it.
-        kind: "generate", "embed" or "rerank".
+        kind: what it does: generate text, embed, or rerank (score documents against a query).
         architecture: a shape that ships with Scepsy (`scepsy.hardware.architectures`); it fills in
             the numbers that are not given.
         parameters: number of weights, all experts included.
