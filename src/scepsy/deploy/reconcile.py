@@ -57,8 +57,9 @@ def stopped_first(changes: Changes) -> tuple[Replica, ...]:
     """The superfluous replicas whose memory the new ones need, so that they must stop before the
     new ones start. All others may serve until the new ones do.
 
-    A superfluous replica may stay only if each of its GPUs has memory for it beside what is kept
-    and all that is started. Replicas with the most compute stay first.
+    A superfluous replica may stay only if each of its GPUs has memory for it in addition to the
+    replicas that are kept and started. Of several that could stay, those with the most
+    compute do.
     """
     contested = {(part.node, part.gpu) for new in changes.start for part in new.slices}
     memory: defaultdict[tuple[str, int], float] = defaultdict(float)

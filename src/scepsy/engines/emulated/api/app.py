@@ -52,7 +52,7 @@ _GET: dict[str, Route] = {
 
 
 def make_app(llm: ServedLlm) -> web.Application:
-    """The server. Its engine runs while the application does."""
+    """The HTTP server of one LLM. Its engine runs as long as the server does."""
     app = web.Application(client_max_size=_MAX_BODY, middlewares=[_detail])
     for path, route in (_POST[llm.spec.kind] | {"/tokenize": info.tokenize}).items():
         app.router.add_post(path, _handler(route, llm))

@@ -128,7 +128,9 @@ def _deltas(new: Increment) -> list[dict[str, object]]:
 
 
 def _call_pieces(calls: Sequence[ToolCall]) -> list[dict[str, object] | None]:
-    """What each token adds: a call's name at its first, its arguments at its last ones."""
+    """The part of a tool call that each token adds: the name comes with the first token of a call,
+    and the arguments with its last ones.
+    """
     pieces: list[dict[str, object] | None] = []
     for index, call in enumerate(calls):
         arguments: list[dict[str, object] | None] = [

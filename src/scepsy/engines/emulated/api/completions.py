@@ -17,7 +17,7 @@ from scepsy.engines.emulated.wire.bodies import MALFORMED, new_id, read_json, re
 from scepsy.engines.emulated.wire.errors import RequestRefused
 
 DEFAULT_MAX_TOKENS = 16
-"""OpenAI's and vLLM's for this endpoint."""
+"""Default of `max_tokens` for this endpoint at OpenAI and in vLLM."""
 
 
 class CompletionBody(SamplingBody, kw_only=True):
@@ -52,7 +52,9 @@ async def completions(request: web.Request, llm: ServedLlm) -> web.StreamRespons
 
 
 def prompts_of(value: str | list[object], param: str) -> list[Prompt]:
-    """A string, token ids, or a list of either. Raises RequestRefused for anything else."""
+    """The prompts in a string, a list of token ids, or a list of either. Raises RequestRefused for
+    any other value.
+    """
     if isinstance(value, str):
         return [text_prompt(value)]
     if not value:

@@ -12,7 +12,7 @@ Fields = dict[str, object]
 
 
 def output_items(answer: GeneratedAnswer, item_id: str) -> list[Fields]:
-    """A message, or a function call for each call."""
+    """The output items of an answer: one message, or one item for each tool call."""
     if not answer.calls:
         return [_message(item_id, answer.text)]
     return [

@@ -101,7 +101,7 @@ async def score(request: web.Request, llm: ServedLlm) -> web.Response:
 async def _scores(
     llm: ServedLlm, pairs: list[tuple[str, str]], priority: int
 ) -> tuple[list[float], dict[str, object]]:
-    """A cross-encoder reads every pair as one prompt."""
+    """A score for each pair of texts, and the usage. A pair is one prompt, as in cross-encoders."""
     if not pairs:
         raise RequestRefused("there are no documents to score", param="documents")
     prompts = [text_prompt(f"{one}\n{other}") for one, other in pairs]
@@ -112,7 +112,7 @@ async def _scores(
 
 
 def _tokens(value: str | list[object], items: int) -> list[list[str]]:
-    """The words of each input; token ids are words of their own."""
+    """The words of each input. Each token id counts as a word."""
     if isinstance(value, str):
         return [words(value)]
     parts = value if len(value) == items and not isinstance(value[0], int) else [value]

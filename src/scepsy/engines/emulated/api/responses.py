@@ -1,4 +1,4 @@
-"""POST /v1/responses, the part of it that text and tools need."""
+"""POST /v1/responses, as far as text and tools need it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _decoder = msgspec.json.Decoder(ResponsesBody)
 async def responses(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     body = read_json(await request.read(), _decoder)
     llm.check_name(body.model)
-    if body.previous_response_id is not None:  # vLLM keeps none either, unless told to
+    if body.previous_response_id is not None:  # vLLM stores no responses either by default
         raise RequestRefused(
             f"Response with id {body.previous_response_id!r} not found.",
             status=404,
@@ -104,7 +104,7 @@ def _sampling_body(body: ResponsesBody) -> SamplingBody:
 
 
 def _end(choice: AnswerChoice, usage: Usage, items: list[Fields]) -> Fields:
-    """How a finished response differs from one just begun."""
+    """The fields that a finished response has in addition to one that has just begun."""
     cut = choice.answer.finish_reason == "length"
     return {
         "status": "incomplete" if cut else "completed",

@@ -10,7 +10,7 @@ from scepsy.engines.emulated.served import AnswerChoice, Increment, ServedLlm, u
 from scepsy.engines.emulated.wire.bodies import DONE, event, open_stream
 
 Render = Callable[[Increment], list[dict[str, object]]]
-"""The entries of `choices` that an increment becomes, one per chunk."""
+"""Makes the entries of `choices` for an increment, one for each chunk."""
 
 
 async def stream_choices(
@@ -22,7 +22,7 @@ async def stream_choices(
     *,
     include_usage: bool,
 ) -> web.StreamResponse:
-    """One chunk per token, then the usage where it is asked for."""
+    """Streams one chunk for each token, and then the usage if the request asks for it."""
     response = await open_stream(request)
     cached = [0] * len(choices)
     async for new in llm.increments(choices):

@@ -1,4 +1,4 @@
-"""What /v1/responses is given, as the turns of a chat."""
+"""Converts the input of /v1/responses to the messages of a chat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Item(msgspec.Struct):
 
 
 def turns_of(given: str | Sequence[Item], instructions: str | None) -> list[Message]:
-    """Raises RequestRefused for items that are not emulated."""
+    """The messages of an input. Raises RequestRefused for items that are not emulated."""
     items = [Item(role="user", content=given)] if isinstance(given, str) else given
     turns = [Message("system", instructions)] if instructions else []
     return turns + [_turn(item) for item in items if item.type != "reasoning"]

@@ -67,7 +67,7 @@ class SamplingBody(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What an answer depends on beside the prompt, which contains the tools' schemas.
+    """What an answer depends on in addition to the prompt, which contains the tools' schemas.
 
     Attributes:
         bound: strings to choose from, or a JSON Schema, to which the answer is constrained.
