@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import call, trace
+from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Trace
-from scepsy.planning.simulated_runs import runs_to_simulate
+from scepsy.planning.simulated_runs import runs_to_simulate, usable_runs
 
 
 def runs(lengths: list[float], workflow: str = "w", *, ok: bool = True) -> list[Trace]:
@@ -45,3 +46,16 @@ def test_each_workflow_has_its_own_number() -> None:
     chosen = runs_to_simulate(many, {"w": 7, "v": 20}, 0)
     assert [sum(one.workflow == name for one in chosen) for name in ("w", "v")] == [7, 20]
     assert sum(one.latency for one in chosen) == pytest.approx(27.0)
+
+
+def test_runs_are_made_usable_and_each_change_is_said() -> None:
+    traces = [
+        trace(call("m", 0, 1, run=f"r{i}", prompt_tokens=prompt, output_tokens=output), run=f"r{i}")
+        for i, (prompt, output) in enumerate(((100, 10), (100, 0), (900, 10)))
+    ]
+    found, notes = usable_runs(traces, [LlmSpec(name="m", max_context=500)])
+    assert [one.run for one in found] == ["r0", "r1"]
+    assert found[1].calls[0].output_tokens == 10
+    assert "have no count of output tokens: taken as 10" in notes[0]
+    assert "longer than the 500 tokens" in notes[1]
+    assert usable_runs(found, [LlmSpec(name="m", max_context=500)]) == (found, [])

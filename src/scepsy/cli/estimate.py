@@ -34,7 +34,7 @@ from scepsy.estimate.step_times.steps import StepTimes
 from scepsy.planning.provenance import key_of
 from scepsy.profiler import Job
 from scepsy.store import read_profile, write_record
-from scepsy.traces.context import refuse_long_calls
+from scepsy.traces.context import context_limits, refuse_long_calls
 from scepsy.traces.lengths import with_lengths
 
 
@@ -117,7 +117,7 @@ def command(
     traces, notes = with_lengths(traces, llms)
     refuse_long_calls(
         traces,
-        {llm.name: llm.max_context for llm in llms if not llm.hosted},
+        context_limits(llms),
         "raise max_context in the LLM file, or leave these runs out of the traces",
     )
     todo = jobs(traces, llms, cluster, parse_shares(shares), share_groups=share_groups)

@@ -13,6 +13,7 @@ from scepsy.cli.inputs import parse_rates, traces_of
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable, did_you_mean
+from scepsy.planning.simulated_runs import usable_runs
 from scepsy.report.simulation import headroom_sentences, render
 from scepsy.sim.results.records import LatencyDistribution, SimulationResult
 from scepsy.sim.results.study import Pattern, study
@@ -86,10 +87,13 @@ def command(
     rates = _rates(plan, rate_texts, scale)
     lasts = duration or RUNS / min(rates.values())
     loads = {name: (rate, max(1, round(rate * lasts))) for name, rate in rates.items()}
+    traces, notes = usable_runs(traces_of(traces_path), plan.llms)
+    for note in notes:
+        click.echo(f"warning: {note}", err=True)
     with bar("simulating", quiet=as_json) as tell:
         found = study(
             plan,
-            traces_of(traces_path),
+            traces,
             loads,
             _pattern(pattern_text),
             seed=seed,

@@ -14,7 +14,7 @@ from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
 from scepsy.planning.input_faults import Fault, cluster_faults, curve_faults, llm_faults, repeated
 from scepsy.planning.latency_limit import LatencyLimit
-from scepsy.traces.context import long_calls
+from scepsy.traces.context import context_limits, long_calls
 
 
 def check(
@@ -86,12 +86,11 @@ def _check_profile(profile: Profile, cluster: Cluster) -> None:
 
 def refused_calls(traces: Sequence[Trace], llms: Sequence[LlmSpec]) -> list[str]:
     """A sentence for each LLM and workflow with calls that are longer than the LLM takes."""
-    limits = {llm.name: llm.max_context for llm in llms if not llm.hosted}
     return [
         f"{found}. Its engine will refuse them, so such runs will fail: raise max_context in the "
         "LLM file if its GPUs have room for that. Latency and load are planned with these runs; "
         "the simulation leaves them out"
-        for found in long_calls(traces, limits)
+        for found in long_calls(traces, context_limits(llms))
     ]
 
 

@@ -1,6 +1,4 @@
-"""Which traced runs are simulated, where there are more than a simulation of bounded length takes
-(pure).
-"""
+"""Which traced runs are simulated (pure)."""
 
 from __future__ import annotations
 
@@ -8,7 +6,20 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Trace
+from scepsy.traces.context import context_limits, long_calls, within_context
+from scepsy.traces.lengths import with_lengths
+
+
+def usable_runs(traces: Sequence[Trace], llms: Sequence[LlmSpec]) -> tuple[list[Trace], list[str]]:
+    """The runs without calls that are longer than their LLM takes, with missing token counts filled
+    in; and a sentence about each change.
+    """
+    filled, notes = with_lengths(traces, llms, required=False)
+    limits = context_limits(llms)
+    notes += [f"{found}; the simulation leaves them out" for found in long_calls(filled, limits)]
+    return within_context(filled, limits), notes
 
 
 def runs_to_simulate(traces: Sequence[Trace], runs: Mapping[str, int], seed: int) -> list[Trace]:

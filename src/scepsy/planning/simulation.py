@@ -1,5 +1,5 @@
-"""The simulator's word on the best few plans: the traced runs under each of them, all arriving at
-the same times (pure).
+"""Simulates the best few plans: the traced runs under each of them, arriving at the same times
+(pure).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scepsy.sim.cluster.deployment import TimerOf, roofline
 from scepsy.sim.results.paired_trials import Trial, difference, trial
 from scepsy.sim.results.study import recorded_workflows
 from scepsy.sim.workload.recorded import RecordedWorkflow
-from scepsy.traces.context import within_context
+from scepsy.traces.context import context_limits, within_context
 from scepsy.traces.latency_trend import LoadVerdict
 
 REPLAY_RATIO_MAX = 1.3
@@ -34,7 +34,8 @@ CALLS_RATIO_MAX = 6.0
 STANDARD_ERRORS_MIN = 2.0
 """Standard errors by which another plan must be faster to be taken: 95% confidence."""
 NOTICEABLE = 0.01
-"""Part of the latency by which another plan must be faster to be taken. Nobody feels less."""
+"""Relative difference of latency by which another plan must be faster to be taken. Users do not
+notice less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +89,18 @@ def simulate(
     options: SimulationOptions,
     speed: float,
 ) -> SimulationOutcome | Infeasible:
-    """Simulates the first few entries, which are ranked, at the targets. `speed` is how many times
-    as fast as real ones the engines run.
+    """Simulates the first few of the ranked entries at the target rates. `speed` is how many times
+    as fast as real engines the engines run.
 
-    The first stands unless it does not sustain the targets where another does, or another is
-    faster by more than chance and by more than anybody would notice.
+    The first entry stays the best unless it does not sustain the targets and another does, or
+    another is faster by more than chance and by at least `NOTICEABLE`.
     Runs with calls that are longer than their LLM takes are left out.
     Infeasible("simulation") where the problem cannot be simulated.
     """
-    reason = _unknown(problem)
+    reason = _not_simulatable(problem)
     if reason is not None:
         return Infeasible("simulation", reason)
-    places = _simulated(entries, options.plans)
+    places = _places(entries, options.plans)
     offered = loads(entries[0], problem, options.calls, options.runs)
     workflows = _workflows(problem, traces, offered, options)
     if isinstance(workflows, Infeasible):
@@ -145,8 +146,8 @@ def significantly_slower(one: Trial, other: Trial, part: float) -> bool:
     """Whether `one` is slower than `other` by more than chance (95% confidence) and by more than
     `part` of the latency of `other`.
     """
-    apart, error = difference(one, other)
-    return apart > part * other.objective and apart > STANDARD_ERRORS_MIN * error
+    slower, error = difference(one, other)
+    return slower > part * other.objective and slower > STANDARD_ERRORS_MIN * error
 
 
 def _workflows(
@@ -156,7 +157,7 @@ def _workflows(
     options: SimulationOptions,
 ) -> Mapping[str, RecordedWorkflow] | Infeasible:
     """The runs to simulate: a sample of those without calls that their LLM refuses."""
-    limits = {llm.name: llm.max_context for llm in problem.needed_llms}
+    limits = context_limits(problem.needed_llms)
     counts = {workflow: runs for workflow, (_, runs) in offered.items()}
     sample = runs_to_simulate(within_context(traces, limits), counts, options.seed)
     try:
@@ -188,16 +189,16 @@ def _trial(
 
 
 def _best(trials: Mapping[int, Trial]) -> int:
-    carrying = [place for place in trials if trials[place].verdict != "not sustained"]
-    carrying = carrying or list(trials)
-    first = carrying[0]
-    fastest = min(carrying, key=lambda place: trials[place].objective)
+    sustaining = [place for place in trials if trials[place].verdict != "not sustained"]
+    compared = sustaining or list(trials)
+    first = compared[0]
+    fastest = min(compared, key=lambda place: trials[place].objective)
     slower = significantly_slower(trials[first], trials[fastest], NOTICEABLE)
     return fastest if slower else first
 
 
 def draft(entry: ShortlistEntry, problem: Problem, speed: float) -> Plan:
-    """The entry as a plan that nothing has been said of."""
+    """The entry as a plan that is not explained yet."""
     return Plan(
         cluster=problem.cluster,
         llms=(*problem.needed_llms, *(one.llm for one in problem.endpoints)),
@@ -211,21 +212,20 @@ def draft(entry: ShortlistEntry, problem: Problem, speed: float) -> Plan:
     )
 
 
-def _unknown(problem: Problem) -> str | None:
-    """Why nothing is known of how long steps take."""
+def _not_simulatable(problem: Problem) -> str | None:
+    """Why the problem cannot be simulated: step times, or the latency of an endpoint, are unknown."""
     gpu_type = problem.cluster.nodes[0].gpu_type
     if known_gpu(gpu_type) is None:
         return f"no step times are known for GPU type {gpu_type!r}"
     if problem.endpoints:
-        return (
-            f"how {problem.endpoints[0].llm.name} at its endpoint answers under load is not known"
-        )
+        name = problem.endpoints[0].llm.name
+        return f"the latency of {name} at its endpoint under this load is not known"
     return None
 
 
-def _simulated(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
-    """Places of the best, and of the best without what neighbours cost: that is reckoned on the
-    safe side.
+def _places(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
+    """Places of the entries to simulate: the best, and the best without neighbours on its GPUs, as
+    their modelled slowdown is on the safe side.
     """
     near = [
         place
@@ -233,8 +233,8 @@ def _simulated(entries: Sequence[ShortlistEntry], most: int) -> list[int]:
         if not isfinite(entry.replay.objective)
         or entry.replay.objective <= REPLAY_RATIO_MAX * entries[0].replay.objective
     ][:most]
-    alone = min(range(len(entries)), key=lambda place: entries[place].without_neighbours)
-    return near if alone in near or most < 2 else [*near[: most - 1], alone]
+    further = min(range(len(entries)), key=lambda place: entries[place].without_neighbours)
+    return near if further in near or most < 2 else [*near[: most - 1], further]
 
 
 def loads(

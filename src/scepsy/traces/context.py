@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Call, Trace
 from scepsy.errors import BadInput
 
@@ -47,6 +48,11 @@ class LongCalls:
             f"longer than the {self.limit} tokens that it takes (the longest: {self.longest}); "
             f"they are in {self.runs} of {self.of_runs} runs, and {without}"
         )
+
+
+def context_limits(llms: Iterable[LlmSpec]) -> dict[str, int]:
+    """By LLM that is not at an endpoint: the tokens that it takes."""
+    return {llm.name: llm.max_context for llm in llms if not llm.hosted}
 
 
 def call_tokens(call: Call) -> int:

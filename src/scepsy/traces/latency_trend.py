@@ -1,15 +1,14 @@
-"""What runs under load show: runs completed per second, the trend of their latency, and whether the
-load was sustained (pure).
+"""Throughput of runs under load, the trend of their latency, and whether the load was sustained
+(pure). Simulation and drive both use it.
 
 Throughput is counted: completed runs over seconds. Whether the offered rate is *sustained* is
-another question, which the trend answers: runs that arrive at rate `a`, and whose latency grows by
-`g` seconds per second, leave at rate `a / (1 + g)`, and the queue keeps the rest. Simulation and
-drive both ask here.
+another question, which the trend answers. If runs arrive at rate `a` and their latency grows by `g`
+seconds per second, they leave at rate `a / (1 + g)`, and the queue grows by the rest.
 
-Latencies of neighbouring runs share their queue, so they are not independent, and neither a
-t-test nor a standard error may count each of them. Both use the means of ten batches in order of
-arrival. With single runs and t > 2, 22% of simulated runs at 80% load showed growth where there was
-none; with batches and t > 3 it is 2%, and overload of 1.5 is still always found.
+Runs that follow one another wait in the same queue, so their latencies are not independent, and
+neither a t-test nor a standard error may count them one by one. Both use the means of ten batches
+of consecutive runs. With single runs and t > 2, 22% of the simulations at 80% load showed a growth
+that did not exist; with batches and t > 3, 2% do, and an overload of 1.5 is still always found.
 """
 
 from __future__ import annotations
@@ -26,19 +25,18 @@ from scepsy.statistics import batch_means
 LoadVerdict = Literal["sustained", "not sustained", "too short to tell"]
 
 SIGNIFICANT = 3.0
-"""Standard errors by which a slope must be positive before latency is said to grow."""
+"""Standard errors. A slope that is positive by more than this is a growth of latency."""
 EXCLUDED = 1.86
-"""Standard errors above the slope that exclude a larger one: the one-sided 95% quantile of
-Student's t with ten batches - 2 degrees of freedom."""
+"""Standard errors. A larger slope than the estimate plus this is excluded: the one-sided 95%
+quantile of Student's t with eight degrees of freedom, those of a line through ten batches."""
 MATERIAL_GROWTH = 0.05
-"""Seconds of latency per second. Below it more than 95% of the offered runs are served as they
-come, and a minute's measurement could not tell the rest from a queue that is still filling."""
+"""Seconds of latency per second. At a smaller growth more than 95% of the offered runs are served
+as they arrive, and a minute's measurement cannot tell it from a queue that is still filling."""
 MIN_RUNS = 20
-"""Fewer runs make batches of single runs, whose means are as noisy as the runs."""
+"""Runs that a verdict needs. Of fewer, a batch is a single run, and its mean is as noisy."""
 LONGEST_LATENCY = 0.25
-"""Mean latency over the time in which runs arrived. Where runs take longer than that, those that
-arrive last have not met the queue that the first ones leave behind, so a level trend shows nothing.
-"""
+"""Mean latency relative to the time in which runs arrived. If runs take longer, the last ones to
+arrive have not met the queue that the first ones left behind, so a level trend shows nothing."""
 NINETY_PERCENT = 1.645
 """Standard deviations to either side that hold 90% of a normal distribution."""
 
@@ -70,12 +68,13 @@ class Trend:
 
 
 def load_verdict(runs: Sequence[Timed]) -> LoadVerdict:
-    """Whether the rate at which these runs arrived is sustained. `runs` are the successful ones in
-    order of arrival, those of a warm-up left out.
+    """Whether the rate at which these runs arrived is sustained. `runs`: the successful ones in
+    order of arrival, without those of a warm-up.
 
-    "not sustained": latency grows, significantly and by more than `MATERIAL_GROWTH`.
-    "sustained": growth of that size is excluded with 95% confidence.
-    "too short to tell": neither, because the runs are too few, too long, or vary too much.
+    "not sustained": latency grows significantly, and by more than `MATERIAL_GROWTH`.
+    "sustained": a growth of that size is excluded with 95% confidence.
+    "too short to tell": neither of the two, because there are too few runs, or they take too long
+    or vary too much.
     """
     trend = latency_trend(runs)
     if len(runs) < MIN_RUNS or trend is None:
@@ -98,11 +97,12 @@ def overall(verdicts: Iterable[LoadVerdict]) -> LoadVerdict:
 
 
 def counted_rate(ends: Iterable[float], begin: float, end: float) -> CountedRate:
-    """Runs per second that completed in [begin, end). `ends` are the times at which successful runs
-    ended, whenever they arrived: without those that arrived before `begin` the count is too low.
+    """Runs per second that completed in [begin, end). `ends`: the times at which successful runs
+    ended, including runs that arrived before `begin`.
 
-    The interval is Byar's approximation to the exact one of a Poisson count; completions under
-    steady load vary no more than that. All zero for an empty window.
+    The interval is Byar's approximation to the exact interval of a Poisson count (Breslow and Day,
+    Statistical Methods in Cancer Research II, 1987); completions under steady load vary no more
+    than a Poisson count. All zero for an empty window.
     """
     seconds = end - begin
     if seconds <= 0:
@@ -120,8 +120,8 @@ def _byar(count: int, deviations: float) -> float:
 
 
 def latency_trend(runs: Sequence[Timed]) -> Trend | None:
-    """The least-squares slope over batch means; None for fewer than three batches, or where all
-    runs arrived at once.
+    """The least-squares slope of latency over arrival time, of batch means. None for fewer than
+    three batches, or if all runs arrived at once.
     """
     points = batches(runs)
     if len(points) < 3:
@@ -137,8 +137,8 @@ def latency_trend(runs: Sequence[Timed]) -> Trend | None:
 
 
 def latency_growth(runs: Sequence[Timed]) -> float:
-    """Seconds of latency gained per second of arrival time; 0 unless that is positive by
-    `SIGNIFICANT` standard errors.
+    """Seconds of latency gained per second of arrival time; 0 unless it is significantly positive
+    (`SIGNIFICANT`).
     """
     trend = latency_trend(runs)
     if trend is None or trend.slope <= SIGNIFICANT * trend.error:
@@ -147,12 +147,12 @@ def latency_growth(runs: Sequence[Timed]) -> float:
 
 
 def standard_error(runs: Sequence[Timed]) -> float | None:
-    """Of the mean latency; None for fewer than two runs."""
+    """The standard error of the mean latency in seconds; None for fewer than two runs."""
     return batch_means.standard_error([latency for _, latency in batches(runs)])
 
 
 def batches(runs: Sequence[Timed]) -> list[tuple[float, float]]:
-    """Mean arrival and latency of up to ten batches of consecutive runs."""
+    """Mean arrival time and mean latency of up to ten batches of consecutive runs."""
     return [
         (fmean(run.arrival for run in batch), fmean(run.latency for run in batch))
         for batch in batch_means.consecutive(runs)
