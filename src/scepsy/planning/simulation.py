@@ -213,7 +213,7 @@ def draft(entry: ShortlistEntry, problem: Problem, speed: float) -> Plan:
 
 
 def _not_simulatable(problem: Problem) -> str | None:
-    """Why the problem cannot be simulated: step times, or the latency of an endpoint, are unknown."""
+    """Why it cannot be simulated: step times or the latency of an endpoint are not known."""
     gpu_type = problem.cluster.nodes[0].gpu_type
     if known_gpu(gpu_type) is None:
         return f"no step times are known for GPU type {gpu_type!r}"
