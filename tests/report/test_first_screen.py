@@ -136,3 +136,12 @@ def test_the_front_of_latency_against_gpus_marks_the_chosen_plan() -> None:
     assert "Latency against GPUs" not in render(
         replace(KNOWN, plan=replace(PLAN, explanation=lone))
     )
+
+
+def test_too_few_runs_for_a_verdict_are_said() -> None:
+    first, *others = KNOWN.summary.workflows
+    few = replace(first.measured, completed=14, verdict="too short to tell")
+    changed = replace(KNOWN.summary, workflows=(replace(first, measured=few), *others))
+    sentence = cards(replace(KNOWN, summary=changed))[0].sentence
+    assert "driven too briefly to tell whether it sustains 0.800 runs/s (14" in sentence
+    assert "a verdict needs 20)" in sentence

@@ -35,13 +35,14 @@ from scepsy.traces.summarize import summarize
     type=click.Choice(["emulated", "llamacpp", "vllm"]),
     default="emulated",
     show_default=True,
-    help="llamacpp, vllm: real engines on this machine's cores, with tiny LLMs of random weights.",
+    help="Engines. llamacpp and vllm are real engines on this machine's cores, with tiny LLMs of "
+    "random weights.",
 )
 @click.option(
     "--llms",
     "llms_path",
     type=click.Path(path_type=Path),
-    help="Other LLMs of the same names  [default: the example's]",
+    help="File with other LLMs of the same names  [default: the LLMs of the example]",
 )
 @click.option(
     "--out",
@@ -54,17 +55,19 @@ from scepsy.traces.summarize import summarize
     "--root",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="The repository  [default: here]",
+    help="Folder of the repository  [default: this folder]",
 )
 @click.option(
     "--seed",
     type=int,
     default=0,
     show_default=True,
-    help="Of what the LLMs say and when runs arrive.",
+    help="Seed of what the LLMs say and of when runs arrive.",
 )
 @click.option(
-    "--quick", is_flag=True, help="A small size, to see that it works; its figures mean little."
+    "--quick",
+    is_flag=True,
+    help="Run in under a minute, to see that it works; its figures mean little.",
 )
 @json_option
 def command(
@@ -98,7 +101,7 @@ def command(
 
 
 class Narrator:
-    """Prints each phase with the time it began, and shows what goes on within it."""
+    """Prints each phase with the time at which it began, and shows the progress within it."""
 
     def __init__(self, screen: Console) -> None:
         self._screen = screen
@@ -131,7 +134,7 @@ class Narrator:
 
 
 def print_summary(summary: Summary, screen: Console) -> None:
-    """Promise against measurement, and against the even split."""
+    """What was measured under the plan and the even split, and how far the prediction was off."""
     title = f"Measured on {summary.engines}, seed {summary.seed}"
     if summary.time_scale != 1:
         title += f", at {summary.time_scale:g} x real speed"

@@ -18,12 +18,19 @@ from scepsy.store import read_plan
 @click.command("deploy")
 @click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path))
 @click.option(
-    "--on", "backend", type=click.Choice(["local"]), required=True, help="Where to run it."
+    "--on",
+    "backend",
+    type=click.Choice(["local"]),
+    required=True,
+    help="Where to run it: `local` is this machine.",
 )
 @name_option
 @state_option
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="The gateway's; 0 picks a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the gateway; 0 picks a free one.",
 )
 @click.option(
     "--traces",
@@ -37,7 +44,7 @@ from scepsy.store import read_plan
     default=None,
     help="How much faster than the real GPU an emulated engine runs  [default: as profiled]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of emulated engines.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of emulated engines.")
 @json_option
 def command(
     plan_path: Path,

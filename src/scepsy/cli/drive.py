@@ -43,14 +43,15 @@ from scepsy.store import write_record
     multiple=True,
     required=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Runs per second; one for each function, in their order.",
+    help="Runs per second. Give one for each function, in the same order.",
 )
 @click.option(
     "--inputs",
     "inputs_paths",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A line per run; .jsonl holds JSON. One for each function, or none.",
+    help="File with an input for a run on each line, as text or (.jsonl) as JSON. Give one for "
+    "each function, or none.",
 )
 @click.option(
     "--gateway",
@@ -64,20 +65,28 @@ from scepsy.store import write_record
     type=click.FloatRange(min=1),
     default=60.0,
     show_default=True,
-    help="Seconds measured.",
+    help="Length of the measured window in seconds.",
 )
 @click.option(
     "--warmup",
     type=click.FloatRange(min=0),
     default=5.0,
     show_default=True,
-    help="Seconds before that.",
+    help="Seconds of load before the measured window.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Of one run."
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    help="Seconds after which a run counts as failed.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="File for the result, JSON.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of arrivals and order of inputs."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the result into this file, as JSON."
+)
 @json_option
 def command(
     functions: tuple[str, ...],
@@ -92,7 +101,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Start runs of `async def FUNCTION(...)` as a Poisson process of the given rate, whether or
-    not earlier runs have ended, and measure latency and throughput. Exit code 8 when a run failed.
+    not earlier runs have ended, and measure latency and throughput. The exit code is 8 when a run
+    failed.
 
     Ctrl-C ends it early: it prints what was measured until then, and the exit code is 130.
     """
@@ -175,7 +185,7 @@ async def _drive(
 
 @contextmanager
 def drive_progress(quiet: bool) -> Generator[Callable[[DriveProgress], None]]:
-    """A bar of the time until the measured window ends, with how many runs are open."""
+    """A progress bar until the end of the measured window, with the number of open runs."""
     bar = progress.Progress(
         progress.TextColumn("driving"),
         progress.BarColumn(),
@@ -195,8 +205,8 @@ def drive_progress(quiet: bool) -> Generator[Callable[[DriveProgress], None]]:
 
 
 def point_at(gateway: str) -> None:
-    """Sets what OpenAI clients read; before the programs are imported, since some make their client
-    then.
+    """Sets the variables that OpenAI clients read. Call it before importing the programs, because
+    some make their client on import.
     """
     base = gateway.rstrip("/")
     base = base if base.endswith("/v1") else f"{base}/v1"

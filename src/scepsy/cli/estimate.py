@@ -48,14 +48,14 @@ from scepsy.traces.lengths import with_lengths
     type=click.Choice(SOURCES),
     default="auto",
     show_default=True,
-    help="Of step times: a measured table, aiconfigurator's oracle, the shipped roofline, or the "
-    "first of them that is there.",
+    help="Source of step times: a measured table, aiconfigurator's oracle, the shipped roofline, "
+    "or (auto) the first of these that is there.",
 )
 @click.option(
     "--table",
     "table_path",
     type=click.Path(path_type=Path),
-    help="Measured steps, CSV (docs/how-it-works/estimates.md).",
+    help="Table of measured steps, CSV (docs/how-it-works/estimates.md).",
 )
 @click.option(
     "--measured",
@@ -67,19 +67,19 @@ from scepsy.traces.lengths import with_lengths
     "--steps",
     "steps_path",
     type=click.Path(path_type=Path),
-    help="A profile made with other workflows: the step times that it showed are used.",
+    help="A profile of other workflows, whose step times are used.",
 )
 @workflow_option
 @click.option(
     "--shares",
     default=",".join(map(str, DEFAULT_SHARES)),
     show_default=True,
-    help="GPU shares to estimate at TP1; between them is interpolated.",
+    help="GPU shares to estimate at TP1. Shares between them are interpolated.",
 )
 @click.option(
     "--share-groups",
     is_flag=True,
-    help="Shares of TP groups too, for `scepsy plan --share-groups`.",
+    help="Also estimate shares of TP groups, for `scepsy plan --share-groups`.",
 )
 @click.option(
     "--mix",

@@ -17,7 +17,7 @@ from scepsy.store import read_traces, write_atomic
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--format", "format_name", type=click.Choice(["otlp", "perfetto"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")
-@click.option("--workflow", help="Only this workflow.")
+@click.option("--workflow", help="Export only this workflow.")
 @json_option
 def command(
     directory: Path, format_name: str, out: Path, workflow: str | None, as_json: bool

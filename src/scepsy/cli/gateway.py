@@ -19,13 +19,17 @@ from scepsy.gateway.server import serve
     envvar="OPENAI_BASE_URL",
     required=True,
     metavar="URL",
-    help="Where calls go on to  [default: $OPENAI_BASE_URL]",
+    help="Server that answers the calls  [default: $OPENAI_BASE_URL]",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option("--traces", type=click.Path(path_type=Path), help="Record calls into this directory.")
-@click.option("--workflow", default="default", show_default=True, help="Of calls that name none.")
-@click.option("--record-content", is_flag=True, help="Keep prompts and answers, not only digests.")
+@click.option(
+    "--workflow", default="default", show_default=True, help="Workflow of calls that name none."
+)
+@click.option(
+    "--record-content", is_flag=True, help="Record prompts and answers, not only digests of them."
+)
 @json_option
 def command(
     upstream: str,
@@ -36,7 +40,7 @@ def command(
     record_content: bool,
     as_json: bool,
 ) -> None:
-    """Pass LLM calls on to URL, recording each. Runs until it is stopped."""
+    """Pass LLM calls on to URL, and record each call. The command runs until it is stopped."""
     config = GatewayConfig(
         host=host,
         port=port,

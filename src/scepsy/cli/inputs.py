@@ -21,35 +21,42 @@ cluster_option = click.option(
     help="Cluster: a TOML file, or a word like 8xh100 or 2x8xh100 (nodes x GPUs x type).",
 )
 llms_option = click.option(
-    "--llms", "llms_path", type=click.Path(path_type=Path), required=True, help="LLMs, TOML."
+    "--llms",
+    "llms_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File with the LLMs, TOML.",
 )
 known_llms_option = click.option(
     "--llms",
     "llms_path",
     type=click.Path(path_type=Path),
-    help="LLMs, TOML  [default: those that the traces call, by the names of known architectures]",
+    help="File with the LLMs, TOML  [default: the LLMs that the traces call, if their names are "
+    "those of known architectures]",
 )
 stand_in_option = click.option(
     "--llm",
     "stand_ins",
     multiple=True,
     metavar="NAME=ARCHITECTURE",
-    help="What stands for an LLM that the traces call; repeatable.",
+    help="Architecture of an LLM that the traces call. May be repeated.",
 )
 state_option = click.option(
     "--state",
     type=click.Path(path_type=Path),
     default=None,
-    help="Where deployments are remembered  [default: $SCEPSY_STATE or ~/.local/state/scepsy]",
+    help="Folder with the state of deployments  [default: $SCEPSY_STATE or ~/.local/state/scepsy]",
 )
 workflow_option = click.option(
     "--workflow",
     "workflows",
     multiple=True,
     metavar="NAME",
-    help="Only the calls of this workflow; repeatable  [default: all]",
+    help="Use only the calls of this workflow. May be repeated  [default: all workflows]",
 )
-name_option = click.option("--name", default="default", show_default=True, help="Deployment.")
+name_option = click.option(
+    "--name", default="default", show_default=True, help="Name of the deployment."
+)
 
 
 def state_directory(given: Path | None) -> Path:

@@ -45,40 +45,40 @@ from scepsy.traces.lengths import with_lengths
     "--shares",
     default=",".join(map(str, DEFAULT_SHARES)),
     show_default=True,
-    help="GPU shares to measure at TP1; between them is interpolated.",
+    help="GPU shares to measure at TP1. Shares between them are interpolated.",
 )
 @click.option(
     "--share-groups",
     is_flag=True,
-    help="Shares of TP groups too, for `scepsy plan --share-groups`.",
+    help="Also measure shares of TP groups, for `scepsy plan --share-groups`.",
 )
 @click.option(
     "--budget",
     type=click.FloatRange(5),
     default=60.0,
     show_default=True,
-    help="Seconds to measure each engine; twice that where most of the latency is decided.",
+    help="Seconds to measure each engine. Engines that decide most of the latency get twice that.",
 )
 @click.option(
     "--gaps",
     type=click.Choice(["poisson", "recorded"]),
     default="poisson",
     show_default=True,
-    help="Time between arrivals: random, or as in TRACES, scaled to the rate.",
+    help="Times between arrivals: random, or those in TRACES scaled to the rate.",
 )
 @click.option(
     "--replay",
     type=click.Choice(["runs", "bursts"]),
     default="runs",
     show_default=True,
-    help="What arrives: runs, each waiting for its own calls, or single bursts of calls.",
+    help="What arrives: runs, each of which waits for its own calls, or single bursts of calls.",
 )
 @click.option(
     "--max-rate",
     type=click.FloatRange(0.1),
     default=200.0,
     show_default=True,
-    help="Most calls per second to offer.",
+    help="Highest rate to offer, in calls per second.",
 )
 @click.option(
     "--mix",
@@ -91,7 +91,7 @@ from scepsy.traces.lengths import with_lengths
     "--parallel",
     type=click.IntRange(1),
     default=None,
-    help="Engines at once  [default: what the GPUs hold]",
+    help="Engines to measure at the same time  [default: as many as the GPUs hold]",
 )
 @click.option(
     "--time-scale",
@@ -131,8 +131,9 @@ def command(
     """Replay the calls in TRACES against each LLM's engine, open-loop, for every TP degree and GPU
     share that a plan could use.
 
-    Rates are chosen as it goes: saturation first, then where the curve is least sure. What is
-    measured is kept in OUT.partial.jsonl until all is; the same command goes on from there.
+    The rates are chosen one after another: first those that show where the engine saturates, then
+    those at which the curve is least certain. What was measured is kept in OUT.partial.jsonl until
+    the profile is complete; after Ctrl-C the same command goes on from there.
     """
     traces = only(traces_of(traces_path), workflows)
     mix = parse_mix(mix_texts, {trace.workflow for trace in traces})

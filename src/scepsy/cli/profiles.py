@@ -21,7 +21,12 @@ from scepsy.store.files import write_atomic
 @click.argument(
     "paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Draw them, into this.")
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path),
+    help="Draw the profiles into this HTML file.",
+)
 @json_option
 def command(paths: tuple[Path, ...], html_path: Path | None, as_json: bool) -> None:
     """List the curves of each FILE, and compare those of the same LLM, workflow and size: measured

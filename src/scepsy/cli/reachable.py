@@ -1,4 +1,4 @@
-"""Asks whether somebody listens at a URL, before anything is started that would need it."""
+"""Checks that a server listens at a URL, before anything is started that needs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from scepsy.errors import BadInput, Unreachable
 
 
 async def check_reachable(flag: str, url: str, patience: float = 5.0) -> None:
-    """Raises BadInput unless `url` is an http(s) URL, Unreachable where nobody takes the call."""
+    """Raises BadInput unless `url` is an http(s) URL, and Unreachable where no server accepts a
+    connection within `patience` seconds.
+    """
     host, port = _origin(flag, url)
     try:
         async with asyncio.timeout(patience):
@@ -21,7 +23,7 @@ async def check_reachable(flag: str, url: str, patience: float = 5.0) -> None:
         reason = error.strerror or str(error)
         raise Unreachable(f"{flag} {url} cannot be reached: {reason}; is it running?") from None
     writer.close()
-    with suppress(OSError):  # whoever takes a connection may also reset it
+    with suppress(OSError):  # a server that accepts a connection may also reset it
         await writer.wait_closed()
 
 

@@ -21,7 +21,7 @@ from scepsy.sim.workload.arrivals import arrivals, recorded
 from scepsy.store import read_arrivals, read_plan, write_atomic, write_record
 
 RUNS = 400
-"""Of the rarest workflow, where nothing is said."""
+"""Simulated runs of the rarest workflow without --duration; a p99 needs 100 of them."""
 
 
 @click.command("simulate")
@@ -31,7 +31,7 @@ RUNS = 400
     "traces_path",
     type=click.Path(path_type=Path),
     required=True,
-    help="Trace directory; its runs are replayed.",
+    help="Trace directory. Its runs are replayed.",
 )
 @click.option(
     "--rate",
@@ -45,7 +45,7 @@ RUNS = 400
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
-    help="Multiplies every rate.",
+    help="Factor on every rate.",
 )
 @click.option(
     "--arrivals",
@@ -81,7 +81,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Simulate a plan that serves traced runs: open-loop arrivals, the gateway's routing, engines
-    with continuous batching. Exit code 7 when the plan cannot carry the load.
+    with continuous batching. The exit code is 7 when the plan does not sustain the load.
     """
     plan = read_plan(plan_path)
     rates = _rates(plan, rate_texts, scale)

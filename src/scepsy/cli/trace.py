@@ -24,36 +24,40 @@ from scepsy.store import read_traces
 
 @click.command("trace", context_settings={"ignore_unknown_options": True})
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Trace directory; added to."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Trace directory. Runs are added to those in it.",
 )
 @click.option(
     "--upstream",
     envvar="OPENAI_BASE_URL",
     required=True,
     metavar="URL",
-    help="Where the calls go on to  [default: $OPENAI_BASE_URL]",
+    help="Server that answers the calls  [default: $OPENAI_BASE_URL]",
 )
 @click.option("--workflow", help="Name of the workflow  [default: the program's name]")
 @click.option(
     "--each",
     type=click.Path(path_type=Path),
-    help="Run CMD once per line of this file; {} in CMD stands for the line, else it goes last.",
+    help="Run CMD once for each line of this file. The line takes the place of {} in CMD, or is "
+    "its last argument.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Runs at once, with --each.",
+    help="With --each: runs at the same time.",
 )
 @click.option(
-    "--record-content", is_flag=True, help="Keep prompts and answers, not only their digests."
+    "--record-content", is_flag=True, help="Record prompts and answers, not only digests of them."
 )
 @click.option(
     "--auto",
     is_flag=True,
-    help="CMD is a server or does many runs: one begins with each request to it, or outermost call"
-    " of a framework. Python only.",
+    help="CMD is a server, or does many runs. A run begins with each request to it, or with each "
+    "outermost call of a framework. For Python programs only.",
 )
 @json_option
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")

@@ -29,17 +29,19 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 @click.command("traces")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--workflow", help="Only this workflow.")
-@click.option("--run", "run_name", help="The run to draw  [default: each workflow's median]")
+@click.option("--workflow", help="Show only this workflow.")
+@click.option(
+    "--run", "run_name", help="Run to draw  [default: the run of median latency of each workflow]"
+)
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
-    help="Traces of known runs, to tell calls of unknown ones by.",
+    help="Trace directory with known runs, by which calls of unknown runs are told apart.",
 )
 @click.option(
     "--attributed",
     type=click.Path(path_type=Path),
-    help="New trace directory for the known runs and those that could be told.",
+    help="New trace directory for the known runs and for those that could be told apart.",
 )
 @json_option
 def command(
@@ -50,7 +52,7 @@ def command(
     attributed: Path | None,
     as_json: bool,
 ) -> None:
-    """Runs, n, p and time shares of every workflow in DIRECTORY, and waterfalls of runs."""
+    """Show the runs, n, p and time shares of every workflow in DIRECTORY, and draw runs."""
     found = read_traces(directory, workflow=workflow)
     if workflow is not None and not found.traces:
         names = sorted({trace.workflow for trace in read_traces(directory).traces})

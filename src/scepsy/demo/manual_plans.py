@@ -1,4 +1,4 @@
-"""Plans as somebody makes them by hand: one of each, and an even split (pure).
+"""Plans that need no planner: one replica of each LLM, and an even split of the GPUs (pure).
 
 The even split is our implementation of what the paper calls user-specified allocation.
 """
@@ -26,7 +26,7 @@ from scepsy.search import floors
 def even_split(llms: Sequence[LlmSpec], cluster: Cluster, targets: Sequence[Target]) -> Plan:
     """Whole GPUs, the same number for each LLM; what is left over stays idle.
 
-    The plan has no prediction: whoever splits by hand makes none.
+    The plan has no prediction.
 
     Raises:
         Unmeetable: there are fewer GPUs than LLMs, or an LLM does not fit into its part.

@@ -1,4 +1,4 @@
-"""The demo's phases, in their order."""
+"""The phases of the demo, in their order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ PREPARATION = "preparation"
 
 @dataclass(frozen=True, slots=True)
 class PhaseListener:
-    """Told of what goes on: phases, profiling progress, and results as they are there."""
+    """Callbacks: `phase` when a phase begins, `profiling` with the progress of an engine's profile,
+    `traced` and `planned` with the results of these phases.
+    """
 
     phase: OnPhase
     profiling: Callable[[Job, str, float], None]
@@ -55,9 +57,9 @@ class PhaseListener:
 
 
 async def run(settings: DemoSettings, listener: PhaseListener) -> Report:
-    """Does everything and writes `traces/`, `profile.json`, `plan.json`, `summary.json` and
-    `report.html` into `settings.out`. Whatever happens, cancellation included, no process of it is
-    left.
+    """Traces, profiles, plans and measures, and writes `traces/`, `profile.json`, `plan.json`,
+    `summary.json` and `report.html` into `settings.out`. However it ends, also by cancellation, it
+    leaves no process behind.
 
     Raises:
         Unmeetable: no plan meets the target rates.
@@ -105,7 +107,7 @@ def _options(settings: DemoSettings) -> EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """The phases, with what they share."""
+    """The phases and what they share."""
 
     settings: DemoSettings
     listener: PhaseListener
@@ -152,8 +154,8 @@ class Phase:
             raise RunsFailed(f"{' '.join(command)}: {result.stderr_tail}")
 
     def _inputs(self, program: DemoProgram) -> list[str]:
-        """The same for tracing and driving, and each once in the measured window, so that the
-        measured runs are those that were traced.
+        """The inputs of both tracing and driving. Each occurs once in the measured window, so that
+        what is measured is what was traced.
         """
         return read_lines(program.inputs)[: round(program.rate * self.settings.duration)]
 
@@ -166,7 +168,7 @@ class Phase:
     async def profile(
         self, traces: Sequence[Trace], llms: Sequence[LlmSpec], cluster: Cluster
     ) -> Profile:
-        """Replays the traced calls on every (LLM, tp, share)."""
+        """Replays the traced calls on every engine configuration: LLM, TP degree, GPU share."""
         todo = jobs(traces, llms, cluster, self.settings.shares)
         self.listener.phase(
             f"profile: {len(todo)} engine configurations, by replay of the traced calls"
@@ -196,7 +198,7 @@ class Phase:
         cluster: Cluster,
         targets: Sequence[Target],
     ) -> Plan:
-        """Decides. Raises Unmeetable."""
+        """Plans for the targets. Raises Unmeetable where no plan meets them."""
         self.listener.phase("plan: shares x TP x replicas, and where")
         decided = plan(traces, measured, llms, cluster, targets, simulate=SimulationOptions())
         if isinstance(decided, Infeasible):
@@ -206,7 +208,7 @@ class Phase:
         return decided
 
     async def measure(self, decided: Plan, what: str, loads: Sequence[float]) -> list[DriveResult]:
-        """Deploys and drives at each load, a part of the targets."""
+        """Deploys, and drives at each load. A load is a factor on the target rates."""
         self.listener.phase(
             f"deploy {what}: {len(decided.placement.replicas)} replicas and a gateway"
         )
@@ -222,7 +224,7 @@ class Phase:
         return results
 
     async def _drive(self, url: str, load: float, seconds: float) -> DriveResult:
-        """`scepsy drive` as a process of its own: one driver, many runs at once."""
+        """Runs `scepsy drive` as a process of its own."""
         arguments = [program.function for program in self.settings.programs]
         for program in self.settings.programs:
             inputs = self.settings.out / "state" / f"{program.workflow}.txt"
@@ -249,7 +251,7 @@ class Phase:
         return msgspec.json.decode(out, type=DriveResult)
 
     async def clear(self) -> None:
-        """Stops whatever still runs, and removes logs and state."""
+        """Stops what still runs, and removes logs and state."""
         try:
             with suppress(NotFound):
                 await self.backend.down(DEPLOYMENT)

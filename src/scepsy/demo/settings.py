@@ -9,27 +9,45 @@ from scepsy.core.llm import EngineKind
 from scepsy.errors import BadInput
 from scepsy.profiler import SweepSettings
 
-BEAM_RATE, RAG_RATE = 0.3, 0.6
-"""Target rates of the two programs, in runs per second."""
+BEAM_RATE = 0.3
+"""Target rate of beam search on emulated GPUs, in runs per second."""
 
-CPU_BEAM_RATE, CPU_RAG_RATE = 0.15, 0.15
-"""The same for real engines on the cores of a laptop."""
+RAG_RATE = 0.6
+"""Target rate of RAG on emulated GPUs, in runs per second."""
+
+CPU_RATE = 0.15
+"""Target rate of each program on llama.cpp engines, in runs per second. It leaves the cores of a
+laptop half idle: engines that wait for a core are slower than when each was profiled alone.
+"""
+
 CPU_RUNS = 6
+"""Runs of each program in the measured window on llama.cpp engines, which are slow."""
 
-VLLM_BEAM_RATE = 0.12
+VLLM_RATE = 0.12
+"""Target rate of beam search on two vLLM engines with a core each, in runs per second."""
+
 VLLM_RUNS = 5
-"""An engine takes most of a minute to start, and is started four times: little else may take long.
+"""Runs in the measured window on vLLM engines. An engine takes most of a minute to start, and four
+are started one after another, which leaves little time for anything else.
 """
 
 WINDOW = 14 / BEAM_RATE
-"""Seconds of the measured window: 14 runs of beam search and 28 of RAG arrive in it."""
+"""Seconds of the measured window: 14 runs of beam search and 28 of RAG arrive in it. For a verdict
+on the load of beam search, which needs 20 runs, there is no time in five minutes; the report says
+so.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoProgram:
-    """One agent program: its file, its inputs (one per line), its target in runs per second.
+    """An agent program.
 
-    `prepare` are the arguments with which it sets up what all its runs share, a search index say.
+    Attributes:
+        script: the Python file.
+        inputs: a file with an input on each line.
+        rate: target in runs per second.
+        prepare: arguments with which the script sets up what all its runs share, for example a
+            search index. Nothing is set up where there are none.
     """
 
     workflow: str
@@ -45,11 +63,22 @@ class DemoProgram:
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """The demo's knobs.
+    """What the demo runs, on what, and for how long.
 
-    Seconds of the wall clock; emulated GPUs run `time_scale` times faster than real ones.
-    `duration` is that of driving at the targets, `beyond_duration` at `beyond` times them. The same
-    runs are traced before, at `trace_load` times the targets.
+    Attributes:
+        out: the demo's folder.
+        seed: seed of what the LLMs say, and of when runs arrive.
+        time_scale: how many times faster than real ones emulated GPUs run. All times below are
+            seconds of the wall clock.
+        trace_load: factor on the target rates at which runs are traced. They are the runs that are
+            measured later.
+        shares: GPU shares that are profiled at TP1.
+        sweep: time that each engine is profiled for, and the highest rate.
+        profile_parallel: engines that are profiled at the same time.
+        duration: seconds of the measured window at the target rates.
+        beyond, beyond_duration: a factor on the target rates at which the plan is driven, too, and
+            seconds of that window.
+        warmup: seconds of load before each window.
     """
 
     programs: tuple[DemoProgram, ...]
@@ -70,9 +99,10 @@ class DemoSettings:
 
 
 def settings_for(engine: EngineKind, root: Path, out: Path, seed: int) -> DemoSettings:
-    """The demo of one kind of engine, on the example programs under `root`.
+    """The demo on one kind of engine, with the example programs under `root`.
 
-    Raises BadInput for an engine that the demo does not know.
+    Raises:
+        BadInput: the demo does not know this engine.
     """
     match engine:
         case "emulated":
@@ -98,11 +128,9 @@ def _emulated(root: Path, out: Path, seed: int) -> DemoSettings:
 
 
 def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
-    """On real engines that share a few cores: rates that leave these half idle, as engines that
-    wait for a core would break what was measured of each alone.
-    """
+    """Real engines that share a few cores. They are profiled one after another."""
     return DemoSettings(
-        programs=_programs(root, CPU_BEAM_RATE, CPU_RAG_RATE),
+        programs=_programs(root, CPU_RATE, CPU_RATE),
         engine="llamacpp",
         cluster=root / "examples" / "cluster.llamacpp.toml",
         llms=root / "examples" / "llms.llamacpp.toml",
@@ -111,16 +139,16 @@ def _llamacpp(root: Path, out: Path, seed: int) -> DemoSettings:
         shares=(1.0,),
         sweep=SweepSettings(budget=20.0, max_rate=100.0),
         profile_parallel=1,
-        duration=CPU_RUNS / CPU_BEAM_RATE,
-        beyond_duration=CPU_RUNS / (1.3 * CPU_RAG_RATE),
+        duration=CPU_RUNS / CPU_RATE,
+        beyond_duration=CPU_RUNS / (1.3 * CPU_RATE),
     )
 
 
 def _vllm(root: Path, out: Path, seed: int) -> DemoSettings:
-    """Beam search only: its two LLMs have a core each. The four of both programs would share two
-    cores, at 1.5 GB and 70 s of processor time for every start.
+    """Beam search only: its two LLMs have a core each. The four LLMs of both programs would share
+    two cores, and every start takes 1.5 GB of memory and 70 s of processor time.
     """
-    beam_search, _ = _programs(root, VLLM_BEAM_RATE, CPU_RAG_RATE)
+    beam_search, _ = _programs(root, VLLM_RATE, CPU_RATE)
     return DemoSettings(
         programs=(beam_search,),
         engine="vllm",
@@ -131,8 +159,8 @@ def _vllm(root: Path, out: Path, seed: int) -> DemoSettings:
         shares=(1.0,),
         sweep=SweepSettings(budget=45.0, max_rate=60.0),
         profile_parallel=1,
-        duration=VLLM_RUNS / VLLM_BEAM_RATE,
-        beyond_duration=VLLM_RUNS / (1.3 * VLLM_BEAM_RATE),
+        duration=VLLM_RUNS / VLLM_RATE,
+        beyond_duration=VLLM_RUNS / (1.3 * VLLM_RATE),
     )
 
 
@@ -146,9 +174,8 @@ def _programs(root: Path, beam_rate: float, rag_rate: float) -> tuple[DemoProgra
 
 
 def quick_settings(full: DemoSettings) -> DemoSettings:
-    """The same in about forty seconds, with too few samples for its figures to mean much.
-
-    Only the emulated GPUs can be sped up.
+    """The same demo in about forty seconds. It shows that everything works; its samples are too few
+    for its figures to mean much. Only emulated GPUs can run faster than real ones.
     """
     sweep = SweepSettings(budget=5.0, max_rate=40.0)
     small = replace(full, sweep=sweep, warmup=1.0)

@@ -1,4 +1,4 @@
-"""Puts what was predicted beside what was measured (pure)."""
+"""Compares what was predicted with what was measured (pure)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from scepsy.report.data import (
 )
 
 STEPS = tuple(step / 20 for step in range(1, 41))
-"""Parts of the targets at which the predicted curves are drawn."""
+"""Factors on the target rates at which the predicted curves are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A demo's results: the plan, both pipelines' allocations and what the driver measured at each
-    load.
+    """What a demo has found: both plans, the pipeline that predicts them, and what was measured:
+    of the plan at the targets and beyond them, of the even split at the targets.
     """
 
     plan: Plan

@@ -1,4 +1,4 @@
-"""Loads workflows and measures them; runs programs as children with their calls marked."""
+"""Drives workflows at a given rate and measures them; runs programs whose LLM calls are marked."""
 
 from __future__ import annotations
 

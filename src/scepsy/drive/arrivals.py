@@ -1,4 +1,4 @@
-"""When runs arrive, and with which input."""
+"""When runs arrive, and which input each of them gets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RunArrival:
-    """A run that is due `time` seconds after the measured window begins. `inputs` holds its input,
-    or nothing.
+    """A run that is due `time` seconds after the measured window begins; a negative time lies in
+    the warm-up. `inputs` holds its input, or is empty where runs take none.
     """
 
     time: float
@@ -21,11 +21,11 @@ class RunArrival:
 def schedule(
     rate: float, warmup: float, duration: float, inputs: Sequence[object], rng: random.Random
 ) -> Iterator[RunArrival]:
-    """Arrivals without end, in order of time: a warm-up before 0, the measured window up to
-    `duration`, and a tail.
+    """Arrivals without end, in order of time: the warm-up before 0, the measured window from 0 to
+    `duration`, then a tail. `rate` is in runs per second, times are in seconds.
 
-    The window takes passes of its own over the inputs, so that its runs see each of them as equally
-    often as can be.
+    The window begins with a new pass over the inputs, so that the numbers of times that its runs
+    get each input differ by at most one.
     """
     order = _shuffled(inputs, rng)
     for time in poisson(rate, warmup, rng):
@@ -40,18 +40,18 @@ def schedule(
 
 
 def poisson(rate: float, duration: float, rng: random.Random) -> list[float]:
-    """Rising times in [0, duration] of a Poisson process of `rate` per second, given that its count
-    is round(rate * duration).
+    """Rising times in [0, duration] of a Poisson process of `rate` per second whose count is
+    round(rate * duration).
 
-    Given their count, the arrivals of a Poisson process are independent and uniform. Fixing the
-    count keeps its burstiness within the window but makes the offered rate exact: a free count
-    would stray by 1/sqrt(rate * duration), which is 10% at a hundred runs, and would be read as an
+    Given their count, the arrivals of a Poisson process are independent and uniform. A fixed count
+    keeps the bursts within the window and makes the offered rate exact. A random count would
+    deviate by 1/sqrt(rate * duration), which is 10% at a hundred runs, and would be read as an
     error of the plan.
     """
     return sorted(rng.uniform(0.0, duration) for _ in range(round(rate * duration)))
 
 
 def _shuffled(inputs: Sequence[object], rng: random.Random) -> Iterator[tuple[object, ...]]:
-    """Each input once, in random order; again and again, each pass in an order of its own."""
+    """Passes over the inputs without end, each in another random order."""
     while True:
         yield from ((one,) for one in rng.sample(inputs, len(inputs))) if inputs else [()]

@@ -1,4 +1,4 @@
-"""Runs programs as children, each as one run of a workflow, their LLM calls via a gateway."""
+"""Runs programs as child processes whose LLM calls go through a gateway; each is one run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LAST_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class ChildResult:
-    """One child that has ended.
+    """A child process that has ended.
 
     Attributes:
-        run: identifies its calls; None where it opens runs by itself.
-        input: what it was given, None for the command alone.
-        exit_code: negative for the signal that ended it.
+        run: the run that its calls belong to; None where the program opens runs by itself.
+        input: the input that it was given; None for the command alone.
+        exit_code: its exit code; the negative number of a signal that ended it.
         start, end: Unix seconds.
-        stdout: what it printed; empty where that went on to our own.
+        stdout: what it printed; empty where it had our own standard output.
         stderr_tail: its last lines on standard error.
     """
 
@@ -49,13 +49,14 @@ async def trace_children(
     auto: bool = False,
     on_progress: Callable[[ChildResult], None] | None = None,
 ) -> list[ChildResult]:
-    """Starts `command` once, or once per input, at most `jobs` at once; results in order of the
-    inputs.
+    """Starts `command` once, or once per input with at most `jobs` at the same time. The results
+    are in the order of the inputs.
 
-    `{}` in the command is replaced by the input, which else becomes the last argument. A single
-    child without inputs has our standard streams; of several, output is kept. Cancelling this ends
-    every child and whatever it started in its process group; `on_progress` is told of those, too.
-    With `auto`, a child is no run: it opens runs by itself.
+    `{}` in the command is replaced by the input; a command without it gets the input as its last
+    argument. A child without inputs has our standard streams; the output of children with inputs is
+    kept. `on_progress` is called with each child that ends. Cancelling this ends every child and
+    the processes of its process group, and calls `on_progress` with these children, too. With
+    `auto`, a child is not a run: it opens runs by itself.
 
     Raises:
         NotFound, BadInput: the command is not there, or cannot be executed.
@@ -86,7 +87,7 @@ async def trace_children(
 
 
 def arguments(command: Sequence[str], child_input: str | None) -> list[str]:
-    """The command with its input in place."""
+    """The command with the input in the place of `{}`, or as its last argument."""
     if child_input is None:
         return list(command)
     if any("{}" in part for part in command):
@@ -97,12 +98,12 @@ def arguments(command: Sequence[str], child_input: str | None) -> list[str]:
 def environment(
     base: Mapping[str, str], gateway_url: str, workflow: str, run: str | None
 ) -> dict[str, str]:
-    """`base` changed so that LLM clients call the gateway, and say of which run they are.
+    """`base` with variables that make LLM clients call the gateway and name their run.
 
-    The URL's path is what every client keeps, so it carries the run; the headers carry it where a
-    client is pointed elsewhere. Without a run, Python programs open runs by themselves, wherever
-    the outermost known entry point is called. Frameworks' own telemetry is turned off: it would go
-    to the gateway or to the Internet.
+    Every client keeps the path of the URL, so the path names the run. The headers name it for
+    clients that are given another URL. Without a run, Python programs open a run by themselves
+    wherever the outermost known entry point is called. The telemetry of frameworks is turned off:
+    it would go to the gateway or to the Internet.
     """
     base_url = gateway_url.rstrip("/").removesuffix("/v1")
     names = [quote(name, safe="") for name in (workflow, run) if name is not None]

@@ -1,5 +1,5 @@
-"""Drives workflows open-loop in this process: runs start when they are due, whatever became of the
-earlier ones.
+"""Drives workflows open-loop in this process: a run starts when it is due, whether or not earlier
+runs have ended.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ from scepsy.marking import check_name
 
 @dataclass(frozen=True, slots=True)
 class DriveProgress:
-    """How far a drive has come: seconds since it began, and until its measured window ends; runs of
-    all workloads, warm-up and tail included.
+    """How far a drive has come.
+
+    Attributes:
+        elapsed: seconds since it began.
+        total: seconds from its beginning to the end of its measured window.
+        running, completed, failed: runs of all workloads, those of warm-up and tail included.
     """
 
     elapsed: float
@@ -52,14 +56,15 @@ async def drive(
     on_progress: Callable[[DriveProgress], None] | None = None,
     on_run: Callable[[RunMark], None] | None = None,
 ) -> DriveResult:
-    """Runs all workloads at once, each run marked as one of its workflow, and measures the runs
-    that arrive in the `duration` seconds after `warmup`. Calls `on_progress` when a run ends, and
-    `on_run` with when it began and ended (Unix seconds), a cancelled one's end included.
+    """Drives all workloads at the same time, and measures the runs that arrive in the `duration`
+    seconds after the `warmup` seconds. The LLM calls of a run are marked as those of one run of its
+    workflow. `on_progress` is called when a run ends; `on_run` is called with the times (Unix
+    seconds) at which the run began and ended, also for a run that was cancelled.
 
-    Arrivals go on at the same rate until the last measured run has ended, so that it ends under
-    full load; these later runs are not measured, and are cancelled then. A run that raises, or
-    takes longer than `timeout`, has failed; so all of this ends at the latest `timeout` after the
-    window. Latency counts from when a run was due.
+    Arrivals go on at the same rate until the last measured run has ended, so that this run ends
+    under full load. These later runs are not measured, and are cancelled then. A run fails if it
+    raises, or takes longer than `timeout` seconds; so a drive ends at most `timeout` seconds after
+    its window. Latency counts from the time at which a run was due.
 
     Cancelling this cancels every run, and raises DriveInterrupted with what was measured until
     then.

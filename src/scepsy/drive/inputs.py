@@ -24,7 +24,9 @@ def read_inputs(path: Path) -> list[object]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines that are not blank, without white space around them. Raises as `read_inputs`."""
+    """The lines that are not blank, without the white space around them. Raises what `read_inputs`
+    raises.
+    """
     return [line for _, line in _numbered(path)]
 
 

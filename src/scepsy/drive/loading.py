@@ -1,4 +1,4 @@
-"""Finds the function that a command line names."""
+"""Imports the function that a command line names."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from scepsy.errors import BadInput, NotFound, did_you_mean
 def load_function(name: str) -> Function:
     """The `async def` function that `MODULE:FUNCTION` or `PATH.py:FUNCTION` names.
 
-    As with `python -m` and `python PATH.py`, the working directory or the file's own goes on
-    sys.path. Set OPENAI_BASE_URL before: many programs make their client when they are imported.
+    As with `python -m` and `python PATH.py`, the working directory or the folder of the file is put
+    on sys.path. Set OPENAI_BASE_URL before: many programs make their client on import.
 
     Raises:
         NotFound: there is no such module, file or function.

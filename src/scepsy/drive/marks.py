@@ -1,4 +1,4 @@
-"""Tells a gateway when runs began and ended, and which failed."""
+"""Tells a gateway when runs began and ended, and which of them failed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import msgspec
 from scepsy.core.trace import RunMark
 from scepsy.errors import BadInput, Unreachable
 
-_NOT_RECORDING = (404, 405, 409)  # another server, or a gateway without a trace directory
+_NOT_RECORDING = (404, 405, 409)
+"""Status codes of another server, and of a gateway without a trace directory."""
 _PATIENCE = aiohttp.ClientTimeout(total=10.0)
+"""Seconds for one mark."""
 
 
 async def post_marks(gateway_url: str, marks: Iterable[RunMark]) -> bool:
-    """Posts each mark; False where nobody there records.
+    """Posts each mark. Returns False where the server does not record: it is another server than
+    our gateway, or a gateway without a trace directory.
 
     Raises:
-        BadInput: the gateway cannot note a mark.
-        Unreachable: it does not answer.
+        BadInput: the gateway refuses a mark.
+        Unreachable: the gateway does not answer.
     """
     parts = urlsplit(gateway_url)
     url = f"{parts.scheme}://{parts.netloc}/scepsy/runs"

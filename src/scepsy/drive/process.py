@@ -1,4 +1,4 @@
-"""A child process in a group of its own, and what it prints."""
+"""Runs a child process in a process group of its own, and keeps what it prints."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from dataclasses import dataclass
 from scepsy.errors import BadInput, NotFound
 
 _GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
 _LINGER = 0.5
+"""Seconds to wait for more output after the process ended: a process that it left behind may hold
+the pipe open."""
 _READ = 1 << 16
+"""Bytes per read of a pipe, the size of its buffer in Linux."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExitedProcess:
-    """How a process ended (negative: by which signal) and what it printed."""
+    """The exit code of a process (the negative number of a signal that ended it), and what it
+    printed.
+    """
 
     exit_code: int
     stdout: str
@@ -29,14 +35,14 @@ class ExitedProcess:
 async def run_process(
     argv: Sequence[str], env: Mapping[str, str], *, attached: bool
 ) -> ExitedProcess:
-    """Runs a process to its end, then ends whatever it left behind in its process group; the same
-    when this is cancelled.
+    """Waits for a process to end, then ends the processes that it left in its process group.
+    Cancelling this ends all of them.
 
-    Attached, it has our standard streams, and its standard error is kept besides; else it reads
-    nothing, and both outputs are kept.
+    If `attached`, the process has our standard streams, and its standard error is also kept. If
+    not, it reads nothing, and both of its outputs are kept.
 
     Raises:
-        NotFound, BadInput: it is not there, or cannot be executed.
+        NotFound, BadInput: the program is not there, or cannot be executed.
     """
     stderr = _Output(echo=attached)
     stdout = None if attached else _Output(echo=False)
@@ -73,8 +79,8 @@ async def run_process(
 
 
 class _Output:
-    """Keeps what is written to `write_end`, until nobody holds that open; passes it on to our
-    standard error if it is to echo.
+    """Keeps what is written to `write_end`, until no process holds that open. With `echo`, it also
+    writes it to our standard error.
     """
 
     def __init__(self, *, echo: bool) -> None:
@@ -105,7 +111,9 @@ class _Output:
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, then SIGKILL for what is left; the group is ours even where its leader has ended."""
+    """Sends SIGTERM to the group, and SIGKILL to the processes that are left. The group exists
+    until its last process has ended, even where its leader ended earlier.
+    """
     try:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

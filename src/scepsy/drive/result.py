@@ -1,4 +1,4 @@
-"""What driving workflows has shown."""
+"""The result of driving workflows."""
 
 from __future__ import annotations
 

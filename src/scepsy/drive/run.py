@@ -1,4 +1,4 @@
-"""One run of a workflow's function: marked, limited in time, its failure told in words."""
+"""One run of a workflow's function: its calls are marked, and its time is limited."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ Function = Callable[..., Awaitable[object]]
 async def run_once(
     name: str, run: str, function: Function, inputs: tuple[object, ...], seconds: float
 ) -> str | None:
-    """Runs `function` as `run` of workflow `name`; what went wrong, or None.
+    """Calls `function` as run `run` of workflow `name`. Returns why the run failed, or None.
 
-    `inputs` holds at most one: a mapping gives keyword arguments, anything else the only argument.
+    `inputs` holds at most one input: a mapping gives keyword arguments, any other input is the only
+    argument. A run that takes longer than `seconds` is cancelled, and has failed.
     """
     limit = asyncio.timeout(seconds)
     try:

@@ -17,10 +17,10 @@ from scepsy.marking import new_run
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Runs of `function` as `workflow`, `rate` per second on average.
+    """Runs of `function` as runs of `workflow`, `rate` per second on average.
 
-    Each takes the next of `inputs`: a mapping gives keyword arguments, anything else the only
-    argument; with no inputs, runs take none.
+    Each run takes the next of `inputs`: a mapping gives keyword arguments, and any other input is
+    the only argument. Without inputs, the function is called without arguments.
     """
 
     workflow: str

@@ -1,4 +1,4 @@
-"""What a report shows: a plan, what it promised, what was measured."""
+"""The content of a report: a plan, its prediction, and what was measured."""
 
 from __future__ import annotations
 

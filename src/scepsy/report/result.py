@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scepsy.predict.headroom import Headroom, headroom
 from scepsy.report import wording
 from scepsy.report.data import Measurement, Report, WorkflowSummary
-from scepsy.traces.latency_trend import LoadVerdict
+from scepsy.traces.latency_trend import MIN_RUNS, LoadVerdict
 
 SAID: dict[LoadVerdict, str] = {
     "sustained": "sustains",
@@ -101,9 +101,12 @@ def gain(flow: WorkflowSummary) -> str:
 def _card(flow: WorkflowSummary, together: Headroom, bottleneck: str) -> Card:
     measured = flow.measured
     load = (MISSED, "✗ runs failed") if measured.failed else CHIPS[measured.verdict]
+    few = measured.completed < MIN_RUNS
+    runs = wording.count(measured.completed, "run")
+    reason = f" ({runs}; a verdict needs {MIN_RUNS})" if few else ""
     sentence = (
-        f"{flow.workflow} {SAID[measured.verdict]} {wording.rate(flow.target_rate)}: "
-        f"{wording.rate(measured.throughput)} completed, at a mean latency of "
+        f"{flow.workflow} {SAID[measured.verdict]} {wording.rate(flow.target_rate)}"
+        f"{reason}: {wording.rate(measured.throughput)} completed, at a mean latency of "
         f"{wording.seconds(measured.latency_mean)}, predicted "
         f"{wording.seconds(flow.predicted.latency_mean)} "
         f"(error {wording.error(flow.latency_error, flow.chance)}); {gain(flow)} than under the "

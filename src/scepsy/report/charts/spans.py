@@ -13,7 +13,7 @@ from scepsy.sim.results.records import GpuResult, SlowRun
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1100, 150, 14, 4, 30
 BAR, GAP = 12, 4
 MOST_ROWS = 64
-"""Beyond these a picture says no more."""
+"""Rows of one picture. More rows would make it taller than a screen."""
 
 
 @dataclass(frozen=True, slots=True)

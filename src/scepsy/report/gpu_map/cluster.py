@@ -54,7 +54,7 @@ def _parts(placement: Placement) -> Mapping[str, Mapping[int, Sequence[ReplicaPa
 
 
 def _gpu_width(cluster: Cluster, style: Style) -> float:
-    """Pixels of a GPU, such that the widest node fills the map."""
+    """Pixels of a GPU for which the widest node fills the map."""
 
     def fitting(node: Node) -> float:
         domains = len(node.domains)

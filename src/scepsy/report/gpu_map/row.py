@@ -73,7 +73,7 @@ class NodeRow:
             yield Box(self._left(gpu), self._strip_y, self.wide, self.style.strip, title, "memory")
 
     def idle(self) -> Iterator[Box]:
-        """What nobody took of each GPU."""
+        """The part of each GPU that no replica has."""
         for gpu in range(self.node.gpus):
             used = sum(part.share for part in self.parts.get(gpu, ()))
             if used < 1 - IDLE_FROM:
