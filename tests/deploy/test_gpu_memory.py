@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -20,6 +21,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Placement, Plan, Replica, Slice, Target
 from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import Deployment, LocalBackend
+from scepsy.deploy.engine_starts import EngineStarts
 from scepsy.engines import EngineOptions
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, EngineFailed
@@ -130,6 +132,43 @@ async def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(
         await local.apply(plan(("m", (0,), 1.0), llms=(large, LLMS[1])))
     assert local.load("default") == before
     assert (await local.status()).healthy
+
+
+async def test_a_change_that_ends_before_anything_stopped_leaves_all_as_it_was(
+    local: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await local.apply(plan(("m", (0,), 1.0), ("m", (1,), 1.0)))
+
+    async def interrupted(_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("scepsy.deploy.local.drain", interrupted)
+    with pytest.raises(asyncio.CancelledError):
+        await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
+    assert local.load("default") == before
+    assert routed(before) == {"m-0", "m-1"}
+    assert (await local.status()).healthy
+
+
+async def test_an_llm_without_a_replica_is_answered_with_503_meanwhile(
+    local: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await local.apply(plan(("m", (0,), 1.0)))
+    assert before.gateway is not None
+    url, answers = f"{before.gateway.url}/v1/completions", list[int]()
+    started = EngineStarts.start
+
+    async def ask_then_start(self: EngineStarts, replicas: Sequence[Replica]) -> None:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, json={"model": "m", "prompt": "a"}) as answer,
+        ):
+            answers.append(answer.status)
+        await started(self, replicas)
+
+    monkeypatch.setattr(EngineStarts, "start", ask_then_start)
+    await local.apply(plan(("k", (0,), 1.0)))
+    assert answers == [503]
 
 
 async def test_what_had_to_make_room_comes_back_where_its_successor_fails(

@@ -84,8 +84,13 @@ class LocalBackend:
         kept = _processes(alive, changes.keep)
         superfluous = [one for one in alive if one not in early and one not in kept]
         journal = ChangeJournal(current, self.files.save)
+        stopped: list[RunningReplica] = []
         try:
-            await _make_room(msgspec.structs.replace(current, replicas=tuple(alive)), early)
+            if early:
+                await _put_own_routes(current, without=early)
+                await drain(early)
+                stopped += early
+                await _stop_all(early)
             starts = EngineStarts(plan, self.options, self.files, journal, on_progress)
             await starts.start(changes.start)
             serving = (*kept, *journal.replicas)
@@ -97,7 +102,7 @@ class LocalBackend:
             # Remembered until they are gone, so that `down` finds them if we are stopped here.
             self.files.save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
         except BaseException:
-            await self._undo(before, journal, early)
+            await self._undo(before, journal, stopped)
             raise
         await drain(superfluous)
         await _stop_all(superfluous)
@@ -134,18 +139,17 @@ class LocalBackend:
         self,
         before: Deployment | None,
         journal: ChangeJournal,
-        early: Sequence[RunningReplica],
+        stopped: Sequence[RunningReplica],
     ) -> None:
-        """Back to what ran before a change that failed. The old routes come first, so that no call
-        goes to an engine that is about to stop.
+        """Back to what ran before a change that failed, which may have `stopped` replicas. The old
+        routes come first, so that no call goes to an engine that is about to stop.
         """
-        await _put_own_routes(journal.current, without=early)
-        await _stop_all((*journal.replicas, *filter(None, (journal.gateway,))))
+        await _put_own_routes(journal.current, without=stopped)
+        await _stop_all((*journal.replicas, *stopped, *filter(None, (journal.gateway,))))
         if before is None:
             self.files.remove(journal.current.name)
             return
         self.files.save(before)
-        stopped = [one for one in early if not is_alive(one.pid, one.born)]
         if stopped:
             await self._restart(before, stopped)
 
@@ -166,25 +170,17 @@ class LocalBackend:
         await _put_own_routes(restored)
 
 
-async def _make_room(running: Deployment, early: Sequence[RunningReplica]) -> None:
-    """Stops the `early` replicas, once calls go to others and theirs have ended."""
-    if early:
-        await _put_own_routes(running, without=early)
-        await drain(early)
-        await _stop_all(early)
-
-
 async def _put_own_routes(deployment: Deployment, without: Sequence[RunningReplica] = ()) -> None:
     """Gives the deployment's gateway, where one runs, the routes to its replicas `without` some.
 
-    An LLM that has no other replica keeps its routes, so that its callers get 503, which clients
-    retry, and not 404.
+    An LLM that has no other running replica keeps its routes, so that its callers get 503, which
+    clients retry, and not 404.
     """
     gateway = running_gateway(deployment)
     if gateway is None:
         return
     stay = [one for one in deployment.replicas if one not in without]
-    served = {one.replica.llm for one in stay}
+    served = {one.replica.llm for one in stay if is_alive(one.pid, one.born)}
     stay += [one for one in without if one.replica.llm not in served]
     with suppress(Unreachable):
         await put_routes(gateway.url, routes_of(deployment.plan, stay))
