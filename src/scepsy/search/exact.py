@@ -68,6 +68,15 @@ class Search:
                 return
             done = ceiling
 
+    def options_below(self, cost: float) -> list[Ints]:
+        """By LLM, the options that can be part of a choice that fits and costs less than `cost`."""
+        columns = self._columns()
+        if _least(columns) > self.measure.capacity:
+            return [np.arange(0) for _ in columns]
+        relaxed = relax(columns, self.measure.capacity)
+        room = cost - relaxed.lower + ROUNDING * abs(relaxed.lower)
+        return [np.flatnonzero(slack(column, relaxed.multiplier) <= room) for column in columns]
+
     def bound(self) -> float:
         """Weighted seconds; no placeable allocation costs less. inf where none fits."""
         columns = self._columns()

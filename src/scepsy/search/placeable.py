@@ -11,6 +11,14 @@ from scepsy.search.best_first import Budget
 from scepsy.search.cuts import sharpened, with_domains
 from scepsy.search.exact import Candidate, Search
 from scepsy.search.measure import cautious
+from scepsy.search.mixed_integer import cheapest_fitting
+
+PROOF_GAP = 2e-6
+"""Relative gap between the cost and the bound that counts as a proof: twice that of HiGHS."""
+
+GAP_WORTH_CLOSING = 0.002
+"""Relative gap from which on a mixed-integer programme is solved, which can take seconds on a
+thousand GPUs. A smaller difference is not worth them."""
 
 Place = Callable[[Allocation], Placement | Infeasible]
 
@@ -64,9 +72,9 @@ def best_placeable(
     """The cheapest candidate that `place` accepts, and the next few.
 
     Where fragmentation makes candidates fail, an incumbent is sought among allocations that pack
-    well, and the candidates cheaper than it are tried, about `limit` of them. Optimal unless that
-    limit is reached or the `steps` are spent; the result says whether it is proven, and how far
-    from optimal it may be.
+    well, and the candidates cheaper than it are tried, about `limit` of them. Where that limit is
+    reached or the `steps` are spent, a mixed-integer programme is solved a few times. The result
+    says whether it is proven to be the optimum, and how far from it it may be.
     """
     pruned = tuple(found.space.reasons)
     ledger, budget = _Ledger(place), Budget(steps)
@@ -84,12 +92,20 @@ def best_placeable(
         incumbent = _incumbent(found, ledger)
         fitting = walk.next_fitting(limit, below=incumbent.objective)
     chosen = _Outcome(fitting, walk) if fitting is not None else incumbent
-    if chosen.candidate is None:
-        return ledger.refusal(complete=walk.exhausted)
     bound = max(walk.reached, found.bound())
     proven = fitting is not None or walk.exhausted or bound >= incumbent.objective
+    others: tuple[Candidate, ...] = ()
+    if not proven and bound < chosen.objective * (1 - GAP_WORTH_CLOSING):
+        solved = cheapest_fitting(found, ledger.fits, below=chosen.objective)
+        bound = max(bound, solved.bound)
+        if solved.candidate is not None:
+            others = () if chosen.candidate is None else (chosen.candidate,)
+            chosen = _Outcome(solved.candidate, walk)
+        proven = bound >= chosen.objective * (1 - PROOF_GAP)
+    if chosen.candidate is None:
+        return ledger.refusal(complete=proven or walk.exhausted)
     skipped = tuple(ledger.skipped.values())
-    others = tuple(chosen.walk.further(runners_up))
+    others = (*others, *chosen.walk.further(runners_up - len(others)))
     return Choice(
         candidate=chosen.candidate,
         placement=ledger.placements[chosen.candidate.allocation],

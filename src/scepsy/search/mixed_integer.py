@@ -1,0 +1,152 @@
+"""The choice of options as a mixed-integer programme, solved by HiGHS.
+
+Best-first search orders candidates by one measure of GPUs. On clusters of odd nodes and NVLink
+domains several measures bind at once, and its steps run out among candidates that fit by one of
+them only. A mixed-integer programme has all of them as rows:
+
+    minimise    sum over LLMs m and options o of cost[m, o] * x[m, o]
+    subject to  sum over o of x[m, o] = 1                                        for every LLM m
+                sum over m and o of weight[k, m, o] * x[m, o] <= capacity[k]     for every measure k
+                x[m, o] is 0 or 1
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from scepsy.core.plan import Allocation
+from scepsy.search.cuts import excess
+from scepsy.search.exact import Candidate, Search
+from scepsy.search.measure import Measure, sharper
+from scepsy.search.options import Floats, Ints
+
+ROUNDS = 12
+"""Programmes that are solved one after another, each without what placement has refused so far."""
+NODES_MAX = 1_000
+"""Nodes of one programme's branch and bound: a count, so that equal searches end alike."""
+GAP_MAX = 1e-6
+"""Relative gap between a solution and the bound at which HiGHS calls it the optimum."""
+INFEASIBLE = 2
+"""HiGHS's status of a programme without a solution (`scipy.optimize.milp`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The cheapest candidate that fits, if any was met, and a bound in weighted seconds: no
+    allocation that can be placed and is cheaper than what is known costs less.
+    """
+
+    candidate: Candidate | None
+    bound: float
+
+
+def cheapest_fitting(
+    found: Search, fits: Callable[[Candidate], bool], below: float = inf
+) -> Solved:
+    """The cheapest candidate that `fits`, if it costs less than `below`. The bound is at most
+    `below`.
+
+    Solves the programme, and solves it again without what `fits` refuses, a few times. A refused
+    allocation that violates a sharper measure of GPUs adds that measure as a row; otherwise a row
+    forbids the same choice.
+    """
+    programme = _Programme(found, below)
+    bound = found.bound()
+    for _ in range(ROUNDS):
+        chosen, lower = programme.solve()
+        bound = max(bound, min(lower, below))
+        if chosen is None or bound >= below:
+            break
+        candidate = programme.candidate(chosen)
+        if fits(candidate):
+            return Solved(candidate, min(bound, candidate.objective))
+        programme.forbid(chosen, candidate.allocation)
+    return Solved(None, bound)
+
+
+class _Programme:
+    """Over the options that can be part of a choice that costs less than `below`."""
+
+    def __init__(self, found: Search, below: float) -> None:
+        self._space = found.space
+        inside = found.options_below(below)
+        self._options = [
+            options.where(np.isin(np.arange(len(options)), kept))
+            for options, kept in zip(found.space.options, inside, strict=True)
+        ]
+        self._cost: Floats = np.concatenate([options.cost for options in self._options])
+        sizes = [len(options) for options in self._options]
+        self._first: Ints = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+        self._owner: Ints = np.repeat(np.arange(len(sizes)), sizes)
+        self._measures: list[Measure] = [found.measure, *found.conditions()]
+        self._rows: list[Ints] = []
+        self._limits: list[int] = []
+        for measure in self._measures:
+            self._add(measure)
+
+    def solve(self) -> tuple[list[int] | None, float]:
+        """The option of every LLM, None where there is no choice or none was found; and the bound:
+        inf where there is no choice.
+        """
+        if not all(len(options) for options in self._options):
+            return None, inf
+        optimize = importlib.import_module("scipy.optimize")  # 0.5 s: not before it is needed
+        each = (self._owner == np.arange(len(self._options))[:, None]).astype(np.float64)
+        limits = np.array(self._limits, dtype=np.float64)
+        solved: Any = optimize.milp(
+            self._cost,
+            integrality=np.ones(len(self._cost)),
+            bounds=optimize.Bounds(0, 1),
+            constraints=[
+                optimize.LinearConstraint(each, 1, 1),
+                optimize.LinearConstraint(np.array(self._rows, dtype=np.float64), ub=limits),
+            ],
+            options={"node_limit": NODES_MAX, "mip_rel_gap": GAP_MAX},
+        )
+        if solved.status == INFEASIBLE:
+            return None, inf
+        bound = -inf if solved.mip_dual_bound is None else float(solved.mip_dual_bound)
+        if solved.x is None:
+            return None, bound
+        taken: Floats = np.asarray(solved.x)
+        return [
+            int(np.argmax(taken[first : first + len(options)]))
+            for first, options in zip(self._first.tolist(), self._options, strict=True)
+        ], bound
+
+    def candidate(self, chosen: Sequence[int]) -> Candidate:
+        picks = list(zip(self._options, chosen, strict=True))
+        return Candidate(
+            Allocation(llms=tuple(options.allocation(index) for options, index in picks)),
+            sum(float(options.cost[index]) for options, index in picks),
+        )
+
+    def forbid(self, chosen: Sequence[int], refused: Allocation) -> None:
+        """Adds a row that the refused choice violates."""
+        space = self._space
+        violated = [
+            measure
+            for measure in sharper(space.cluster, space.grain, space.gpus)
+            if measure not in self._measures and excess(measure, refused, space.grain) > 1
+        ]
+        if violated:
+            measure = max(violated, key=lambda one: excess(one, refused, space.grain))
+            self._measures.append(measure)
+            self._add(measure)
+            return
+        row = np.zeros(len(self._cost), dtype=np.int64)
+        row[self._first + np.array(chosen)] = 1
+        self._rows.append(row)
+        self._limits.append(len(chosen) - 1)
+
+    def _add(self, measure: Measure) -> None:
+        self._rows.append(
+            np.concatenate([options.units(measure.weigh) for options in self._options])
+        )
+        self._limits.append(measure.capacity)
