@@ -31,7 +31,7 @@ def imported(path: Path, content: object) -> tuple[str, Imported]:
     records = list(read_foreign(path, findings))
     name = detect(records[:20])
     spans = spans_of(name, records)
-    found = assemble(spans, workflow=None, fallback="untold", llm=None, findings=findings)
+    found = assemble(spans, workflow=None, fallback="unnamed", llm=None, findings=findings)
     return name, found
 
 

@@ -20,7 +20,7 @@ from table import between
 from scepsy.core.record import Record
 from scepsy.core.trace import Call
 from scepsy.store import TraceSet, read_traces
-from scepsy.traces.unattributed import Told, is_sure, told
+from scepsy.traces.unattributed import Attribution, attribute, is_certain
 
 KNOWN = ("tasks+", "threads+", "serve")
 BARE = ("tasks", "threads", "turns")
@@ -59,10 +59,10 @@ def rows(name: str) -> Iterable[Row]:
     """A row per unlabelled mode of a framework, from its traces under out/."""
     folder = envs.OUT / "traces" / name
     sets = {mode: read_traces(folder / mode) for mode in (*KNOWN, *BARE) if _there(folder / mode)}
-    known = [run for mode in KNOWN if mode in sets for run in sets[mode].traces if is_sure(run)]
+    known = [run for mode in KNOWN if mode in sets for run in sets[mode].traces if is_certain(run)]
     for mode in (mode for mode in BARE if mode in sets):
         calls = [call for call in _all(sets[mode]) if call.ok]
-        judged = _row(name, mode, calls, told(known, calls))
+        judged = _row(name, mode, calls, attribute(known, calls))
         yield msgspec.structs.replace(judged, known_runs=len(known))
 
 
@@ -74,7 +74,7 @@ def _all(found: TraceSet) -> list[Call]:
     return [*found.unassigned, *(call for run in found.traces for call in run.calls)]
 
 
-def _row(name: str, mode: str, calls: list[Call], seen: Told) -> Row:
+def _row(name: str, mode: str, calls: list[Call], seen: Attribution) -> Row:
     truth = {call.call: _word(call) for call in calls}
     words = set(truth.values())
     counts = Counter(call.llm for call in calls)

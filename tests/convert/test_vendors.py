@@ -243,7 +243,7 @@ def test_every_vendor_gives_the_same_call(tmp_path: Path, name: str) -> None:
     [call] = found.calls
     assert summary(call) == CALL
     assert call.ok
-    assert call.workflow == ("untold" if kind == "litellm" else "answer")
+    assert call.workflow == ("unnamed" if kind == "litellm" else "answer")
     if "," not in name:
         assert (call.cached_tokens, call.max_tokens, call.stream) == (64, 99, True)
         streamed = None if kind == "weave" else BEGIN + 0.75

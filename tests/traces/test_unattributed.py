@@ -23,7 +23,7 @@ from scepsy.gateway.identity.prompt_openings import goes_on, openings
 from scepsy.gateway.wire.prompts import prompt_text
 from scepsy.store import TraceWriter, read_traces
 from scepsy.traces.templates import learn
-from scepsy.traces.unattributed import told
+from scepsy.traces.unattributed import attribute
 
 TEMPLATES = {
     "plan": "system: You plan.\nuser: Make a plan for",
@@ -101,7 +101,7 @@ def test_runs_are_never_mixed_however_they_overlap_or_break_off(
         calls = moved(run, start)
         pool += calls[: cut[number]] if number < len(cut) else calls
     rng.shuffle(pool)
-    found = told(known(program), pool)
+    found = attribute(known(program), pool)
     for run in found.runs:
         assert len({one.call.split("-")[0] for one in run.calls}) == 1
         assert {one.layer for one in run.calls} == {"template"}
@@ -114,7 +114,7 @@ def test_calls_per_run_are_exact_however_whole_runs_overlap(seed: int, starts: l
     program, rng = Program(), random.Random(seed)
     runs = [program.run(f"r{n}", f"new{n}", rng, sure=False) for n in range(len(starts))]
     pool = [one for run, start in zip(runs, starts, strict=True) for one in moved(run, start)]
-    [total] = told(known(program), pool).totals
+    [total] = attribute(known(program), pool).totals
     counts = Counter(one.llm for one in pool)
     assert total.runs == len(runs)
     assert {one.llm: one.n for one in total.llms} == {
@@ -131,7 +131,7 @@ def test_whole_runs_one_after_another_are_all_told_apart(seed: int, count: int, 
     for number in range(count):
         run = program.run(f"r{number}", "topic" if same else f"new{number}", rng, sure=False)
         pool += moved(run, 0.0 if not pool else max(one.end for one in pool))
-    found = told(known(program), pool)
+    found = attribute(known(program), pool)
     assert len(found.runs) == count
     assert found.left == 0
 
@@ -147,36 +147,38 @@ def test_a_question_that_some_known_runs_share_is_no_part_of_the_template() -> N
 def test_a_stage_of_two_workflows_is_refused() -> None:
     one, other = Program(), Program("v", (("check", 3, 3), ("draft", 1, 1)))
     pool = moved(one.run("r", "new", random.Random(1), sure=False), 0.0)
-    found = told([*known(one), *known(other)], pool)
+    found = attribute([*known(one), *known(other)], pool)
     [total] = found.totals
     assert {one.llm: one.n for one in total.llms} == {"big": None}  # the plan is w's alone
     assert found.runs == ()
-    assert any("stages of v and w do: whose they are cannot be told" in n for n in found.notes)
+    assert any("like stages of v and w: their workflow is ambiguous" in n for n in found.notes)
 
 
 def test_what_is_too_little_to_go_by_is_said() -> None:
     pool = moved(Program().run("r", "new", random.Random(1), sure=False), 0.0)
-    [total] = told(known(Program(), 3), pool).totals
+    [total] = attribute(known(Program(), 3), pool).totals
     assert total.runs is None
     assert total.refused == ("n: only 3 runs are known to learn from; 5 are needed",)
     wild = Program(stages=(("plan", 1, 3), ("draft", 0, 3)))
-    [total] = told(known(wild), moved(wild.run("r", "n", random.Random(1), sure=False), 0)).totals
+    [total] = attribute(
+        known(wild), moved(wild.run("r", "n", random.Random(1), sure=False), 0)
+    ).totals
     assert total.refused == ("n: no stage is called equally often in every known run",)
     halves = [one for one in pool if one.llm == "big"] * 4
     renamed = [msgspec.structs.replace(one, call=str(n)) for n, one in enumerate(halves)]
-    [total] = told(known(Program()), renamed).totals
-    assert "speak of 0 to 4 runs" in total.refused[0]
-    nobody = told([], pool)
+    [total] = attribute(known(Program()), renamed).totals
+    assert "indicate between 0 and 4 runs" in total.refused[0]
+    nobody = attribute([], pool)
     assert nobody.totals == ()
-    assert nobody.notes[0].startswith("calls that begin as no known stage does: ")
+    assert nobody.notes[0].startswith("calls that begin like no known stage: ")
 
 
 def test_calls_of_strangers_make_n_unknown_but_not_the_others() -> None:
     pool = moved(Program().run("r", "new", random.Random(1), sure=False), 0.0)
     strange = call("small", 50, 51, call="s", layer="none", openings=openings("a b c d", False))
-    [total] = told(known(Program()), [*pool, strange]).totals
+    [total] = attribute(known(Program()), [*pool, strange]).totals
     assert {one.llm: one.n is None for one in total.llms} == {"big": False, "small": True}
-    assert total.refused == ("n of small: whose 1 more of its calls are is not known",)
+    assert total.refused == ("n of small: the workflow of 1 of its calls is unknown",)
 
 
 def test_a_conversation_that_goes_on_opens_otherwise() -> None:
@@ -197,7 +199,7 @@ def test_prompts_that_begin_alike_open_alike(words: list[str], same: int) -> Non
     assert all((a == b) == (count <= alike) for count, a, b in pairs)
 
 
-def test_the_command_shows_and_writes_what_is_told(tmp_path: Path) -> None:
+def test_the_command_shows_and_writes_attributed_runs(tmp_path: Path) -> None:
     program, rng = Program(), random.Random(2)
     with TraceWriter(tmp_path / "known") as writer:
         for trace in known(program):
@@ -217,8 +219,8 @@ def test_the_command_shows_and_writes_what_is_told(tmp_path: Path) -> None:
 
     like = ("--like", tmp_path / "known")
     shown = traces(tmp_path / "bare", *like, "--attributed", tmp_path / "told")
-    assert "22 calls are of no sure run, which is 3 runs of w (confidence 0.3)" in shown
-    assert "3 whole runs with 22 calls can be told apart, 0 calls cannot" in shown
+    assert "22 calls of no certain run come from 3 runs of w (confidence 0.3)" in shown
+    assert "3 whole runs with 22 calls were found; 0 calls are in none of them" in shown
     assert {run.calls[0].layer for run in read_traces(tmp_path / "told").traces} == {"template"}
     found = json.loads(traces(tmp_path / "bare", *like, "--json"))["unattributed"]
     assert (found["totals"][0]["runs"], found["calls_left"], len(found["runs"])) == (3, 0, 3)

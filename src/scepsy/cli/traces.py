@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from scepsy.cli import unattributed as untold
+from scepsy.cli import unattributed
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.demand import Demand
 from scepsy.core.trace import Trace
@@ -41,7 +41,7 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 @click.option(
     "--attributed",
     type=click.Path(path_type=Path),
-    help="New trace directory for the known runs and for those that could be told apart.",
+    help="New trace directory for the known runs and those found among the other calls.",
 )
 @json_option
 def command(
@@ -60,9 +60,9 @@ def command(
             f"--workflow: there is no run of {workflow!r} in {directory}; "
             f"its workflows are: {', '.join(names) or 'none'}{did_you_mean(workflow, names)}"
         )
-    seen = untold.looked_at(found, like)
+    seen = unattributed.attributed(found, like)
     if attributed is not None:
-        untold.write(attributed, found, seen)
+        unattributed.write(attributed, found, seen)
     demands, without = summaries(found.traces)
     warnings = [*found.warnings, *without]
     steady = stability(found.traces)
@@ -90,7 +90,7 @@ def command(
     print_demands(demands, screen)
     for one in steady:
         _print_stability(one, screen)
-    untold.show(seen, untold.unsure(found), screen)
+    unattributed.show(seen, unattributed.uncertain(found), screen)
     for trace in drawn:
         _waterfall(trace, screen)
 

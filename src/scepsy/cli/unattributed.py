@@ -1,4 +1,4 @@
-"""What `scepsy traces` says of calls that belong to no sure run."""
+"""The part of `scepsy traces` about calls that belong to no certain run."""
 
 from __future__ import annotations
 
@@ -11,38 +11,36 @@ from scepsy.cli.output import seconds, table
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput
 from scepsy.store import TraceSet, TraceWriter, read_traces
-from scepsy.traces.unattributed import Told, is_sure, told
+from scepsy.traces.unattributed import Attribution, attribute, is_certain
 
 
-def looked_at(found: TraceSet, like: Path | None) -> Told:
-    """Learns from the runs that are sure, those in `like` among them, and says what that tells of
-    all other calls.
-    """
+def attributed(found: TraceSet, like: Path | None) -> Attribution:
+    """Attributes all other calls by the runs that are certain, including those in `like`."""
     models = () if like is None else read_traces(like).traces
-    return told([trace for trace in (*found.traces, *models) if is_sure(trace)], unsure(found))
+    return attribute([one for one in (*found.traces, *models) if is_certain(one)], uncertain(found))
 
 
-def unsure(found: TraceSet) -> list[Call]:
+def uncertain(found: TraceSet) -> list[Call]:
     """Calls of no run, and those of runs that were only inferred."""
-    inferred = (trace.calls for trace in found.traces if not is_sure(trace))
+    inferred = (trace.calls for trace in found.traces if not is_certain(trace))
     return [*found.unassigned, *(call for calls in inferred for call in calls)]
 
 
-def write(out: Path, found: TraceSet, seen: Told) -> None:
-    """A new trace directory: the sure runs, and those that templates told."""
+def write(out: Path, found: TraceSet, seen: Attribution) -> None:
+    """Writes a new trace directory: the certain runs, and those found by templates."""
     if (out / "calls.jsonl").exists():
         raise BadInput(f"--attributed {out}: holds traces already; name a new directory")
-    sure = [trace for trace in found.traces if is_sure(trace)]
+    certain = [trace for trace in found.traces if is_certain(trace)]
     with TraceWriter(out) as writer:
-        for trace in (*sure, *seen.runs):
+        for trace in (*certain, *seen.runs):
             for call in trace.calls:
                 writer.append(call)
             about = {name: getattr(trace, name) for name in ("run", "workflow", "start", "end")}
             writer.mark(RunMark(**about, ok=trace.ok))
 
 
-def show(seen: Told, calls: Sequence[Call], screen: Console) -> None:
-    """A table for each workflow that some of the calls are of."""
+def show(seen: Attribution, calls: Sequence[Call], screen: Console) -> None:
+    """A table for each workflow that some of the calls belong to."""
     for total in seen.totals:
         rows = [
             (
@@ -54,12 +52,12 @@ def show(seen: Told, calls: Sequence[Call], screen: Console) -> None:
             )
             for one in total.llms
         ]
-        title = f"{total.workflow}: calls of no sure run"
+        title = f"{total.workflow}: calls of no certain run"
         screen.print(table(title, ("LLM", "calls", "n", "call", "time share"), rows))
         count = sum(one.calls for one in total.llms)
         runs = "an unknown number of" if total.runs is None else f"{total.runs:.3g}"
         screen.print(
-            f"{count} calls are of no sure run, which is {runs} runs of {total.workflow} "
+            f"{count} calls of no certain run come from {runs} runs of {total.workflow} "
             f"(confidence {total.confidence:g})",
             soft_wrap=True,
         )
@@ -70,7 +68,7 @@ def show(seen: Told, calls: Sequence[Call], screen: Console) -> None:
     if calls:
         whole = sum(len(run.calls) for run in seen.runs)
         screen.print(
-            f"{len(seen.runs)} whole runs with {whole} calls can be told apart, "
-            f"{seen.left} calls cannot",
+            f"{len(seen.runs)} whole runs with {whole} calls were found; "
+            f"{seen.left} calls are in none of them",
             soft_wrap=True,
         )

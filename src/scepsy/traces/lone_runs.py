@@ -1,4 +1,4 @@
-"""Whole runs among calls that belong to none: told apart where they stand alone (pure)."""
+"""Finds whole runs among calls without a run, where no other run overlaps them in time (pure)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ def whole_runs(
     stages: Mapping[str, TemplateStage | None],
     pause: float,
 ) -> Iterator[Trace]:
-    """Whole runs that stand alone: where no call is under way, one begins with a stage with which
-    the known ones begin, and before the next begins every stage that they call equally often has
-    been called just as often, and no other workflow's was. Two runs at once never look like that,
-    and what follows them is lost until a pause longer than any within a known run.
+    """Runs that overlap with no other run.
+
+    Such a run begins while no call is in progress, with a stage with which known runs begin. Before
+    the next one begins, every stage that the known runs call equally often has been called exactly
+    as often, and no stage of another workflow was called. Two overlapping runs never satisfy this;
+    after them, no run is found until a pause longer than `pause` seconds.
     """
     part: list[Call] = []
     reach = float("-inf")
@@ -32,8 +34,8 @@ def whole_runs(
                 whole = _whole(part, templates, stages)
             if whole is not None:
                 yield whole
-            strange = all(stages[one.call] is None for one in part)
-            if whole is not None or strange or call.start - reach > pause:
+            foreign = all(stages[one.call] is None for one in part)
+            if whole is not None or foreign or call.start - reach > pause:
                 part = []
         part.append(call)
         reach = max(reach, call.end)
@@ -43,7 +45,7 @@ def whole_runs(
 
 
 def longest_pause(trace: Trace) -> float:
-    """Seconds of a run without a call under way, at most."""
+    """The longest time within the run, in seconds, in which no call was in progress."""
     longest, reach = 0.0, trace.calls[0].start
     for call in trace.calls:
         longest = max(longest, call.start - reach)
@@ -54,7 +56,7 @@ def longest_pause(trace: Trace) -> float:
 def _whole(
     calls: Sequence[Call], templates: Templates, stages: Mapping[str, TemplateStage | None]
 ) -> Trace | None:
-    """These calls as one run, if they can be nothing else."""
+    """The calls as one run; None unless they satisfy the conditions of `whole_runs`."""
     if not calls:
         return None
     found = [stages[call.call] for call in calls]

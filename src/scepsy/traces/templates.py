@@ -1,7 +1,7 @@
-"""The stages of workflows, learned from runs that are known: how the prompts of each begin (pure).
+"""Learns the stages of workflows from known runs, by how prompts begin (pure).
 
-A template is what the prompts of several runs begin with; behind it come a run's own words. Calls
-of one LLM whose prompts begin with the same template are calls of one stage.
+A template is a beginning that the prompts of several runs share; the words of the run follow it.
+Calls to one LLM whose prompts begin with the same template are calls of one stage.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from typing import NamedTuple
 
 from scepsy.core.trace import OPENING_WORDS, Call, Trace
 
-LEAST_WORDS = 3
-"""Shorter templates, roles included, tell nothing."""
-LONG_TEMPLATE = 8
-"""Words from which a template is hardly met by chance."""
-CONFIDENCE, CONFIDENCE_OF_SHORT = 0.5, 0.3
-FEWEST_RUNS = 5
-"""Known runs below which "so many in every run" may be chance."""
+TEMPLATE_WORDS_MIN = 3
+"""Words, roles included. Unrelated prompts often share a shorter beginning."""
+LONG_TEMPLATE_WORDS = 8
+"""Words from which on a template is hardly shared by chance."""
+CONFIDENCE_LONG = 0.5
+"""That a call belongs to the stage of its template, if the template is long."""
+CONFIDENCE_SHORT = 0.3
+"""The same for shorter templates."""
+RUNS_MIN = 5
+"""Known runs; with fewer, an equal number of calls in every run may be chance."""
 
 
 class TemplateStage(NamedTuple):
-    """A stage: the LLM that it calls, how, and the hash of its template of so many words."""
+    """A stage: the LLM and endpoint that it calls, and the hash of its template with the number of
+    words in it.
+    """
 
     llm: str
     endpoint: str
@@ -32,18 +37,20 @@ class TemplateStage(NamedTuple):
 
 
 def confidence_of(stage: TemplateStage) -> float:
-    """That a call is of the stage whose template it begins with."""
-    return CONFIDENCE if stage.words >= LONG_TEMPLATE else CONFIDENCE_OF_SHORT
+    """The probability that a call belongs to the stage whose template it begins with."""
+    return CONFIDENCE_LONG if stage.words >= LONG_TEMPLATE_WORDS else CONFIDENCE_SHORT
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """What was learned.
+    """The stages of known workflows.
 
     Attributes:
         stages: every stage, with the workflows that have it.
-        counts: by workflow and stage, how often each known run (in one order) called it.
-        entries: by workflow, the stages that its runs began with; None is a call of no stage.
+        counts: by workflow and stage, the number of calls in each known run, in the same order of
+            runs for all stages.
+        entries: by workflow, the stages of the first calls of its runs; None for a call that
+            belongs to no stage.
     """
 
     stages: Mapping[TemplateStage, frozenset[str]]
@@ -60,21 +67,21 @@ class Templates:
         return next(iter(owners)) if len(owners) == 1 else None
 
     def fixed(self, workflow: str) -> dict[TemplateStage, int]:
-        """The workflow's own stages that every known run calls equally often, with how often."""
+        """The stages of this workflow alone that every known run calls equally often, with the
+        number of calls.
+        """
         return {
             stage: per_run[0]
             for stage, per_run in self.counts.get(workflow, {}).items()
-            if len(per_run) >= FEWEST_RUNS
-            and len(set(per_run)) == 1
-            and self.owner(stage) == workflow
+            if len(per_run) >= RUNS_MIN and len(set(per_run)) == 1 and self.owner(stage) == workflow
         }
 
 
 def learn(traces: Sequence[Trace]) -> Templates:
-    """What successful runs that are surely known have in common.
+    """The stages of successful runs.
 
-    A template ends where most of the calls that begin with it go on in words that no other run has.
-    So runs that ask the same question do not make the question a part of it, unless most do.
+    A template ends where most of the calls that begin with it continue with words that no other run
+    has. So a question that a few runs share does not become part of the template.
     """
     runs = [
         (
@@ -132,5 +139,5 @@ def _counted(found: set[TemplateStage], runs: Iterable[tuple[str, str, list[Call
 def _nodes(call: Call) -> Iterator[TemplateStage]:
     """Every beginning of the prompt that may be a template, the shortest first."""
     for words, opening in zip(OPENING_WORDS, call.openings, strict=False):
-        if words >= LEAST_WORDS:
+        if words >= TEMPLATE_WORDS_MIN:
             yield TemplateStage(call.llm, call.endpoint, opening, words)

@@ -1,5 +1,5 @@
-"""Calls that belong to no known run: what can be known of them all the same, by the templates of
-runs that are known (pure). What cannot be known is refused, with the reason.
+"""Attributes calls of no known run to workflows, by the prompt templates of runs that are known
+(pure). Figures that the calls do not determine are refused, with the reason.
 """
 
 from __future__ import annotations
@@ -12,25 +12,32 @@ from statistics import fmean
 from scepsy.core.record import Record
 from scepsy.core.trace import Call, Layer, Trace
 from scepsy.traces.lone_runs import longest_pause, whole_runs
-from scepsy.traces.templates import FEWEST_RUNS, Templates, TemplateStage, confidence_of, learn
+from scepsy.traces.templates import RUNS_MIN, Templates, TemplateStage, confidence_of, learn
 
-SURE: tuple[Layer, ...] = ("header", "url", "baggage", "metadata", "auto", "session", "import")
-"""Layers by which a run says itself what belongs to it."""
-AGREEMENT = 0.1
-"""Stages that are called equally often in every run must agree so well on how many runs there were,
-relative to that, or to one run: some may have been cut off at either end.
+CERTAIN_LAYERS: tuple[Layer, ...] = (
+    "header",
+    "url",
+    "baggage",
+    "metadata",
+    "auto",
+    "session",
+    "import",
+)
+"""Layers at which the caller itself states the run; all others infer it."""
+RUN_COUNT_TOLERANCE = 0.1
+"""Each stage that every run calls equally often gives an estimate of the number of runs. The
+estimates may differ by this part of their largest, or by one run: runs may be cut off at the ends.
 """
-
-PATIENCE = 2.0
-"""A pause that is so many times the longest of known runs is none within a run."""
+PAUSE_FACTOR = 2.0
+"""A gap longer than this many times the longest gap inside a known run separates two runs."""
 
 
 class LlmTotal(Record, frozen=True, kw_only=True):
-    """What a workflow's unattributed calls asked of one LLM.
+    """The unattributed calls of a workflow to one LLM.
 
     Attributes:
-        calls: those whose stage could be told. n: calls per run; None where it cannot be known.
-        duration: mean seconds of a call. time_share: its part of their whole LLM time.
+        calls: number of calls whose stage is known. n: calls per run; None where it is unknown.
+        duration: mean seconds of a call. time_share: part of the LLM time of all these calls.
     """
 
     llm: str
@@ -40,15 +47,14 @@ class LlmTotal(Record, frozen=True, kw_only=True):
     time_share: float
 
 
-class Total(Record, frozen=True, kw_only=True):
-    """What can be known of a workflow from calls that belong to no known run.
-
-    In-run parallelism cannot: runs overlap.
+class WorkflowTotal(Record, frozen=True, kw_only=True):
+    """The unattributed calls of one workflow. In-run parallelism is unknown, because runs overlap.
 
     Attributes:
-        learned_from: known runs. runs: how many the calls come from; None where it cannot be known.
-        confidence: of stages, and of all that follows from them.
-        refused: sentences on what cannot be known, and why.
+        learned_from: number of known runs that the templates come from.
+        runs: number of runs that the calls come from; None where it is unknown.
+        confidence: that the stages are right, and all figures that follow from them.
+        refused: sentences on figures that are unknown, with the reason.
     """
 
     workflow: str
@@ -60,59 +66,61 @@ class Total(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Calls of no sure run, looked at.
+class Attribution:
+    """Workflows and runs of calls whose caller stated no run.
 
     Attributes:
-        totals: one per workflow that some of them are of, by name.
-        runs: whole runs that templates told apart, calls with layer "template".
-        left: how many calls are in no such run. notes: sentences on calls of no known workflow.
+        totals: one for each workflow that some of the calls belong to, by name.
+        runs: whole runs that could be separated; their calls have the layer "template".
+        left: number of calls in none of these runs.
+        notes: sentences on calls whose workflow is unknown.
     """
 
-    totals: tuple[Total, ...]
+    totals: tuple[WorkflowTotal, ...]
     runs: tuple[Trace, ...]
     left: int
     notes: tuple[str, ...]
 
 
-def is_sure(trace: Trace) -> bool:
-    """Whether a call of it said what run it is."""
-    return any(call.layer in SURE for call in trace.calls)
+def is_certain(trace: Trace) -> bool:
+    """Whether a caller stated that its calls belong to this run."""
+    return any(call.layer in CERTAIN_LAYERS for call in trace.calls)
 
 
-def told(known: Sequence[Trace], calls: Sequence[Call]) -> Told:
-    """What the templates of `known` runs say of calls of none."""
+def attribute(known: Sequence[Trace], calls: Sequence[Call]) -> Attribution:
+    """Attributes `calls`, which belong to no known run, by the templates of the `known` runs."""
     templates = learn(known)
     good = sorted((call for call in calls if call.ok), key=lambda call: (call.start, call.end))
     stages = {call.call: templates.stage(call) for call in good}
     by_workflow: defaultdict[str, list[Call]] = defaultdict(list)
-    shared, strange, untold = Counter[str](), Counter[str](), Counter[str]()
+    shared, unknown, unattributed = Counter[str](), Counter[str](), Counter[str]()
     for call in good:
         stage = stages[call.call]
         owner = None if stage is None else templates.owner(stage)
         if owner is not None:
             by_workflow[owner].append(call)
             continue
-        untold[call.llm] += 1
+        unattributed[call.llm] += 1
         if stage is None:
-            strange[call.llm] += 1
+            unknown[call.llm] += 1
         else:
             shared[" and ".join(sorted(templates.stages[stage]))] += 1
     totals = tuple(
-        _total(name, of, templates, stages, untold) for name, of in sorted(by_workflow.items())
+        _total(name, of, templates, stages, unattributed)
+        for name, of in sorted(by_workflow.items())
     )
-    pause = PATIENCE * max(map(longest_pause, known), default=0.0)
+    pause = PAUSE_FACTOR * max(map(longest_pause, known), default=0.0)
     runs = tuple(whole_runs(good, templates, stages, pause))
     left = len(good) - sum(len(run.calls) for run in runs)
-    return Told(totals, runs, left, tuple(_notes(shared, strange)))
+    return Attribution(totals, runs, left, tuple(_notes(shared, unknown)))
 
 
-def _notes(shared: Counter[str], strange: Counter[str]) -> Iterator[str]:
+def _notes(shared: Counter[str], unknown: Counter[str]) -> Iterator[str]:
     for names, count in sorted(shared.items()):
-        yield f"{count} calls begin as stages of {names} do: whose they are cannot be told"
-    if strange:
-        of = ", ".join(f"{count} of {llm}" for llm, count in sorted(strange.items()))
-        yield f"calls that begin as no known stage does: {of}"
+        yield f"{count} calls begin like stages of {names}: their workflow is ambiguous"
+    if unknown:
+        of = ", ".join(f"{count} of {llm}" for llm, count in sorted(unknown.items()))
+        yield f"calls that begin like no known stage: {of}"
 
 
 def _total(
@@ -120,18 +128,20 @@ def _total(
     calls: Sequence[Call],
     templates: Templates,
     stages: Mapping[str, TemplateStage | None],
-    untold: Counter[str],
-) -> Total:
+    unattributed: Counter[str],
+) -> WorkflowTotal:
     counts = Counter(stage for call in calls if (stage := stages[call.call]) is not None)
-    runs, refused = _how_many(workflow, counts, templates)
+    runs, refused = _run_count(workflow, counts, templates)
     by_llm: defaultdict[str, list[Call]] = defaultdict(list)
     for call in calls:
         by_llm[call.llm].append(call)
     whole = sum(call.duration for call in calls)
     for llm in sorted(by_llm):
-        if runs is not None and untold[llm]:
-            refused.append(f"n of {llm}: whose {untold[llm]} more of its calls are is not known")
-    return Total(
+        if runs is not None and unattributed[llm]:
+            refused.append(
+                f"n of {llm}: the workflow of {unattributed[llm]} of its calls is unknown"
+            )
+    return WorkflowTotal(
         workflow=workflow,
         learned_from=_known_runs(workflow, templates),
         runs=runs,
@@ -140,7 +150,7 @@ def _total(
             LlmTotal(
                 llm=llm,
                 calls=len(of),
-                n=None if runs is None or untold[llm] else len(of) / runs,
+                n=None if runs is None or unattributed[llm] else len(of) / runs,
                 duration=fmean(call.duration for call in of),
                 time_share=sum(call.duration for call in of) / whole if whole else 0.0,
             )
@@ -150,20 +160,22 @@ def _total(
     )
 
 
-def _how_many(
+def _run_count(
     workflow: str, counts: Counter[TemplateStage], templates: Templates
 ) -> tuple[float | None, list[str]]:
-    """How many runs the calls come from, by the stages that every run calls equally often."""
+    """The number of runs that the calls come from, by the stages that every run calls equally
+    often; None with the reasons where it is unknown.
+    """
     known, fixed = _known_runs(workflow, templates), templates.fixed(workflow)
-    if known < FEWEST_RUNS:
-        return None, [f"n: only {known} runs are known to learn from; {FEWEST_RUNS} are needed"]
+    if known < RUNS_MIN:
+        return None, [f"n: only {known} runs are known to learn from; {RUNS_MIN} are needed"]
     if not fixed:
         return None, ["n: no stage is called equally often in every known run"]
     seen = [counts[stage] / often for stage, often in fixed.items()]
-    if max(seen) - min(seen) > max(1.0, AGREEMENT * max(seen)):
+    if max(seen) - min(seen) > max(1.0, RUN_COUNT_TOLERANCE * max(seen)):
         return None, [
-            f"n: stages that every known run calls equally often speak of {min(seen):g} to "
-            f"{max(seen):g} runs"
+            f"n: the stages that every known run calls equally often indicate between "
+            f"{min(seen):g} and {max(seen):g} runs"
         ]
     runs = sum(counts[stage] for stage in fixed) / sum(fixed.values())
     return runs or None, []
