@@ -79,7 +79,7 @@ def test_a_plan_from_traces_without_durations(tmp_path: Path) -> None:
     assert (llm.calls, llm.parallelism, llm.duration, llm.prompt_tokens) == (4, 1, 0, 900)
     shown = run("traces", tmp_path / "t")
     assert "unknown" in shown
-    assert "no successful run tells how long its calls took: shares are unknown" in shown
+    assert "no successful run has durations of all its calls: shares are unknown" in shown
 
 
 def test_runs_of_unknown_duration_count_in_n_but_not_in_times(tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from builders import call, trace
 from scepsy.core.trace import Trace
-from scepsy.traces.stability import DATED, FEWEST, PRECISION, Stability, rank_correlation, stability
+from scepsy.traces.stability import (
+    FIRST_DATE,
+    RUNS_MIN_TO_COMPARE,
+    PRECISION,
+    Stability,
+    rank_correlation,
+    stability,
+)
 
 DAY = 86400.0
 
@@ -72,7 +79,7 @@ def test_shares_that_vary_more_than_totals_are_warned_of() -> None:
     [unsteady, few] = found.warnings
     assert "a (CV" in unsteady
     assert "b (CV" in unsteady
-    assert "no steadier than the LLM time of a run (CV 0.00)" in unsteady
+    assert "as much as the LLM time of a run (CV 0.00)" in unsteady
     assert "40 runs are too few to know 2 of 2 mean shares to +-5%" in few
 
 
@@ -88,7 +95,7 @@ def test_a_share_that_grows_over_time_is_a_drift() -> None:
 
 def test_without_dates_there_is_no_order_in_time_and_no_drift() -> None:
     runs = [run(number, 1 + number, 20, start=0) for number in range(20)]
-    assert runs[-1].start < DATED
+    assert runs[-1].start < FIRST_DATE
     assert [part.drift for part in one(runs).shares] == [None, None]
 
 
@@ -107,7 +114,10 @@ def test_the_runs_to_add_give_the_interval_that_was_asked_for() -> None:
 
 
 def test_few_runs_one_llm_and_unknown_durations_are_said() -> None:
-    assert f"trace at least {FEWEST}" in one([run(n, 1, n + 1) for n in range(4)]).warnings[0]
+    assert (
+        f"trace at least {RUNS_MIN_TO_COMPARE}"
+        in one([run(n, 1, n + 1) for n in range(4)]).warnings[0]
+    )
     alone = [trace(call("a", 0, n + 1.0), run=str(n)) for n in range(20)]
     assert "it calls one LLM" in one(alone).warnings[0]
     untimed = [trace(call("a", 5, 5), call("b", 5, 6), run=str(n)) for n in range(3)]

@@ -1,1 +1,1 @@
-"""What recorded calls tell: demand, dependency graphs, time shares, lone runs (pure)."""
+"""Analysis of recorded calls: demand, dependencies, time shares, calls without a run (pure)."""

@@ -1,11 +1,11 @@
-"""A recorded run -> what waited for what, from its timestamps alone.
+"""A recorded run -> its dependency graph, from the timestamps of its calls alone.
 
-A call can only have waited for calls that had ended when it began, and where nothing else is known
-it waited for all of them. The calls of a run are then an interval order, and the ones that another
-such call had waited for already need not be named again: the rest are those that ended after the
-latest start among them.
+A call can only have waited for calls that had ended when it began. Without more information, it is
+assumed to have waited for all of them. The calls of a run then form an interval order. Calls that
+another predecessor had already waited for are not listed again: the direct predecessors are those
+that ended after the latest start of a predecessor.
 
-Two chains that ran beside one another by chance are joined by this rule; timestamps cannot tell.
+This joins two chains of calls that ran in parallel by chance: timestamps cannot separate them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from scepsy.core.trace import Call, Trace
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Until all of the nodes `after` have ended, or the run has begun, and `gap` seconds more (the
-    client's own work, or a tool's).
+    """The wait for the end of all nodes in `after` (for the run's start if there are none), and
+    then for `gap` seconds more: the client's own work, or a tool's.
     """
 
     after: tuple[int, ...]
@@ -29,8 +29,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class RunGraph:
-    """The successful calls of a run in order of their start, and what each waited for; `end` is
-    what the run itself waited for before it ended.
+    """The successful calls of a run in order of their start, with the wait of each; `end` is the
+    wait before the run's own end.
     """
 
     workflow: str

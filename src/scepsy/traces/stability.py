@@ -1,7 +1,6 @@
-"""Is each LLM's share of a run's LLM time steadier than the run's time itself? (pure)
+"""Tests whether each LLM's share of a run's LLM time varies less than that time itself (pure).
 
-That it is, is the premise on which aggregates are planned with (arXiv 2604.15186). Here it is
-tested on the traces at hand.
+Planning with mean shares assumes so (arXiv 2604.15186).
 """
 
 from __future__ import annotations
@@ -17,25 +16,27 @@ from scepsy.core.trace import Call, Trace
 from scepsy.traces.summarize import spread
 
 PRECISION = 0.05
-"""Half-width of the interval that is asked for, relative to the mean share."""
-FEWEST = 8
-"""Runs below which no CV is worth comparing: its own error is then above a quarter of it."""
-DATED = 1e8
-"""Unix seconds (1973). Starts before it are no dates but count from each run's beginning."""
+"""Half-width of the 95% interval of a mean share, relative to it, that traces should reach."""
+RUNS_MIN_TO_COMPARE = 8
+"""Runs. With fewer, the standard error of a CV is above a quarter of it."""
+FIRST_DATE = 1e8
+"""Unix seconds (1973). An earlier start is no date: it counts from each run's own beginning."""
 _Z95 = NormalDist().inv_cdf(0.975)
+"""Standard deviations to either side that hold 95% of a normal distribution."""
 _Z99 = NormalDist().inv_cdf(0.995)
+"""The same for 99%."""
 
 
 class ShareStability(Record, frozen=True, kw_only=True):
-    """How steady one LLM's share of the runs' LLM time is.
+    """The spread of one LLM's share of the runs' LLM time.
 
     Attributes:
         share: over runs; a run without a call of the LLM counts as 0.
         interval: half-width of the 95% interval of the mean share; None below two runs.
-        more_runs: runs to add until that half-width is `PRECISION` of the mean, if the runs to come
-            vary as these do; None below two runs.
-        drift: Spearman's rank correlation of the share with the run's place in time; None where
-            the runs' order in time is not told, or nothing varies.
+        more_runs: additional runs after which that half-width would be `PRECISION` of the mean, if
+            they vary as these do; None below two runs.
+        drift: Spearman's rank correlation of the share with the run's start; None where the traces
+            have no dates, or nothing varies.
     """
 
     llm: str
@@ -46,13 +47,14 @@ class ShareStability(Record, frozen=True, kw_only=True):
 
 
 class Stability(Record, frozen=True, kw_only=True):
-    """The premise, tested on one workflow.
+    """Shares of LLM time in one workflow.
 
     Attributes:
-        runs: successful ones whose calls all tell their duration. untimed: those that do not.
-        latency: seconds, of the whole run.
+        runs: number of successful runs in which every call has a duration. untimed: number of other
+            successful runs.
+        latency: seconds of the whole run.
         llm_time: seconds, sum of a run's call durations. shares: by LLM, the largest first.
-        warnings: sentences on where the premise fails, or cannot be tested.
+        warnings: sentences on shares that vary too much, or cannot be tested.
     """
 
     workflow: str
@@ -71,8 +73,8 @@ def _llm(call: Call) -> str:
 def stability(
     traces: Sequence[Trace], label: Callable[[Call], str] = _llm
 ) -> tuple[Stability, ...]:
-    """One per workflow, by name. `label` says whose time a call's duration is: its LLM's, unless
-    roles are to stand in for LLMs.
+    """One result for each workflow, by name. `label` gives the name under which a call's duration
+    is counted: its LLM, unless shares of roles are wanted.
     """
     ordered = sorted(traces, key=lambda trace: (trace.workflow, trace.start, trace.run))
     grouped = groupby(ordered, key=lambda trace: trace.workflow)
@@ -95,11 +97,11 @@ def _of(workflow: str, traces: Sequence[Trace], label: Callable[[Call], str]) ->
             latency=None,
             llm_time=None,
             shares=(),
-            warnings=("no successful run tells how long its calls took: shares are unknown",),
+            warnings=("no successful run has durations of all its calls: shares are unknown",),
         )
     latency = spread([trace.latency for trace, _ in timed])
     totals = [sum(spent.values()) for _, spent in timed]
-    starts = [trace.start if trace.start > DATED else 0.0 for trace, _ in timed]
+    starts = [trace.start if trace.start > FIRST_DATE else 0.0 for trace, _ in timed]
     labels = {name for _, spent in timed for name in spent}
     shares = [
         _share(
@@ -148,32 +150,32 @@ def _spent(trace: Trace, label: Callable[[Call], str]) -> dict[str, float]:
 
 def _warnings(shares: Sequence[ShareStability], total: Spread, runs: int) -> Iterator[str]:
     if len(shares) == 1:
-        yield "it calls one LLM, whose share is 1 whatever happens: there is nothing to test"
+        yield "it calls one LLM, whose share is always 1: there is nothing to test"
         return
-    if runs < FEWEST:
-        yield f"{runs} runs are too few to compare spreads: trace at least {FEWEST}"
+    if runs < RUNS_MIN_TO_COMPARE:
+        yield f"{runs} runs are too few to compare spreads: trace at least {RUNS_MIN_TO_COMPARE}"
         return
-    loose = [one for one in shares if one.share.cv >= total.cv]
-    if loose:
+    variable = [one for one in shares if one.share.cv >= total.cv]
+    if variable:
+        names = ", ".join(f"{one.llm} (CV {one.share.cv:.2f})" for one in variable)
         yield (
-            f"the shares of {', '.join(f'{one.llm} (CV {one.share.cv:.2f})' for one in loose)} are "
-            f"no steadier than the LLM time of a run (CV {total.cv:.2f}): for them, planning with "
-            "mean shares is no surer than planning with mean times"
+            f"the shares of {names} vary as much as the LLM time of a run (CV {total.cv:.2f}): for these LLMs, a plan from mean "
+            "shares is no more reliable than one from mean times"
         )
     for one in shares:
         if one.drift is not None and abs(one.drift) * math.sqrt(runs - 1) > _Z99:
-            way = "rises" if one.drift > 0 else "falls"
+            direction = "rises" if one.drift > 0 else "falls"
             yield (
-                f"the share of {one.llm} {way} over time (rank correlation {one.drift:+.2f}): "
-                "old runs are no sample of new ones; trace again"
+                f"the share of {one.llm} {direction} over time (rank correlation {one.drift:+.2f}): "
+                "old runs do not represent new ones; trace again"
             )
-    wanting = [one for one in shares if one.more_runs]
-    if wanting:
-        most = max(wanting, key=lambda one: one.more_runs or 0)
+    imprecise = [one for one in shares if one.more_runs]
+    if imprecise:
+        worst = max(imprecise, key=lambda one: one.more_runs or 0)
         yield (
-            f"{runs} runs are too few to know {len(wanting)} of {len(shares)} mean shares to "
-            f"+-{PRECISION:.0%}: {wanting[0].llm} needs {wanting[0].more_runs} more"
-            + (f", {most.llm} {most.more_runs}" if most is not wanting[0] else "")
+            f"{runs} runs are too few to know {len(imprecise)} of {len(shares)} mean shares to "
+            f"+-{PRECISION:.0%}: {imprecise[0].llm} needs {imprecise[0].more_runs} more"
+            + (f", {worst.llm} {worst.more_runs}" if worst is not imprecise[0] else "")
         )
 
 

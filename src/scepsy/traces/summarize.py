@@ -1,4 +1,4 @@
-"""Traces -> Demand: what a workflow asks of each LLM, on average and how steadily."""
+"""Traces -> Demand: a workflow's calls to each LLM, their mean and their spread."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from scepsy.traces.lengths import known_tokens
 def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
     """One Demand per workflow, by name.
 
-    Failed runs and failed calls are left out: they say nothing of the work. Imported runs that have
-    calls of unknown duration count in n and tokens; times are those of the other runs, or 0 where
-    there are none.
+    Failed runs and failed calls are left out, because they did not do all of their work. Imported
+    runs that have calls of unknown duration count in n and tokens; times are those of the other
+    runs, or 0 where there are none.
 
     Raises:
         BadInput: a workflow has no successful run with a successful call.
