@@ -26,7 +26,7 @@ from evaluation.workflows import LLMS, programs
 from scepsy.convert import FORMATS, assemble, detect
 from scepsy.core.trace import Call, Trace
 from scepsy.store import read_foreign, read_traces
-from scepsy.traces.stability import FEWEST, Stability, stability
+from scepsy.traces.stability import RUNS_MIN_TO_COMPARE, Stability, stability
 
 ROOT = Path(__file__).parent.parent
 OWN = "evaluation's workflows, simulated"
@@ -94,7 +94,12 @@ def rows(data: str, case: str, traces: Sequence[Trace], label: Label | None = No
 
 def _rows(data: str, case: str, found: Stability) -> list[Row]:
     latency, total = found.latency, found.llm_time
-    if latency is None or total is None or len(found.shares) < 2 or found.runs < FEWEST:
+    if (
+        latency is None
+        or total is None
+        or len(found.shares) < 2
+        or found.runs < RUNS_MIN_TO_COMPARE
+    ):
         return [
             Row(data, case, found.runs, found.untimed, None, None, remark=found.warnings[0]),
         ]
@@ -139,7 +144,7 @@ def weka(path: Path) -> list[Row]:
     for llms, _ in sets.most_common():
         same = [one for one in sessions if {call.llm for call in one.calls} == llms]
         timed = sum(all(call.timed for call in one.calls) for one in same)
-        if len(llms) > 1 and timed >= FEWEST:
+        if len(llms) > 1 and timed >= RUNS_MIN_TO_COMPARE:
             found += rows(name, f"by LLM, sessions of {' + '.join(sorted(llms))}", same)
     return found
 

@@ -12,8 +12,8 @@ from builders import call, trace
 from scepsy.core.trace import Trace
 from scepsy.traces.stability import (
     FIRST_DATE,
-    RUNS_MIN_TO_COMPARE,
     PRECISION,
+    RUNS_MIN_TO_COMPARE,
     Stability,
     rank_correlation,
     stability,
@@ -123,7 +123,7 @@ def test_few_runs_one_llm_and_unknown_durations_are_said() -> None:
     untimed = [trace(call("a", 5, 5), call("b", 5, 6), run=str(n)) for n in range(3)]
     found = one(untimed)
     assert (found.runs, found.untimed, found.shares) == (0, 3, ())
-    assert "tells how long its calls took" in found.warnings[0]
+    assert "has durations of all its calls" in found.warnings[0]
 
 
 def test_failures_do_not_count_and_roles_may_stand_in() -> None:

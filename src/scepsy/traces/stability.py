@@ -159,14 +159,14 @@ def _warnings(shares: Sequence[ShareStability], total: Spread, runs: int) -> Ite
     if variable:
         names = ", ".join(f"{one.llm} (CV {one.share.cv:.2f})" for one in variable)
         yield (
-            f"the shares of {names} vary as much as the LLM time of a run (CV {total.cv:.2f}): for these LLMs, a plan from mean "
-            "shares is no more reliable than one from mean times"
+            f"the shares of {names} vary as much as the LLM time of a run (CV {total.cv:.2f}): "
+            "for these LLMs, a plan from mean shares is no more reliable than one from mean times"
         )
     for one in shares:
         if one.drift is not None and abs(one.drift) * math.sqrt(runs - 1) > _Z99:
-            direction = "rises" if one.drift > 0 else "falls"
+            way = "rises" if one.drift > 0 else "falls"
             yield (
-                f"the share of {one.llm} {direction} over time (rank correlation {one.drift:+.2f}): "
+                f"the share of {one.llm} {way} over time (rank correlation {one.drift:+.2f}): "
                 "old runs do not represent new ones; trace again"
             )
     imprecise = [one for one in shares if one.more_runs]
