@@ -60,8 +60,8 @@ def test_the_good_one_is_planned() -> None:
             [msgspec.structs.replace(GOOD["llms"][0], max_tp=0)],
             "LLM 'a' max_tp: 0 must be positive",
         ),
-        ("share_step", 0.0, "share_step: 0 is no part"),
-        ("share_step", 0.3, r"share_step: 0\.3 is no part"),
+        ("share_step", 0.0, "share step 0 does not divide one GPU"),
+        ("share_step", 0.3, r"share step 0\.3 does not divide one GPU"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_name(

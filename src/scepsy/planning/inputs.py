@@ -34,9 +34,7 @@ def check(
     _check_targets(targets, traces)
     _check_profile(profile, cluster)
     if not 0 < share_step <= 1 or abs(round(1 / share_step) * share_step - 1) > 1e-6:
-        raise BadInput(
-            f"share_step: {share_step:g} is no part of a GPU that a whole one is a multiple of"
-        )
+        raise BadInput(f"share step {share_step:g} does not divide one GPU; 0.1 and 0.05 do")
 
 
 def _refuse(what: str, faults: Iterable[Fault]) -> None:
