@@ -15,8 +15,9 @@ from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.errors import BadInput
 from scepsy.planning.decision import Decision
+from scepsy.planning.gpu_choice import decide_within
 from scepsy.planning.latency_limit import LatencyLimit
-from scepsy.planning.planner import decide_within, plan, shortlist
+from scepsy.planning.planner import STEPS, plan, shortlist
 from scepsy.planning.problem import Problem
 from scepsy.planning.simulation import SimulationOptions
 
@@ -70,7 +71,7 @@ def test_on_one_gpu_fewer_no_plan_keeps_to_the_limit(asked: Problem, slower: flo
     if best == float("inf"):
         return
     limit = LatencyLimit(slower * best * (1 + 1e-9))
-    found = decide_within([limit], asked, (), None)
+    found = decide_within([limit], asked, (), None, 1.0, STEPS)
     if slower < 1:
         assert isinstance(found, Infeasible) or found.entry.replay.objective <= limit.seconds
         return
@@ -81,7 +82,7 @@ def test_on_one_gpu_fewer_no_plan_keeps_to_the_limit(asked: Problem, slower: flo
         assert fewer.entries[0].replay.objective > limit.seconds
 
 
-@pytest.mark.parametrize(("seconds", "gpus"), [(3.0, 1), (2.4, 2), (1.2, 2), (1.05, 6)])
+@pytest.mark.parametrize(("seconds", "gpus"), [(3.0, 1), (2.4, 2), (1.2, 2), (1.04, 6)])
 def test_a_lower_limit_takes_more_gpus(seconds: float, gpus: int) -> None:
     found = within(LatencyLimit(seconds))
     assert isinstance(found, Plan)

@@ -12,7 +12,8 @@ from peers.problems import cluster, problem, problems
 from scepsy.core.plan import Infeasible
 from scepsy.planning.decision import Decision
 from scepsy.planning.front import front_points
-from scepsy.planning.planner import decide, leave_free, shortlist
+from scepsy.planning.gpu_choice import leave_free
+from scepsy.planning.planner import STEPS, decide, shortlist
 from scepsy.planning.problem import Problem
 
 TOLERANCES = st.sampled_from((0.0, 0.01, 0.05, 0.2))
@@ -23,7 +24,7 @@ def decided(asked: Problem, tolerance: float) -> tuple[Decision, Decision] | Non
     fastest = decide(asked, (), None)
     if isinstance(fastest, Infeasible):
         return None
-    return fastest, leave_free(fastest, asked, (), 1.0, tolerance)
+    return fastest, leave_free(fastest, asked, (), 1.0, tolerance, STEPS)
 
 
 def fastest_within(asked: Problem, gpus: int) -> float:

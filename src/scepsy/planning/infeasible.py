@@ -7,18 +7,22 @@ from collections.abc import Callable
 
 from scepsy.core.plan import Infeasible
 from scepsy.planning.problem import Problem
+from scepsy.search import Choice
 
 RATE_MIN = 1e-6
 """Runs per second. A workflow that cannot be served at one run in twelve days cannot be at all."""
 
 
 def explain_infeasible(
-    found: Infeasible, problem: Problem, feasible: Callable[[Problem], bool]
+    found: Infeasible, problem: Problem, allocate: Callable[[Problem], Choice | Infeasible]
 ) -> Infeasible:
-    """`found`, with the highest rates that can be met, all targets scaled alike. `feasible` says
-    whether an allocation exists; one exists at the rates that are named.
+    """`found`, with the highest rates that can be met, all targets scaled alike: rates at which
+    `allocate` finds an allocation. A latency limit that is out of reach already says what can be
+    reached, and stays as it is.
     """
-    scale = _highest_scale(problem, feasible)
+    if found.binding == "latency":
+        return found
+    scale = _highest_scale(problem, lambda scaled: not isinstance(allocate(scaled), Infeasible))
     if scale is None:
         return Infeasible(found.binding, f"{found.reason}. No rate could be met, however low")
     rates = ", ".join(f"{one.workflow} {one.rate * scale:.3g}/s" for one in problem.targets)

@@ -15,6 +15,7 @@ from scepsy.errors import BadInput
 from scepsy.planning.input_faults import Fault, cluster_faults, curve_faults, llm_faults, repeated
 from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.traces.context import context_limits, long_calls
+from scepsy.traces.lengths import with_lengths
 
 
 def check(
@@ -82,16 +83,6 @@ def _check_profile(profile: Profile, cluster: Cluster) -> None:
         )
 
 
-def refused_calls(traces: Sequence[Trace], llms: Sequence[LlmSpec]) -> list[str]:
-    """A sentence for each LLM and workflow with calls that are longer than the LLM takes."""
-    return [
-        f"{found}. Its engine will refuse them, so such runs will fail: raise max_context in the "
-        "LLM file if its GPUs have room for that. Latency and load are planned with these runs; "
-        "the simulation leaves them out"
-        for found in long_calls(traces, context_limits(llms))
-    ]
-
-
 def check_choice_of_gpus(
     cluster: Cluster,
     gpus: int | None,
@@ -114,3 +105,22 @@ def check_choice_of_gpus(
                 f"a limit on the {limit.name} needs a simulation of the plans, which was not asked "
                 "for"
             )
+
+
+def usable(
+    traces: Sequence[Trace], llms: Sequence[LlmSpec], targets: Sequence[Target]
+) -> tuple[Sequence[Trace], list[str]]:
+    """The traces of the targeted workflows with missing token counts filled in, and a sentence
+    about each change and about calls that are longer than their LLM takes.
+    """
+    wanted = {target.workflow for target in targets}
+    filled, notes = with_lengths(
+        [trace for trace in traces if trace.workflow in wanted], llms, required=False
+    )
+    notes += [
+        f"{found}. Its engine will refuse them, so such runs will fail: raise max_context in the "
+        "LLM file if its GPUs have room for that. Latency and load are planned with these runs; "
+        "the simulation leaves them out"
+        for found in long_calls(filled, context_limits(llms))
+    ]
+    return filled, notes

@@ -7,45 +7,33 @@ takes one. `plan` does all of this and explains the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Allocation, Infeasible, Placement, Plan, Target
+from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.hardware.startable import unstartable
 from scepsy.place import place
 from scepsy.planning.alternatives import other_loads, other_replica_counts, other_sizes
-from scepsy.planning.contention import (
-    ITERATIONS_MAX,
-    Iteration,
-    Iterations,
-    with_more_slowdown,
-)
+from scepsy.planning.contention import ITERATIONS_MAX, Iteration, Iterations, with_more_slowdown
 from scepsy.planning.decision import Decision, choose
 from scepsy.planning.explain import explain
 from scepsy.planning.external import exceeded_rate_limit, split_endpoints
-from scepsy.planning.fewest_gpus import Explorer
+from scepsy.planning.gpu_choice import Steps, decide_within, leave_free
 from scepsy.planning.infeasible import explain_infeasible
-from scepsy.planning.inputs import check, check_choice_of_gpus, refused_calls
-from scepsy.planning.latency_goal import fewest_gpus_within, options_for
+from scepsy.planning.inputs import check, check_choice_of_gpus, usable
 from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.planning.problem import Problem, predict
-from scepsy.planning.shortlist import Shortlist, ShortlistEntry, replay
-from scepsy.planning.simulation import (
-    SimulationOptions,
-    draft,
-    simulate,
-    simulate_alike,
-)
-from scepsy.planning.tolerance import DEFAULT_TOLERANCE, with_fewest_gpus
+from scepsy.planning.shortlist import Shortlist, replay
+from scepsy.planning.simulation import SimulationOptions, draft, simulate
+from scepsy.planning.tolerance import DEFAULT_TOLERANCE
 from scepsy.planning.what_if import what_ifs
 from scepsy.predict import Pipeline, Recorded, recordings, responses
 from scepsy.search import Choice, best_placeable, search
-from scepsy.traces.lengths import with_lengths
 from scepsy.traces.summarize import summarize
 
 
@@ -80,10 +68,7 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     """
     check(traces, profile, llms, cluster, targets, share_step)
     check_choice_of_gpus(cluster, gpus, tolerance, within, simulated=simulate is not None)
-    wanted = {target.workflow for target in targets}
-    wanted_traces = [trace for trace in traces if trace.workflow in wanted]
-    traces, about_traces = with_lengths(wanted_traces, llms, required=False)
-    about_traces += refused_calls(traces, llms)
+    traces, about_traces = usable(traces, llms, targets)
     demands, endpoints = split_endpoints(summarize(traces), llms)
     pipeline = Pipeline(demands, tuple(targets), responses(profile.curves))
     problem = Problem(
@@ -92,16 +77,14 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     speed = profile.curves[0].time_scale
 
     if within:
-        decision = decide_within(within, problem, traces, simulate, speed)
+        decision = decide_within(within, problem, traces, simulate, speed, STEPS)
     else:
         decision = decide(problem, traces, simulate, speed)
     if isinstance(decision, Infeasible):
-        if decision.binding == "latency":
-            return decision
         assumed = allocate_with_contention(problem).problem
-        return explain_infeasible(decision, assumed, feasible)
+        return explain_infeasible(decision, assumed, allocate)
     if not within:
-        decision = leave_free(decision, problem, traces, speed, tolerance)
+        decision = leave_free(decision, problem, traces, speed, tolerance, STEPS)
 
     changed = what_ifs(decision.shortlist.problem)
     outcomes = {change: allocate(changed_problem) for change, changed_problem in changed.items()}
@@ -126,59 +109,6 @@ def decide(
     if options is None:
         return choose(found, None)
     return choose(found, simulate(found.entries, problem, traces, options, speed))
-
-
-def leave_free(
-    decision: Decision,
-    problem: Problem,
-    traces: Sequence[Trace],
-    speed: float,
-    tolerance: float,
-) -> Decision:
-    """The decision for the plan on the fewest GPUs that is at most `tolerance` slower."""
-    recorded = recordings(traces)
-    return with_fewest_gpus(
-        decision,
-        problem,
-        tolerance,
-        explorer=lambda other, known: explorer(other, recorded, known),
-        try_out=lambda entry, known: simulate_alike(entry, known, problem, traces, speed),
-    )
-
-
-def decide_within(
-    limits: Sequence[LatencyLimit],
-    problem: Problem,
-    traces: Sequence[Trace],
-    options: SimulationOptions | None,
-    speed: float = 1.0,
-) -> Decision | Infeasible:
-    """The plan on the fewest GPUs that keeps to the latency limits."""
-    recorded = recordings(traces)
-    found = shortlist(problem, recorded)
-    if isinstance(found, Infeasible):
-        return found
-    return fewest_gpus_within(
-        limits,
-        found,
-        explorer(problem, recorded, found.entries),
-        problem.gpus_available,
-        None
-        if options is None
-        else lambda entry: simulate([entry], problem, traces, options_for(limits, options), speed),
-    )
-
-
-def explorer(
-    problem: Problem, recorded: Mapping[str, Recorded], known: Iterable[ShortlistEntry]
-) -> Explorer:
-    """Looks for plans of a problem on fewer GPUs."""
-    return Explorer(
-        problem,
-        best=lambda other: replay(other, placements(other), recorded),
-        listed=lambda other: shortlist(other, recorded),
-        known=known,
-    )
 
 
 def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist | Infeasible:
@@ -208,14 +138,6 @@ def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist |
         converged=found.converged,
         recorded=recorded,
     )
-
-
-def placements(problem: Problem) -> dict[Allocation, Placement]:
-    """The best allocations that can be placed, without any slowdown by neighbours and with more and
-    more of it assumed.
-    """
-    found = allocate_with_contention(problem).feasible
-    return {choice.candidate.allocation: choice.placement for _, choice in found}
 
 
 def allocate_with_contention(problem: Problem) -> Iterations:
@@ -260,6 +182,5 @@ def allocate(problem: Problem) -> Choice | Infeasible:
     )
 
 
-def feasible(problem: Problem) -> bool:
-    """Whether some allocation can be placed and sustains the targets."""
-    return not isinstance(allocate(problem), Infeasible)
+STEPS = Steps(allocate_with_contention, shortlist)
+"""What `gpu_choice` repeats on fewer GPUs."""
