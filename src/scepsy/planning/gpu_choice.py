@@ -20,7 +20,7 @@ from scepsy.predict import Recorded, recordings
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class PlannerSteps:
     """The planner's steps that are repeated.
 
     Attributes:
@@ -38,7 +38,7 @@ def leave_free(
     traces: Sequence[Trace],
     speed: float,
     tolerance: float,
-    steps: Steps,
+    steps: PlannerSteps,
 ) -> Decision:
     """The decision for the plan on the fewest GPUs that is slower by at most `tolerance`, relative
     to the latency of the plan that was taken. `speed` is as in `planner.decide`.
@@ -59,7 +59,7 @@ def decide_within(
     traces: Sequence[Trace],
     options: SimulationOptions | None,
     speed: float,
-    steps: Steps,
+    steps: PlannerSteps,
 ) -> Decision | Infeasible:
     """The plan on the fewest GPUs that keeps to the latency limits, by the replay and, with
     `options`, by the simulation.
@@ -83,7 +83,7 @@ def explorer(
     problem: Problem,
     recorded: Mapping[str, Recorded],
     known: Iterable[ShortlistEntry],
-    steps: Steps,
+    steps: PlannerSteps,
 ) -> Explorer:
     """Finds plans of a problem on fewer GPUs."""
     return Explorer(

@@ -23,7 +23,7 @@ from scepsy.planning.contention import ITERATIONS_MAX, Iteration, Iterations, wi
 from scepsy.planning.decision import Decision, choose
 from scepsy.planning.explain import explain
 from scepsy.planning.external import exceeded_rate_limit, split_endpoints
-from scepsy.planning.gpu_choice import Steps, decide_within, leave_free
+from scepsy.planning.gpu_choice import PlannerSteps, decide_within, leave_free
 from scepsy.planning.infeasible import explain_infeasible
 from scepsy.planning.inputs import check, check_choice_of_gpus, usable
 from scepsy.planning.latency_limit import LatencyLimit
@@ -182,5 +182,5 @@ def allocate(problem: Problem) -> Choice | Infeasible:
     )
 
 
-STEPS = Steps(allocate_with_contention, shortlist)
+STEPS = PlannerSteps(allocate_with_contention, shortlist)
 """What `gpu_choice` repeats on fewer GPUs."""
