@@ -15,6 +15,7 @@ from scepsy.predict.headroom import headroom
 from scepsy.report import render, wording
 from scepsy.report.charts import front
 from scepsy.report.charts.load_curves import chart
+from scepsy.report.charts.time_shares import bars
 from scepsy.report.data import Report
 from scepsy.report.first_screen import headroom_figure, is_emulated, latency_sum
 from scepsy.report.reasons import reasons
@@ -145,3 +146,31 @@ def test_too_few_runs_for_a_verdict_are_said() -> None:
     sentence = cards(replace(KNOWN, summary=changed))[0].sentence
     assert "driven too briefly to tell whether it sustains 0.800 runs/s (14" in sentence
     assert "a verdict needs 20)" in sentence
+
+
+def test_the_headline_of_a_drive_that_was_too_short_claims_nothing_about_the_load() -> None:
+    flows = tuple(
+        replace(flow, measured=replace(flow.measured, verdict="too short to tell"))
+        for flow in KNOWN.summary.workflows
+    )
+    text = headline(replace(KNOWN, summary=replace(KNOWN.summary, workflows=flows)))
+    assert text.startswith("Predicted mean latency is at most 4.0% off, on 8")
+    assert text.endswith("too short a drive to tell whether the targets are sustained")
+    assert "by 1 of 2" in " ".join(
+        headline(
+            replace(
+                KNOWN,
+                summary=replace(KNOWN.summary, workflows=(flows[0], KNOWN.summary.workflows[1])),
+            )
+        ).split("\N{NO-BREAK SPACE}")
+    )
+
+
+def test_a_label_that_does_not_fit_its_bar_is_left_to_the_legend() -> None:
+    for bar in bars(PLAN.demands, {}):
+        for segment in bar.segments:
+            fits = 7.8 * len(segment.llm) <= 10 * segment.width
+            assert fits or not segment.label
+    labels = {part.llm: part.label for bar in bars(PLAN.demands, {}) for part in bar.segments}
+    assert labels["embedder"] == ""
+    assert labels["generator"] == "generator 77%"

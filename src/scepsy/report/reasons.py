@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from scepsy.core.plan import LlmAllocation, Plan, size_name
 from scepsy.report import wording
 
+SMALL_SHARE = 0.5
+"""GPU share up to which a plan is said to give an LLM only a part of a GPU."""
+
 
 def reasons(plan: Plan) -> tuple[str, ...]:
     """A sentence for each LLM of the plan, the one with the largest share of a run's time first."""
@@ -38,7 +41,7 @@ def _sentence(part: LlmAllocation, shares: Mapping[str, float], *, first: bool) 
     has = f"{part.llm} has {_range(shares)}"
     if first:
         return f"{has}, so it gets the most: {gets}"
-    if part.gpu_share < 1:
+    if part.gpu_share <= SMALL_SHARE:
         return f"{has}, so a part of a GPU is enough: {gets}"
     return f"{has}; it gets {gets}"
 

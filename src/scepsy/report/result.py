@@ -53,16 +53,20 @@ class Card:
 def headline(report: Report) -> str:
     """The whole result in one sentence."""
     flows = report.summary.workflows
-    said = Counter(flow.measured.verdict for flow in flows if not flow.measured.failed)
     gpus = wording.count(report.plan.cluster.gpus, "GPU")
+    error = max((abs(flow.latency_error) for flow in flows), default=0.0)
+    off = f"redicted mean latency is at most {wording.percent(error)} off"
+    missed = [flow.workflow for flow in flows if within_interval(flow) is False]
+    if missed:
+        off += f", outside its interval for {', '.join(missed)}"
+    said = Counter(flow.measured.verdict for flow in flows if not flow.measured.failed)
+    if said["too short to tell"] == len(flows):
+        return f"P{off}, on {gpus}; too short a drive to tell whether the targets are sustained"
     total = wording.count(len(flows), "workflow")
     text = f"Target sustained on {gpus} by {said['sustained']} of {total}"
     if said["too short to tell"]:
         text += f", too short to tell for {said['too short to tell']}"
-    error = max((abs(flow.latency_error) for flow in flows), default=0.0)
-    text += f"; predicted mean latency is at most {wording.percent(error)} off"
-    missed = [flow.workflow for flow in flows if within_interval(flow) is False]
-    return text + (f", outside its interval for {', '.join(missed)}" if missed else "")
+    return f"{text}; p{off}"
 
 
 def within_interval(flow: WorkflowSummary) -> bool | None:

@@ -13,6 +13,8 @@ from scepsy.report.data import CurvePoint, Measurement, WorkflowCurves
 
 WIDTH, HEIGHT = 480, 336
 LEFT, TOP, RIGHT, BOTTOM = 60, 58, 16, 48
+NEAR = 2.5
+"""Times the target up to which a chart is made wide enough to show where an LLM saturates."""
 CAP = 3
 """Pixels from the middle of an error bar's end to the end of its cap."""
 
@@ -27,6 +29,7 @@ def chart(curves: WorkflowCurves) -> Chart:
         *(p.rate for p in predicted if math.isfinite(p.latency)),
         *(m.throughput for m in measured),
         curves.target_rate,
+        *_near(curves),
     ]
     latencies = [
         *(p.latency for p in predicted),
@@ -61,6 +64,12 @@ def chart(curves: WorkflowCurves) -> Chart:
     )
 
 
+def _near(curves: WorkflowCurves) -> list[float]:
+    """The rates of saturation that are near enough to the target to be worth the room."""
+    rates = (curves.saturation, curves.even_saturation)
+    return [rate for rate in rates if rate is not None and 0 < rate <= NEAR * curves.target_rate]
+
+
 def _above(at: float, x: Axis, text: str, y: float) -> Label:
     """A label above the plot, on the side of `at` that has more room."""
     late = at > (x.start + x.end) / 2
@@ -81,13 +90,14 @@ def _saturation(curves: WorkflowCurves, x: Axis) -> Iterator[Label]:
 def _predicted(
     points: Sequence[CurvePoint], x: Axis, y: Axis, who: str, saturation: float | None
 ) -> list[Line]:
-    """The predicted curve, and a wall at the rate where an LLM saturates."""
+    """The predicted curve, and a wall at the rate where an LLM saturates. The curve ends earlier:
+    latency is not predicted for a higher load than was profiled.
+    """
     known = finite((point.rate, point.latency) for point in points)
     title = f"predicted, {_NAMES[who]}"
     lines = [Line(path(known, x, y), f"predicted {who}", title)] if known else []
     if saturation is not None and 0 < saturation <= x.high:
-        foot = y.at(known[-1][1]) if known else y.start
-        wall = f"M{x.at(saturation):g},{foot:g}V{y.end:g}"
+        wall = f"M{x.at(saturation):g},{y.start:g}V{y.end:g}"
         lines.append(Line(wall, f"wall {who}", f"{title}: saturates at {wording.rate(saturation)}"))
     return lines
 

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from scepsy.core.demand import Demand, LlmDemand
 from scepsy.report import wording
 
-LABEL_FROM = 0.07
-"""Shares below this have no room for text in the bar."""
+BAR_WIDTH = 1000.0
+"""Pixels of a bar on a wide screen. Narrower screens cut the labels; the legend has them, too."""
+CHARACTER_WIDTH = 7.8
+"""Pixels of a character of a label, on average, in the widest of the usual fonts."""
+PADDING = 18.0
+"""Pixels beside a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,12 @@ def bars(demands: Sequence[Demand], colours: Mapping[str, str]) -> tuple[ShareBa
 
 def _segment(llm: LlmDemand, colours: Mapping[str, str]) -> Segment:
     share = llm.time_share
+    label = f"{llm.llm} {wording.percent(share.mean)}"
     return Segment(
         llm=llm.llm,
         css=colours.get(llm.llm, ""),
         width=round(share.mean * 100, 3),
-        label=f"{llm.llm} {wording.percent(share.mean)}" if share.mean >= LABEL_FROM else "",
+        label=label if len(label) * CHARACTER_WIDTH + PADDING <= share.mean * BAR_WIDTH else "",
         mean=wording.percent(share.mean),
         spread=wording.span(wording.percent(share.p10), wording.percent(share.p90)),
     )
