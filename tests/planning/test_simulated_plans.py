@@ -243,6 +243,11 @@ def test_what_the_pipeline_refuses_for_its_curves_end_may_be_taken_and_has_a_fin
     (flow,) = found.prediction.workflows
     assert flow.throughput < flow.target_rate
     assert 0 < flow.latency_mean < 3 * took
+    assert flow.latency_low is not None
+    assert flow.latency_high is not None
+    assert flow.latency_low < flow.latency_mean < flow.latency_high
+    assert flow.interval_parts is not None
+    assert flow.interval_parts.curves > 0  # of the simulation: its runs are few
     assert flow.percentiles_by == "simulation"
     assert flow.percentile_runs >= 100
     assert flow.latency_p99 >= flow.latency_p50

@@ -4,6 +4,7 @@ would shrink each of them (pure).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from scepsy.core.plan import IntervalParts, Prediction, WorkflowPrediction
@@ -11,6 +12,9 @@ from scepsy.predict.interval import runs_to_halve
 
 SHOWN = 0.005
 """Half-width, relative, from which on a cause is named: less would read as 0%."""
+
+FACTOR = 0.4
+"""Half-width from which on a factor is named: ±49% would be 33% down."""
 
 
 def sentences(prediction: Prediction) -> Iterator[str]:
@@ -26,33 +30,42 @@ def _sentence(flow: WorkflowPrediction) -> str:
             f"{mean}, without an interval: that needs at least two traced runs that tell how long "
             "each of their calls took"
         )
-    causes = "; ".join(_causes(flow.interval_parts)) or "every cause is below 0.5%"
-    return (
-        f"{mean}, and lies between {flow.latency_low:.3g} and {flow.latency_high:.3g} s with 90% "
-        f"confidence: {causes}"
-    )
+    within = f"between {flow.latency_low:.3g} and {flow.latency_high:.3g} s"
+    causes = "; ".join(_causes(flow.interval_parts))
+    because = f" ({causes})" if causes else ""
+    return f"{mean}; with 90% confidence it lies {within}{because}"
 
 
 def _causes(parts: IntervalParts) -> Iterator[str]:
     """The largest first."""
-    named = {
-        f"±{parts.runs:.0%} for the {parts.traced} traced runs ({_more_runs(parts)})": parts.runs,
-        f"±{parts.curves:.0%} for noise of the latency curves (profile for longer)": parts.curves,
-        f"±{parts.model:.0%} for the predictor at this load (less load on each replica)": (
-            parts.model
-        ),
-        f"±{parts.estimate:.0%} for estimated curves (measure them with `scepsy profile`)": (
-            parts.estimate
-        ),
-    }
-    for text, width in sorted(named.items(), key=lambda one: -one[1]):
+    causes = [
+        (parts.runs, f"because only {parts.traced} runs were traced: {_more_runs(parts)}"),
+        (parts.curves, "for noise of the latency curves: longer profiling makes it smaller"),
+        (parts.model, "for errors of the predictor at this load"),
+        (parts.estimate, "because curves are estimated: `scepsy profile` measures them"),
+    ]
+    for width, text in sorted(causes, key=lambda cause: -cause[0]):
         if width >= SHOWN:
-            yield text
+            yield f"{width_text(width)} {text}"
+
+
+def width_text(width: float) -> str:
+    """The half-width of an interval of the logarithm of a latency: "±9%", or "a factor of 1.8"
+    where the interval reaches much farther up than down.
+    """
+    factor = math.exp(width)
+    return f"±{factor - 1:.0%}" if width < FACTOR else f"a factor of {factor:.2g}"
 
 
 def _more_runs(parts: IntervalParts) -> str:
-    """How many would halve the interval; where other causes are too large, this one."""
+    """About how many would halve the interval; where other causes are too large, this one."""
     whole = runs_to_halve(parts)
     if whole is not None:
-        return f"{whole} more would halve the interval"
-    return f"{3 * parts.traced} more would halve this"
+        return f"about {_two_digits(whole)} more would halve the interval"
+    return f"about {_two_digits(3 * parts.traced)} more would halve this part"
+
+
+def _two_digits(count: int) -> int:
+    """The count, rounded up to two significant digits."""
+    unit = 10 ** max(0, len(str(count)) - 2)
+    return math.ceil(count / unit) * unit
