@@ -213,3 +213,10 @@ def test_public_traces_where_they_lie(name: str, kind: str, calls: int, runs: in
     found = imported(SHARED / name, llm="m")
     assert (len(found.calls), len({call.run for call in found.calls})) == (calls, runs)
     assert all(call.end >= call.start and call.prompt_tokens for call in found.calls)
+
+
+def test_the_guide_lists_every_format() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "import-traces.md"
+    rows = [line for line in guide.read_text("utf-8").splitlines() if line.startswith("| `")]
+    listed = [row.split("`")[1] for row in rows]
+    assert listed == ["--format", *sorted(FORMATS, key=listed.index)]
