@@ -7,6 +7,7 @@ from math import isfinite
 from scepsy.report import wording
 from scepsy.report.charts.axes import Axis, fit, seconds
 from scepsy.report.charts.chart import Chart, ChartMark, Label, Line, path
+from scepsy.report.charts.load_curves import NEAR
 from scepsy.sim.results.records import SimulationResult, WorkflowResult
 
 WIDTH, HEIGHT = 480, 330
@@ -61,7 +62,10 @@ def load_curve(flow: WorkflowResult, found: SimulationResult, headroom: float) -
         for one in other.workflows
         if one.workflow == flow.workflow
     ]
-    x = fit([one.throughput for one, _ in points], LEFT, WIDTH - RIGHT, linear=True)
+    saturation = flow.offered_rate * headroom
+    near = [saturation] if headroom <= NEAR else []
+    rates = [*near, *(one.throughput for one, _ in points)]
+    x = fit(rates, LEFT, WIDTH - RIGHT, linear=True)
     y = fit(
         [value for one, _ in points for value in (one.latency.mean, one.latency.p99 or 0.0)],
         HEIGHT - BOTTOM,
@@ -70,7 +74,6 @@ def load_curve(flow: WorkflowResult, found: SimulationResult, headroom: float) -
     )
     at = x.at(flow.throughput)
     tails = [(one.throughput, one.latency.p99) for one, _ in points if one.latency.p99 is not None]
-    saturation = flow.offered_rate * headroom
     text = f"predicted to saturate at {wording.factor(headroom)}"
     beyond = not isfinite(saturation) or saturation > x.high
     wall = (
