@@ -93,6 +93,12 @@ def test_generation_is_forced_to_the_traced_length() -> None:
     assert decoded["ignore_eos"] is True
 
 
+def test_an_answer_of_unknown_length_is_not_replayed_as_the_callers_limit() -> None:
+    asked = call("a", 0, 1, output_tokens=None, max_tokens=4096)
+    _, body = request_for(asked, salt="0", templates=frozenset())
+    assert msgspec.json.decode(body)["max_tokens"] == 1
+
+
 def test_a_point_is_read_off_at_the_typical_length() -> None:
     samples = [Sample("w", t, t, 0.1 + 0.01 * t, t, 0, ttft=0.1) for t in range(50, 150)]
     found = point(5.0, [samples], TypicalCall(output_tokens=120, prompt_tokens=0))

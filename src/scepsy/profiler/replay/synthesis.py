@@ -38,7 +38,8 @@ where much your way well down should because each just those
 def request_for(call: Call, *, salt: str, templates: frozenset[str]) -> tuple[str, bytes]:
     """The path and JSON body of a request that asks an engine for the same work as `call` did.
 
-    Generated text is streamed. Prompt blocks that are not in `templates` differ from one salt to
+    Generated text is streamed. An answer of unknown length has one token, not the caller's limit:
+    `traces.lengths` fills in what is missing before. Prompt blocks that are not in `templates` differ from one salt to
     another.
     """
     text = _prompt(call, salt, templates)
@@ -47,7 +48,7 @@ def request_for(call: Call, *, salt: str, templates: frozenset[str]) -> tuple[st
 
 def _body(call: Call, text: str) -> dict[str, object]:
     generation: dict[str, object] = {
-        "max_tokens": max(1, call.output_tokens or call.max_tokens or 1),
+        "max_tokens": max(1, call.output_tokens or 1),
         "ignore_eos": True,
         "stream": True,
         "stream_options": {"include_usage": True},
