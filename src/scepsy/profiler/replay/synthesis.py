@@ -39,8 +39,8 @@ def request_for(call: Call, *, salt: str, templates: frozenset[str]) -> tuple[st
     """The path and JSON body of a request that asks an engine for the same work as `call` did.
 
     Generated text is streamed. An answer of unknown length has one token, not the caller's limit:
-    `traces.lengths` fills in what is missing before. Prompt blocks that are not in `templates` differ from one salt to
-    another.
+    `traces.lengths` fills in what is missing before. Prompt blocks that are not in `templates`
+    differ from one salt to another.
     """
     text = _prompt(call, salt, templates)
     return PATHS[call.endpoint], msgspec.json.encode({"model": call.llm, **_body(call, text)})
