@@ -1,4 +1,4 @@
-"""Foreign traces to ours and back. Pure: records in, records out; `store.foreign` reads files."""
+"""Converts foreign traces to ours and back (pure); `store.foreign` reads their files."""
 
 from __future__ import annotations
 

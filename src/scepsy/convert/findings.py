@@ -1,4 +1,4 @@
-"""What an import could not use: each thing once by its reason, with how often and where."""
+"""Records and values that an import could not use, by reason, with their number and places."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 PLACES_SHOWN = 3
-"""Places named per reason: enough to look at, few enough to read."""
+"""Places listed per reason: enough to look one up, few enough to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that an import left out or did not believe.
+    """A reason for which an import left out records or took values as unknown.
 
     Attributes:
-        reason: why, as the end of a sentence.
-        count: how many records or values it concerns.
+        reason: words that can end a sentence.
+        count: number of records or values.
         places: file and position of the first of them.
     """
 
@@ -39,11 +39,11 @@ class Findings:
     _doubted: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def leave_out(self, reason: str, place: str) -> None:
-        """A record that gives neither a call nor anything else."""
+        """Notes a record that cannot be used at all."""
         self._left_out[reason].append(place)
 
     def doubt(self, reason: str, place: str) -> None:
-        """A value that is taken as unknown; the rest of its record counts."""
+        """Notes a value that is taken as unknown; the rest of its record counts."""
         self._doubted[reason].append(place)
 
     @property

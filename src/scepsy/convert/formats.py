@@ -1,4 +1,4 @@
-"""The formats that are read, and which of them a file is in."""
+"""The formats that can be imported, and the detection of a file's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OTLP JSON: what OpenTelemetry collectors, file exporters and Tempo write.
+"""OTLP JSON, as OpenTelemetry collectors, file exporters and Tempo write it.
 
 `{"resourceSpans": [{"resource", "scopeSpans": [{"spans": [...]}]}]}`, one document or one a line
 (github open-telemetry/opentelemetry-proto, docs/specification.md: lower camel case, ids in hex,

@@ -1,8 +1,8 @@
-"""Traces -> OTLP JSON by the GenAI conventions of today (see `attributes`).
+"""Traces -> OTLP JSON, with the attributes of today's GenAI conventions (see `attributes`).
 
-A run is a trace: one `invoke_workflow` span around a CLIENT span per call. Fields that the
-conventions have no name for go along as `scepsy.*`, so that an import gives the same calls again.
-Recorded content stays here.
+A run becomes a trace: one `invoke_workflow` span around one CLIENT span per call. Fields that the
+conventions have no name for become `scepsy.*`, so that an import restores the same calls. Recorded
+prompts and answers are not exported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OWN = tuple(
 
 
 def otlp_documents(traces: Iterable[Trace]) -> Iterator[Object]:
-    """One TracesData per run. Raises BadInput for times before 1970, which OTLP cannot say."""
+    """One TracesData per run. Raises BadInput for times before 1970, which OTLP cannot express."""
     for trace in traces:
         spans = [_root(trace), *(_call(trace, call) for call in trace.calls)]
         yield {
@@ -111,7 +111,7 @@ def _head(trace: Trace, call: str, name: str, kind: int, error: str | None) -> O
 
 
 def _id(trace: Trace, inside: str, digits: int) -> str:
-    """Ours may be of any length and alphabet, OTLP's are 8 or 16 bytes in hex."""
+    """Our identifiers are any text; those of OTLP are 8 or 16 bytes in hex."""
     whole = "\0".join((trace.workflow, trace.run, inside)).encode()
     return hashlib.sha256(whole).hexdigest()[:digits]
 
@@ -123,7 +123,7 @@ def _times(start: float, end: float) -> Object:
 
 
 def _nanos(seconds: float) -> str:
-    """Of times of this century, the float comes back exactly; of earlier ones to a nanosecond."""
+    """An import restores times of this century exactly, and earlier ones to the nanosecond."""
     return str(round(Decimal(seconds) * NANO))
 
 

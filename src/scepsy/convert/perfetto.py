@@ -1,7 +1,8 @@
-"""Traces -> events of the Chrome trace format, which ui.perfetto.dev and chrome://tracing draw.
+"""Traces -> events of the Chrome trace format, which ui.perfetto.dev and chrome://tracing display.
 
-Complete events (`ph` X) in microseconds, a process per run and as many threads as it had calls at
-once ("Trace Event Format", the document that catapult and Perfetto refer to).
+Complete events (`ph` X) with times in microseconds: one process per run, and one thread for each
+call of the run that ran at the same time ("Trace Event Format", the specification that catapult and
+Perfetto refer to).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ Object = dict[str, object]
 
 
 def perfetto_events(traces: Iterable[Trace]) -> Iterator[Object]:
-    """All events; in one thread none overlaps another."""
+    """All events. The events of one thread do not overlap."""
     for number, trace in enumerate(traces, start=1):
         yield _name("process_name", number, 0, f"{trace.workflow} {trace.run}")
         yield _name("thread_name", number, 0, "run")
-        # The first, whole, thread is the run itself.
+        # Thread 0 shows the run as a whole.
         yield {
             **_event(number, 0, trace.workflow, trace.start, trace.end),
             "cat": "run",
@@ -36,7 +37,7 @@ def perfetto_events(traces: Iterable[Trace]) -> Iterator[Object]:
 
 
 def _lanes(calls: Iterable[Call]) -> list[int]:
-    """For each call, in order of start, the first lane from 1 that is free by then."""
+    """For each call, in order of start, the first lane (from 1) that is free when it starts."""
     free: list[float] = []
     lanes: list[int] = []
     for call in calls:

@@ -3,8 +3,8 @@
 The REST API and its clients give `{"data": [...]}` with `context.trace_id`, `parent_id`,
 `start_time`, `attributes` (github Arize-ai/phoenix, schemas/openapi.json, Span); a dataframe of
 spans has the same as columns `context.trace_id`, `attributes.llm.model_name`, ...; `/spans/otlpv1`
-gives OTLP spans in a list, their names in snake case (OtlpSpan there). What OpenTelemetry's console
-exporter for Python writes looks alike, but has a nested `status` and its own `kind`.
+gives OTLP spans in a list, their names in snake case (OtlpSpan there). OpenTelemetry's console
+exporter for Python writes similar objects, but with a nested `status` and a `kind` of its own.
 """
 
 from __future__ import annotations

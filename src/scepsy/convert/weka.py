@@ -1,4 +1,4 @@
-"""Sessions of Claude Code as a table: one call a row, with the agent that made it.
+"""Sessions of Claude Code as a table: one row per call, with the agent that made it.
 
 Columns of `shared/data/agentic_coding_weka/requests.csv.gz`, which was derived from the traces of
 github callanjfox/kv-cache-tester (WEKA; Apache-2.0). Times are seconds since the session began.

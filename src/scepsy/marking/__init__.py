@@ -8,7 +8,9 @@ from scepsy.marking.mark import OPENED_HEADER, RUN_HEADER, WORKFLOW_HEADER, chec
 from scepsy.marking.workflow import workflow
 
 SITE = Path(__file__).with_name("site")
-"""On a program's PYTHONPATH, with SCEPSY_AUTO set to a workflow's name, runs open by themselves."""
+"""With this folder on a program's PYTHONPATH, and SCEPSY_AUTO set to the name of a workflow, runs
+are opened automatically.
+"""
 
 __all__ = [
     "OPENED_HEADER",

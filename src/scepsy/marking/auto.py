@@ -1,5 +1,5 @@
-"""Opens a run where the outermost known entry point is called: for long-lived programs that nobody
-wants to change.
+"""Opens a run at each call of the outermost known entry point, so that long-lived programs need no
+change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def open_runs_automatically(workflow: str) -> None:
 
 def _patch(classes: Mapping[str, Iterable[str]], workflow: str, module: Any) -> None:
     for name, methods in classes.items():
-        # Others' releases move things; what is not there is no entry.
+        # Releases of frameworks move classes and methods; a missing one is skipped.
         owner = getattr(module, name, None)
         for method in methods:
             # As it is written in the class: getattr would bind a class method.
@@ -43,10 +43,10 @@ def _patch(classes: Mapping[str, Iterable[str]], workflow: str, module: Any) -> 
 def _patch_asgi(workflow: str, module: Any) -> None:
     call = module.Starlette.__call__
 
-    # Servers tell an application from a factory of one by the arguments that it can do without.
+    # Servers distinguish an application from a factory by its signature, so `wraps` keeps it.
     @functools.wraps(call)
     async def entered(app: Any, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        # What begins in the application's own start and end outlives every request.
+        # Tasks that begin in the application's startup outlive every request.
         begins = scope.get("type") != "lifespan"
         with _marked(_mark(workflow) if begins else None):
             await call(app, scope, receive, send)
@@ -105,7 +105,7 @@ async def _awaited(work: Coroutine[Any, Any, Any], mark: Mark) -> Any:
 
 
 def _steps(work: Generator[Any, Any, Any], mark: Mark) -> Generator[Any, Any, Any]:
-    """Marked while the work goes on, not while whoever iterates does something else."""
+    """Each step is marked; the code that iterates is not."""
     with closing(work):
         while True:
             with _marked(mark):

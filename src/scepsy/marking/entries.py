@@ -1,7 +1,7 @@
-"""Where programs begin a piece of work: what a request to a server runs, and what frameworks call
-a run. Module, then class, then methods.
+"""The entry points at which a run begins: handlers of servers' requests, and the methods by which
+frameworks start a run. By module, class and method.
 
-An outer entry wins over those inside it; so a request that calls five agents is one run.
+An outer entry point takes precedence: a request that calls five agents is one run.
 """
 
 from __future__ import annotations

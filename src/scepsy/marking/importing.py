@@ -1,4 +1,4 @@
-"""Runs a patch on a module once: at once where it is loaded, else when it is.
+"""Patches a module once: immediately if it is loaded, else when it is imported.
 
 Importing every module that may be patched would cost seconds, and most programs have few of them.
 """

@@ -1,4 +1,4 @@
-"""The mark itself: which run the code that runs now belongs to, and which headers say so."""
+"""The mark: the run that the current code belongs to, and the headers that carry it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Mark:
     """A run of a workflow, and the hosts that may know of it. It can be pickled.
 
     Attributes:
-        automatic: nobody said that the run begins; the shim took it from where a framework's
-            outermost call, or a request to a server, began.
+        automatic: whether the run was opened automatically, where the outermost call of a
+            framework or a request to a server began.
     """
 
     workflow: str
@@ -44,7 +44,7 @@ current: ContextVar[Mark | None] = ContextVar("scepsy_mark", default=None)
 
 
 def current_headers(scheme: str, host: str | None, port: int | None) -> Mapping[str, str]:
-    """What a request of the current context must carry; empty outside of a run."""
+    """The headers for a request from the current context; empty outside of a run."""
     mark = current.get()
     if mark is None or (host, port or _PORTS.get(scheme, 0)) not in mark.origins:
         return {}

@@ -1,7 +1,7 @@
-"""Makes child processes and process pools work for the run of whoever gave them their job.
+"""Carries the mark of a run into the jobs of child processes and process pools.
 
-A child by `spawn` knows no context; a pool's child by `fork` keeps the context in which it was
-started, so that later runs' calls would carry the first run's mark.
+A child started by `spawn` has no context. A pool's child started by `fork` keeps the context in
+which it was started, so the calls of later runs would carry the mark of the first run.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def carry_mark_into_processes() -> None:
 def run_marked(
     mark: Mark | None, job: Callable[_P, _T], /, *args: _P.args, **options: _P.kwargs
 ) -> _T:
-    """Does `job` in this process as part of the run, and outside of any run where `mark` is
-    None.
-    """
+    """Executes `job` in this process as part of the run; outside of any run if `mark` is None."""
     if mark is not None:
         mark_clients(current_headers)
         carry_context_into_threads()
@@ -59,7 +57,7 @@ def _patch_process(module: Any) -> None:
 
     @functools.wraps(start)
     def marked_start(process: Any) -> None:
-        # What `run` calls; the only job that is pickled for the child.
+        # `run` calls the target, and it is the only part that is pickled for the child.
         target = process._target  # noqa: SLF001
         if target is not None and current.get() is not None:
             process._target = _marked(target)  # noqa: SLF001

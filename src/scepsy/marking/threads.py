@@ -1,7 +1,7 @@
-"""Makes threads begin in the context of whoever started them, as asyncio's tasks do.
+"""Makes threads begin in the context of the code that started them, as asyncio's tasks do.
 
 Before Python 3.14 a new thread begins in an empty context, so calls from a thread pool would lose
-the run that they belong to (measured: 9 of 15 in programs that fan out with ThreadPoolExecutor).
+their run (measured: 9 of 15 in programs that fan out with ThreadPoolExecutor).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files: traces, profiles, plans, cluster and LLMs; read strictly, written atomically."""
+"""Reads and writes files: traces, profiles, plans, clusters, LLMs, foreign traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded arrival times: what public request traces have in common."""
+"""Reads recorded arrival times from public request traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what the folder of a checkpoint says of its LLM."""
+"""Reads the description of an LLM from the folder of its checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kind of file a person gave, so that an error can say "this is a plan, not a profile"."""
+"""Recognises the kind of a file, so that an error can say "this is a plan, not a profile"."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def kind_of(content: object) -> str | None:
 
 
 def mistaken(path: Path, raw: bytes, expected: str | None) -> str | None:
-    """The sentence that says that a file is of another kind than `expected`; None where it is not,
-    or cannot be told.
-    """
+    """A sentence if the file is of another known kind than `expected`; None otherwise."""
     found = kind_of(_decoded(raw))
     if expected is None or found is None or found == expected:
         return None

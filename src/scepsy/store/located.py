@@ -1,4 +1,4 @@
-"""Where in a file an error is: line, name of the table, and the field that was probably meant."""
+"""Locates errors in files: line, name of the table, and the field that was probably meant."""
 
 from __future__ import annotations
 
