@@ -4,12 +4,15 @@ is; bad news looks like bad news.
 
 from __future__ import annotations
 
+import io
 import re
 
 import msgspec
 import pytest
+from rich.console import Console
 from synthetic_report import BEAM, RAG, report
 
+from scepsy.cli.plan import print_plan
 from scepsy.core.plan import Plan
 from scepsy.predict.headroom import headroom
 from scepsy.report import render, wording
@@ -39,6 +42,9 @@ def test_headroom_is_one_number_and_all_places_agree() -> None:
     factor = headroom(PLAN.prediction).factor
     shown = wording.factor(factor)
     assert headroom_figure(PLAN).together == shown
+    printed = io.StringIO()
+    print_plan(PLAN, Console(file=printed, width=200))
+    assert f"all workflows together: the target rates may grow {shown} " in printed.getvalue()
     for card, curves in zip(cards(KNOWN), KNOWN.curves, strict=True):
         assert card.figures[0].value == shown
         labels = [label.text for label in chart(curves).labels]

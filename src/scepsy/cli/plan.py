@@ -31,7 +31,9 @@ from scepsy.planning.planner import plan
 from scepsy.planning.provenance import elsewhere, merge
 from scepsy.planning.simulation import SimulationOptions
 from scepsy.planning.tolerance import DEFAULT_TOLERANCE
+from scepsy.predict.headroom import headroom
 from scepsy.profiler.machine import machine
+from scepsy.report import wording
 from scepsy.store import read_profile, write_record
 
 SHARED_GROUPS = (
@@ -320,6 +322,11 @@ def print_explanation(decided: Plan, screen: Console) -> None:
         heads = ("plan", "pipeline", "replay", "simulated")
         title = f"{latency_name(decided).capitalize()} by each predictor"
         screen.print(table(title, heads, map(ranked, decided.explanation.finalists)))
+    room = headroom(decided.prediction)
+    screen.print(
+        "- headroom, all workflows together: the target rates may grow "
+        f"{wording.factor(room.factor)} before {room.llm or 'an LLM'} saturates"
+    )
     for sentence in decided.explanation.summary:
         screen.print(f"- {sentence}")
     for other in decided.explanation.runners_up:
