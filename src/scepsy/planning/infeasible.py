@@ -16,36 +16,66 @@ RATE_MIN = 1e-6
 def explain_infeasible(
     found: Infeasible, problem: Problem, allocate: Callable[[Problem], Choice | Infeasible]
 ) -> Infeasible:
-    """`found`, with the highest rates that can be met, all targets scaled alike: rates at which
+    """`found`, with the highest rates that can be met: all targets scaled alike, and each workflow
+    alone with the others at their targets, where that is possible. At the rates that are named,
     `allocate` finds an allocation. A latency limit that is out of reach already says what can be
     reached, and stays as it is.
     """
     if found.binding == "latency":
         return found
-    scale = _highest_scale(problem, lambda scaled: not isinstance(allocate(scaled), Infeasible))
+
+    def feasible(scaled: Problem) -> bool:
+        return not isinstance(allocate(scaled), Infeasible)
+
+    scale = _highest_scale(problem, feasible)
     if scale is None:
         return Infeasible(found.binding, f"{found.reason}. No rate could be met, however low")
-    rates = ", ".join(f"{one.workflow} {one.rate * scale:.3g}/s" for one in problem.targets)
+    rates = ", ".join(f"{one.workflow} {_rate(one.rate * scale)}" for one in problem.targets)
     part = f"{scale:.0%} of" if scale >= 0.01 else f"{scale:.1g} times"
+    together = f"The highest rates that can be met together: {rates} ({part} the targets)"
     return Infeasible(
-        found.binding,
-        f"{found.reason}. The highest rates that can be met together: {rates} ({part} the targets)",
+        found.binding, ". ".join((found.reason, *_alone(problem, feasible), together))
     )
 
 
-def _highest_scale(problem: Problem, feasible: Callable[[Problem], bool]) -> float | None:
-    """The largest factor on all targets, below 1, at which an allocation exists, to 0.05%; None
-    where there is none down to `RATE_MIN`.
+def _alone(problem: Problem, feasible: Callable[[Problem], bool]) -> list[str]:
+    """The highest rate of each workflow with the others at their targets, where there is one."""
+    if len(problem.targets) < 2:
+        return []
+    rates: list[str] = []
+    for target in problem.targets:
+        scale = _highest_scale(problem, feasible, target.workflow)
+        if scale is not None:
+            rates.append(f"{target.workflow} {_rate(target.rate * scale)}")
+    if not rates:
+        return []
+    return [f"With the other targets as they are, the highest rate is: {' or '.join(rates)}"]
+
+
+def _rate(rate: float) -> str:
+    """Rounded down to three digits, so that it can be met."""
+    step = 10.0 ** (math.floor(math.log10(rate)) - 2)
+    return f"{math.floor(rate / step * (1 + 1e-12)) * step:.3g}/s"
+
+
+def _highest_scale(
+    problem: Problem, feasible: Callable[[Problem], bool], workflow: str | None = None
+) -> float | None:
+    """The largest factor below 1 at which an allocation exists, to 0.05%, on all targets or on that
+    of one workflow; None where there is none down to `RATE_MIN`.
     """
-    least = RATE_MIN / max(target.rate for target in problem.targets)
+    scaled = [one for one in problem.targets if workflow in (None, one.workflow)]
+    least = RATE_MIN / max(target.rate for target in scaled)
+    if workflow is not None and not feasible(problem.scaled(least, workflow)):
+        return None
     low = high = 1.0
-    while not feasible(problem.scaled(low)):
+    while not feasible(problem.scaled(low, workflow)):
         low, high = low / 4, low
         if low < least:
             return None
     while high > 1.0005 * low:
         middle = math.sqrt(low * high)
-        if feasible(problem.scaled(middle)):
+        if feasible(problem.scaled(middle, workflow)):
             low = middle
         else:
             high = middle

@@ -96,10 +96,13 @@ class Problem:
         """The same with a price on every GPU's worth of compute, in weighted seconds."""
         return replace(self, gpu_price=gpu_price)
 
-    def scaled(self, scale: float) -> Problem:
-        """The same with every target rate multiplied by `scale`."""
+    def scaled(self, scale: float, workflow: str | None = None) -> Problem:
+        """The same with every target rate multiplied by `scale`, or only that of one workflow."""
         targets = tuple(
-            msgspec.structs.replace(target, rate=target.rate * scale) for target in self.targets
+            msgspec.structs.replace(target, rate=target.rate * scale)
+            if workflow in (None, target.workflow)
+            else target
+            for target in self.targets
         )
         return replace(self, pipeline=replace(self.pipeline, targets=targets))
 
