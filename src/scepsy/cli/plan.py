@@ -186,7 +186,7 @@ def check_limits(gpus: int | str | None, limits: Sequence[LatencyLimit], *, fast
     simulated = [limit for limit in limits if limit.simulated]
     if fast and simulated:
         raise BadInput(
-            f"--within {simulated[0].statistic}=... is told by a simulation: leave out --fast"
+            f"--within {simulated[0].statistic}=... needs the simulation: leave out --fast"
         )
 
 
@@ -204,7 +204,7 @@ def versions(profile: Profile) -> dict[str, str]:
 
 
 def print_plan(decided: Plan, screen: Console) -> None:
-    """Allocation, promises, reasons."""
+    """The allocation, the prediction, latency against GPUs, and the reasons."""
     places: dict[str, list[str]] = {}
     for replica in decided.placement.replicas:
         gpus = ",".join(str(part.gpu) for part in replica.slices)
@@ -227,7 +227,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
     screen.print(
         table(f"Allocation: {total}", ("LLM", "replicas", "GPUs", "memory", "used", "where"), rows)
     )
-    promises = [
+    predicted = [
         (
             flow.workflow,
             f"{flow.target_rate:.3g}/s",
@@ -251,7 +251,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
                 "p99",
                 "bottleneck",
             ),
-            promises,
+            predicted,
         )
     )
     print_front(decided, screen)

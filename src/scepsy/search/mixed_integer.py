@@ -32,6 +32,9 @@ NODES_MAX = 1_000
 """Nodes of one programme's branch and bound: a count, so that equal searches end alike."""
 GAP_MAX = 1e-6
 """Relative gap between a solution and the bound at which HiGHS calls it the optimum."""
+OPTIONS = {"node_limit": NODES_MAX, "mip_rel_gap": GAP_MAX, "presolve": False}
+"""Presolving saves nothing at these sizes, and HiGHS 1.12 prints a line to standard output where a
+presolved solution has to be solved again."""
 INFEASIBLE = 2
 """HiGHS's status of a programme without a solution (`scipy.optimize.milp`)."""
 
@@ -98,16 +101,19 @@ class _Programme:
             return None, inf
         optimize = importlib.import_module("scipy.optimize")  # 0.5 s: not before it is needed
         each = (self._owner == np.arange(len(self._options))[:, None]).astype(np.float64)
+        # Rows in parts of their capacity: HiGHS checks sums to an absolute 1e-6.
         limits = np.array(self._limits, dtype=np.float64)
+        scale = np.maximum(limits, 1.0)
+        rows = np.array(self._rows, dtype=np.float64) / scale[:, None]
         solved: Any = optimize.milp(
             self._cost,
             integrality=np.ones(len(self._cost)),
             bounds=optimize.Bounds(0, 1),
             constraints=[
                 optimize.LinearConstraint(each, 1, 1),
-                optimize.LinearConstraint(np.array(self._rows, dtype=np.float64), ub=limits),
+                optimize.LinearConstraint(rows, ub=limits / scale),
             ],
-            options={"node_limit": NODES_MAX, "mip_rel_gap": GAP_MAX},
+            options=OPTIONS,
         )
         if solved.status == INFEASIBLE:
             return None, inf
