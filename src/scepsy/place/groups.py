@@ -68,7 +68,7 @@ def place_groups(parts: Sequence[LlmAllocation], cluster: Cluster) -> Groups | I
 
 
 def _kind(part: LlmAllocation) -> _Kind:
-    """Whoever takes all of a GPU's compute has it to itself."""
+    """A replica that takes all of a GPU's compute gets all of its memory."""
     memory = 1.0 if part.gpu_share >= 1 else part.memory_share
     return _Kind(part, part.tp, round(part.gpu_share * WHOLE), round(memory * WHOLE))
 

@@ -78,7 +78,9 @@ class Search:
         return [np.flatnonzero(slack(column, relaxed.multiplier) <= room) for column in columns]
 
     def bound(self) -> float:
-        """Weighted seconds; no placeable allocation costs less. inf where none fits."""
+        """A lower bound in weighted seconds on the cost of every allocation that can be placed; inf
+        where none fits.
+        """
         columns = self._columns()
         if _least(columns) > self.measure.capacity:
             return np.inf

@@ -1,4 +1,4 @@
-"""Hands allocations to placement, cheapest first, until one fits."""
+"""Gives allocations to placement, cheapest first, until one can be placed."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _confined(found: Search, ledger: _Ledger) -> _Outcome:
 
 
 class _Ledger:
-    """What placement answered, so that nothing is asked twice."""
+    """What placement answered for each allocation, so that it is asked once for each."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -201,8 +201,8 @@ class _Ledger:
 class _Walk:
     """The candidates of one search, handed to placement in turn.
 
-    `last` was handed over last; no candidate that is still to come costs less than `reached`;
-    `exhausted` says that there are no more candidates.
+    `last` is the candidate that was given to placement last. No later candidate costs less than
+    `reached`. `exhausted`: there are no more candidates.
     """
 
     def __init__(self, found: Search, ledger: _Ledger, budget: Budget) -> None:
@@ -230,7 +230,7 @@ class _Walk:
         return None
 
     def further(self, wanted: int) -> Iterator[Candidate]:
-        """Up to `wanted` more that fit, without looking far."""
+        """Up to `wanted` more that can be placed; ends after `PATIENCE` refusals in a row."""
         for _ in range(wanted):
             fitting = self.next_fitting(PATIENCE)
             if fitting is None:
