@@ -47,6 +47,7 @@ evaluation: setup
 	$(BIN)/python experiments/e4_fairness.py
 	$(BIN)/python experiments/e5_time_shares.py
 	$(BIN)/python experiments/e6_sensitivity.py
+	$(BIN)/python experiments/free_gpus.py
 
 evaluation-small: setup
 	$(BIN)/python experiments/e1_throughput_latency.py --small --out out/evaluation
@@ -54,6 +55,7 @@ evaluation-small: setup
 	$(BIN)/python experiments/e4_fairness.py --small --out out/evaluation
 	$(BIN)/python experiments/e5_time_shares.py --out out/evaluation/e5.json
 	$(BIN)/python experiments/e6_sensitivity.py --small --out out/evaluation
+	$(BIN)/python experiments/free_gpus.py --case rag --gpus 8
 
 # Real vLLM on CPUs: on two cores an engine takes a minute to start, the whole about fifteen.
 test-vllm: setup setup-vllm
