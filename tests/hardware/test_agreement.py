@@ -39,7 +39,7 @@ from scepsy.hardware.contention import bandwidth_wanted
 from scepsy.hardware.gpus import bandwidth_kept, gpu_constants
 from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import CallTokens, StepLoad, StepTimer, call_cost
-from scepsy.predict import Pipeline, ReplayPredictor, recordings, responses, sharing
+from scepsy.predict import Pipeline, ReplayPredictor, recordings, responses, slowdown_by_llm
 from scepsy.sim.cluster.deployment import deployment
 from scepsy.sim.cluster.simulation import Ask, ServedCall, Simulation
 from scepsy.sim.engine.batch import EngineSequence
@@ -218,7 +218,7 @@ def predicted(case: Case, engines: int, ask: Ask) -> float:
     targets = (Target(workflow="w", rate=10.0),)
     pipeline = Pipeline(demands, targets, responses([known]))
     placed, gpu = plan(case, engines).placement, gpu_constants(GPU)
-    return sharing(pipeline, allocation(case, engines), placed, [case.llm], gpu)["g"]
+    return slowdown_by_llm(pipeline, allocation(case, engines), placed, [case.llm], gpu)["g"]
 
 
 def allocation(case: Case, replicas: int = 1) -> Allocation:

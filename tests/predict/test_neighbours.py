@@ -5,7 +5,7 @@ from __future__ import annotations
 from peers.problems import cluster, problem
 from scepsy.core.plan import Allocation, LlmAllocation, Placement, Replica, Slice
 from scepsy.hardware.gpus import gpu_constants
-from scepsy.predict import sharing
+from scepsy.predict import slowdown_by_llm
 
 ASKED = {"a": (32e9, 3.0, 0.5), "b": (32e9, 3.0, 0.5)}
 
@@ -31,7 +31,7 @@ def costs(**gpus: tuple[tuple[int, ...], ...]) -> dict[str, float]:
     )
     placement = Placement(replicas=replicas)
     gpu = gpu_constants("h100")
-    return sharing(given.pipeline, Allocation(llms=parts), placement, given.llms, gpu)
+    return slowdown_by_llm(given.pipeline, Allocation(llms=parts), placement, given.llms, gpu)
 
 
 def test_who_is_alone_pays_nothing() -> None:

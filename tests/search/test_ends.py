@@ -1,8 +1,8 @@
-"""A decision ends on the clusters that people have: mixed NVLink domains, nodes of odd size.
-It ends with the optimum, too, or with a proof that it is nearly that.
+"""The search terminates on clusters with NVLink domains and nodes of odd sizes, with the optimum or
+with a lower bound close to its cost.
 
-Each of these problems kept an earlier search busy for ever: for measures of room for groups the
-step by which it took GPUs away was zero.
+An earlier search did not terminate on the problems in `HUNG`: under constraints on group sizes the
+step by which it reduced the number of GPUs was zero.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scepsy.planning.planner import allocate
 from scepsy.planning.problem import Problem, predict
 from scepsy.search import Candidate, Choice, search
 from scepsy.search.mixed_integer import cheapest_fitting
-from scepsy.search.placeable import GAP_WORTH_CLOSING
+from scepsy.search.placeable import MIP_GAP_MIN
 
 
 def nodes(*sizes: tuple[int, int | None]) -> Cluster:
@@ -129,7 +129,7 @@ def test_on_odd_clusters_the_optimum_is_found_or_nearly(seed: int) -> None:
     found = allocate(odd(seed))
     if isinstance(found, Choice):
         gap = found.candidate.objective / found.bound - 1
-        assert gap <= GAP_WORTH_CLOSING
+        assert gap <= MIP_GAP_MIN
         assert found.proven == (gap == 0)
 
 

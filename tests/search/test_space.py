@@ -14,9 +14,9 @@ from scepsy.core.plan import Allocation, Infeasible
 from scepsy.errors import BadInput
 from scepsy.place import place
 from scepsy.search import search
+from scepsy.search.constraints import GpuConstraint, total_gpus, valid_inequalities
 from scepsy.search.cuts import excess
 from scepsy.search.dominance import undominated
-from scepsy.search.measure import Measure, plain, sharper
 from scepsy.search.options import Options, ReplicaSize
 from scepsy.search.space import space
 from scepsy.testing.strategies import allocations, clusters
@@ -168,7 +168,7 @@ def test_dominance_keeps_something_as_good_for_everything(
     kept = set(zip(best.shape.tolist(), best.replicas.tolist(), strict=True))
 
     def replaces(one: tuple[int, int], other: tuple[int, int]) -> bool:
-        room = SHAPES[other[0]].hosts(SHAPES[one[0]]) * other[1]
+        room = SHAPES[other[0]].capacity_for(SHAPES[one[0]]) * other[1]
         return costs[one] <= costs[other] and one[1] <= room
 
     for row in rows:
@@ -181,14 +181,14 @@ def test_dominance_keeps_something_as_good_for_everything(
 def test_what_can_be_placed_meets_every_measure(
     allocation: Allocation, cluster: Cluster, grain: int
 ) -> None:
-    """The measures are necessary conditions: none may exclude a placeable allocation."""
-    measures: list[Measure] = [
-        plain(grain, cluster.gpus),
-        *sharper(cluster, grain, cluster.gpus),
+    """The constraints are necessary side_constraints: none may exclude a placeable allocation."""
+    constraints: list[GpuConstraint] = [
+        total_gpus(grain, cluster.gpus),
+        *valid_inequalities(cluster, grain, cluster.gpus),
     ]
     placeable = not isinstance(place(allocation, cluster), Infeasible)
     if placeable and all(
         part.memory_share >= part.gpu_share and (part.memory_share * grain) % 1 == 0
         for part in allocation.llms
     ):
-        assert max(excess(measure, allocation, grain) for measure in measures) <= 1
+        assert max(excess(constraint, allocation, grain) for constraint in constraints) <= 1

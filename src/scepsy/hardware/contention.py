@@ -1,4 +1,4 @@
-"""What engines that share a GPU cost each other: the one place where that is computed.
+"""The slowdown of engines by one another on a shared GPU: the one place where it is computed.
 
 A share of a GPU (NVIDIA MPS) is a share of its multiprocessors. Memory bandwidth is not
 partitioned. When the engines on a GPU together want more bandwidth than it has, each gets a part in
@@ -7,7 +7,7 @@ therefore suits LLMs that are rarely busy: what counts is which engines compute 
 
 `slowdown` and `bandwidth_wanted` apply to one step. The simulator (`sim.cluster.replica`) and the
 emulated engine (`engines.emulated.pacer`) ask them step by step; the predictor
-(`predict.neighbours`) takes the mean over which engines are busy (`stretches`).
+(`predict.neighbours`) takes the mean over which engines are busy (`mean_slowdowns`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Tenant:
         return bandwidth_wanted(self.memory_bound, self.kept)
 
 
-def stretches(tenants: Sequence[Tenant]) -> tuple[float, ...]:
+def mean_slowdowns(tenants: Sequence[Tenant]) -> tuple[float, ...]:
     """For each tenant: how many times as long its calls take as alone on the GPU, on average.
 
     The mean over which of the others compute at the same time, each independently. It leaves out

@@ -1,4 +1,4 @@
-"""What engines on one GPU cost each other, which is known only once replicas have a place (pure).
+"""The slowdown of engines by others on their GPU, which depends on the placement (pure).
 
 Search assumes a slowdown for each LLM, placement shows the true one, and the next search assumes
 that: a fixed-point iteration. The assumed slowdown only ever rises, so it ends, on the safe side.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from scepsy.core.plan import Allocation, Infeasible, Placement
 from scepsy.hardware.gpus import known_gpu
 from scepsy.planning.problem import Problem
-from scepsy.predict import sharing
+from scepsy.predict import slowdown_by_llm
 from scepsy.search import Choice
 
 ITERATIONS_MAX = 4
@@ -65,7 +65,7 @@ def slowdowns(problem: Problem, allocation: Allocation, placement: Placement) ->
     gpu = known_gpu(problem.cluster.nodes[0].gpu_type)
     if gpu is None:
         return {}
-    return sharing(problem.pipeline, allocation, placement, problem.llms, gpu)
+    return slowdown_by_llm(problem.pipeline, allocation, placement, problem.llms, gpu)
 
 
 def with_more_slowdown(
@@ -74,11 +74,11 @@ def with_more_slowdown(
     """The problem with the slowdown of that placement assumed, where it is more than was assumed;
     None where it is not.
     """
-    found, known = slowdowns(problem, allocation, placement), problem.pipeline.stretch
+    found, known = slowdowns(problem, allocation, placement), problem.pipeline.slowdowns
     if all(cost <= (1 + SLOWDOWN_TOLERANCE) * known.get(llm, 1.0) for llm, cost in found.items()):
         return None
     risen = {llm: max(cost, known.get(llm, 1.0)) for llm, cost in found.items()}
-    return replace(problem, pipeline=replace(problem.pipeline, stretch={**known, **risen}))
+    return replace(problem, pipeline=replace(problem.pipeline, slowdowns={**known, **risen}))
 
 
 def with_slowdown_of(
@@ -87,8 +87,8 @@ def with_slowdown_of(
     """The problem with the slowdown of that placement assumed and no other, and whether the
     iteration converged: slower calls overlap more, which slows them further.
     """
-    if problem.pipeline.stretch:
-        problem = replace(problem, pipeline=replace(problem.pipeline, stretch={}))
+    if problem.pipeline.slowdowns:
+        problem = replace(problem, pipeline=replace(problem.pipeline, slowdowns={}))
     for _ in range(ITERATIONS_MAX):
         slower = with_more_slowdown(problem, allocation, placement)
         if slower is None:

@@ -64,4 +64,4 @@ def _stage(
         flow for flow in entry.problem.pipeline.flows(stage.llm) if flow.target.workflow == workflow
     )
     call = trial.calls.get((workflow, stage.llm), 0.0)
-    return msgspec.structs.replace(stage, call_latency=call, seconds=part.stretch * call)
+    return msgspec.structs.replace(stage, call_latency=call, seconds=part.serial_calls * call)

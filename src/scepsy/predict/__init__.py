@@ -1,7 +1,7 @@
-"""Predictors: what an allocation would do to the workflows' latency and throughput."""
+"""Predictors of the latency and throughput of workflows under an allocation."""
 
 from scepsy.predict.interval import NINETY_PERCENT
-from scepsy.predict.neighbours import sharing
+from scepsy.predict.neighbours import slowdown_by_llm
 from scepsy.predict.pipeline import Pipeline
 from scepsy.predict.replay import Recorded, ReplayPredictor, recordings
 from scepsy.predict.response import Response, responses
@@ -14,5 +14,5 @@ __all__ = [
     "Response",
     "recordings",
     "responses",
-    "sharing",
+    "slowdown_by_llm",
 ]

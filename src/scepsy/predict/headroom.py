@@ -1,4 +1,4 @@
-"""How much the load may grow before an LLM of a plan saturates (pure)."""
+"""Headroom: the factor by which the load may grow before an LLM of a plan saturates (pure)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ class Headroom:
 
 
 def headroom(prediction: Prediction, rates: Mapping[str, float] | None = None) -> Headroom:
-    """The headroom of `rates` (runs per second by workflow), by default of the targets, if all of
-    them grow alike. A factor below 1 says that the plan does not carry these rates.
+    """The headroom of `rates` (runs per second by workflow, by default the targets) if all of them
+    grow by one factor. A factor below 1 means that the plan does not sustain these rates.
 
-    Other rates than the targets need a plan that carries its targets: of an LLM that is saturated
-    there it is not known how much of it each workflow takes, and every one is taken to take all.
+    Rates other than the targets are accurate only for a plan that sustains its targets. If an LLM
+    is saturated at the targets, the part of its capacity that each workflow takes is unknown, and
+    every workflow is assumed to take all of it.
 
-    With u_wm the part of LLM m's capacity that workflow w takes at its target x_w, the capacity
-    that rates r_w take is sum over w of u_wm * r_w / x_w; the factor is one over its largest value.
+    Let u_wm be the part of the capacity of LLM m that workflow w takes at its target x_w. At rates
+    r_w, the utilisation of m is sum over w of u_wm * r_w / x_w. The factor is one over the largest
+    utilisation.
     """
     if rates is None:
         used = dict(prediction.utilisation)
@@ -44,10 +46,11 @@ def headroom(prediction: Prediction, rates: Mapping[str, float] | None = None) -
 
 
 def _part(flow: WorkflowPrediction, stage: StagePrediction, utilisation: float) -> float:
-    """The part of the LLM's capacity that the workflow takes at its target.
+    """The part x / X of the LLM's capacity that the workflow takes at its target x, where X is the
+    rate at which the workflow alone would saturate the LLM.
 
-    `max_rate` is what the other workflows leave of the rate X at which the LLM would saturate if
-    the workflow were alone: (1 - utilisation + x / X) * X. Solved for x / X.
+    The prediction has `max_rate`, the rate that the other workflows leave:
+    (1 - utilisation + x / X) * X. This is solved for x / X.
     """
     spare = stage.max_rate - flow.target_rate
     if utilisation >= 1 or spare <= 0:

@@ -1,13 +1,13 @@
-"""The 90% interval of a predicted mean latency, from what each cause of error adds (pure).
+"""The 90% interval of a predicted mean latency, from the error that each cause adds (pure).
 
-Errors are relative: a load that is 5% too low makes every latency too low by some part of itself.
-So the interval is that of the logarithm of the mean, with the standard deviations of independent
-causes combined in quadrature:
+Errors are relative, because an error in the load changes every latency by a factor. The interval is
+therefore that of the logarithm of the mean. Causes are independent, so their standard deviations
+are combined in quadrature:
 
     low, high = mean / (1 + w), mean * (1 + w),    w = exp(h) - 1,    h^2 = sum over causes of h_i^2
 
-where h_i is the half-width that cause i alone would give. It is never negative, and reaches farther
-up than down, as latency near saturation does.
+where h_i is the half-width that cause i alone would give. The lower end is never negative, and the
+interval reaches farther up than down, as the latency does near saturation.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ NINETY_PERCENT = 1.645
 """Standard deviations to either side that hold 90% of a normal distribution."""
 
 MODEL_ERROR = ((0.0, 0.02), (0.5, 0.04), (0.7, 0.08), (1.0, 0.10))
-"""Utilisation -> standard deviation of the predictor's error, relative, in the time spent in LLMs;
-linear between. From the replay of a thousand traced runs against a simulation of the same runs:
-`experiments/e2_prediction.py` prints the table "Error of the predictor" in e2.md."""
+"""(utilisation, standard deviation of the relative error in the predicted time spent in LLMs);
+linear between these points. From the replay of a thousand traced runs against a simulation of the
+same runs: `experiments/e2_prediction.py` prints the table "Error of the predictor" in e2.md.
+"""
 
 
 def model_error(utilisation: float) -> float:
@@ -54,8 +55,8 @@ def interval(mean: float, parts: IntervalParts) -> tuple[float, float]:
 
 
 def runs_to_halve(parts: IntervalParts) -> int | None:
-    """How many more traced runs would halve the whole interval; None where no number would, since
-    other causes weigh too much.
+    """The number of additional traced runs that would halve the interval; None where no number
+    would, because the other causes alone are wider than half of it.
     """
     others = math.hypot(parts.curves, parts.model, parts.estimate)
     wanted = (half_width(parts) / 2) ** 2 - others**2

@@ -1,4 +1,4 @@
-"""How much longer calls take because their engine shares a GPU with others, in a placement."""
+"""The slowdown of calls by engines that share a GPU with theirs, in a placement."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from statistics import fmean
 from scepsy.core.demand import LlmDemand
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, LlmAllocation, Placement, Prediction, Replica
-from scepsy.hardware.contention import Tenant, stretches
+from scepsy.hardware.contention import Tenant, mean_slowdowns
 from scepsy.hardware.gpus import GpuConstants, bandwidth_kept
 from scepsy.hardware.host_time import host_time
 from scepsy.hardware.step_time import CallTokens, StepTimer, call_cost
 from scepsy.predict.pipeline import Flow, Pipeline
 
 BURST_REPLICAS = 2
-"""Replicas over which a run's calls that come at once are spread, about: the router keeps them on
-one until it holds twice the least load (`routing.choose`)."""
+"""Replicas over which the router spreads the concurrent calls of a run, approximately. It keeps
+them on one replica until that holds twice the load of the least loaded one (`routing.choose`).
+"""
 
 
-def sharing(
+def slowdown_by_llm(
     pipeline: Pipeline,
     allocation: Allocation,
     placement: Placement,
     llms: Sequence[LlmSpec],
     gpu: GpuConstants,
 ) -> dict[str, float]:
-    """By LLM: how many times as long a call takes as on the same part of a GPU alone, the mean over
-    its replicas. LLMs on whole GPUs are left out.
+    """By LLM: the duration of a call divided by its duration without neighbours on the same GPU
+    share, as the mean over the LLM's replicas. LLMs on whole GPUs are left out.
     """
     prediction = pipeline.predict(allocation)
     specs = {llm.name: llm for llm in llms}
@@ -46,8 +47,8 @@ def sharing(
 
 
 def _slowest(replicas: Sequence[Replica], tenants: Mapping[str, Tenant]) -> dict[str, float]:
-    """By replica: the slowdown on the GPU where it is greatest. In a TP group the other GPUs wait
-    for that one.
+    """By replica: the largest slowdown on any of its GPUs, because the other GPUs of a TP group
+    wait for the slowest one.
     """
     on_gpu: dict[tuple[str, int], list[Replica]] = defaultdict(list)
     for replica in replicas:
@@ -55,7 +56,7 @@ def _slowest(replicas: Sequence[Replica], tenants: Mapping[str, Tenant]) -> dict
             on_gpu[part.node, part.gpu].append(replica)
     found: dict[str, float] = {}
     for group in on_gpu.values():
-        costs = stretches([tenants[replica.llm] for replica in group])
+        costs = mean_slowdowns([tenants[replica.llm] for replica in group])
         for replica, cost in zip(group, costs, strict=True):
             found[replica.replica] = max(cost, found.get(replica.replica, 1.0))
     return found
@@ -68,7 +69,7 @@ def _tenant(
     prediction: Prediction,
     gpu: GpuConstants,
 ) -> Tenant:
-    """One replica, at the load that the prediction gives it."""
+    """One replica of an LLM under the predicted load."""
     stages = [
         (flow.target_rate, stage)
         for flow in prediction.workflows
@@ -94,14 +95,17 @@ def _tenant(
 def _memory_bound(
     timer: StepTimer, llm: LlmSpec, flows: Sequence[Flow], batch: float, spread: int
 ) -> float:
-    """Part of the engine's busy time in which it reads memory, over the calls of all workflows.
-    `spread`: replicas that share a burst of calls.
+    """The part of its busy time in which the engine reads memory, over the calls of all workflows.
+
+    Args:
+        batch: mean number of calls that are decoded together.
+        spread: replicas that share a burst of calls.
     """
     step_tokens = host_time(llm.engine).step_tokens
     seconds = reading = 0.0
     for flow in flows:
         call = _mean_call(llm, flow.demand)
-        # The calls of a burst come at once, and each replica computes its prompts together.
+        # The calls of a burst arrive together, so each replica computes their prompts together.
         prompts = min(batch, max(1.0, flow.demand.parallelism / spread))
         took, memory = call_cost(timer, call, step_tokens=step_tokens, batch=batch, prompts=prompts)
         seconds, reading = seconds + flow.rate * took, reading + flow.rate * took * memory
@@ -109,8 +113,8 @@ def _memory_bound(
 
 
 def _mean_call(llm: LlmSpec, demand: LlmDemand) -> CallTokens:
-    """The mean traced call. Where traces hold no lengths: a decode step, or a prompt of one token,
-    both of which wait for memory most of the time. Contention is then overestimated.
+    """The mean traced call. If traces have no token counts: a call of one decode step, or of a
+    prompt of one token. Both are memory-bound, so contention is then overestimated.
     """
     prompt = demand.prompt_tokens
     if llm.kind != "generate":

@@ -5,13 +5,18 @@ With arXiv 2604.15186, for workflow w at rate x and LLM m with r replicas:
     latency(x)  = other + sum over m of  L_m(x * n_m / r) * n_m / p_m
     throughput  = min over m of  r * T_m / n_m
 
-Two additions. `other` is the time that no stage explains (tools, the client's own work, overlap
-between LLMs), taken from the traces. And an LLM that several workflows call adds up their load as
-*utilisation*, u = sum over w of x_w * n_wm / (r * T_wm), each workflow's latency being read off its
-own curve at u: calls of different workflows differ in length, so their rates cannot be added.
+where L_m(rate) is the mean latency of a call at that rate per replica and T_m the rate at which one
+replica saturates (both from the profile), n_m the calls of the LLM in a run, and p_m the mean
+number of them that are open at once.
 
-A replica on a part of a GPU was profiled alone there. What its neighbours cost it comes in as
-`stretch`, from outside (`contention`), so that the objective stays separable by LLM.
+This module adds two things to the paper. `other` is the time that no stage explains: tools, the
+client's own work, and overlap between LLMs. It is taken from the traces. If several workflows call
+an LLM, their loads are added as *utilisation*, u = sum over w of x_w * n_wm / (r * T_wm), and the
+latency of each workflow is read from its own curve at u. Calls of different workflows differ in
+length, so their rates cannot be added.
+
+A replica on a GPU share was profiled alone on its GPU. The slowdown by neighbours is an input
+(`Pipeline.slowdowns`, from `planning.contention`), so that the objective stays separable by LLM.
 """
 
 from __future__ import annotations
@@ -38,19 +43,21 @@ from scepsy.predict.response import Blend, Floats, Response
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What one workflow sends to one LLM at its target: calls per second, and the seconds of
-    workflow latency that one second of call latency costs (n / p).
-    """
+    """The calls of one workflow to one LLM at the workflow's target rate."""
 
     target: Target
     demand: LlmDemand
 
     @property
     def rate(self) -> float:
+        """Calls per second."""
         return self.target.rate * self.demand.calls
 
     @property
-    def stretch(self) -> float:
+    def serial_calls(self) -> float:
+        """n / p: the calls of a run that follow one another; seconds of workflow latency for each
+        second of call latency.
+        """
         return self.demand.calls / self.demand.parallelism
 
 
@@ -58,14 +65,20 @@ class Flow:
 class Pipeline:
     """The pipelines of one or more workflows at their targets.
 
-    Its `stage_costs` make the objective separable by LLM. `stretch` is how much longer a call takes
-    on a part of a GPU than alone there, by LLM; 1 where not named.
+    Its `stage_costs` make the objective separable by LLM.
+
+    Attributes:
+        demands: of every traced workflow.
+        targets: of the workflows to plan for.
+        responses: latency curves by (LLM, workflow).
+        slowdowns: by LLM, the duration of a call on a GPU share divided by its duration without
+            neighbours; 1 for an LLM that is not named.
     """
 
     demands: tuple[Demand, ...]
     targets: tuple[Target, ...]
     responses: Mapping[tuple[str, str], Response]
-    stretch: Mapping[str, float] = field(default_factory=dict[str, float])
+    slowdowns: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         """Raises BadInput for a target without demand, twice or not positive, a demand without
@@ -107,12 +120,12 @@ class Pipeline:
 
     @property
     def base(self) -> float:
-        """Weighted seconds of `other` time: what no allocation changes of the objective."""
+        """Weighted seconds of `other` time, which no allocation changes."""
         other = {demand.workflow: demand.other_time for demand in self.demands}
         return sum(target.weight * other[target.workflow] for target in self.targets)
 
     def flows(self, llm: str) -> tuple[Flow, ...]:
-        """What every targeted workflow sends to `llm`."""
+        """The calls of every targeted workflow to `llm`."""
         by_workflow = {demand.workflow: demand for demand in self.demands}
         return tuple(
             Flow(target, part)
@@ -124,9 +137,9 @@ class Pipeline:
     def stage_costs(
         self, llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
     ) -> Floats:
-        """Weighted seconds that `llm` adds to the objective, for each count of replicas.
+        """Weighted seconds that `llm` adds to the objective, for each number of replicas.
 
-        inf where the replicas cannot carry the targets, or were not profiled.
+        inf where the replicas cannot sustain the targets, or were not profiled.
         """
         flows = self.flows(llm.name)
         blends = self.blends(flows, tp, gpu_share)
@@ -138,13 +151,13 @@ class Pipeline:
         utilisation = load / np.asarray(replicas, dtype=np.float64)
         costs = np.zeros(replicas.shape)
         for flow, blend in zip(flows, blends, strict=True):
-            costs += flow.target.weight * flow.stretch * blend.latency_at(utilisation)
+            costs += flow.target.weight * flow.serial_calls * blend.latency_at(utilisation)
         return costs
 
     def predict(self, allocation: Allocation) -> Prediction:
-        """What `allocation` promises.
+        """The prediction for `allocation`.
 
-        Latency is inf where an LLM is saturated or was not profiled as allocated.
+        Latency is inf where an LLM is saturated, or was not profiled as it is allocated.
         """
         utilisation: dict[str, float] = {}
         stages: dict[str, list[StagePrediction]] = {target.workflow: [] for target in self.targets}
@@ -179,7 +192,7 @@ class Pipeline:
             stages[flow.target.workflow].append(
                 StagePrediction(
                     llm=part.llm,
-                    seconds=flow.stretch * latency,
+                    seconds=flow.serial_calls * latency,
                     call_latency=latency,
                     max_rate=spare * most / flow.demand.calls,
                 )
@@ -201,8 +214,8 @@ class Pipeline:
         )
 
     def blends(self, flows: Sequence[Flow], tp: int, gpu_share: float) -> list[Blend] | None:
-        """For each flow to one LLM, how a replica of this size answers it; None where some flow was
-        not profiled with this size.
+        """The latency curve of a replica of this size for each flow to one LLM; None where some
+        flow was not profiled with this size.
         """
         found = [
             self.responses[flow.demand.llm, flow.target.workflow].at(tp, gpu_share)
@@ -214,14 +227,14 @@ class Pipeline:
         if gpu_share >= 1:
             return known
         return [
-            replace(blend, stretch=self.stretch.get(flow.demand.llm, 1.0))
+            replace(blend, slowdown=self.slowdowns.get(flow.demand.llm, 1.0))
             for flow, blend in zip(flows, known, strict=True)
         ]
 
 
 def _latency(demand: Demand, stages: Sequence[StagePrediction]) -> float:
-    """Seconds. `other` time is negative where calls of different LLMs overlap, and stays as traced;
-    but no run is shorter than its longest stage.
+    """Mean latency of a run in seconds. `other` time stays as it was traced, and is negative where
+    calls of different LLMs overlap. A run is never shorter than its longest stage.
     """
     longest = max(stage.seconds for stage in stages)
     return max(longest, demand.other_time + sum(stage.seconds for stage in stages))

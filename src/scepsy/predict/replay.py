@@ -1,9 +1,10 @@
-"""Recorded runs, timed anew: each with the call latencies that an allocation would give it.
+"""Replay of recorded runs: each is timed anew with the call latencies of an allocation.
 
-A call starts when what it waited for has ended, plus its recorded gap (`scepsy.traces.graph`). It
-takes as long as its LLM's curve says at the load of the allocation, longer or shorter than the mean
-as it was when it was recorded. So what the pipeline takes as serial may overlap, tools stay where
-they were, and there is a latency for each run, of which quantiles can be read off.
+A call starts when the calls that it waited for have ended, plus its recorded gap
+(`scepsy.traces.graph`). Its recorded duration is multiplied by the mean latency on the LLM's curve
+at the load of the allocation, divided by the mean recorded duration. So calls that the pipeline
+takes as serial may overlap, the time of tools is kept, and the latency of every run gives
+quantiles.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ from scepsy.traces.graph import RunGraph, graph_of
 
 @dataclass(frozen=True)
 class Recorded:
-    """The runs of one workflow, and the mean seconds that a call took, by LLM."""
+    """The recorded runs of one workflow.
+
+    Attributes:
+        runs: their dependency graphs.
+        duration: by LLM, the mean duration of a call in seconds.
+    """
 
     runs: Sequence[RunGraph]
     duration: Mapping[str, float]
@@ -37,9 +43,8 @@ class Recorded:
         return run_times(self.runs)
 
     def latencies(self, stages: Iterable[StagePrediction]) -> Floats | None:
-        """Seconds of each run where calls take as long as the stages say; calls of LLMs at
-        endpoints, which are no stage, take as long as recorded. None where the runs never called
-        the LLM of some stage.
+        """Seconds of each run with the call latencies of `stages`. Calls to endpoints, which have
+        no stage, take as long as recorded. None where the runs never called the LLM of some stage.
         """
         slower: dict[str, float] = {}
         for stage in stages:
@@ -51,15 +56,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class ReplayPredictor:
-    """The pipeline's call latencies in the recorded runs, by workflow; where none is known whose
-    calls all tell how long they took, the pipeline's own answer stands.
+    """Predicts by replay of the recorded runs with the pipeline's call latencies. For a workflow
+    without a run whose calls all have durations, the pipeline's own prediction is returned.
     """
 
     pipeline: Pipeline
     recorded: Mapping[str, Recorded]
 
     def predict(self, allocation: Allocation) -> Prediction:
-        """What `allocation` promises; latency is inf where an LLM is saturated."""
+        """The prediction for `allocation`; latency is inf where an LLM is saturated."""
         found = self.pipeline.predict(allocation)
         flows = tuple(self._retimed(flow) for flow in found.workflows)
         objective = sum(
@@ -88,7 +93,7 @@ class ReplayPredictor:
 
 
 def recordings(traces: Iterable[Trace]) -> dict[str, Recorded]:
-    """By workflow: its successful runs of which every call's duration is known."""
+    """By workflow: its successful runs whose calls all have durations."""
     found: defaultdict[str, list[RunGraph]] = defaultdict(list)
     for trace in traces:
         graph = graph_of(trace)

@@ -1,4 +1,7 @@
-"""One replica's mean latency against its utilisation, only within what was measured."""
+"""Latency curves: the mean latency of a call to one replica against the replica's utilisation.
+
+Curves are interpolated between measured points and not extrapolated.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,21 @@ from scepsy.statistics.regression import isotonic
 Floats = NDArray[np.float64]
 
 RESAMPLES = 200
+"""Draws of the parametric bootstrap: the standard error of its standard deviation is 5%."""
 MEAN_TO_DEVIATION = (np.pi / 2) ** 0.5
-"""Standard deviation over mean absolute error, of a normal error."""
+"""Standard deviation divided by mean absolute error, of a normally distributed error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A curve in the form that is evaluated: latency (seconds, never falling) at rising utilisation
-    in (0, 1].
+    """One profiled curve, fitted so that latency never falls as utilisation rises.
 
-    `points` are what was measured; `error` is the mean absolute error of an estimate, relative
-    (`Curve.error`).
+    Attributes:
+        utilisation: of each point, rising, in (0, 1].
+        latency: mean seconds of a call at each point, never falling.
+        max_throughput: calls per second of one replica at saturation.
+        points: the measured points, before the fit.
+        error: mean absolute error, relative, of an estimated curve (`Curve.error`).
     """
 
     utilisation: Floats
@@ -37,12 +44,12 @@ class Measured:
     error: float = 0.0
 
     def latency_at(self, utilisation: Floats) -> Floats:
-        """Seconds; level below the lowest point, inf beyond the highest.
+        """Seconds; constant below the lowest point, inf beyond the highest.
 
-        Between points, the reciprocal of latency is linear: that is how latency depends on
-        utilisation where a replica's calls share it equally (1 - u, M/G/1 processor sharing,
-        Kleinrock, Queueing Systems II, section 4.4). Latency itself is convex, so that straight
-        lines between few points would lie above it.
+        Between points, the reciprocal of latency is interpolated linearly. In an M/G/1 queue with
+        processor sharing it is linear in the utilisation u, proportional to 1 - u (Kleinrock,
+        Queueing Systems II, section 4.4). Latency itself is convex, so straight lines between few
+        points would lie above it.
         """
         latency = self._between_points(utilisation)
         return np.where(utilisation <= self.utilisation[-1] + 1e-9, latency, np.inf)
@@ -51,11 +58,11 @@ class Measured:
         return 1.0 / np.interp(utilisation, self.utilisation, 1.0 / self.latency)
 
     def extended_at(self, utilisation: Floats) -> Floats:
-        """As `latency_at`, and beyond the highest point on a straight line through the last two.
+        """As `latency_at`, but extrapolated beyond the highest point on the line through the last
+        two points.
 
-        Only an interval asks this: how much slower calls would be if the load were somewhat higher
-        than the traces say. Latency rises faster than the line there, so the interval is rather
-        too narrow than too wide.
+        Only intervals use this, for calls under a load somewhat higher than the traced one. Latency
+        rises faster than the line there, so the interval is too narrow rather than too wide.
         """
         latency = self._between_points(utilisation)
         if len(self.latency) < 2:
@@ -65,8 +72,8 @@ class Measured:
         return latency + beyond * (rise / run if run > 0 else 0.0)
 
     def noise_at(self, utilisation: float) -> float:
-        """Standard error of that latency, seconds: the points' noise, drawn anew for the whole
-        curve (a parametric bootstrap of the isotonic regression).
+        """Standard error of that latency in seconds, due to the noise of the points, by a
+        parametric bootstrap of the isotonic regression.
         """
         if not any(point.noise for point in self.points):
             return 0.0
@@ -79,8 +86,8 @@ class Measured:
         return float(np.std((1.0 - part) * drawn[:, low] + part * drawn[:, high]))
 
     def estimate_error_at(self, utilisation: float) -> float:
-        """Standard deviation of that latency, seconds, because it is estimated: 0 where it was
-        measured.
+        """Standard deviation of that latency in seconds, due to the error of an estimated curve; 0
+        for a measured one.
         """
         level = float(self._between_points(np.array([utilisation]))[0])
         return MEAN_TO_DEVIATION * self.error * level
@@ -88,17 +95,19 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """How one LLM answers one workflow's calls, for every (tp, share) within what was profiled.
+    """The latency curves of one LLM for the calls of one workflow, by replica size.
 
-    `whole[tp]` is a replica on whole GPUs; `fractions[tp]` are its shares of each GPU, rising,
-    ending with the whole ones where they were profiled.
+    Attributes:
+        whole: by TP degree, the curve of a replica on whole GPUs.
+        fractions: by TP degree, (GPU share, curve) in order of rising shares. The last one is that
+            of whole GPUs where it was profiled.
     """
 
     whole: Mapping[int, Measured]
     fractions: Mapping[int, Sequence[tuple[float, Measured]]]
 
     def at(self, tp: int, gpu_share: float) -> Blend | None:
-        """The response of a replica at (tp, gpu_share); None outside what was measured."""
+        """The curve of a replica at (tp, gpu_share); None outside the profiled sizes."""
         if gpu_share >= 1.0 - 1e-9:
             exact = self.whole.get(tp)
             return None if exact is None else Blend(exact, exact, 0.0)
@@ -113,56 +122,60 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Between two measured shares: latency at equal utilisation is linear in 1/share, as compute
-    time is; so is the time per call at saturation.
+    """A curve interpolated between those of two profiled GPU shares. Latency at equal utilisation
+    and the time per call at saturation are linear in 1 / share, as compute time is.
 
-    `stretch` is how much longer a call takes than it was measured to.
+    Attributes:
+        below: the curve at the smaller share.
+        above: the curve at the larger share.
+        weight: of `above`, in [0, 1].
+        slowdown: factor on durations, for neighbours on the same GPU.
     """
 
     below: Measured
     above: Measured
     weight: float
-    stretch: float = 1.0
+    slowdown: float = 1.0
 
     @property
     def max_throughput(self) -> float:
         """Calls per second of one replica at saturation."""
         return 1.0 / (
-            (1 - self.weight) * self.stretch / self.below.max_throughput
-            + self.weight * self.stretch / self.above.max_throughput
+            (1 - self.weight) * self.slowdown / self.below.max_throughput
+            + self.weight * self.slowdown / self.above.max_throughput
         )
 
     def latency_at(self, utilisation: Floats) -> Floats:
-        """Mean seconds of a call at each utilisation; inf where it was not measured."""
+        """Mean seconds of a call at each utilisation; inf beyond the measured ones."""
         if self.weight in (0.0, 1.0):  # 0 * inf is not a number
-            return self.stretch * (self.above if self.weight else self.below).latency_at(
+            return self.slowdown * (self.above if self.weight else self.below).latency_at(
                 utilisation
             )
         below, above = self.below.latency_at(utilisation), self.above.latency_at(utilisation)
-        return self.stretch * ((1 - self.weight) * below + self.weight * above)
+        return self.slowdown * ((1 - self.weight) * below + self.weight * above)
 
     def extended_at(self, utilisation: Floats) -> Floats:
-        """As `latency_at`, on a straight line beyond what was measured."""
+        """As `latency_at`, but extrapolated linearly beyond the measured utilisations."""
         below, above = self.below.extended_at(utilisation), self.above.extended_at(utilisation)
-        return self.stretch * ((1 - self.weight) * below + self.weight * above)
+        return self.slowdown * ((1 - self.weight) * below + self.weight * above)
 
     def noise_at(self, utilisation: float) -> float:
-        """Standard error of the mean for the points' noise, seconds; as if both curves were wrong
-        alike.
+        """Standard error of the mean in seconds, due to the noise of the points. The errors of both
+        curves are taken as fully correlated.
         """
         return self._between(self.below.noise_at(utilisation), self.above.noise_at(utilisation))
 
     def estimate_error_at(self, utilisation: float) -> float:
-        """Standard deviation of the mean because curves are estimated, seconds."""
+        """Standard deviation of the mean in seconds, due to the error of estimated curves."""
         below, above = (one.estimate_error_at(utilisation) for one in (self.below, self.above))
         return self._between(below, above)
 
     def _between(self, below: float, above: float) -> float:
-        return self.stretch * ((1 - self.weight) * below + self.weight * above)
+        return self.slowdown * ((1 - self.weight) * below + self.weight * above)
 
 
 def responses(curves: Iterable[Curve]) -> dict[tuple[str, str], Response]:
-    """Responses by (llm, workflow)."""
+    """The curves, grouped by (LLM, workflow)."""
     grouped: dict[tuple[str, str], list[Curve]] = defaultdict(list)
     for curve in curves:
         grouped[curve.llm, curve.workflow].append(curve)
@@ -190,9 +203,8 @@ def _measured(curve: Curve) -> Measured:
 
 
 def never_falling(points: Sequence[ProfilePoint]) -> Floats:
-    """Least-squares never-falling latencies, each point weighted by its samples.
-
-    More load never makes a call faster, so a dip is noise; pooling spreads it over its neighbours.
+    """The latencies by isotonic (never falling) least-squares regression, each point weighted by
+    its samples. More load never makes a call faster, so a dip is noise.
     """
     return _isotonic(points, np.array([[point.latency for point in points]]))[0]
 

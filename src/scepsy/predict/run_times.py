@@ -1,7 +1,8 @@
-"""Latencies of many recorded runs at once: their dependency graphs as arrays (pure).
+"""Latencies of many recorded runs, computed on their dependency graphs as arrays (pure).
 
-A level holds the calls whose predecessors are all on lower levels. One level is timed at once, over
-all runs, so the cost in Python grows with the longest chain of calls and not with their number.
+The graphs are sorted topologically into levels: all predecessors of a call are on lower levels. One
+NumPy operation times a level of all runs, so the time that Python takes grows with the longest
+chain of calls and not with their number.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Calls and ends of runs that can be timed together.
+    """Nodes (calls and ends of runs) that can be timed together.
 
     Attributes:
-        nodes: their indices. gaps: seconds that each waits after its predecessors ended.
-        barrier: for each, the index of its set of predecessors, in `begins`.
-        before: all predecessors, one set after another; `begins` says where each set begins.
+        nodes: their indices.
+        gaps: by node, seconds from the end of its last predecessor to its start.
+        barrier: by node, the index in `begins` of its set of predecessors.
+        before: the indices of all predecessors, one set after another.
+        begins: by set, the position in `before` of its first predecessor.
     """
 
     nodes: Integers
@@ -41,10 +44,13 @@ class RunTimes:
     """Recorded runs of one workflow.
 
     Attributes:
-        llms: names; `llm` has the index of each node's, -1 for the end of a run.
-        run: the index of each node's run. durations: recorded seconds of each node.
-        ends: the node that ends each run. levels: lowest first; `first` are the nodes and gaps of
-            those that wait for nothing.
+        llms: names of the LLMs.
+        llm: by node, the index of its LLM in `llms`; -1 for the end of a run.
+        run: by node, the index of its run.
+        durations: by node, recorded seconds.
+        ends: by run, the node that ends it.
+        first: the nodes without predecessors, and the gap in seconds before each.
+        levels: the other nodes, lowest level first.
     """
 
     llms: tuple[str, ...]
@@ -56,8 +62,8 @@ class RunTimes:
     levels: tuple[Level, ...]
 
     def latencies(self, slower: Mapping[str, float]) -> Floats:
-        """Seconds of each run, where the calls of an LLM take `slower` times as long as recorded
-        (1 where not named).
+        """Seconds of each run, if the calls of an LLM take `slower` times their recorded duration
+        (1 for an LLM that is not named).
         """
         factors = np.array([*(slower.get(name, 1.0) for name in self.llms), 1.0])
         took = self.durations * factors[self.llm]
@@ -78,9 +84,7 @@ class RunTimes:
 
 
 def run_times(graphs: Sequence[RunGraph]) -> RunTimes:
-    """The graphs of at least one run as arrays. A run's calls come one after another, then its
-    end.
-    """
+    """At least one graph as arrays. The nodes of a run are its calls and then its end."""
     llms = tuple(sorted({call.llm for graph in graphs for call in graph.calls}))
     place = {name: index for index, name in enumerate(llms)}
     llm: list[int] = []
@@ -120,7 +124,7 @@ def run_times(graphs: Sequence[RunGraph]) -> RunTimes:
 
 
 class _Collected:
-    """A level while it is being collected."""
+    """A level under construction."""
 
     def __init__(self) -> None:
         self._nodes: list[int] = []
@@ -130,7 +134,7 @@ class _Collected:
         self._begins: list[int] = []
 
     def barrier(self, base: int, after: Sequence[int]) -> int:
-        """Enters a set of predecessors, of a run whose nodes begin at `base`; its index."""
+        """Adds a set of predecessors of a run whose first node is `base`; returns its index."""
         self._begins.append(len(self._before))
         self._before += [base + index for index in after]
         return len(self._begins) - 1

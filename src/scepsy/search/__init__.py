@@ -1,4 +1,4 @@
-"""Exact search for the allocation of least cost."""
+"""Exact search for the allocation of least cost: branch and bound over each LLM's options."""
 
 from scepsy.search.exact import Candidate, Search, search
 from scepsy.search.options import StageCosts

@@ -1,4 +1,8 @@
-"""Enumerates choices in order of their cost, the dynamic programme being an exact heuristic."""
+"""Best-first enumeration of choices, one option per LLM, in order of their cost.
+
+The priority of a partial choice is its cost plus the exact least cost of completing it, which a
+dynamic programme gives (`relaxation.cost_to_go`): A* search with a perfect heuristic.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +15,40 @@ from math import inf
 import numpy as np
 
 from scepsy.search.options import Floats, Ints
-from scepsy.search.relaxation import Column, tails
+from scepsy.search.relaxation import Column, cost_to_go
 
 Path = tuple["Path", int] | None
 """Options chosen so far, last first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Condition:
-    """A further limit that the choice must meet: what each option of each column takes of it."""
+class SideConstraint:
+    """A further capacity that a choice must not exceed.
+
+    Attributes:
+        units: by column, the units that each of its options takes.
+        capacity: the units that there are.
+    """
 
     units: Sequence[Ints]
     capacity: int
 
     def leftovers(self) -> list[int]:
-        """By level, the most that the columns before it may have taken for the rest to fit."""
+        """By level: the most units that the columns before it may take, if every later column takes
+        its fewest.
+        """
         least = [int(units.min(initial=0)) for units in self.units]
         return [self.capacity - sum(least[level:]) for level in range(len(least) + 1)]
 
 
 @dataclass(slots=True)
 class Budget:
-    """Steps that a search may still take: a count, so that equal searches end alike everywhere.
+    """Steps that a search may still take. Steps are counted and not timed, so that a search gives
+    the same result on every machine.
 
-    `reached` is the cost up to which every choice was enumerated when the steps ran out.
+    Attributes:
+        steps: partial choices that may still be expanded.
+        reached: the cost up to which every choice had been enumerated when the steps ran out.
     """
 
     steps: int
@@ -47,9 +61,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Siblings:
-    """The options of one column for a given rest of units, best first.
+    """The options of one column that fit in the units that are left, best first.
 
-    `value` is the cost of the option and of the best completion behind it.
+    `value` is the cost of the option plus the least cost of the columns after it.
     """
 
     option: Ints
@@ -58,8 +72,12 @@ class Siblings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Partial:
-    """Options chosen for the columns before `level`: their cost, the units that they leave, and
-    what they take of every further condition.
+    """Options chosen for the columns before `level`.
+
+    Attributes:
+        cost: the sum of their costs.
+        rest: the units that they leave.
+        taken: by side constraint, the units that they take.
     """
 
     level: int
@@ -70,22 +88,26 @@ class _Partial:
 
 
 def best_first(
-    columns: Sequence[Column], capacity: int, conditions: Sequence[Condition], budget: Budget
+    columns: Sequence[Column],
+    capacity: int,
+    side_constraints: Sequence[SideConstraint],
+    budget: Budget,
 ) -> Iterator[tuple[float, list[int]]]:
-    """Yields (cost, option of every column) for all choices within `capacity` that meet the
-    conditions, cheapest first.
+    """Yields (cost, option of every column) for all choices within `capacity` that meet the side
+    constraints, cheapest first.
 
-    Costs are as the search adds them up; equal sums may differ, and be out of order, by rounding.
-    Lazy: without conditions the first is the optimum and costs one walk down; each further one adds
-    the siblings along one path. Ends early when the budget is spent.
+    Costs are sums in the order of the search, so equal costs may differ, and be out of order, by
+    rounding. The iterator is lazy: without side constraints the first choice is the optimum and
+    takes one step per column; each further choice adds the siblings along one path. It ends early
+    when the budget is spent.
     """
     if not columns:
         yield 0.0, []
         return
     expand = _Expansion(columns, capacity)
-    limits = [condition.leftovers() for condition in conditions]
+    limits = [side_constraint.leftovers() for side_constraint in side_constraints]
     order = count()
-    start = _Partial(0, 0.0, capacity, (0,) * len(conditions), None)
+    start = _Partial(0, 0.0, capacity, (0,) * len(side_constraints), None)
     first = expand(start)
     heap: list[tuple[float, int, int, _Partial]] = []
     if len(first.value):
@@ -102,8 +124,8 @@ def best_first(
             heappush(heap, (after, next(order), rank + 1, partial))
         option, level = int(siblings.option[rank]), partial.level
         taken = tuple(
-            before + int(condition.units[level][option])
-            for before, condition in zip(partial.taken, conditions, strict=True)
+            before + int(side_constraint.units[level][option])
+            for before, side_constraint in zip(partial.taken, side_constraints, strict=True)
         )
         if any(each > limit[level + 1] for each, limit in zip(taken, limits, strict=True)):
             continue
@@ -118,11 +140,11 @@ def best_first(
 
 
 class _Expansion:
-    """Siblings by (level, rest), remembered: many paths leave the same rest."""
+    """Siblings by (level, rest). Cached, because many partial choices leave the same rest."""
 
     def __init__(self, columns: Sequence[Column], capacity: int) -> None:
         self._columns = columns
-        self._tails = tails(columns, capacity)
+        self._cost_to_go = cost_to_go(columns, capacity)
         self._seen: dict[tuple[int, int], Siblings] = {}
 
     def __call__(self, partial: _Partial) -> Siblings:
@@ -134,7 +156,7 @@ class _Expansion:
     def _expand(self, level: int, rest: int) -> Siblings:
         column = self._columns[level]
         fits = np.flatnonzero(column.units <= rest)
-        value = column.cost[fits] + self._tails[level + 1][rest - column.units[fits]]
+        value = column.cost[fits] + self._cost_to_go[level + 1][rest - column.units[fits]]
         ranked = np.argsort(value, kind="stable")
         ranked = ranked[np.isfinite(value[ranked])]
         return Siblings(fits[ranked], value[ranked])

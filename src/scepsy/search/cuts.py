@@ -1,4 +1,4 @@
-"""Finds a measure of GPUs that explains why placement refused an allocation."""
+"""Cutting planes: a valid inequality that an allocation violates which placement refused."""
 
 from __future__ import annotations
 
@@ -6,63 +6,72 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from scepsy.core.plan import Allocation
+from scepsy.search.constraints import GpuConstraint, by_group_size, combined, valid_inequalities
 from scepsy.search.exact import Search
-from scepsy.search.measure import Measure, by_domain, mixed, sharper
 from scepsy.search.options import ReplicaSize
 
-MIXTURES = tuple(Fraction(part, 24) for part in (1, 2, 3, 5, 7, 9, 12, 15, 17, 19, 21, 22, 23))
-"""Weights of a violated measure beside the present one in a surrogate constraint."""
+COMBINATION_WEIGHTS = tuple(
+    Fraction(part, 24) for part in (1, 2, 3, 5, 7, 9, 12, 15, 17, 19, 21, 22, 23)
+)
+"""Weights that are tried for the violated constraint in a surrogate constraint, a convex
+combination of it and the present one.
+"""
 PASSES = 2
-"""Times that every measure of domains is mixed in, where there are several."""
-CONSIDERED = 3
-"""Measures to compare: those that are violated most."""
+"""Times that every constraint on group sizes is combined with the present one, where there are
+several. The second time starts from what the first found.
+"""
+CONSTRAINTS_COMPARED = 3
+"""Constraints whose bounds are compared: those that are violated most."""
 
 
-def sharpened(found: Search, refused: Allocation) -> Search | None:
-    """The search by the measure that `refused` violates and that proves the best bound.
+def with_violated_constraint(found: Search, refused: Allocation) -> Search | None:
+    """The search under the constraint that `refused` violates and that gives the highest lower
+    bound.
 
-    None where no measure is violated, or none proves a better bound than the present one.
+    None where `refused` violates no constraint, or none gives a higher bound than the present one.
     """
     space, grain = found.space, found.space.grain
-    measures = list(sharper(space.cluster, grain, space.gpus))
+    constraints = list(valid_inequalities(space.cluster, grain, space.gpus))
     violated = sorted(
-        (measure for measure in measures if excess(measure, refused, grain) > 1),
-        key=lambda measure: -excess(measure, refused, grain),
-    )[:CONSIDERED]
+        (constraint for constraint in constraints if excess(constraint, refused, grain) > 1),
+        key=lambda constraint: -excess(constraint, refused, grain),
+    )[:CONSTRAINTS_COMPARED]
     return _tightest(found, violated)
 
 
-def with_domains(found: Search) -> Search:
-    """The search by the mixture of measures that knows best how much room NVLink domains have for
-    groups.
+def with_group_constraints(found: Search) -> Search:
+    """The search under the convex combination of the present constraint and those on group sizes
+    that gives the highest lower bound.
     """
     space = found.space
-    measures = list(by_domain(space.cluster, space.grain, space.gpus))
-    for _ in range(PASSES if len(measures) > 1 else 1):
-        for measure in measures:
-            found = _tightest(found, [measure]) or found
+    constraints = list(by_group_size(space.cluster, space.grain, space.gpus))
+    for _ in range(PASSES if len(constraints) > 1 else 1):
+        for constraint in constraints:
+            found = _tightest(found, [constraint]) or found
     return found
 
 
-def _tightest(found: Search, measures: Sequence[Measure]) -> Search | None:
-    """By one of the measures, or one mixed with the present: what proves the best bound, if that is
-    better than the present one.
+def _tightest(found: Search, constraints: Sequence[GpuConstraint]) -> Search | None:
+    """The search under one of the constraints, or under a combination of one with the present one,
+    that gives the highest lower bound. None where that is no higher than the present bound.
     """
-    tighter = [found.by(measure) for measure in measures]
+    tighter = [found.by(constraint) for constraint in constraints]
     tighter += [
-        found.by(mixed(found.measure, measure, weight, found.space.gpus))
-        for measure in measures
-        if measure.capacity
-        for weight in MIXTURES
+        found.by(combined(found.constraint, constraint, weight, found.space.gpus))
+        for constraint in constraints
+        if constraint.capacity
+        for weight in COMBINATION_WEIGHTS
     ]
     best = max(tighter, key=lambda search: search.bound(), default=None)
     return best if best is not None and best.bound() > found.bound() else None
 
 
-def excess(measure: Measure, allocation: Allocation, grain: int) -> float:
-    """What an allocation weighs over what the cluster holds."""
+def excess(constraint: GpuConstraint, allocation: Allocation, grain: int) -> float:
+    """The weight of an allocation, divided by the capacity of the cluster; above 1 the allocation
+    violates the constraint.
+    """
     weight = sum(
-        measure.weigh(
+        constraint.weigh(
             ReplicaSize(
                 part.tp,
                 round(part.gpu_share * grain),
@@ -73,4 +82,4 @@ def excess(measure: Measure, allocation: Allocation, grain: int) -> float:
         * part.replicas
         for part in allocation.llms
     )
-    return weight / measure.capacity if measure.capacity else float(weight > 0) * 2
+    return weight / constraint.capacity if constraint.capacity else float(weight > 0) * 2

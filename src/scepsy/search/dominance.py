@@ -1,4 +1,4 @@
-"""Drops options that another option beats wherever they could be placed."""
+"""Dominance: drops every option for which another costs no more and fits wherever it does."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from scepsy.search.options import Floats, Ints, Mask, Options
 
 
 def undominated(options: Options) -> Options:
-    """Without every option B for which some option A costs no more and fits wherever B does.
+    """The options without the dominated ones. A dominates B if A costs no more than B and fits
+    wherever B does.
 
-    A fits wherever B does if the replicas of A can be cut from those of B (`Shape.hosts`), so no
-    placement is lost: an allocation with B stays feasible with A in its place. Of options that
-    are equal in both, the first stays.
+    A fits wherever B does if the replicas of A can be cut from those of B
+    (`ReplicaSize.capacity_for`). An allocation with B therefore stays placeable with A in its
+    place. Of options that dominate each other, the first stays.
     """
     groups = [options.shape == index for index in range(len(options.shapes))]
     columns = [_column(options, group) for group in groups]
@@ -24,7 +25,7 @@ def undominated(options: Options) -> Options:
 
 
 def _column(options: Options, group: Mask) -> Floats:
-    """Least cost of a shape with at most r replicas, r = 0, 1, ..."""
+    """By r = 0, 1, ...: the least cost of the shape with at most r replicas."""
     most = int(options.replicas[group].max(initial=0))
     column = np.full(most + 1, np.inf)
     column[options.replicas[group]] = options.cost[group]
@@ -36,7 +37,7 @@ def _survivors(options: Options, this: int, group: Mask, columns: list[Floats]) 
     replicas, cost = options.replicas[group], options.cost[group]
     keep = cost < columns[this][replicas - 1]
     for other, rival in enumerate(options.shapes):
-        per_replica = shape.hosts(rival)
+        per_replica = shape.capacity_for(rival)
         if other == this or per_replica == 0:
             continue
         if other > this and (rival.tp, rival.memory) == (shape.tp, shape.memory):

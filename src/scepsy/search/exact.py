@@ -1,4 +1,4 @@
-"""Exact search: allocations in order of their cost, none that could be placed left out."""
+"""Exact search: enumerates allocations in order of cost, and misses none that can be placed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import numpy as np
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible
-from scepsy.search.best_first import Budget, Condition, best_first
-from scepsy.search.measure import Measure, by_domain, plain
+from scepsy.search.best_first import Budget, SideConstraint, best_first
+from scepsy.search.constraints import GpuConstraint, by_group_size, total_gpus
 from scepsy.search.options import Ints, StageCosts
 from scepsy.search.relaxation import Column, Relaxation, relax, slack
 from scepsy.search.shortfall import shortfall
 from scepsy.search.space import Space, space
 
 UNLIMITED = 1 << 62
+"""Steps of a search without a limit: more than any search takes."""
 ROUNDING = 1e-9
 """Relative rounding error that sums of costs are allowed."""
 
@@ -33,27 +34,27 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """A space, and a measure of GPUs by which allocations must fit.
+    """A space of allocations, and the constraint on GPUs by which they are enumerated.
 
-    Every placeable allocation fits by every measure, so under each of them the first candidate
-    that can be placed is the optimum; a sharper measure proposes fewer that cannot.
+    Every placeable allocation meets every valid inequality, so under each of them the first
+    candidate that can be placed is the optimum. A tighter one leaves fewer that cannot be placed.
     """
 
     space: Space
-    measure: Measure
+    constraint: GpuConstraint
 
     def candidates(self, budget: Budget | None = None) -> Iterator[Candidate]:
-        """Allocations that fit by the measure, by the number of GPUs and by the room for groups in
-        NVLink domains: cheapest first, each once. Ends early where the budget is spent.
+        """Allocations that meet the constraint and all side constraints, cheapest first, each once.
+        Ends early when the budget is spent.
 
-        Widens a window of cost: whatever costs at most `ceiling` is made of the few options that
-        the relaxation leaves below it, so those alone are searched before the ceiling is raised.
+        The ceiling on cost rises step by step. An allocation that costs at most `ceiling` consists
+        of options with a small slack (reduced cost) in the relaxation, so only those are searched.
         """
         budget = budget or Budget(UNLIMITED)
         columns = self._columns()
-        if _least(columns) > self.measure.capacity:
+        if _least(columns) > self.constraint.capacity:
             return
-        relaxed = relax(columns, self.measure.capacity)
+        relaxed = relax(columns, self.constraint.capacity)
         slacks = [slack(column, relaxed.multiplier) for column in columns]
         largest = max((float(each.max()) for each in slacks), default=0.0)
         done = -np.inf
@@ -69,48 +70,58 @@ class Search:
             done = ceiling
 
     def options_below(self, cost: float) -> list[Ints]:
-        """By LLM, the options that can be part of a choice that fits and costs less than `cost`."""
+        """By LLM: the indices of the options that can be part of a choice that meets the constraint
+        and costs less than `cost` (weighted seconds).
+        """
         columns = self._columns()
-        if _least(columns) > self.measure.capacity:
+        if _least(columns) > self.constraint.capacity:
             return [np.arange(0) for _ in columns]
-        relaxed = relax(columns, self.measure.capacity)
+        relaxed = relax(columns, self.constraint.capacity)
         room = cost - relaxed.lower + ROUNDING * abs(relaxed.lower)
         return [np.flatnonzero(slack(column, relaxed.multiplier) <= room) for column in columns]
 
     def bound(self) -> float:
-        """A lower bound in weighted seconds on the cost of every allocation that can be placed; inf
-        where none fits.
+        """A lower bound, in weighted seconds, on the cost of every allocation that can be placed;
+        inf where no allocation meets the constraint.
         """
         columns = self._columns()
-        if _least(columns) > self.measure.capacity:
+        if _least(columns) > self.constraint.capacity:
             return np.inf
-        return relax(columns, self.measure.capacity).lower
+        return relax(columns, self.constraint.capacity).lower
 
     @property
     def least(self) -> int:
-        """Units that the LLMs need at the very least."""
+        """The fewest units of the constraint with which every LLM has one option."""
         return _least(self._columns())
 
-    def by(self, measure: Measure) -> Search:
-        return replace(self, measure=measure)
+    def by(self, constraint: GpuConstraint) -> Search:
+        """The same search under another constraint."""
+        return replace(self, constraint=constraint)
 
     def _within(
         self, columns: Sequence[Column], inside: Sequence[Ints], ceiling: float, budget: Budget
     ) -> Iterator[tuple[float, list[int]]]:
-        """(objective, option of every LLM) from the options `inside`, up to the ceiling."""
+        """Yields (objective, option of every LLM) for choices among the options `inside` that cost
+        at most `ceiling`.
+        """
         order = sorted(range(len(columns)), key=lambda index: -len(inside[index]))
         narrowed = [
             Column(columns[index].units[inside[index]], columns[index].cost[inside[index]])
             for index in order
         ]
-        conditions = [
-            Condition(
-                [self.space.options[index].units(measure.weigh)[inside[index]] for index in order],
-                measure.capacity,
+        side_constraints = [
+            SideConstraint(
+                [
+                    self.space.options[index].units(constraint.weigh)[inside[index]]
+                    for index in order
+                ],
+                constraint.capacity,
             )
-            for measure in self.conditions()
+            for constraint in self.side_constraints()
         ]
-        for value, picks in best_first(narrowed, self.measure.capacity, conditions, budget):
+        for value, picks in best_first(
+            narrowed, self.constraint.capacity, side_constraints, budget
+        ):
             if value > ceiling + ROUNDING * abs(ceiling):
                 return
             chosen = [0] * len(columns)
@@ -118,18 +129,18 @@ class Search:
                 chosen[index] = int(inside[index][pick])
             yield _total(columns, chosen), chosen
 
-    def conditions(self) -> list[Measure]:
-        """Measures by which every candidate must fit, whichever orders them."""
+    def side_constraints(self) -> list[GpuConstraint]:
+        """The constraints that every candidate must meet besides the one that orders them."""
         space = self.space
         known = [
-            plain(space.grain, space.gpus),
-            *by_domain(space.cluster, space.grain, space.gpus),
+            total_gpus(space.grain, space.gpus),
+            *by_group_size(space.cluster, space.grain, space.gpus),
         ]
-        return [measure for measure in known if measure != self.measure]
+        return [constraint for constraint in known if constraint != self.constraint]
 
     def _columns(self) -> list[Column]:
         return [
-            Column(options.units(self.measure.weigh), options.cost)
+            Column(options.units(self.constraint.weigh), options.cost)
             for options in self.space.options
         ]
 
@@ -151,16 +162,16 @@ def search(
     share_groups: bool = False,
     gpus: int | None = None,
 ) -> Search | Infeasible:
-    """The search for the least sum of stage costs on `cluster`, or on `gpus` of its GPUs.
+    """The search for the least sum of stage costs on `cluster`, or on at most `gpus` of its GPUs.
 
-    Shares of a GPU go in steps of `share_step`; `share_groups`: those of TP groups too. Infeasible
-    where some LLM, or all together, cannot be served. Raises BadInput for a step that does not
-    divide one GPU.
+    GPU shares are multiples of `share_step`. With `share_groups`, the replicas of a TP group may
+    have a share of each of its GPUs, too. Infeasible where the cluster cannot serve one LLM, or all
+    of them together. Raises BadInput for a step that does not divide one GPU.
     """
     found = space(llms, cluster, stage_costs, share_step, share_groups=share_groups, gpus=gpus)
     if isinstance(found, Infeasible):
         return found
-    return shortfall(found) or Search(found, plain(found.grain, found.gpus))
+    return shortfall(found) or Search(found, total_gpus(found.grain, found.gpus))
 
 
 def _least(columns: Sequence[Column]) -> int:
@@ -168,7 +179,9 @@ def _least(columns: Sequence[Column]) -> int:
 
 
 def _ceilings(relaxed: Relaxation, largest: float) -> Iterator[float]:
-    """Rising costs up to which to look, from a choice that is known to fit, to all there is."""
+    """Rising ceilings on cost: the first is the cost of a choice that is known to fit, the last is
+    infinite.
+    """
     step = max(relaxed.upper - relaxed.lower, 1e-4 * abs(relaxed.upper), ROUNDING)
     ceiling = relaxed.upper + ROUNDING * abs(relaxed.upper)
     for doubling in count():
@@ -180,5 +193,7 @@ def _ceilings(relaxed: Relaxation, largest: float) -> Iterator[float]:
 
 
 def _total(columns: Sequence[Column], chosen: Sequence[int]) -> float:
-    """The cost of a choice, added up in one order whichever way it was found."""
+    """The cost of a choice, always summed in the same order, so that it does not depend on the
+    search by rounding.
+    """
     return sum(float(column.cost[index]) for column, index in zip(columns, chosen, strict=True))

@@ -1,4 +1,4 @@
-"""The ways to run one LLM: a shape (how big a replica is) times a count of replicas."""
+"""The options to run one LLM: the shape of a replica and the number of replicas."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 StageCosts = Callable[[LlmSpec, int, float, Ints], Floats]
-"""(llm, tp, gpu_share, replica counts) -> weighted seconds; inf where saturated or unprofiled."""
+"""(llm, tp, gpu_share, replica counts) -> weighted seconds for each count; inf where the replicas
+are saturated or were not profiled.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSize:
-    """One replica: `tp` GPUs, `compute` and `memory` units of each, `grain` units to a GPU.
+    """The shape of one replica.
 
     Memory is never below compute (see `space.shapes`), so a GPU that holds the memory of its
-    replicas holds their compute too: `memory` alone says what a replica takes.
+    replicas holds their compute, too: `memory` alone decides whether replicas fit.
+
+    Attributes:
+        tp: GPUs.
+        compute: share units of the compute of each of them.
+        memory: share units of the memory of each of them.
+        grain: share units in one GPU.
     """
 
     tp: int
@@ -40,14 +48,21 @@ class ReplicaSize:
     def memory_share(self) -> float:
         return self.memory / self.grain
 
-    def hosts(self, other: ReplicaSize) -> int:
-        """How many replicas of shape `other` fit wherever one of this shape does."""
+    def capacity_for(self, other: ReplicaSize) -> int:
+        """The number of replicas of shape `other` that fit wherever one of this shape does."""
         return (self.tp // other.tp) * (self.memory // other.memory)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Options:
-    """Options of one LLM in columns: the index of its shape, its replicas, its cost in seconds."""
+    """The options of one LLM as arrays of equal length.
+
+    Attributes:
+        shapes: the shapes that occur.
+        shape: the index in `shapes` of each option.
+        replicas: the number of replicas of each option.
+        cost: the weighted seconds that each option adds to the objective.
+    """
 
     llm: LlmSpec
     shapes: tuple[ReplicaSize, ...]
@@ -64,7 +79,7 @@ class Options:
         )
 
     def units(self, weigh: Callable[[ReplicaSize], int]) -> Ints:
-        """What each option takes, `weigh` giving that of one replica."""
+        """The units that each option takes; `weigh` gives those of one replica."""
         weights = np.array([weigh(shape) for shape in self.shapes], dtype=np.int64)
         return weights[self.shape] * self.replicas
 

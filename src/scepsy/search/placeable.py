@@ -1,4 +1,4 @@
-"""Gives allocations to placement, cheapest first, until one can be placed."""
+"""The cheapest allocation that can be placed: hands candidates to placement, cheapest first."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from math import inf
 
 from scepsy.core.plan import Allocation, Infeasible, Placement
 from scepsy.search.best_first import Budget
-from scepsy.search.cuts import sharpened, with_domains
+from scepsy.search.constraints import conservative
+from scepsy.search.cuts import with_group_constraints, with_violated_constraint
 from scepsy.search.exact import Candidate, Search
-from scepsy.search.measure import cautious
 from scepsy.search.mixed_integer import cheapest_fitting
 
 PROOF_GAP = 2e-6
-"""Relative gap between the cost and the bound that counts as a proof: twice that of HiGHS."""
-
-GAP_WORTH_CLOSING = 0.002
-"""Relative gap from which on a mixed-integer programme is solved, which can take seconds on a
-thousand GPUs. A smaller difference is not worth them."""
+"""Relative gap between cost and lower bound up to which the cost counts as proven optimal: twice
+the gap at which HiGHS stops.
+"""
+MIP_GAP_MIN = 0.002
+"""Relative gap above which a mixed-integer programme is solved. That can take seconds on a thousand
+GPUs, which a smaller gap does not justify.
+"""
+REFUSALS_MAX = 8
+"""Refusals by placement in a row before a tighter constraint, or fewer GPUs, are tried."""
+STEPS_MAX = 50_000
+"""Steps of one decision: partial choices that are expanded. They take about a second on one core.
+"""
+ATTEMPT_STEPS_MAX = 2_000
+"""Steps of each attempt to find an incumbent, once placement has refused the cheapest candidates.
+"""
 
 Place = Callable[[Allocation], Placement | Infeasible]
-
-PATIENCE = 8
-"""Refusals by placement before a sharper measure, or fewer GPUs, are tried."""
-STEPS_MAX = 50_000
-"""Steps of one decision: partial choices that are looked at. About a second on one core."""
-ATTEMPT_STEPS_MAX = 2_000
-"""Steps of each attempt to find some allocation that can be placed, once candidates fail."""
+"""Finds a place for every replica of an allocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,15 @@ class Choice:
     """The cheapest allocation that could be placed.
 
     Attributes:
-        skipped: those that placement refused, in the order in which they were tried.
-        runners_up: the next that could be placed.
-        placements: of the chosen one and of the runners-up.
-        pruned: what the search did not even consider, and why.
-        bound: weighted seconds; no allocation that can be placed costs less.
-        proven: whether the chosen one is the optimum. If not, `bound` says how far it may be off.
+        candidate: that allocation.
+        placement: where its replicas run.
+        skipped: the allocations that placement refused, in the order in which they were tried.
+        runners_up: the next cheapest allocations that could be placed.
+        placements: of the chosen allocation and of the runners-up.
+        pruned: sentences on what the search left out, and why.
+        bound: weighted seconds; a lower bound on the cost of every placeable allocation.
+        proven: whether the chosen allocation is proven to be the optimum. If not, its cost exceeds
+            the optimum by at most its distance from `bound`.
     """
 
     candidate: Candidate
@@ -71,48 +78,48 @@ def best_placeable(
 ) -> Choice | Infeasible:
     """The cheapest candidate that `place` accepts, and the next few.
 
-    Where fragmentation makes candidates fail, an incumbent is sought among allocations that pack
-    well, and the candidates cheaper than it are tried, about `limit` of them. Where that limit is
-    reached or the `steps` are spent, a mixed-integer programme is solved a few times. The result
-    says whether it is proven to be the optimum, and how far from it it may be.
+    Where fragmentation makes `place` refuse candidates, an incumbent is sought among allocations
+    that pack well, and about `limit` candidates that are cheaper than it are tried. Where that
+    limit is reached or the `steps` are spent, a mixed-integer programme is solved a few times. The
+    result says whether it is proven optimal, and gives a lower bound.
     """
     pruned = tuple(found.space.reasons)
-    ledger, budget = _Ledger(place), Budget(steps)
-    found = with_domains(found)
-    walk = _Walk(found, ledger, budget)
-    fitting = walk.next_fitting(PATIENCE)
-    while fitting is None and not (walk.exhausted or budget.spent):
-        tighter = sharpened(found, walk.last.allocation)
+    cache, budget = _PlacementCache(place), Budget(steps)
+    found = with_group_constraints(found)
+    stream = _CandidateStream(found, cache, budget)
+    fitting = stream.next_fitting(REFUSALS_MAX)
+    while fitting is None and not (stream.exhausted or budget.spent):
+        tighter = with_violated_constraint(found, stream.last.allocation)
         if tighter is None:
             break
-        found, walk = tighter, _Walk(tighter, ledger, budget)
-        fitting = walk.next_fitting(PATIENCE)
-    incumbent = _Outcome(fitting, walk)
-    if fitting is None and not walk.exhausted:
-        incumbent = _incumbent(found, ledger)
-        fitting = walk.next_fitting(limit, below=incumbent.objective)
-    chosen = _Outcome(fitting, walk) if fitting is not None else incumbent
-    bound = max(walk.reached, found.bound())
-    proven = fitting is not None or walk.exhausted or bound >= incumbent.objective
+        found, stream = tighter, _CandidateStream(tighter, cache, budget)
+        fitting = stream.next_fitting(REFUSALS_MAX)
+    incumbent = _Outcome(fitting, stream)
+    if fitting is None and not stream.exhausted:
+        incumbent = _incumbent(found, cache)
+        fitting = stream.next_fitting(limit, below=incumbent.objective)
+    chosen = _Outcome(fitting, stream) if fitting is not None else incumbent
+    bound = max(stream.reached, found.bound())
+    proven = fitting is not None or stream.exhausted or bound >= incumbent.objective
     others: tuple[Candidate, ...] = ()
-    if not proven and bound < chosen.objective * (1 - GAP_WORTH_CLOSING):
-        solved = cheapest_fitting(found, ledger.fits, below=chosen.objective)
+    if not proven and bound < chosen.objective * (1 - MIP_GAP_MIN):
+        solved = cheapest_fitting(found, cache.fits, below=chosen.objective)
         bound = max(bound, solved.bound)
         if solved.candidate is not None:
             others = () if chosen.candidate is None else (chosen.candidate,)
-            chosen = _Outcome(solved.candidate, walk)
+            chosen = _Outcome(solved.candidate, stream)
         proven = bound >= chosen.objective * (1 - PROOF_GAP)
     if chosen.candidate is None:
-        return ledger.refusal(complete=proven or walk.exhausted)
-    skipped = tuple(ledger.skipped.values())
-    others = (*others, *chosen.walk.further(runners_up - len(others)))
+        return cache.refusal(complete=proven or stream.exhausted)
+    skipped = tuple(cache.skipped.values())
+    others = (*others, *chosen.stream.next_placeable(runners_up - len(others)))
     return Choice(
         candidate=chosen.candidate,
-        placement=ledger.placements[chosen.candidate.allocation],
+        placement=cache.placements[chosen.candidate.allocation],
         skipped=skipped,
         runners_up=others,
         placements={
-            one.allocation: ledger.placements[one.allocation] for one in (chosen.candidate, *others)
+            one.allocation: cache.placements[one.allocation] for one in (chosen.candidate, *others)
         },
         pruned=pruned,
         bound=chosen.candidate.objective if proven else bound,
@@ -120,30 +127,34 @@ def best_placeable(
     )
 
 
-def _incumbent(found: Search, ledger: _Ledger) -> _Outcome:
-    """The better of what fits when parts of GPUs weigh cautiously, and when GPUs are fewer."""
+def _incumbent(found: Search, cache: _PlacementCache) -> _Outcome:
+    """A placeable allocation, not the optimum in general: the cheaper one of those found under the
+    conservative constraint and under the present one with less capacity.
+    """
     space = found.space
-    confined = [
-        _confined(found.by(measure), ledger)
-        for measure in (cautious(space.grain, space.gpus), found.measure)
+    found_with_fewer = [
+        _with_fewer_gpus(found.by(constraint), cache)
+        for constraint in (conservative(space.grain, space.gpus), found.constraint)
     ]
-    return min(confined, key=lambda outcome: outcome.objective)
+    return min(found_with_fewer, key=lambda outcome: outcome.objective)
 
 
-def _confined(found: Search, ledger: _Ledger) -> _Outcome:
-    """The first candidate that fits on the least reduction of GPUs, by doubling and halving."""
-    measure, most = found.measure, found.measure.capacity - found.least
+def _with_fewer_gpus(found: Search, cache: _PlacementCache) -> _Outcome:
+    """The first candidate that can be placed with the capacity reduced as little as possible. The
+    reduction is doubled until a candidate can be placed, and then bisected.
+    """
+    constraint, most = found.constraint, found.constraint.capacity - found.least
 
     def attempt(fewer: int) -> _Outcome:
-        smaller = found.by(replace(measure, capacity=measure.capacity - fewer))
-        walk = _Walk(smaller, ledger, Budget(ATTEMPT_STEPS_MAX))
-        return _Outcome(walk.next_fitting(PATIENCE), walk)
+        smaller = found.by(replace(constraint, capacity=constraint.capacity - fewer))
+        stream = _CandidateStream(smaller, cache, Budget(ATTEMPT_STEPS_MAX))
+        return _Outcome(stream.next_fitting(REFUSALS_MAX), stream)
 
     refused, fewer = 0, 0
     outcome = attempt(fewer)
     while outcome.candidate is None and fewer < most:
         refused = fewer
-        fewer = min(max(2 * fewer, measure.scale // found.space.grain, 1), most)
+        fewer = min(max(2 * fewer, constraint.scale // found.space.grain, 1), most)
         outcome = attempt(fewer)
     while outcome.candidate is not None and fewer - refused > max(1, fewer // 8):
         middle = (refused + fewer) // 2
@@ -155,8 +166,8 @@ def _confined(found: Search, ledger: _Ledger) -> _Outcome:
     return outcome
 
 
-class _Ledger:
-    """What placement answered for each allocation, so that it is asked once for each."""
+class _PlacementCache:
+    """The result of placement for each allocation, so that each is placed only once."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -174,8 +185,8 @@ class _Ledger:
         return allocation in self.placements
 
     def refusal(self, *, complete: bool) -> Infeasible:
-        """Placement's own reason for the cheapest candidate: every candidate was refused, or, where
-        that is not `complete`, all that were tried.
+        """Why there is no choice, with placement's reason for the cheapest candidate. `complete`:
+        placement refused every candidate that exists, not only those that were tried.
         """
         refused = list(self.skipped.values())
         if not refused:
@@ -198,16 +209,18 @@ class _Ledger:
         )
 
 
-class _Walk:
-    """The candidates of one search, handed to placement in turn.
+class _CandidateStream:
+    """Hands the candidates of one search to placement, in order.
 
-    `last` is the candidate that was given to placement last. No later candidate costs less than
-    `reached`. `exhausted`: there are no more candidates.
+    Attributes:
+        last: the candidate that was handed over last.
+        reached: weighted seconds; no later candidate costs less.
+        exhausted: whether there are no more candidates.
     """
 
-    def __init__(self, found: Search, ledger: _Ledger, budget: Budget) -> None:
+    def __init__(self, found: Search, cache: _PlacementCache, budget: Budget) -> None:
         self._candidates = found.candidates(budget)
-        self._ledger, self._budget = ledger, budget
+        self._cache, self._budget = cache, budget
         self.last = Candidate(Allocation(llms=()), -inf)
         self.exhausted = False
 
@@ -216,7 +229,7 @@ class _Walk:
         return max(self.last.objective, self._budget.reached)
 
     def next_fitting(self, tries: int, below: float = inf) -> Candidate | None:
-        """The next that fits and costs less than `below`, giving up after `tries`."""
+        """The next candidate that can be placed and costs less than `below`; None after `tries`."""
         for _ in range(tries):
             candidate = next(self._candidates, None)
             if candidate is None:
@@ -225,14 +238,16 @@ class _Walk:
             self.last = candidate
             if candidate.objective >= below:
                 return None
-            if self._ledger.fits(candidate):
+            if self._cache.fits(candidate):
                 return candidate
         return None
 
-    def further(self, wanted: int) -> Iterator[Candidate]:
-        """Up to `wanted` more that can be placed; ends after `PATIENCE` refusals in a row."""
+    def next_placeable(self, wanted: int) -> Iterator[Candidate]:
+        """Up to `wanted` more candidates that can be placed; ends after `REFUSALS_MAX` refusals in
+        a row.
+        """
         for _ in range(wanted):
-            fitting = self.next_fitting(PATIENCE)
+            fitting = self.next_fitting(REFUSALS_MAX)
             if fitting is None:
                 return
             yield fitting
@@ -240,10 +255,10 @@ class _Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A candidate that fits, if any, and the walk that found it."""
+    """A candidate that can be placed, if there is one, and the stream in which it was found."""
 
     candidate: Candidate | None
-    walk: _Walk
+    stream: _CandidateStream
 
     @property
     def objective(self) -> float:

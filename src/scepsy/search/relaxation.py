@@ -1,12 +1,12 @@
-"""The Lagrangian bound of a multiple-choice knapsack, and the options that can matter within it.
+"""The Lagrangian relaxation of a multiple-choice knapsack: its lower bound and its reduced costs.
 
-Choose one option per LLM, least total cost, total units at most a capacity. Pricing units at a
-multiplier mu >= 0 makes the LLMs independent:
+The knapsack: choose one option per LLM such that the total cost is least and the total of units is
+at most a capacity. With a price (multiplier) mu >= 0 on units, each LLM can choose on its own:
 
     lower(mu) = sum over LLMs of  min over options of (cost + mu * units)  -  mu * capacity
 
-is a lower bound for every mu. An option whose own term is `slack` above its LLM's minimum appears
-in no choice that costs less than lower(mu) + slack, which leaves few options to search exactly
+is a lower bound for every mu. An option whose term is `slack` above the minimum of its LLM is part
+of no choice that costs less than lower(mu) + slack. That leaves few options to search exactly
 (Pisinger, "A minimal algorithm for the multiple-choice knapsack problem", 1995).
 """
 
@@ -22,13 +22,13 @@ from scepsy.search.options import Floats, Ints
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """The options of one LLM: what each takes, and what it costs."""
+    """The options of one LLM: the units that each takes, and its cost in weighted seconds."""
 
     units: Ints
     cost: Floats
 
-    def front(self) -> Column:
-        """Least cost by units: units rising, cost falling."""
+    def pareto_front(self) -> Column:
+        """The Pareto-optimal options: units rising, cost falling."""
         order = np.lexsort((self.cost, self.units))
         units, cost = self.units[order], self.cost[order]
         before = np.concatenate([[np.inf], np.minimum.accumulate(cost)[:-1]])
@@ -38,7 +38,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """The best multiplier, the bound it proves, and the cost of a choice that fits."""
+    """The multiplier with the highest lower bound, that bound, and an upper bound: the cost of a
+    choice that fits.
+    """
 
     multiplier: float
     lower: float
@@ -46,12 +48,13 @@ class Relaxation:
 
 
 def relax(columns: Sequence[Column], capacity: int) -> Relaxation:
-    """Maximises the bound. The least units of every column must fit in `capacity` together.
+    """Maximises the lower bound over mu. The fewest units of all columns must fit in `capacity`.
 
-    Walks the concave, piecewise linear bound: two choices, one that fits and one that does not,
-    are lines in mu; where they meet is the next mu to try, until no choice lies below both.
+    The bound is a concave, piecewise linear function of mu, and every choice is a line above it.
+    The next mu is where the lines of two choices meet, one that fits and one that does not, until
+    no choice lies below both there.
     """
-    fronts = [column.front() for column in columns]
+    fronts = [column.pareto_front() for column in columns]
     loose_units, loose_cost = _pick(fronts, 0.0)
     if loose_units <= capacity:
         return Relaxation(0.0, loose_cost, loose_cost)
@@ -71,13 +74,14 @@ def relax(columns: Sequence[Column], capacity: int) -> Relaxation:
 
 
 def slack(column: Column, multiplier: float) -> Floats:
-    """How far each option raises the bound when it is chosen."""
+    """By option: how much the lower bound rises if that option is chosen (its reduced cost)."""
     priced = column.cost + multiplier * column.units
     return priced - priced.min()
 
 
-def tails(columns: Sequence[Column], capacity: int) -> tuple[Floats, ...]:
-    """`tails(...)[i][b]`: least cost of columns i, i+1, ... within b units; inf where none fits.
+def cost_to_go(columns: Sequence[Column], capacity: int) -> tuple[Floats, ...]:
+    """`cost_to_go(...)[i][b]`: the least cost of columns i, i+1, ... within b units; inf where no
+    choice fits.
 
     Exact dynamic programme (min-plus convolution of the fronts), O(options * capacity) in NumPy.
     Entry 0 is left empty: only its value at `capacity` would be used.
@@ -86,7 +90,7 @@ def tails(columns: Sequence[Column], capacity: int) -> tuple[Floats, ...]:
     found = [tail]
     for column in reversed(columns[1:]):
         longer = np.full(capacity + 1, np.inf)
-        front = column.front()
+        front = column.pareto_front()
         for units, cost in zip(front.units.tolist(), front.cost.tolist(), strict=True):
             if units <= capacity:
                 part = longer[units:]
@@ -97,7 +101,9 @@ def tails(columns: Sequence[Column], capacity: int) -> tuple[Floats, ...]:
 
 
 def _pick(fronts: Sequence[Column], multiplier: float) -> tuple[int, float]:
-    """Units and cost of the choice that a multiplier makes; of equals, the one with fewer units."""
+    """(units, cost) of the choice that minimises cost + multiplier * units. Of equally good options
+    the one with fewer units is taken.
+    """
     units, cost = 0, 0.0
     for front in fronts:
         best = int(np.argmin(front.cost + multiplier * front.units))

@@ -1,4 +1,4 @@
-"""Enumerates the options of every LLM on a cluster, and says why others are not offered."""
+"""The options of every LLM on a cluster, and reasons for those that are left out."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from scepsy.search.dominance import undominated
 from scepsy.search.options import Ints, Options, ReplicaSize, StageCosts
 
 _ROUNDING = 1e-12
-"""Part of a GPU's memory that is forgiven when a floor is compared. It is above the error of the
-division and below one KV block.
+"""Part of a GPU's memory by which a memory floor may be exceeded. It is above the rounding error of
+the division and below one KV block.
 """
 
 
@@ -29,10 +29,10 @@ class Space:
     """What the search chooses from: undominated options per LLM, in the order of the LLMs' names.
 
     Attributes:
-        cluster: where they would run.
-        grain: share units in one GPU.
+        cluster: the cluster that the options are for.
         gpus: the most GPUs of the cluster that may be taken.
-        options: by LLM, those that no other option beats.
+        grain: share units in one GPU.
+        options: by LLM, the options that no other option dominates.
         offered: by LLM, the number of options before dominated ones were dropped.
         reasons: sentences on what was left out and why.
     """
@@ -54,8 +54,8 @@ def space(
     share_groups: bool = False,
     gpus: int | None = None,
 ) -> Space | Infeasible:
-    """All that `llms` could be given on `cluster`, or on `gpus` of its GPUs; `share_groups`: parts
-    of TP groups too.
+    """The options of `llms` on `cluster`, or on at most `gpus` of its GPUs. With `share_groups`,
+    the replicas of a TP group may have a share of each of its GPUs, too.
 
     Infeasible where some LLM has no option at all. Raises BadInput where `share_step` does not
     divide one GPU, or two LLMs have one name.
@@ -80,12 +80,12 @@ def space(
         offered.append(len(options))
         kept.append(best)
         reasons.extend(notes)
-        reasons.extend(_unsuited(options, best))
+        reasons.extend(_dominated_degrees(options, best))
     return Space(cluster, most, grain, tuple(kept), tuple(offered), tuple(reasons))
 
 
 def grain_of(share_step: float) -> int:
-    """Share units in a GPU."""
+    """Share units in one GPU. Raises BadInput for a step that does not divide one GPU."""
     grain = round(1 / share_step) if share_step > 0 else 0
     if grain < 1 or abs(grain * share_step - 1) > 1e-6:
         raise BadInput(f"share step {share_step} does not divide one GPU; 0.1 and 0.05 do")
@@ -93,8 +93,8 @@ def grain_of(share_step: float) -> int:
 
 
 def floors(llm: LlmSpec, cluster: Cluster) -> dict[int, float]:
-    """By TP degree that engines accept for the LLM, rising: the least part of each GPU's memory
-    that a replica needs. Above 1 the LLM does not fit at that degree.
+    """By TP degree that engines accept for the LLM, rising: the smallest part of each GPU's memory
+    with which a replica can run. Above 1 the LLM does not fit at that degree.
 
     Raises BadInput for an LLM of unknown size, or a GPU memory that is not in bytes.
     """
@@ -108,10 +108,11 @@ def floors(llm: LlmSpec, cluster: Cluster) -> dict[int, float]:
 def shapes(
     llm: LlmSpec, cluster: Cluster, grain: int, *, share_groups: bool = False
 ) -> tuple[tuple[ReplicaSize, ...], list[str]]:
-    """Shapes that fit, and reasons for TP degrees that do not fit or that engines refuse.
+    """The shapes that fit, and reasons for the TP degrees that do not fit or that engines refuse.
 
-    A part of a GPU gets the larger of its compute share and the floor as memory; whole GPUs get
-    all of it. Shapes that the cluster has no room for are left out.
+    A replica on a share of a GPU gets as memory the larger one of its compute share and the memory
+    floor. A replica on whole GPUs gets all of their memory. Shapes for which the cluster has no
+    room are left out.
     """
     found: list[ReplicaSize] = []
     reasons: list[str] = []
@@ -139,7 +140,7 @@ def shapes(
 
 
 def room(cluster: Cluster, shape: ReplicaSize, gpus: int | None = None) -> int:
-    """Most replicas of one shape that an empty cluster holds, on at most `gpus` of its GPUs."""
+    """The most replicas of one shape that an empty cluster holds, on at most `gpus` of its GPUs."""
     most = groups = cluster.gpus if gpus is None else gpus
     if shape.tp > 1:
         groups = sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
@@ -153,7 +154,7 @@ def _priced(
     gpus: int,
     stage_costs: StageCosts,
 ) -> Options:
-    """Every shape with every count of replicas that sustains the targets."""
+    """Every shape with every number of replicas that sustains the targets."""
     counts = [np.arange(1, room(cluster, shape, gpus) + 1, dtype=np.int64) for shape in found]
     costs = [
         stage_costs(llm, shape.tp, shape.gpu_share, count)
@@ -172,8 +173,8 @@ def _unsustained(llm: LlmSpec, found: Sequence[ReplicaSize], gpus: int) -> str:
     )
 
 
-def _unsuited(options: Options, best: Options) -> Iterator[str]:
-    """One sentence per TP degree that is never worth it."""
+def _dominated_degrees(options: Options, best: Options) -> Iterator[str]:
+    """One sentence per TP degree whose options are all dominated or do not sustain the targets."""
     name = options.llm.name
     for tp in sorted({shape.tp for shape in options.shapes}):
         of_tp = np.array([shape.tp == tp for shape in options.shapes])
