@@ -29,3 +29,10 @@ def test_codes_and_exit_codes_are_unique_and_the_tree_is_drawn() -> None:
     for kind in found:
         assert f"{kind.__name__} " in (errors.__doc__ or "")
         assert f"exit code {kind.exit_code}" in (errors.__doc__ or "")
+
+
+def test_an_error_of_a_file_is_found_where_there_is_none_of_ours() -> None:
+    full = OSError(28, "No space left on device", "calls.jsonl")
+    assert first_of(BaseExceptionGroup("a", [BaseExceptionGroup("b", [full])])) is full
+    ours = BadInput("x")
+    assert first_of(BaseExceptionGroup("a", [full, ours])) is ours

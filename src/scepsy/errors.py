@@ -81,10 +81,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first ScepsyError in an exception group, at any depth; the group itself if it contains
-    none.
+    """The first ScepsyError in an exception group, at any depth; where there is none, the first
+    OSError; the group itself if it contains neither.
     """
-    known, _ = group.split(ScepsyError)
+    known = group.subgroup(ScepsyError) or group.subgroup(OSError)
     while known is not None:
         first = known.exceptions[0]
         if not isinstance(first, BaseExceptionGroup):

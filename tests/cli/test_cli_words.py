@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from scepsy.cli.descriptions import cluster_of
-from scepsy.cli.main import cli
+from scepsy.cli.main import cli, main
 from scepsy.cli.output import console, table
 from scepsy.cli.profile import goes_on
 from scepsy.errors import BadInput, ScepsyError
@@ -158,3 +158,21 @@ def test_an_interrupted_profile_says_how_to_go_on(tmp_path: Path) -> None:
     assert "the same command starts again" in goes_on(partial)
     partial.write_text("{}\n")
     assert f"is in {partial}; the same command goes on from there" in goes_on(partial)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_an_error_of_a_file_is_one_line(
+    grouped: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = OSError(28, "No space left on device", "calls.jsonl")
+
+    def fail(**_: object) -> None:
+        raise BaseExceptionGroup("tasks", [full]) if grouped else full
+
+    monkeypatch.setattr(cli, "main", fail)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "scepsy: calls.jsonl: cannot be used: No space left on device\n"
+    )

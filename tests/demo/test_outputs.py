@@ -58,3 +58,12 @@ def test_an_empty_folder_is_taken_and_a_file_is_not(tmp_path: Path) -> None:
     claim(tmp_path)
     with pytest.raises(BadInput, match="is a file"):
         claim(tmp_path / MARK)
+
+
+def test_what_cannot_be_replaced_is_named(tmp_path: Path) -> None:
+    claim(tmp_path)
+    (tmp_path / "plan.json").mkdir()
+    with pytest.raises(BadInput, match=r"plan\.json cannot be replaced: Is a directory"):
+        claim(tmp_path)
+    with pytest.raises(BadInput, match="cannot be replaced: Not a directory"):
+        claim(tmp_path / MARK / "below")

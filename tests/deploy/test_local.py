@@ -160,3 +160,15 @@ async def test_a_first_deployment_that_cannot_be_written_leaves_nothing(
         await local.apply(plan(), on_progress=on_progress)
     assert not any(is_alive(one.pid, one.born) for one in seen[0].replicas)
     assert not path.parent.exists()
+
+
+async def test_of_two_deploys_at_once_the_second_is_refused_and_changes_nothing(
+    local: LocalBackend,
+) -> None:
+    first = asyncio.create_task(local.apply(plan()))
+    await asyncio.sleep(0)
+    with pytest.raises(BadInput, match="another command is changing deployment 'default'"):
+        await local.apply(plan(gpus=2))
+    done = await first
+    assert local.load("default") == done
+    assert (await local.status()).healthy

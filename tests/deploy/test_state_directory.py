@@ -32,3 +32,31 @@ def test_logs_and_boards_stay_in_their_folders(name: str) -> None:
 def test_a_deployment_name_that_is_no_folder_name_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match="deployment name"):
         FILES.load(name)
+
+
+def test_a_deployment_name_that_is_too_long_for_a_folder_is_refused() -> None:
+    with pytest.raises(BadInput, match="at most 100 bytes"):
+        FILES.load("x" * 300)
+
+
+@pytest.mark.parametrize("root", ["/dev/null", "/proc/no-such-folder"])
+def test_a_state_directory_that_cannot_be_written_is_refused(root: str) -> None:
+    with (
+        pytest.raises(BadInput, match=f"state directory {root}/d: cannot be written"),
+        StateDirectory(Path(root)).locked("d"),
+    ):
+        pass
+
+
+def test_of_two_changes_at_once_the_second_is_refused(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path).locked("d"):
+        with (
+            pytest.raises(BadInput, match="another command is changing deployment 'd'"),
+            StateDirectory(tmp_path).locked("d"),
+        ):
+            pass
+        with StateDirectory(tmp_path).locked("other"):
+            pass
+    with StateDirectory(tmp_path).locked("d"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
@@ -10,7 +11,7 @@ from types import FrameType
 import click
 import msgspec
 
-from scepsy.errors import ScepsyError, did_you_mean, first_of
+from scepsy.errors import BadInput, ScepsyError, did_you_mean, first_of
 
 COMMANDS = {
     "demo": "the whole job on this machine, on emulated engines",
@@ -31,6 +32,7 @@ COMMANDS = {
 }
 _MODULES = {"import": "import_"}  # a word of the language
 INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LazyGroup(click.Group):
@@ -77,22 +79,31 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except ScepsyError as error:
-        _report(error)
-        sys.exit(error.exit_code)
-    except BaseExceptionGroup as group:
-        error = first_of(group)
-        if not isinstance(error, ScepsyError):
-            raise
-        _report(error)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`scepsy traces DIR | head`).
         sys.stderr.close()
         sys.exit(0)
+    except (ScepsyError, OSError, BaseExceptionGroup) as error:
+        ours = _told(error)
+        if ours is None:
+            raise
+        _report(ours)
+        sys.exit(ours.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _told(
+    error: ScepsyError | OSError | BaseExceptionGroup[BaseException],
+) -> ScepsyError | None:
+    """The error as one line for people. An error of the operating system is one where it names a
+    file, or the disk is full. None for what is a fault of ours.
+    """
+    found = first_of(error) if isinstance(error, BaseExceptionGroup) else error
+    if isinstance(found, OSError) and (found.filename is not None or found.errno in _NO_ROOM):
+        return BadInput(f"{found.filename or 'a file'}: cannot be used: {found.strerror}")
+    return found if isinstance(found, ScepsyError) else None
 
 
 def _as_ctrl_c(_signal: int, _frame: FrameType | None) -> None:

@@ -25,6 +25,7 @@ def claim(out: Path) -> None:
     Raises:
         BadInput: `out` is a file, or a folder that holds files and that no demo filled. Nothing was
             removed then.
+        BadInput: something in `out` cannot be removed, or `out` cannot be written.
     """
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}: is a file; name a folder for what the demo writes")
@@ -33,8 +34,15 @@ def claim(out: Path) -> None:
             f"--out {out}: this folder holds files, and no demo filled it, so the demo does not "
             f"write there; name a new or an empty folder, as in --out {out / 'demo'}"
         )
-    for name in FOLDERS:
-        shutil.rmtree(out / name, ignore_errors=True)
-    for name in FILES:
-        (out / name).unlink(missing_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in FOLDERS:
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in FILES:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"--out {out}: {error.filename} cannot be replaced: {error.strerror}; remove it, or "
+            "name another folder"
+        ) from error
     write_atomic(out / MARK, MARK_TEXT.encode())

@@ -35,7 +35,8 @@ OnProgress = Callable[[str], None]
 class LocalBackend:
     """Deployments on this machine, remembered under `root`.
 
-    `options` applies to engines that are started from now on. Two calls at once are not safe.
+    `options` applies to engines that are started from now on. Of two changes of one deployment at
+    once, in this process or another, the second is refused.
     """
 
     root: Path
@@ -63,10 +64,17 @@ class LocalBackend:
         Port 0 and traces None leave a running gateway as it is.
 
         Raises:
-            BadInput: the plan does not fit its GPUs, the gateway that runs has another port or
+            BadInput: another command is changing the deployment, the state directory cannot be
+                written, the plan does not fit its GPUs, the gateway that runs has another port or
                 other traces, or the key of an endpoint is not in the environment.
             EngineFailed, PortInUse: an engine or the gateway did not start.
         """
+        with self.files.locked(name):
+            return await self._apply(plan, name, port, traces, on_progress)
+
+    async def _apply(
+        self, plan: Plan, name: str, port: int, traces: Path | None, on_progress: OnProgress
+    ) -> Deployment:
         before = self.files.load_if_any(name)
         current = before or Deployment(name=name, plan=plan)
         gateway = GatewayProcess(self.files, self.options, port, traces)
@@ -118,8 +126,13 @@ class LocalBackend:
 
         Raises:
             NotFound: there is no deployment of that name.
+            BadInput: another command is changing it.
         """
-        current = self.load(name)
+        self.load(name)
+        with self.files.locked(name):
+            return await self._down(self.load(name))
+
+    async def _down(self, current: Deployment) -> int:
         processes = [(one.pid, one.born) for one in current.replicas]
         if current.gateway is not None:
             processes.insert(0, (current.gateway.pid, current.gateway.born))
@@ -128,7 +141,7 @@ class LocalBackend:
         for pid, born in processes[:1]:
             await stop_pid(pid, born)
         await asyncio.gather(*(stop_pid(pid, born) for pid, born in processes[1:]))
-        self.files.remove(name)
+        self.files.remove(current.name)
         return alive
 
     def load(self, name: str) -> Deployment:
