@@ -87,7 +87,7 @@ def main() -> None:
     print("| case, replica | calls/s |", *(f"{part:.0%} |" for part in PARTS))
     print("|---|---|" + "---|" * len(PARTS))
     for case, sizes in SIZES.items():
-        known = traces(case, GPU)
+        known = traces(case, GPU, 8)
         of = {
             (job.llm.name, job.tp, job.gpu_share): job
             for job in jobs(known, LLMS, cluster(8, GPU), share_groups=True)

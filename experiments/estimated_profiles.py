@@ -21,6 +21,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import msgspec
 from experiments.closed_loop import Clients, serve
@@ -153,7 +154,7 @@ def spec_of(name: str) -> LlmSpec:
     return msgspec.structs.replace(llm, kv_bytes=1.0) if "70b-fp8" in name else llm
 
 
-def summary(results: Sequence[Mapping[str, object]]) -> str:
+def summary(results: Sequence[Mapping[str, Any]]) -> str:
     """Errors of whole latency, weighted by points, excluded groups left out."""
     kinds = {"dense": lambda name: "oss" not in name, "mixtures": lambda name: "oss" in name}
     parts: list[str] = []

@@ -17,7 +17,9 @@ from scepsy.hardware.host_time import host_time
 Name = tuple[str, ...]
 Row = dict[str, Any]
 
-IMPLAUSIBLE = {("llama-3.1-8b-fp8", "h200", "vllm"): "implies prompt rates beyond the GPU's peak"}
+IMPLAUSIBLE: dict[Name, str] = {
+    ("llama-3.1-8b-fp8", "h200", "vllm"): "implies prompt rates beyond the GPU's peak"
+}
 FEW = 10
 """Fewer points than these are shown and count nowhere else."""
 

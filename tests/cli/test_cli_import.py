@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,11 @@ def run(*arguments: object) -> str:
     done = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
+
+
+def test_import_says_how_many_spans_are_not_llm_calls(tmp_path: Path) -> None:
+    said = run("import", ASSETS / "langfuse.jsonl", "--out", tmp_path / "traces")
+    assert re.search(r"\d+\sspans; \d+ of them are not LLM calls: \d+ ", said)
 
 
 def test_import_plan_export(tmp_path: Path) -> None:

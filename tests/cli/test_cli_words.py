@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_a_table_keeps_every_head_and_every_number(width: int) -> None:
     assert all(len(line) <= width for line in text.splitlines())
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     for letter in "abcdefghijklmn":
-        assert f" {letter} " in text.replace("column ", "       ")
+        assert re.search(rf"\b{letter}\b", text)
     for row in rows:
         for cell in row:
             assert cell in text

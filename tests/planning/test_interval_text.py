@@ -47,6 +47,7 @@ def test_a_wide_interval_is_a_factor() -> None:
     assert "a factor of 12 because only 3 runs were traced" in said(
         replace(PARTS, runs=2.5, traced=3)
     )
+    assert "(a factor of 148 because" in said(replace(PARTS, runs=5.0, traced=2))
 
 
 def test_without_an_interval_it_says_what_is_missing() -> None:

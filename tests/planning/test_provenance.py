@@ -44,6 +44,16 @@ def test_a_plan_says_which_curves_are_estimated() -> None:
     assert "extrapolated" in notes(estimated, Allocation(llms=(small,)))[1]
 
 
+def test_llms_with_the_same_expected_error_share_a_sentence() -> None:
+    curves = made_profile("modelled").curves
+    curves += tuple(msgspec.structs.replace(one, llm="h") for one in curves)
+    parts = tuple(
+        LlmAllocation(llm=llm, tp=1, gpu_share=1.0, memory_share=1.0, replicas=1) for llm in "gh"
+    )
+    (note,) = notes(Profile(curves=curves), Allocation(llms=parts))
+    assert note.startswith("g at TP1, h at TP1 rest on modelled curves: each mean latency may be")
+
+
 def test_what_was_measured_elsewhere() -> None:
     measured = made("measured", 1.0, machine="laptop", engine="vllm 0.20")
     profile = Profile(curves=(measured, measured, made("modelled", 1.0, machine="none")))

@@ -79,6 +79,7 @@ def verdicts(**by_scale: LoadVerdict) -> str:
 
 
 def test_the_simulated_headroom_in_words() -> None:
+    assert verdicts(x100="sustained").startswith("Simulated at multiples of this load: ")
     up_to = f"sustained up to {wording.TIMES} 1"
     assert f"{up_to}.5, the highest load" in verdicts(x100="sustained", x150="sustained")
     assert f"{up_to}, and not sustained at {wording.TIMES} 1.5" in verdicts(

@@ -13,6 +13,7 @@ from scepsy.cli.output import console, emit_json, json_option
 from scepsy.cli.traces import Counts, counts, print_demands, summaries
 from scepsy.convert import FORMATS, Findings, Imported, Span, assemble, detect, spans_of
 from scepsy.errors import BadInput
+from scepsy.report import wording
 from scepsy.store import TraceWriter, read_foreign, read_traces
 
 _LOOK = 20
@@ -122,7 +123,9 @@ def _report(out: Path, found: Imported, sources: Sequence[FileRead], as_json: bo
     for source in sources:
         click.echo(f"{source.file}: {source.format}")
     skipped = ", ".join(f"{count} {kind}" for kind, count in found.skipped.items())
-    click.echo(f"{found.spans} spans; no LLM calls: {skipped or 'none of them'}")
+    others = sum(found.skipped.values())
+    not_calls = f"; {others} of them are not LLM calls: {skipped}" if others else ""
+    click.echo(f"{wording.count(found.spans, 'span')}{not_calls}")
     for one in found.left_out:
         screen.print(f"left out: {one}", style="yellow", markup=False)
     for one in found.unknown:
@@ -130,4 +133,5 @@ def _report(out: Path, found: Imported, sources: Sequence[FileRead], as_json: bo
     for note in notes:
         screen.print(f"note: {note}", style="yellow", markup=False)
     print_demands(demands, screen)
-    click.echo(f"\n{len(found.calls)} calls of {len(traces)} runs are in {out}")
+    calls, runs = wording.count(len(found.calls), "call"), wording.count(len(traces), "run")
+    click.echo(f"\n{calls} of {runs}, written to {out}")

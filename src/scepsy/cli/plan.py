@@ -40,6 +40,7 @@ SHARED_GROUPS = (
     "parts of TP groups: nobody has measured how engines that share each GPU of a group slow one "
     "another down; all-reduces on shared multiprocessors are taken to cost nothing more"
 )
+NOISE = "\u00b1: standard error of the difference from the chosen plan, in the same simulated runs"
 FASTER_SHOWN = 0.001
 """Part of the latency by which a point of the front must be faster to get a row of the table."""
 
@@ -225,7 +226,11 @@ def print_plan(decided: Plan, screen: Console) -> None:
         f"{decided.allocation.gpus:.1f} of their compute"
     )
     screen.print(
-        table(f"Allocation: {total}", ("LLM", "replicas", "GPUs", "memory", "used", "where"), rows)
+        table(
+            f"Allocation: {total}",
+            ("LLM", "replicas", "GPUs", "memory", "capacity used", "where"),
+            rows,
+        )
     )
     predicted = [
         (
@@ -234,7 +239,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
             f"{flow.throughput:.3g}/s",
             seconds(flow.latency_mean),
             interval(flow),
-            "" if flow.latency_p99 is None else seconds(flow.latency_p99),
+            seconds(flow.latency_p99),
             flow.bottleneck,
         )
         for flow in decided.prediction.workflows
@@ -269,12 +274,12 @@ def print_front(decided: Plan, screen: Console) -> None:
             f"{point.gpu_shares:.1f}",
             seconds(point.objective),
             f"{point.objective / points[-1].objective - 1:+.1%}",
-            f"{point.headroom:.2f} x the targets",
+            f"{wording.TIMES} {point.headroom:.2f}",
             "this plan" if point.chosen else "",
         )
         for point in points
     ]
-    heads = ("GPUs", "of their compute", latency_name(decided), "slower", "saturates at", "")
+    heads = ("GPUs", "of their compute", latency_name(decided), "slower", "rates may grow", "")
     screen.print(table("Latency against GPUs", heads, rows))
 
 
@@ -302,18 +307,14 @@ def latency_name(decided: Plan) -> str:
 def interval(flow: WorkflowPrediction) -> str:
     """What holds the mean with 90% confidence, as far as the profile's noise goes."""
     if flow.latency_low is None or flow.latency_high is None:
-        return ""
+        return wording.DASH
     return f"{seconds(flow.latency_low)} to {seconds(flow.latency_high)}"
 
 
 def ranked(one: Finalist) -> tuple[str, ...]:
     """A plan that was looked at closely: what each predictor says of it."""
     noise = "" if one.noise is None else f" \u00b1 {seconds(one.noise)}"
-    return (one.note, *map(known, (one.pipeline, one.replay)), known(one.simulated) + noise)
-
-
-def known(latency: float | None) -> str:
-    return "-" if latency is None else seconds(latency)
+    return (one.note, *map(seconds, (one.pipeline, one.replay)), seconds(one.simulated) + noise)
 
 
 def print_explanation(decided: Plan, screen: Console) -> None:
@@ -322,6 +323,8 @@ def print_explanation(decided: Plan, screen: Console) -> None:
         heads = ("plan", "pipeline", "replay", "simulated")
         title = f"{latency_name(decided).capitalize()} by each predictor"
         screen.print(table(title, heads, map(ranked, decided.explanation.finalists)))
+        if any(one.noise is not None for one in decided.explanation.finalists):
+            screen.print(f"- {NOISE}")
     room = headroom(decided.prediction)
     screen.print(
         "- headroom, all workflows together: the target rates may grow "

@@ -179,7 +179,7 @@ def _print(found: SimulationResult, screen: Console) -> None:
     heads = ("LLM", "calls", "mean", "p99", "first token", "cached", "preempted")
     screen.print(table("Calls", heads, calls))
     used = [gpu.utilisation for gpu in found.gpus]
-    screen.print(f"GPUs: {sum(used) / len(used):.0%} busy on average, {max(used):.0%} at most")
+    screen.print(f"GPUs: {sum(used) / len(used):.0%} busy on average; the busiest {max(used):.0%}")
 
 
 def _p99(latency: LatencyDistribution) -> str:

@@ -15,6 +15,7 @@ from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.demand import Demand
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput, did_you_mean
+from scepsy.report import wording
 from scepsy.store import read_traces
 from scepsy.traces.stability import Stability, stability
 from scepsy.traces.summarize import summarize
@@ -159,8 +160,9 @@ def print_demands(demands: Sequence[Demand], screen: Console) -> None:
             )
             for llm in demand.llms
         ]
+        runs = wording.count(demand.runs, "run")
         title = (
-            f"{demand.workflow}: {demand.runs} runs, mean {seconds(demand.latency.mean)}, "
+            f"{demand.workflow}: {runs}, mean {seconds(demand.latency.mean)}, "
             f"CV {demand.latency.cv:.2f}; outside LLMs {seconds(max(0.0, demand.other_time))}"
         )
         columns = ("LLM", "n", "p", "call", "time share", "its CV", "prompt", "cached", "output")

@@ -54,7 +54,9 @@ def width_text(width: float) -> str:
     where the interval reaches much farther up than down.
     """
     factor = math.exp(width)
-    return f"±{factor - 1:.0%}" if width < FACTOR else f"a factor of {factor:.2g}"
+    if width < FACTOR:
+        return f"±{factor - 1:.0%}"
+    return f"a factor of {factor:,.0f}" if factor >= 10 else f"a factor of {factor:.2g}"
 
 
 def _more_runs(parts: IntervalParts) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from scepsy.core.plan import Allocation, size_name
@@ -32,24 +32,37 @@ def merge(profiles: Iterable[Profile]) -> Profile:
 
 
 def notes(profile: Profile, allocation: Allocation) -> tuple[str, ...]:
-    """A sentence for each LLM of a plan whose curves were not measured."""
+    """The LLMs of a plan whose curves were not measured: a sentence for each source and error, and
+    one for GPU shares smaller than any that was measured.
+    """
     used = {part.llm: (part.tp, part.gpu_share) for part in allocation.llms}
-    found: list[str] = []
+    alike: dict[tuple[str, float], list[str]] = {}
+    small: list[str] = []
     for llm, (tp, share) in used.items():
         near = [curve for curve in profile.curves if curve.llm == llm and _near(curve, tp, share)]
         estimated = [curve for curve in near if curve.source != "measured"]
         if estimated:
             worst = max(estimated, key=lambda curve: curve.error)
-            found.append(
-                f"{llm} at {size_name(tp, share)} rests on {worst.source} curves: its mean latency "
-                f"may be {worst.error:.0%} off; `scepsy profile` replaces them by measured ones"
-            )
+            sized = f"{llm} at {size_name(tp, share)}"
+            alike.setdefault((worst.source, worst.error), []).append(sized)
             if share < LEAST_MEASURED_SHARE:
-                found.append(
-                    f"{llm} at {size_name(tp, share)}: no measurement of a GPU share below "
-                    f"{LEAST_MEASURED_SHARE:g} is known, so its latency is extrapolated"
-                )
+                small.append(sized)
+    found = [_rests(sized, source, error) for (source, error), sized in alike.items()]
+    if small:
+        found.append(
+            f"{', '.join(small)}: no measurement of a GPU share below "
+            f"{LEAST_MEASURED_SHARE:g} is known, so the latency there is extrapolated"
+        )
     return tuple(found)
+
+
+def _rests(sized: Sequence[str], source: str, error: float) -> str:
+    """`sized`: LLMs, each with its TP degree or GPU share."""
+    rests, its = ("rests", "its mean latency") if len(sized) == 1 else ("rest", "each mean latency")
+    return (
+        f"{', '.join(sized)} {rests} on {source} curves: {its} may be {error:.0%} off; "
+        "`scepsy profile` replaces them by measured ones"
+    )
 
 
 def elsewhere(profile: Profile, machine: str, engines: Mapping[str, str]) -> tuple[str, ...]:

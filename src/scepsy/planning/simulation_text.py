@@ -141,8 +141,9 @@ def _cause(flow: WorkflowPrediction, trial: Trial, traced: int, gap: float) -> s
     parts = [_gap(flow, stage, trial) / gap for stage in flow.stages]
     if sum(parts) > 0.5:
         largest, stage = max(zip(parts, flow.stages, strict=True), key=lambda one: one[0])
+        part = min(1.0, largest / sum(parts))  # more where other LLMs differ the other way
         return (
-            f"Most of the difference is in the LLMs, {largest / sum(parts):.0%} of it in "
+            f"Most of the difference is in the LLMs, {part:.0%} of it in "
             f"{stage.llm}: a call takes {stage.call_latency:.3g} s by its latency curve and "
             f"{trial.calls[flow.workflow, stage.llm]:.3g} s in the simulation, which computes "
             "batches, queues and neighbours itself."

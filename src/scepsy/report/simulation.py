@@ -102,7 +102,7 @@ def headroom_sentences(
     return (
         "Headroom, all workflows together: the plan predicts that "
         f"{predicted.llm or 'an LLM'} saturates at {wording.factor(predicted.factor)} of this load",
-        f"Simulated: {_simulated_headroom(found)}",
+        f"Simulated at multiples of this load: {_simulated_headroom(found)}",
     )
 
 
