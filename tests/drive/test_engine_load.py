@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from scepsy.drive import LlmLoad, engines_read, llm_loads
-from scepsy.drive.engine_load import EVERY, Reading
+from scepsy.drive.engine_load import EVERY, EngineReader, Reading
 from scepsy.engines.load import EngineLoad
 
 
@@ -108,3 +109,70 @@ async def test_behind_another_server_nothing_is_read(monkeypatch: pytest.MonkeyP
     ):
         await asyncio.sleep(0.1)
     assert reader.readings == []
+
+
+@pytest.mark.parametrize("rubbish", [b"\xff\xfe{", b"[" * 100_000, b'{"replicas": 1}', b""])
+async def test_a_status_that_is_rubbish_does_not_fail_a_drive(
+    rubbish: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scepsy.drive.engine_load.EVERY", EVERY / 100)
+    asked = asyncio.Event()
+
+    async def status(_: web.Request) -> web.Response:
+        asked.set()
+        return web.Response(body=rubbish)
+
+    app = web.Application()
+    app.router.add_get("/scepsy/status", status)
+    async with (
+        TestServer(app) as server,
+        asyncio.timeout(20),
+        engines_read(f"{server.make_url('/v1')}", after=0, seconds=1000) as reader,
+    ):
+        await asked.wait()
+        await asyncio.sleep(0.05)
+    assert reader.readings == []
+
+
+async def test_engines_that_hang_or_answer_rubbish_do_not_delay_the_last_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scepsy.drive.engine_load.EVERY", 0.02)
+    monkeypatch.setattr("scepsy.drive.engine_load._PATIENCE", aiohttp.ClientTimeout(total=0.1))
+    let_go = asyncio.Event()
+
+    async def engine(_: web.Request) -> web.Response:
+        return web.Response(text="vllm:num_requests_running 2\n")
+
+    async def hang(_: web.Request) -> web.Response:
+        await let_go.wait()
+        return web.Response()
+
+    async def bytes_only(_: web.Request) -> web.Response:
+        return web.Response(body=b"\xff\xfe", content_type="text/plain", charset="utf-8")
+
+    async def status(request: web.Request) -> web.Response:
+        base = str(request.url.origin())
+        urls = {
+            "m-0": base,
+            "m-1": f"{base}/hang",
+            "m-2": f"{base}/bytes",
+            "m-3": "http://[",
+            "m-4": "",
+        }
+        replicas = [{"llm": "m", "replica": name, "url": url} for name, url in urls.items()]
+        return web.json_response({"replicas": replicas})
+
+    app = web.Application()
+    app.router.add_get("/metrics", engine)
+    app.router.add_get("/hang/metrics", hang)
+    app.router.add_get("/bytes/metrics", bytes_only)
+    app.router.add_get("/scepsy/status", status)
+    async with TestServer(app) as server, asyncio.timeout(20):
+        reader = EngineReader(f"{server.make_url('/v1')}")
+        await reader.run(after=0, seconds=1.0)
+        let_go.set()
+    # A hanging engine takes 0.1 s, so most of the fifty readings are left out.
+    assert {one.replica for one in reader.readings} == {"m-0"}
+    assert len(reader.readings) < 20
+    assert reader.readings[-1].number > 20

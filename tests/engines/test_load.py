@@ -57,3 +57,14 @@ def test_a_timestamp_is_no_value() -> None:
     )
     load = read_load(text)
     assert (load.running, load.waiting) == (3, 2)
+
+
+def test_rubbish_and_values_that_no_load_can_have_are_passed_over() -> None:
+    metrics = """<html>503</html>
+vllm:num_requests_running NaN
+vllm:num_requests_running 2
+vllm:num_requests_waiting soon
+vllm:kv_cache_usage_perc +Inf
+sglang:token_usage -1
+"""
+    assert read_load(metrics) == EngineLoad(running=2.0)

@@ -43,6 +43,11 @@ def test_the_good_one_is_planned() -> None:
             "a100, h100: one GPU type",
         ),
         ("cluster", Cluster(nodes=(Node(name="n", gpus=0),)), r"nodes\[0\].gpus: 0 must be"),
+        (
+            "cluster",
+            Cluster(nodes=tuple(Node(name=f"n{i}", gpus=10_000) for i in range(2))),
+            "nodes: 20000 GPUs are more than the 16384 that can be planned",
+        ),
         ("cluster", Cluster(nodes=(NODE,), gpu_memory=0), "gpu_memory: 0 must be positive"),
         ("cluster", Cluster(nodes=(NODE,), gpu_memory=80), "did you mean 80e9"),
         ("targets", [], "there are no targets"),

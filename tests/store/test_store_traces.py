@@ -157,3 +157,16 @@ def test_opening_a_directory_never_cuts_the_line_that_another_writer_is_at(tmp_p
         file.write(line[-20:])
     other.join()
     assert path.read_bytes() == line + line
+
+
+def test_counts_that_cannot_be_are_unknown_and_said(tmp_path: Path):
+    with TraceWriter(tmp_path) as writer:
+        writer.append(call("m", 1.0, 2.0, layer="url", prompt_tokens=-1, output_tokens=7))
+        writer.append(call("m", 1.0, 2.0, layer="url", output_tokens=-5, items=0))
+        writer.append(call("m", 1.0, 2.0, layer="url", prompt_tokens=0, output_tokens=0))
+    found = read_traces(tmp_path)
+    (run,) = found.traces
+    seen = [(one.prompt_tokens, one.output_tokens, one.items) for one in run.calls]
+    assert seen == [(None, 7, 1), (100, None, 1), (0, 0, 1)]
+    assert len(found.warnings) == 1
+    assert "2 of 3 calls have a count below zero" in found.warnings[0]

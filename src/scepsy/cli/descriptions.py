@@ -15,6 +15,7 @@ from scepsy.core.trace import Trace
 from scepsy.errors import BadInput, did_you_mean
 from scepsy.hardware.architectures import most_context, shape_called, shape_like, shipped
 from scepsy.hardware.gpus import gpus, known_gpu
+from scepsy.planning.input_faults import GPUS_MAX, too_many_gpus
 from scepsy.store import read_cluster, read_llms
 from scepsy.traces.context import call_tokens, refuse_long_calls
 
@@ -45,6 +46,8 @@ def cluster_of(given: Path) -> Cluster:
         )
     if not nodes or not each:
         raise BadInput(f"--cluster {given}: there must be a node, and a GPU in it")
+    if nodes * each > GPUS_MAX:
+        raise BadInput(f"--cluster {given}: {too_many_gpus(nodes * each)}")
     described = (Node(name=f"node-{n}", gpus=each, gpu_type=gpu_type) for n in range(nodes))
     return Cluster(nodes=tuple(described), gpu_memory=constants.memory)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import ceil
 from statistics import fmean
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from scepsy.engines.load import EngineLoad, read_load
 EVERY = 1.0
 """Seconds from one reading to the next. A reading costs an engine about a millisecond."""
 
+_UNREADABLE = (aiohttp.ClientError, OSError, ValueError, RecursionError, msgspec.MsgspecError)
+"""What asking a server and reading its answer may raise; TimeoutError is an OSError."""
 _PATIENCE = aiohttp.ClientTimeout(total=1.0)
 _WINDOW_ENDS = 1e-9
 """Seconds by which the last reading may be past the window: rounding."""
@@ -137,7 +140,11 @@ class EngineReader:
     _silent: set[str] = field(default_factory=set[str])
 
     async def run(self, *, after: float, seconds: float) -> None:
-        """Reads every `EVERY` seconds, from `after` seconds on, for `seconds`."""
+        """Reads every `EVERY` seconds, from `after` seconds on, for `seconds`.
+
+        Where a reading takes longer, because an engine does not answer, those that are due
+        meanwhile are left out.
+        """
         clock = asyncio.get_running_loop().time
         begin = clock() + after
         async with aiohttp.ClientSession(timeout=_PATIENCE) as session:
@@ -146,11 +153,11 @@ class EngineReader:
                 await asyncio.sleep(max(0.0, begin + number * EVERY - clock()))
                 replicas = await self._replicas(session)
                 await asyncio.gather(*(self._read(session, number, one) for one in replicas))
-                number += 1
+                number = max(number + 1, ceil((clock() - begin) / EVERY))
 
     async def _replicas(self, session: aiohttp.ClientSession) -> list[_Replica]:
         parts = urlsplit(self.gateway_url)
-        with suppress(aiohttp.ClientError, TimeoutError, msgspec.MsgspecError):
+        with suppress(*_UNREADABLE):
             async with session.get(f"{parts.scheme}://{parts.netloc}/scepsy/status") as answer:
                 return msgspec.json.decode(await answer.read(), type=_Status).replicas
         return []
@@ -159,7 +166,7 @@ class EngineReader:
         if one.url in self._silent:
             return
         url = one.url.rstrip("/").removesuffix("/v1")
-        with suppress(aiohttp.ClientError, TimeoutError, ValueError):
+        with suppress(*_UNREADABLE):
             async with session.get(f"{url}/metrics") as answer:
                 load = read_load(await answer.text()) if answer.status == 200 else EngineLoad()
             if not load.reported:

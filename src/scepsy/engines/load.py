@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,15 +68,28 @@ _SAMPLE = re.compile(r"([\w:]+)(?:\{.*\})?\s+([-+.\w]+)(?:\s+-?\d+)?")
 def read_load(metrics: str) -> EngineLoad:
     """The load that a Prometheus text of any engine reports.
 
-    A data-parallel engine reports each metric once per core. Counts are summed over cores, and the
-    KV cache's usage is averaged.
+    Lines that are no samples, and values that no load can have (NaN, infinite, negative), are
+    passed over. A data-parallel engine reports each metric once per core. Counts are summed over
+    cores, and the KV cache's usage is averaged.
     """
     found: dict[str, list[float]] = {}
     for line in metrics.splitlines():
         sample = _SAMPLE.fullmatch(line.strip())
-        if sample is not None and sample[1] in METRICS:
-            found.setdefault(METRICS[sample[1]], []).append(float(sample[2]))
+        if sample is None or sample[1] not in METRICS:
+            continue
+        value = _number(sample[2])
+        if value is not None:
+            found.setdefault(METRICS[sample[1]], []).append(value)
     load = {field: sum(values) for field, values in found.items()}
     if "kv_usage" in load:
         load["kv_usage"] /= len(found["kv_usage"])
     return EngineLoad(**load)
+
+
+def _number(text: str) -> float | None:
+    """A finite number that is not negative; None for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None

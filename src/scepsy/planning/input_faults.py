@@ -20,9 +20,12 @@ from scepsy.hardware.memory import check_gpu_memory, unknown_size
 
 Fault = tuple[str, str]
 
+GPUS_MAX = 16_384
+"""The most GPUs of a cluster. `scepsy plan` takes half a minute for this number of them."""
+
 
 def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
-    """No node, no GPU, no memory, equal names, several GPU types."""
+    """No node, no GPU, too many GPUs, no memory, equal names, several GPU types."""
     if not cluster.nodes:
         yield "nodes", "at least one [[nodes]] is needed"
     yield from _not_positive("gpu_memory", cluster.gpu_memory)
@@ -31,6 +34,8 @@ def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
     for index, node in enumerate(cluster.nodes):
         yield from _not_positive(f"nodes[{index}].gpus", node.gpus)
         yield from _not_positive(f"nodes[{index}].nvlink_domain", node.domain_size)
+    if cluster.gpus > GPUS_MAX:
+        yield "nodes", too_many_gpus(cluster.gpus)
     types = sorted({node.gpu_type for node in cluster.nodes})
     if len(types) > 1:
         one = "one GPU type per cluster is supported; describe each alone"
@@ -73,6 +78,11 @@ def curve_faults(curves: Iterable[Curve]) -> Iterator[Fault]:
                 yield from _not_positive(f"{where}.points[{place}].{field}", getattr(point, field))
         if not all(low.rate < high.rate for low, high in pairwise(curve.points)):
             yield f"{where}.points", "rates must rise from point to point"
+
+
+def too_many_gpus(gpus: int) -> str:
+    """What is wrong with more GPUs than can be planned for."""
+    return f"{gpus} GPUs are more than the {GPUS_MAX} that can be planned; describe a part of them"
 
 
 def not_share(field: str, value: float) -> Iterator[Fault]:

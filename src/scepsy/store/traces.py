@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import msgspec
+
 from scepsy.core.trace import Call, RunMark, Trace
 from scepsy.errors import BadInput, NotFound
 from scepsy.store.lines import open_lines, read_lines, write_line
@@ -18,6 +20,7 @@ from scepsy.store.lines import open_lines, read_lines, write_line
 CALLS = "calls.jsonl"
 RUNS = "runs.jsonl"
 CALLER_LEFT = 499
+_COUNTS = ("prompt_tokens", "cached_tokens", "output_tokens", "max_tokens")
 
 _R = TypeVar("_R", Call, RunMark)
 
@@ -92,11 +95,18 @@ def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
     if not (directory / CALLS).is_file():
         raise NotFound(f"{directory}: no {CALLS} here; is it the --out of `scepsy trace`?")
     warnings: list[str] = []
-    calls = [
+    read = [
         call
         for call in _read_lines(directory / CALLS, Call, warnings)
         if workflow in (None, call.workflow)
     ]
+    calls = [_believed(call) for call in read]
+    wrong = sum(one is not call for one, call in zip(calls, read, strict=True))
+    if wrong:
+        warnings.append(
+            f"{wrong} of {len(calls)} calls have a count below zero, or of no input; such counts "
+            "are taken as unknown"
+        )
     marks: dict[tuple[str, str], RunMark] = {}
     if (directory / RUNS).exists():
         for mark in _read_lines(directory / RUNS, RunMark, warnings):
@@ -106,6 +116,17 @@ def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
         warnings.append(_unassigned_warning(len(unassigned), len(calls)))
     traces = _group((call for call in calls if call.layer != "none"), marks)
     return TraceSet(traces, tuple(warnings), unassigned)
+
+
+def _believed(call: Call) -> Call:
+    """The call without counts that cannot be: the same one, where all can be."""
+    counts = {name: getattr(call, name) for name in _COUNTS}
+    wrong: dict[str, int | None] = {
+        name: None for name, count in counts.items() if count is not None and count < 0
+    }
+    if call.items < 1:
+        wrong["items"] = 1
+    return msgspec.structs.replace(call, **wrong) if wrong else call
 
 
 def _unassigned_warning(missing: int, total: int) -> str:
