@@ -1,4 +1,4 @@
-"""Makes the HTTP clients that agent programs use ask for headers before each request."""
+"""Patches the HTTP clients that agent programs use, to add headers to each request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from scepsy.marking.importing import patch_modules
 
 HeadersFor = Callable[[str, str | None, int | None], Mapping[str, str]]
-"""Headers for a request to (scheme, host, port)."""
+"""The headers to add to a request to (scheme, host, port)."""
 
 
 def mark_clients(headers_for: HeadersFor) -> None:
-    """Patches each client library once, now or when it is imported. Cheap to call again."""
+    """Patches each client library once, now or when it is imported. Further calls do nothing."""
     patch_modules({name: partial(patch, headers_for) for name, patch in _PATCHES.items()})
 
 
@@ -47,10 +47,10 @@ def _patch_requests(headers_for: HeadersFor, module: Any) -> None:
 
 
 def _patch_aiohttp(headers_for: HeadersFor, module: Any) -> None:
-    from multidict import CIMultiDict  # comes with aiohttp; loaded with it, not before
+    from multidict import CIMultiDict  # a dependency of aiohttp, so not imported before it
 
     session_class = module.ClientSession
-    # aiohttp has no public place that every request passes and that older sessions see too.
+    # aiohttp has no public hook for every request that also reaches sessions created earlier.
     request, build_url = session_class._request, session_class._build_url  # noqa: SLF001
 
     @functools.wraps(request)

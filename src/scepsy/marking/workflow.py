@@ -1,4 +1,4 @@
-"""`scepsy.workflow`: the one line that says where a run begins and ends."""
+"""`scepsy.workflow`: marks the begin and the end of a run in an agent program, with one line."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class workflow:
-    """Within `with workflow(name)` or `async with`, every HTTP call to the gateway says which run
-    it belongs to. Many runs may be open at once, each in its own task or thread. As a decorator
-    of a function or coroutine function, each of its calls is a run of its own.
+    """Inside `with workflow(name)` or `async with workflow(name)`, every HTTP request to the
+    gateway carries headers with the workflow and the run. Many runs may be open at once, each in
+    its own task or thread. As a decorator of a function or coroutine function, it makes every call
+    of that function a run of its own.
 
-    Covers httpx, httpx2 (so the `openai` client), aiohttp and requests; tasks, threads, thread
-    pools, multiprocessing and process pools started inside, but no other child processes. The
-    headers go to the hosts of OPENAI_BASE_URL and OPENAI_API_BASE (read on entry) and of `gateway`,
-    and to no other; with none of them known, nothing is marked and nothing breaks. One object
-    serves one `with`; inside another, it wins.
+    It marks requests of httpx, httpx2 (and so the `openai` client), aiohttp and requests. Tasks,
+    threads, thread pools, multiprocessing and process pools that start inside inherit the mark;
+    other child processes do not. The headers are sent only to the hosts of OPENAI_BASE_URL and
+    OPENAI_API_BASE (read on entry) and of `gateway`. If none of these is set, requests stay as they
+    are. Use an object for one `with` only. The innermost of nested blocks counts.
 
     Attributes:
-        name: of the workflow.
-        run: identifies this run; made up unless given.
+        name: the name of the workflow.
+        run: the identifier of this run; a new one unless given.
 
     Raises:
-        BadInput: the name or run cannot be sent in a header, or a generator is decorated.
+        BadInput: the name or the run cannot be sent in a header, or a generator is decorated.
     """
 
     __slots__ = ("_gateway", "_mark", "_token", "name", "run")
@@ -95,7 +96,7 @@ class workflow:
 
 
 def carry_marks() -> None:
-    """Makes clients, threads and processes of this interpreter carry the current mark."""
+    """Makes the HTTP clients, threads and processes of this interpreter carry the current mark."""
     mark_clients(current_headers)
     carry_context_into_threads()
     carry_mark_into_processes()

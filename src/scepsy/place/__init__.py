@@ -1,4 +1,4 @@
-"""Where every replica of an allocation runs."""
+"""Placement: the GPUs on which every replica of an allocation runs (bin packing)."""
 
 from scepsy.place.placement import place
 

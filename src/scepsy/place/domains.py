@@ -1,4 +1,4 @@
-"""Gives groups of whole GPUs to replicas, each group inside one NVLink domain."""
+"""Assigns groups of whole GPUs to replicas, each group inside one NVLink domain."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Gpu:
 class Domains:
     """The free GPUs of every domain, from which groups are taken one by one.
 
-    With groups of powers of two taken largest first, best fit places every set of groups that can
-    be placed at all: taking one lowers the count of smaller groups that still fit by the same
-    number in every domain.
+    If group sizes are powers of two and the largest are taken first, best fit is exact: it places
+    every set of groups that can be placed. Taking a group reduces the number of smaller groups that
+    still fit by the same number in every domain.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -36,7 +36,9 @@ class Domains:
             heapify(domains)
 
     def take(self, gpus: int) -> tuple[Gpu, ...] | None:
-        """`gpus` GPUs of the domain that has fewest left but enough; of equals, the first."""
+        """Takes `gpus` GPUs of the domain with the fewest free GPUs that are enough; of equal
+        domains, of the first. None where no domain has enough.
+        """
         for free in range(gpus, len(self._by_free)):
             if self._by_free[free]:
                 domain = heappop(self._by_free[free])
@@ -47,12 +49,13 @@ class Domains:
         return None
 
     def free(self) -> Iterator[Gpu]:
-        """What is left, those of the domains that have least left first."""
+        """The free GPUs, those of the domains with the fewest free GPUs first."""
         for domain in sorted(range(len(self._free)), key=lambda each: len(self._free[each])):
             yield from self._gpus(domain, self._free[domain])
 
     @property
     def largest_free(self) -> int:
+        """The most free GPUs in one domain."""
         return max(map(len, self._free), default=0)
 
     def _gpus(self, domain: int, indices: range) -> tuple[Gpu, ...]:

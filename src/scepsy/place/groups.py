@@ -1,9 +1,9 @@
-"""Places replicas where some take a part of each of several GPUs.
+"""Places allocations in which some replicas take a GPU share of each of several GPUs.
 
-Such a group of t GPUs lies beside others on t GPUs of one NVLink domain in a row, counted from a
-multiple of t. Free room is thus a tree per domain, and best fit goes down it: widest replicas
-first, each into the fullest row that has room. Where that fails and the replicas are few, a bounded
-exact search over what is left in every row.
+A replica of TP degree t runs on a row: t consecutive GPUs of one NVLink domain whose first index is
+a multiple of t. The rows of a domain form a binary tree, as in a buddy allocator. Best fit
+decreasing places the widest replicas first, each into the fullest row that has room. Where that
+fails and there are few replicas, an exact search with a limited number of steps is tried.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scepsy.place.domains import Gpu
 from scepsy.place.packing import EXACT_ITEMS, EXACT_STEPS, ROUNDING, WHOLE
 
 EXACT_GPUS = 64
+"""GPUs of a cluster up to which the exact search is tried: its states grow with their number."""
 Ints = NDArray[np.int64]
 Groups = dict[str, list[tuple[Gpu, ...]]]
 Free = tuple[tuple[int, int], ...]
@@ -27,7 +28,9 @@ Free = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _Size:
+    """The replicas of one LLM: TP degree, and packing units (`WHOLE` in a GPU) on each GPU."""
+
     part: LlmAllocation
     tp: int
     compute: int
@@ -50,55 +53,55 @@ def place_groups(parts: Sequence[LlmAllocation], cluster: Cluster) -> Groups | I
     free = np.array([[WHOLE + ROUNDING if gpu else 0 for gpu in gpus]] * 2, dtype=np.int64)
     widest = max(parts, key=lambda part: part.tp)
     if widest.tp > width:
-        return _no_room(widest)
-    kinds = sorted(map(_kind, parts), key=lambda kind: (-kind.tp, -kind.compute - kind.memory))
-    rows = _best_fit(kinds, free.copy(), width)
-    if isinstance(rows, _Kind):
+        return _does_not_fit(widest)
+    sizes = sorted(map(_size, parts), key=lambda size: (-size.tp, -size.compute - size.memory))
+    rows = _best_fit(sizes, free.copy(), width)
+    if isinstance(rows, _Size):
         few = sum(part.replicas for part in parts) <= EXACT_ITEMS and len(gpus) <= EXACT_GPUS
-        exact = _Exact(kinds, width).solve(free) if few and rows.tp <= width else None
+        exact = _Exact(sizes, width).solve(free) if few and rows.tp <= width else None
         if exact is None:
-            return _no_room(rows.part)
+            return _does_not_fit(rows.part)
         rows = exact
     found: Groups = {part.llm: [] for part in parts}
-    for kind, numbers in zip(kinds, rows, strict=True):
+    for size, numbers in zip(sizes, rows, strict=True):
         for row in numbers:
-            taken = gpus[row * kind.tp : (row + 1) * kind.tp]
-            found[kind.part.llm].append(tuple(gpu for gpu in taken if gpu is not None))
+            taken = gpus[row * size.tp : (row + 1) * size.tp]
+            found[size.part.llm].append(tuple(gpu for gpu in taken if gpu is not None))
     return found
 
 
-def _kind(part: LlmAllocation) -> _Kind:
-    """A replica that takes all of a GPU's compute gets all of its memory."""
+def _size(part: LlmAllocation) -> _Size:
+    """A replica on whole GPUs gets all of their memory."""
     memory = 1.0 if part.gpu_share >= 1 else part.memory_share
-    return _Kind(part, part.tp, round(part.gpu_share * WHOLE), round(memory * WHOLE))
+    return _Size(part, part.tp, round(part.gpu_share * WHOLE), round(memory * WHOLE))
 
 
-def _best_fit(kinds: Sequence[_Kind], free: Ints, width: int) -> list[list[int]] | _Kind:
-    """By kind, the row of every replica; or the kind that found no room."""
+def _best_fit(sizes: Sequence[_Size], free: Ints, width: int) -> list[list[int]] | _Size:
+    """By size, the row of every replica; or the first size whose replicas do not all fit."""
     found: list[list[int]] = []
-    for kind in kinds:
-        fits = _fits(kind, free)
-        order = np.lexsort(_fullest_first(kind.tp, free, width))
+    for size in sizes:
+        fits = _fits(size, free)
+        order = np.lexsort(_fullest_first(size.tp, free, width))
         before = np.concatenate([[0], np.cumsum(fits[order])[:-1]])
-        taken = np.clip(kind.part.replicas - before, 0, fits[order])
-        if taken.sum() < kind.part.replicas:
-            return kind
+        taken = np.clip(size.part.replicas - before, 0, fits[order])
+        if taken.sum() < size.part.replicas:
+            return size
         found.append(np.repeat(order, taken).tolist())
         used = np.zeros_like(fits)
         used[order] = taken
-        free -= np.repeat(used, kind.tp) * np.array([[kind.compute], [kind.memory]])
+        free -= np.repeat(used, size.tp) * np.array([[size.compute], [size.memory]])
     return found
 
 
-def _fits(kind: _Kind, free: Ints) -> Ints:
-    """How many replicas of a kind each row holds."""
-    compute, memory = free.reshape(2, -1, kind.tp).min(axis=2)
-    return np.minimum(compute // kind.compute, memory // kind.memory)
+def _fits(size: _Size, free: Ints) -> Ints:
+    """By row, the number of replicas of a size for which it has room."""
+    compute, memory = free.reshape(2, -1, size.tp).min(axis=2)
+    return np.minimum(compute // size.compute, memory // size.memory)
 
 
 def _fullest_first(tp: int, free: Ints, width: int) -> list[Ints]:
-    """Keys of every row, the weightiest last: what is free in it, in the row of twice its width
-    around it, and so on up to its domain.
+    """Sort keys of every row for `np.lexsort`, in which the last key is the primary one: the free
+    units in the row, in the row of twice its width that contains it, and so on up to its domain.
     """
     total = free.sum(axis=0)
     keys: list[Ints] = []
@@ -111,11 +114,11 @@ def _fullest_first(tp: int, free: Ints, width: int) -> list[Ints]:
 
 
 class _Exact:
-    """Depth-first search, replica by replica, within a budget of steps."""
+    """Branch and bound, one replica at a time, with a limited number of steps."""
 
-    def __init__(self, kinds: Sequence[_Kind], width: int) -> None:
-        self._kinds, self._width = kinds, width
-        self._items = [kind for kind in kinds for _ in range(kind.part.replicas)]
+    def __init__(self, sizes: Sequence[_Size], width: int) -> None:
+        self._sizes, self._width = sizes, width
+        self._items = [size for size in sizes for _ in range(size.part.replicas)]
         self._steps = EXACT_STEPS
         self._failed: set[tuple[int, tuple[Free, ...]]] = set()
 
@@ -125,7 +128,7 @@ class _Exact:
         if rows is None:
             return None
         taken = iter(rows)
-        return [[next(taken) for _ in range(kind.part.replicas)] for kind in self._kinds]
+        return [[next(taken) for _ in range(size.part.replicas)] for size in self._sizes]
 
     def _solve(self, index: int, free: Free) -> tuple[int, ...] | None:
         if index == len(self._items):
@@ -133,15 +136,15 @@ class _Exact:
         state = index, self._shape(free)
         if state in self._failed:
             return None
-        kind = self._items[index]
-        for row in range(len(free) // kind.tp):
-            first, stop = row * kind.tp, (row + 1) * kind.tp
-            if any(c < kind.compute or m < kind.memory for c, m in free[first:stop]):
+        size = self._items[index]
+        for row in range(len(free) // size.tp):
+            first, stop = row * size.tp, (row + 1) * size.tp
+            if any(c < size.compute or m < size.memory for c, m in free[first:stop]):
                 continue
             self._steps -= 1
             if self._steps < 0:
                 return None
-            less = tuple((c - kind.compute, m - kind.memory) for c, m in free[first:stop])
+            less = tuple((c - size.compute, m - size.memory) for c, m in free[first:stop])
             further = self._solve(index + 1, free[:first] + less + free[stop:])
             if further is not None:
                 return (row, *further)
@@ -149,7 +152,9 @@ class _Exact:
         return None
 
     def _shape(self, free: Free) -> tuple[Free, ...]:
-        """The same for rooms that differ only in the order of equal rows."""
+        """A canonical form: equal for free units that differ only in the order of domains and rows,
+        so that symmetric states are searched once.
+        """
         return tuple(sorted(_sorted(free[at : at + self._width]) for at in self._domains(free)))
 
     def _domains(self, free: Free) -> range:
@@ -164,7 +169,7 @@ def _sorted(free: Free) -> Free:
     return one + other
 
 
-def _no_room(part: LlmAllocation) -> Infeasible:
+def _does_not_fit(part: LlmAllocation) -> Infeasible:
     each = f"{part.gpu_share:g} of a GPU and {part.memory_share:g} of its memory"
     row = f"on each of {part.tp} GPUs in a row of one NVLink domain" if part.tp > 1 else "on one"
     return Infeasible(

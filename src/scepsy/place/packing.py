@@ -1,9 +1,10 @@
-"""Packs fractions of GPUs onto as few GPUs as it finds: vector bin packing by kinds, not by items.
+"""Two-dimensional vector bin packing: packs GPU shares (items) onto GPUs (bins).
 
-Items of one kind are alike, so all steps work on counts, and thousands of replicas cost no more
-than a few. Best fit decreasing comes first; where it fails, filling GPU by GPU with the least
-waste (Gupta and Ho, "A new heuristic algorithm for the one-dimensional bin-packing problem", 1999);
-where that fails and the items are few, a bounded exact search.
+Items of one type are equal, so every step works on the number of items per type, and thousands of
+replicas take no longer than a few. Best fit decreasing is tried first. Where it fails, minimum bin
+slack is tried (Gupta and Ho, "A new heuristic algorithm for the one-dimensional bin-packing
+problem", 1999). Where that fails and there are few items, an exact search with a limited number of
+steps is tried.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ from dataclasses import dataclass
 from itertools import islice
 
 WHOLE = 10**12
-"""Units in a GPU: shares become integers, so that ten times 0.1 is one."""
+"""Units in a GPU. Shares are rounded to integers, so that ten shares of 0.1 are one GPU."""
 ROUNDING = 500
-"""Units by which rounded shares may exceed a whole: 5e-10 of a GPU."""
-FILLINGS = 2000
-"""Fillings of one GPU to compare."""
+"""Units by which the shares on a GPU may exceed it, because each was rounded: 5e-10 of a GPU."""
+PATTERNS_MAX = 2000
+"""Patterns (contents of one GPU) that the heuristic compares for each GPU; they bound its time."""
 EXACT_ITEMS = 48
+"""Items up to which the exact search is tried: with more it seldom ends within its steps."""
 EXACT_STEPS = 5000
-"""Bounds of the exact search: items that it is tried for, and GPUs that it fills."""
+"""Steps of the exact search: GPUs for which a pattern is chosen. They bound its time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ItemType:
     """`count` items that each take `compute` and `memory` units of one GPU."""
 
     compute: int
@@ -38,7 +40,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class PackedBins:
-    """`bins` GPUs that each hold the same: `counts[k]` items of kind k."""
+    """`bins` GPUs with the same pattern: each holds `counts[k]` items of type k."""
 
     counts: tuple[int, ...]
     bins: int
@@ -46,52 +48,63 @@ class PackedBins:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """The kind of which `count` items found no room, and the most free units on a GPU."""
+    """`count` items of type `item_type` did not fit.
 
-    kind: int
+    Attributes:
+        item_type: index of the type.
+        count: number of these items.
+        compute: free units of compute on the GPU with the most room.
+        memory: free units of memory on the same GPU.
+    """
+
+    item_type: int
     count: int
     compute: int
     memory: int
 
 
-def pack(kinds: Sequence[Kind], bins: int) -> tuple[PackedBins, ...] | Leftover:
-    """Loads of at most `bins` GPUs that hold every item, or what best fit had to leave over."""
-    answer = _best_fit(kinds, bins)
+def pack(types: Sequence[ItemType], bins: int) -> tuple[PackedBins, ...] | Leftover:
+    """The patterns of at most `bins` GPUs that hold every item; or the items for which best fit
+    decreasing found no room.
+    """
+    answer = _best_fit(types, bins)
     if isinstance(answer, tuple):
         return answer
-    if _least_bins(kinds, [kind.count for kind in kinds]) > bins:
+    if _bins_lower_bound(types, [item_type.count for item_type in types]) > bins:
         return answer
-    filled = _least_waste(kinds, bins)
-    if filled is None and sum(kind.count for kind in kinds) <= EXACT_ITEMS:
-        filled = _Exact(kinds).solve(bins)
+    filled = _minimum_bin_slack(types, bins)
+    if filled is None and sum(item_type.count for item_type in types) <= EXACT_ITEMS:
+        filled = _Exact(types).solve(bins)
     return filled or answer
 
 
-def _best_fit(kinds: Sequence[Kind], bins: int) -> tuple[PackedBins, ...] | Leftover:
-    """Largest items first, each into the fullest GPU that has room."""
+def _best_fit(types: Sequence[ItemType], bins: int) -> tuple[PackedBins, ...] | Leftover:
+    """Best fit decreasing: the largest items first, each into the fullest GPU that has room."""
     loads: list[PackedBins] = []
-    for index in _largest_first(kinds):
-        left = kinds[index].count
-        loads.sort(key=lambda load: sum(_free(kinds, load.counts)))
+    for index in _largest_first(types):
+        left = types[index].count
+        loads.sort(key=lambda load: sum(_free(types, load.counts)))
         grown: list[PackedBins] = []
         for load in [
             *loads,
-            PackedBins((0,) * len(kinds), bins - sum(load.bins for load in loads)),
+            PackedBins((0,) * len(types), bins - sum(load.bins for load in loads)),
         ]:
-            parts, left = _add(kinds, load, index, left)
+            parts, left = _add(types, load, index, left)
             grown.extend(parts)
         if left:
-            free = [_free(kinds, load.counts) for load in grown] or [(0, 0)]
+            free = [_free(types, load.counts) for load in grown] or [(0, 0)]
             return Leftover(index, left, *max(free, key=min))
         loads = [load for load in grown if any(load.counts)]
     return tuple(loads)
 
 
 def _add(
-    kinds: Sequence[Kind], load: PackedBins, index: int, left: int
+    types: Sequence[ItemType], load: PackedBins, index: int, left: int
 ) -> tuple[list[PackedBins], int]:
-    """The load with up to `left` items of a kind added, split where its GPUs come to differ."""
-    each = min(_fits(kinds[index], *_free(kinds, load.counts)), left)
+    """Adds up to `left` items of a type to GPUs with one pattern. Returns the new patterns, and the
+    number of items that are left.
+    """
+    each = min(_fits(types[index], *_free(types, load.counts)), left)
     if each == 0 or load.bins == 0:
         return ([load] if load.bins else []), left
     full = min(load.bins, left // each)
@@ -105,13 +118,15 @@ def _add(
     return parts, left
 
 
-def _least_waste(kinds: Sequence[Kind], bins: int) -> tuple[PackedBins, ...] | None:
-    """Fills GPU after GPU: the largest item left, and with it what leaves least unused."""
-    left = [kind.count for kind in kinds]
+def _minimum_bin_slack(types: Sequence[ItemType], bins: int) -> tuple[PackedBins, ...] | None:
+    """Minimum bin slack: fills one GPU after another with the largest item that is left, and with
+    the other items that leave the fewest units free.
+    """
+    left = [item_type.count for item_type in types]
     loads: list[PackedBins] = []
     while any(left):
         counts = min(
-            islice(_fillings(kinds, left), FILLINGS), key=lambda each: sum(_free(kinds, each))
+            islice(_patterns(types, left), PATTERNS_MAX), key=lambda each: sum(_free(types, each))
         )
         times = min(have // use for have, use in zip(left, counts, strict=True) if use)
         loads.append(PackedBins(counts, times))
@@ -120,22 +135,22 @@ def _least_waste(kinds: Sequence[Kind], bins: int) -> tuple[PackedBins, ...] | N
 
 
 class _Exact:
-    """Depth-first search over fillings of one GPU after another, within a budget of steps."""
+    """Branch and bound over the pattern of one GPU after another, in a limited number of steps."""
 
-    def __init__(self, kinds: Sequence[Kind]) -> None:
-        self._kinds = kinds
+    def __init__(self, types: Sequence[ItemType]) -> None:
+        self._types = types
         self._steps = EXACT_STEPS
         self._failed: set[tuple[tuple[int, ...], int]] = set()
 
     def solve(self, bins: int) -> tuple[PackedBins, ...] | None:
-        return self._solve(tuple(kind.count for kind in self._kinds), bins)
+        return self._solve(tuple(item_type.count for item_type in self._types), bins)
 
     def _solve(self, left: tuple[int, ...], bins: int) -> tuple[PackedBins, ...] | None:
         if not any(left):
             return ()
-        if (left, bins) in self._failed or _least_bins(self._kinds, left) > bins:
+        if (left, bins) in self._failed or _bins_lower_bound(self._types, left) > bins:
             return None
-        for counts in _fillings(self._kinds, left):
+        for counts in _patterns(self._types, left):
             self._steps -= 1
             if self._steps < 0:
                 return None
@@ -147,13 +162,13 @@ class _Exact:
         return None
 
 
-def _fillings(kinds: Sequence[Kind], left: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Maximal contents of one GPU that include a largest item left, fullest in large items first.
+def _patterns(types: Sequence[ItemType], left: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Maximal patterns of one GPU that include a largest item, those with most large items first.
 
-    Some packing into the fewest GPUs is made of such contents: whatever still fits beside the
-    largest item may be moved there from another GPU.
+    Some packing into the fewest GPUs consists of such patterns, because any item that still fits
+    beside the largest item can be moved there from another GPU (dominance).
     """
-    order = [index for index in _largest_first(kinds) if left[index]]
+    order = [index for index in _largest_first(types) if left[index]]
     first = order[0]
 
     def extend(
@@ -161,44 +176,44 @@ def _fillings(kinds: Sequence[Kind], left: Sequence[int]) -> Iterator[tuple[int,
     ) -> Iterator[tuple[int, ...]]:
         if position == len(order):
             spare = (
-                counts[index] < left[index] and _fits(kinds[index], compute, memory)
+                counts[index] < left[index] and _fits(types[index], compute, memory)
                 for index in order
             )
             if not any(spare):
                 yield counts
             return
-        kind = kinds[order[position]]
-        most = min(left[order[position]], _fits(kind, compute, memory))
+        item_type = types[order[position]]
+        most = min(left[order[position]], _fits(item_type, compute, memory))
         for count in range(most, int(order[position] == first) - 1, -1):
             yield from extend(
                 position + 1,
                 _plus(counts, order[position], count),
-                compute - count * kind.compute,
-                memory - count * kind.memory,
+                compute - count * item_type.compute,
+                memory - count * item_type.memory,
             )
 
-    yield from extend(0, (0,) * len(kinds), WHOLE + ROUNDING, WHOLE + ROUNDING)
+    yield from extend(0, (0,) * len(types), WHOLE + ROUNDING, WHOLE + ROUNDING)
 
 
-def _largest_first(kinds: Sequence[Kind]) -> list[int]:
-    return sorted(range(len(kinds)), key=lambda index: kinds[index].size, reverse=True)
+def _largest_first(types: Sequence[ItemType]) -> list[int]:
+    return sorted(range(len(types)), key=lambda index: types[index].size, reverse=True)
 
 
-def _least_bins(kinds: Sequence[Kind], left: Sequence[int]) -> int:
-    """No packing needs fewer."""
-    compute = sum(kind.compute * count for kind, count in zip(kinds, left, strict=True))
-    memory = sum(kind.memory * count for kind, count in zip(kinds, left, strict=True))
+def _bins_lower_bound(types: Sequence[ItemType], left: Sequence[int]) -> int:
+    """A lower bound on the number of GPUs: the sum of compute or of memory, whichever is larger."""
+    compute = sum(one.compute * count for one, count in zip(types, left, strict=True))
+    memory = sum(one.memory * count for one, count in zip(types, left, strict=True))
     return -(-max(compute, memory) // (WHOLE + ROUNDING))
 
 
-def _free(kinds: Sequence[Kind], counts: Sequence[int]) -> tuple[int, int]:
-    compute = sum(kind.compute * count for kind, count in zip(kinds, counts, strict=True))
-    memory = sum(kind.memory * count for kind, count in zip(kinds, counts, strict=True))
+def _free(types: Sequence[ItemType], counts: Sequence[int]) -> tuple[int, int]:
+    compute = sum(one.compute * count for one, count in zip(types, counts, strict=True))
+    memory = sum(one.memory * count for one, count in zip(types, counts, strict=True))
     return WHOLE + ROUNDING - compute, WHOLE + ROUNDING - memory
 
 
-def _fits(kind: Kind, compute: int, memory: int) -> int:
-    return min(compute // max(kind.compute, 1), memory // max(kind.memory, 1))
+def _fits(item_type: ItemType, compute: int, memory: int) -> int:
+    return min(compute // max(item_type.compute, 1), memory // max(item_type.memory, 1))
 
 
 def _plus(counts: tuple[int, ...], index: int, more: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Allocation x cluster -> placement, hierarchically: whole GPUs across nodes, then fractions."""
+"""Places an allocation on a cluster: replicas on whole GPUs first, then those on GPU shares."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ from scepsy.core.plan import (
 )
 from scepsy.place.domains import Domains, Gpu
 from scepsy.place.groups import Groups, place_groups, takes_part_of_a_group
-from scepsy.place.packing import WHOLE, Kind, Leftover, PackedBins, pack
+from scepsy.place.packing import WHOLE, ItemType, Leftover, PackedBins, pack
 
 
 def place(
     allocation: Allocation, cluster: Cluster, *, gpus: int | None = None
 ) -> Placement | Infeasible:
-    """Puts every replica somewhere, filling no GPU above one in compute or memory.
+    """The GPUs of every replica. The shares on a GPU add up to at most one, in compute and in
+    memory.
 
-    At most `gpus` GPUs of the cluster are used; None: all of them.
-
-    Largest TP first, each replica whole inside the NVLink domain that it leaves least free; then
-    fractions packed densely onto the GPUs that are left over in domains already begun. So whole
-    GPUs and whole domains stay free. Deterministic. Infeasible names the replica that did not fit
-    and what was left. A replica over several GPUs gets them to itself, unless it takes a part of
-    each.
+    At most `gpus` GPUs of the cluster are used, by default all. The highest TP degrees are placed
+    first, each replica in one NVLink domain by best fit. Then replicas on GPU shares are packed
+    onto the remaining GPUs, those of domains in use first, so that whole GPUs and whole domains
+    stay free. The result is deterministic. Infeasible names the replica that did not fit, and the
+    GPUs that were left.
     """
     most = cluster.gpus if gpus is None else min(gpus, cluster.gpus)
     if any(map(takes_part_of_a_group, allocation.llms)):
         groups = place_groups(allocation.llms, cluster)
     else:
-        groups = _place_apart(allocation, cluster, most)
+        groups = _place_whole_then_fractional(allocation, cluster, most)
     if isinstance(groups, Infeasible):
         return groups
     used = len({gpu for of in groups.values() for group in of for gpu in group})
@@ -53,20 +52,24 @@ def place(
     )
 
 
-def _place_apart(allocation: Allocation, cluster: Cluster, gpus: int) -> Groups | Infeasible:
-    """Groups of whole GPUs first, then parts of single ones on what is left of `gpus`."""
+def _place_whole_then_fractional(
+    allocation: Allocation, cluster: Cluster, gpus: int
+) -> Groups | Infeasible:
+    """Places replicas on whole GPUs first, then those on GPU shares on the rest of `gpus`."""
     whole = [part for part in allocation.llms if not _fractional(part)]
-    alike = _alike(part for part in allocation.llms if _fractional(part))
-    kinds = [Kind(*shares, sum(part.replicas for part in same)) for shares, same in alike.items()]
+    by_shares = _by_shares(part for part in allocation.llms if _fractional(part))
+    types = [
+        ItemType(*shares, sum(part.replicas for part in same)) for shares, same in by_shares.items()
+    ]
     left = gpus - sum(part.tp * part.replicas for part in whole)
-    loads = pack(kinds, max(left, 0))
+    loads = pack(types, max(left, 0))
     if isinstance(loads, Leftover):
-        return _no_room(list(alike.values())[loads.kind], loads, max(left, 0))
+        return _does_not_fit(list(by_shares.values())[loads.item_type], loads, max(left, 0))
     domains = Domains(cluster)
     groups = _place_whole(whole, domains)
     if isinstance(groups, Infeasible):
         return groups
-    groups.update(_spread(list(alike.values()), loads, tuple(domains.free())))
+    groups.update(_spread(list(by_shares.values()), loads, tuple(domains.free())))
     return groups
 
 
@@ -74,13 +77,13 @@ def _fractional(part: LlmAllocation) -> bool:
     return part.gpu_share < 1
 
 
-def _alike(parts: Iterable[LlmAllocation]) -> dict[tuple[int, int], list[LlmAllocation]]:
-    """Parts by their compute and memory in packing units: replicas of equal shares are alike."""
-    alike: dict[tuple[int, int], list[LlmAllocation]] = {}
+def _by_shares(parts: Iterable[LlmAllocation]) -> dict[tuple[int, int], list[LlmAllocation]]:
+    """LLMs by the (compute, memory) of one replica in packing units."""
+    by_shares: dict[tuple[int, int], list[LlmAllocation]] = {}
     for part in parts:
         shares = round(part.gpu_share * WHOLE), round(part.memory_share * WHOLE)
-        alike.setdefault(shares, []).append(part)
-    return alike
+        by_shares.setdefault(shares, []).append(part)
+    return by_shares
 
 
 def _place_whole(parts: Sequence[LlmAllocation], domains: Domains) -> Groups | Infeasible:
@@ -100,11 +103,13 @@ def _place_whole(parts: Sequence[LlmAllocation], domains: Domains) -> Groups | I
 
 
 def _spread(
-    alike: Sequence[Sequence[LlmAllocation]], loads: Sequence[PackedBins], gpus: Sequence[Gpu]
+    by_shares: Sequence[Sequence[LlmAllocation]], loads: Sequence[PackedBins], gpus: Sequence[Gpu]
 ) -> Groups:
-    """The GPU of every fractional replica: loads go to GPUs in order, LLMs take turns in theirs."""
-    groups: Groups = {part.llm: [] for same in alike for part in same}
-    queues = [chain.from_iterable(repeat(p.llm, p.replicas) for p in same) for same in alike]
+    """The GPU of every replica on a GPU share: patterns are assigned to GPUs in order, and LLMs
+    with equal shares fill the places of their item type one after another.
+    """
+    groups: Groups = {part.llm: [] for same in by_shares for part in same}
+    queues = [chain.from_iterable(repeat(p.llm, p.replicas) for p in same) for same in by_shares]
     targets = iter(gpus)
     for load in loads:
         for gpu in islice(targets, load.bins):
@@ -131,7 +136,7 @@ def _replica(part: LlmAllocation, number: int, group: Sequence[Gpu]) -> Replica:
     )
 
 
-def _no_room(same: Sequence[LlmAllocation], leftover: Leftover, gpus: int) -> Infeasible:
+def _does_not_fit(same: Sequence[LlmAllocation], leftover: Leftover, gpus: int) -> Infeasible:
     part = same[-1]
     needed = (
         f"replica {part.llm}-{max(0, part.replicas - leftover.count)} needs {part.gpu_share:g} of "

@@ -1,14 +1,15 @@
 """Throughput of runs under load, the trend of their latency, and whether the load was sustained
-(pure). Simulation and drive both use it.
+(pure). Both `scepsy simulate` and `scepsy drive` use it.
 
-Throughput is counted: completed runs over seconds. Whether the offered rate is *sustained* is
-another question, which the trend answers. If runs arrive at rate `a` and their latency grows by `g`
-seconds per second, they leave at rate `a / (1 + g)`, and the queue grows by the rest.
+Throughput is the number of completed runs divided by the seconds. The trend of latency shows
+whether the offered rate is *sustained*. If runs arrive at rate `a` and their latency grows by `g`
+seconds per second, they leave at rate `a / (1 + g)`, and the queue grows at the difference of the
+two rates.
 
-Runs that follow one another wait in the same queue, so their latencies are not independent, and
-neither a t-test nor a standard error may count them one by one. Both use the means of ten batches
-of consecutive runs. With single runs and t > 2, 22% of the simulations at 80% load showed a growth
-that did not exist; with batches and t > 3, 2% do, and an overload of 1.5 is still always found.
+Consecutive runs wait in the same queue, so their latencies are autocorrelated, and a t-test or a
+standard error over single runs would be wrong. Both use the means of ten batches of consecutive
+runs (batch means). With single runs and t > 2, 22% of the simulations at 80% load showed a growth
+that did not exist. With batches and t > 3 it is 2%, and an overload of 1.5 is still always found.
 """
 
 from __future__ import annotations
@@ -25,24 +26,29 @@ from scepsy.statistics import batch_means
 LoadVerdict = Literal["sustained", "not sustained", "too short to tell"]
 
 SIGNIFICANT = 3.0
-"""Standard errors. A slope that is positive by more than this is a growth of latency."""
+"""Standard errors by which a slope must exceed 0 to count as a growth of latency."""
 EXCLUDED = 1.86
-"""Standard errors. A larger slope than the estimate plus this is excluded: the one-sided 95%
-quantile of Student's t with eight degrees of freedom, those of a line through ten batches."""
+"""Standard errors above the estimate beyond which a slope is excluded: the one-sided 95% quantile
+of Student's t with eight degrees of freedom, as a line through ten batches has.
+"""
 MATERIAL_GROWTH = 0.05
-"""Seconds of latency per second. At a smaller growth more than 95% of the offered runs are served
-as they arrive, and a minute's measurement cannot tell it from a queue that is still filling."""
+"""Growth of latency, in seconds per second, below which a load counts as sustained. More than 95%
+of the offered runs are then served as they arrive, and a measurement of a minute cannot distinguish
+a smaller growth from a queue that has not reached its steady state.
+"""
 MIN_RUNS = 20
-"""Runs that a verdict needs. Of fewer, a batch is a single run, and its mean is as noisy."""
+"""Runs that a verdict needs. With fewer, a batch has a single run, and its mean is as noisy."""
 LONGEST_LATENCY = 0.25
-"""Mean latency relative to the time in which runs arrived. If runs take longer, the last ones to
-arrive have not met the queue that the first ones left behind, so a level trend shows nothing."""
+"""The largest mean latency for a verdict of "sustained", relative to the time in which runs
+arrived. If runs take longer, the last ones have not waited in the queue of the first ones, so a
+constant latency does not show that the load is sustained.
+"""
 NINETY_PERCENT = 1.645
 """Standard deviations to either side that hold 90% of a normal distribution."""
 
 
 class Timed(Protocol):
-    """A run: when it was due, and how long after that it ended, in seconds."""
+    """A run: the second at which it was due, and the seconds from then to its end."""
 
     @property
     def arrival(self) -> float: ...
@@ -61,7 +67,7 @@ class CountedRate(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Seconds of latency gained per second of arrival time, and the standard error of that."""
+    """The slope of latency over arrival time in seconds per second, and its standard error."""
 
     slope: float
     error: float
@@ -89,7 +95,7 @@ def load_verdict(runs: Sequence[Timed]) -> LoadVerdict:
 
 
 def overall(verdicts: Iterable[LoadVerdict]) -> LoadVerdict:
-    """The verdict on workflows that share GPUs: the worst of theirs."""
+    """The verdict on several workflows that share GPUs: the worst of their verdicts."""
     found = set(verdicts)
     if "not sustained" in found:
         return "not sustained"
@@ -137,8 +143,8 @@ def latency_trend(runs: Sequence[Timed]) -> Trend | None:
 
 
 def latency_growth(runs: Sequence[Timed]) -> float:
-    """Seconds of latency gained per second of arrival time; 0 unless it is significantly positive
-    (`SIGNIFICANT`).
+    """The slope of latency over arrival time in seconds per second; 0 unless it is significantly
+    positive (`SIGNIFICANT`).
     """
     trend = latency_trend(runs)
     if trend is None or trend.slope <= SIGNIFICANT * trend.error:

@@ -1,4 +1,4 @@
-"""Traces -> Demand: a workflow's calls to each LLM, their mean and their spread."""
+"""Summarises traces as demand: the calls of each workflow to each LLM, with mean and spread."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from scepsy.traces.lengths import known_tokens
 
 
 def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
-    """One Demand per workflow, by name.
+    """One Demand per workflow, in the order of their names.
 
     Failed runs and failed calls are left out, because they did not do all of their work. Imported
-    runs that have calls of unknown duration count in n and tokens; times are those of the other
-    runs, or 0 where there are none.
+    runs with calls of unknown duration count for the number of calls and tokens, but not for times.
+    Times are 0 where no run has the durations of all calls.
 
     Raises:
         BadInput: a workflow has no successful run with a successful call.
@@ -32,7 +32,7 @@ def summarize(traces: Sequence[Trace]) -> tuple[Demand, ...]:
 
 
 def union_length(intervals: Iterable[tuple[float, float]]) -> float:
-    """Measure of the union of intervals, in the unit of their ends."""
+    """The total length of the union of intervals, in the unit of their ends."""
     total, reach = 0.0, -math.inf
     for start, end in sorted(intervals):
         total += max(0.0, end - max(start, reach))
@@ -41,7 +41,7 @@ def union_length(intervals: Iterable[tuple[float, float]]) -> float:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean, coefficient of variation (0 where the mean is 0), quantiles of at least one value."""
+    """Mean, coefficient of variation (0 for a mean of 0) and quantiles of at least one value."""
     mean = fmean(values)
     p10, p50, p90 = quantiles(values, (0.1, 0.5, 0.9))
     return Spread(mean=mean, cv=pstdev(values) / mean if mean else 0.0, p10=p10, p50=p50, p90=p90)
@@ -77,11 +77,12 @@ def _demand(workflow: str, traces: Sequence[Trace]) -> Demand:
 def _llm_demand(
     llm: str, runs: Sequence[Sequence[Call]], timed: Sequence[Sequence[Call]]
 ) -> LlmDemand:
-    """The paper's n and p (arXiv 2604.15186, section on aggregation).
+    """The calls per run n and the parallelism p of one LLM (arXiv 2604.15186, section on
+    aggregation).
 
-    p averages the runs' parallelism weighted by the time each spends in the LLM, so that n *
-    duration / p is exactly the mean busy time that was traced: the pipeline's stage reproduces its
-    own traces.
+    p is the mean parallelism of the runs, weighted by the time that each spends in the LLM. Then
+    n * duration / p is exactly the traced mean busy time, so that the stage of the pipeline
+    reproduces the traces.
     """
     calls = [call for run in runs for call in run if call.llm == llm]
     per_run = [[call for call in run if call.llm == llm] for run in timed]
