@@ -15,8 +15,8 @@ HEAD = """# E6: what wrong beliefs and bursts cost
 
     .venv/bin/python experiments/e6_sensitivity.py
 
-A plan is made by the pipeline from what it is told, and judged in the simulator, which knows
-better. Its *regret* is the mean latency over that of the plan that was told the truth, less one,
+The pipeline makes a plan from inputs with errors, and the simulator measures it with the true ones.
+Its *regret* is its mean latency divided by that of the plan from true inputs, less one,
 with its 95% interval, under the same runs at the same times; with two workflows, of the sum of
 their means. Rates are parts of the highest for which we find a plan on 8 H100; CV is that of the
 gaps between arrivals. "Overloaded": latency grows, or is more than a quarter of the time measured.

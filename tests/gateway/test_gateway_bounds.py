@@ -47,7 +47,7 @@ def entries(value: object, seen: set[int] | None = None) -> int:
 
 
 @pytest.mark.parametrize("ids", [(), ("call_0",)])
-def test_labelled_runs_leave_nothing_behind(ids: tuple[str, ...]):
+def test_finished_labelled_runs_take_no_memory(ids: tuple[str, ...]):
     lineage = Lineage(5.0, "w")
     sizes: list[int] = []
     for number in range(3_000):
@@ -59,7 +59,7 @@ def test_labelled_runs_leave_nothing_behind(ids: tuple[str, ...]):
     assert max(sizes[1_500:]) <= max(sizes[:1_500]) <= 200
 
 
-def test_runs_at_once_are_bounded_too():
+def test_the_number_of_open_runs_is_bounded():
     active = ActiveRuns[int](5.0)
     for run in range(10_000):
         active.began(("c", "w"), run, 0.0)
@@ -137,7 +137,7 @@ async def test_an_odd_model_name_breaks_nothing(http: aiohttp.ClientSession, tmp
     assert the_call(tmp_path).status == 404
 
 
-async def test_what_is_nested_too_deeply_is_400(http: aiohttp.ClientSession):
+async def test_a_deeply_nested_body_is_answered(http: aiohttp.ClientSession):
     async with gateway_to(says(completion())) as (_, gateway):
         for depth in (990, 5_000, 200_000):
             body = b'{"model": "m", "x": ' + b"[" * depth + b"]" * depth + b"}"
@@ -181,15 +181,13 @@ async def replica_order(http: aiohttp.ClientSession, traces: Path | None) -> lis
     return served
 
 
-async def test_a_gateway_routes_alike_whether_it_records_or_not(
-    http: aiohttp.ClientSession, tmp_path: Path
-):
+async def test_recording_does_not_change_routing(http: aiohttp.ClientSession, tmp_path: Path):
     recorded = await replica_order(http, tmp_path)
     assert await replica_order(http, None) == recorded
     assert all(len(set(recorded[start : start + 4])) == 1 for start in range(0, 24, 4))
 
 
-async def test_the_prober_outlives_whatever_happens(
+async def test_the_prober_survives_every_exception(
     http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ):
     rounds: list[int] = []
@@ -206,7 +204,7 @@ async def test_the_prober_outlives_whatever_happens(
     await asyncio.wait([task])
 
 
-async def test_an_odd_redirect_of_a_health_check_is_no_health(http: aiohttp.ClientSession):
+async def test_a_malformed_redirect_of_a_health_check_is_not_healthy(http: aiohttp.ClientSession):
     alive = [False]
 
     answers = {False: b"HTTP/1.1 302 X\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n"}

@@ -49,7 +49,7 @@ async def test_bytes_go_through_unchanged_both_ways(http: aiohttp.ClientSession,
     assert "x-scepsy-run" not in names
 
 
-async def test_one_callers_cookies_are_not_anothers():
+async def test_cookies_are_not_shared_between_callers():
     script = says(completion(), headers={"Set-Cookie": "a=b"})
     async with gateway_to(script) as (engine, gateway):
         for _ in range(2):
@@ -58,7 +58,7 @@ async def test_one_callers_cookies_are_not_anothers():
     assert "cookie" not in engine.header_names()
 
 
-async def test_the_record_says_what_was_seen(http: aiohttp.ClientSession, tmp_path: Path):
+async def test_the_record_has_the_fields_of_the_call(http: aiohttp.ClientSession, tmp_path: Path):
     body = {"model": "m", "messages": [{"role": "user", "content": "x" * 600}], "max_tokens": 9}
     answer = completion(prompt_tokens_details={"cached_tokens": 5})
     async with gateway_to(says(answer), tmp_path) as (engine, gateway):

@@ -108,7 +108,7 @@ async def test_a_killed_replica_loses_no_call_that_another_can_serve(
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-async def test_death_in_mid_stream_is_told_to_the_caller_and_the_trace(
+async def test_a_replica_that_dies_in_a_stream_is_an_error_for_caller_and_trace(
     http: aiohttp.ClientSession, tmp_path: Path, recorded: bool
 ):
     with peer_process("stream") as process:
@@ -139,7 +139,9 @@ async def test_half_an_event_is_not_passed_on(http: aiohttp.ClientSession):
     assert back.body.startswith(chunk("one") + b'data: {"error":')
 
 
-async def test_nobody_there_is_503(http: aiohttp.ClientSession, tmp_path: Path):
+async def test_without_a_live_replica_the_answer_is_503(
+    http: aiohttp.ClientSession, tmp_path: Path
+):
     url = f"http://127.0.0.1:{free_port()}"
     async with running(config(tmp_path, url)) as gateway:
         back = await send(http, gateway.url + CHAT, {"model": "m"})
@@ -240,7 +242,7 @@ async def test_a_call_that_fails_everywhere_is_not_sent_everywhere(
     assert sum(one["failed"] for one in seen.values()) == 2
 
 
-async def test_where_the_other_is_dead_the_first_500_counts(
+async def test_if_the_other_replica_is_dead_the_first_500_is_returned(
     http: aiohttp.ClientSession, tmp_path: Path
 ):
     async with peer(says(b"bad luck", 500)) as dying:
@@ -263,7 +265,7 @@ async def test_where_the_other_is_dead_the_first_500_counts(
         (b'{"model": 3}', "model", "`model` must be"),
     ],
 )
-async def test_what_is_no_request_is_400(
+async def test_an_invalid_request_is_400(
     http: aiohttp.ClientSession, body: bytes, param: str | None, words: str
 ):
     async with gateway_to(says(b"")) as (engine, gateway):
@@ -287,7 +289,7 @@ async def test_an_unknown_model_is_404_and_names_those_there_are(
     assert the_call(tmp_path).status == 404
 
 
-async def test_one_call_too_many_is_429(http: aiohttp.ClientSession):
+async def test_a_call_above_the_limit_is_429(http: aiohttp.ClientSession):
     async with gateway_to(hang, most_in_flight=2) as (engine, gateway):
         url = gateway.url + CHAT
         held = [asyncio.create_task(send(http, url, {"model": "m"})) for _ in range(2)]

@@ -114,7 +114,7 @@ async def test_what_cannot_be_parsed_is_refused_in_openais_shape(
 @pytest.mark.parametrize(
     ("expect", "first", "last"), [("100-continue", 100, 200), ("nonsense", 417, 417)]
 )
-async def test_a_caller_that_waits_with_its_body_is_answered(expect: str, first: int, last: int):
+async def test_a_caller_that_waits_for_100_continue_is_answered(expect: str, first: int, last: int):
     async with gateway_to(says(completion())) as (_, gateway):
         parts = urlsplit(gateway.url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -223,7 +223,7 @@ def test_zstandard_is_decoded_where_it_is_installed():
     assert decoded(packed, "zstd") == b"hello" * 5000
 
 
-def test_a_bomb_is_refused_early():
+def test_a_decompression_bomb_is_refused_early():
     bomb = gzip.compress(b"\0" * (300 << 20), compresslevel=9)
     with pytest.raises(CannotDecode, match="more than 256 MiB"):
         Decoder("gzip").feed(bomb)
@@ -241,5 +241,5 @@ def test_a_bomb_is_refused_early():
         ("identity", "identity", True),
     ],
 )
-def test_what_a_caller_accepts(header: str, encoding: str, accepted: bool):
+def test_the_accepted_encodings_of_a_caller_are_parsed(header: str, encoding: str, accepted: bool):
     assert accepts(header, encoding) == accepted

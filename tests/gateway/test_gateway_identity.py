@@ -31,7 +31,7 @@ def test_a_path_says_workflow_and_run(path: str, address: Address):
     assert locate(path) == address
 
 
-def test_the_surest_sign_counts():
+def test_the_most_reliable_identification_counts():
     signs = {
         "x-scepsy-run": "h",
         "baggage": "other=1, scepsy.run=b%2D1;p=1,scepsy.workflow=wb",

@@ -93,7 +93,7 @@ async def test_an_adapter_that_is_loaded_later_is_found(
             assert (await send(http, gateway.url + CHAT, {"model": "sql"})).status == 200
 
 
-async def test_what_an_endpoint_serves_besides_is_not_reached(http: aiohttp.ClientSession):
+async def test_models_of_an_endpoint_without_a_route_are_not_reached(http: aiohttp.ClientSession):
     async with peer(serves("theirs", BASE, ADAPTER)) as theirs:
         routes = (Route(llm="m", replica="m-0", url=theirs.url, engine="endpoint"),)
         async with running(GatewayConfig(routes=routes)) as gateway:
@@ -101,7 +101,7 @@ async def test_what_an_endpoint_serves_besides_is_not_reached(http: aiohttp.Clie
     assert (back.status, theirs.calls) == (404, 0)
 
 
-async def test_odd_lists_of_models_hurt_nobody(http: aiohttp.ClientSession):
+async def test_malformed_model_lists_are_ignored(http: aiohttp.ClientSession):
     for body in (b"", b"[]", b'{"data": 3}', b'{"data": [3, {"id": 4}, {}]}', b"\xff"):
 
         async def script(request: web.Request, body: bytes = body) -> web.StreamResponse:

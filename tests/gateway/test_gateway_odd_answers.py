@@ -64,7 +64,7 @@ ODD_USAGES: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("odd", ODD_DELTAS.values(), ids=ODD_DELTAS)
-async def test_an_odd_message_loses_nothing_else(
+async def test_a_malformed_message_does_not_lose_other_fields(
     http: aiohttp.ClientSession, tmp_path: Path, odd: dict[str, object], streamed: bool
 ):
     if streamed:
@@ -90,7 +90,7 @@ async def test_an_odd_usage_is_read_as_far_as_it_tells(
 
 
 @pytest.mark.parametrize("nonsense", [-1, 1e300, float("nan"), True, "many", [], {}, 0.5, 10**30])
-def test_nonsense_is_no_count(nonsense: object):
+def test_invalid_token_counts_are_ignored(nonsense: object):
     answer = AnswerRecord()
     usage = {"prompt_tokens": nonsense, "completion_tokens": 3}
     answer.read_whole(json.dumps({"choices": [], "usage": usage}).encode())
@@ -114,7 +114,7 @@ def test_bytes_that_are_no_utf8_are_read():
     assert (answer.has_output, answer.prompt_tokens) == (True, 2)
 
 
-def test_what_is_beyond_json_is_read():
+def test_values_outside_json_are_read():
     answer = AnswerRecord()
     answer.read_event(
         b'{"choices": [{"delta": {"content": "x"}, "logprob": NaN}], "usage": {"prompt_tokens": 2}}'
@@ -201,7 +201,7 @@ async def test_a_200_that_is_no_answer_is_a_failure(
         {"results": [], "message": "fine", "code": 0},
     ],
 )
-async def test_an_answer_is_no_failure(
+async def test_a_valid_answer_is_not_a_failure(
     http: aiohttp.ClientSession, tmp_path: Path, body: dict[str, Any]
 ):
     assert (await recorded(http, tmp_path, http_answer(json.dumps(body).encode()))).ok
@@ -216,7 +216,7 @@ async def test_the_last_event_counts_however_it_ends(
     assert (call.prompt_tokens, call.output_tokens) == (11, 4)
 
 
-async def test_the_usage_that_we_asked_for_is_hidden_at_the_end_too(
+async def test_added_usage_is_hidden_in_the_last_event_too(
     http: aiohttp.ClientSession, tmp_path: Path
 ):
     answer = sse(chunk("hi"), event(choices=[], usage=USAGE).strip())
@@ -228,7 +228,7 @@ async def test_the_usage_that_we_asked_for_is_hidden_at_the_end_too(
     assert the_call(tmp_path).output_tokens == 4
 
 
-async def test_lines_may_end_as_they_like(http: aiohttp.ClientSession, tmp_path: Path):
+async def test_every_kind_of_line_end_is_accepted(http: aiohttp.ClientSession, tmp_path: Path):
     for number, line_end in enumerate((b"\n", b"\r\n", b"\r")):
         events = (chunk("hi") + event(choices=[], usage=USAGE) + DONE).replace(b"\n", line_end)
         call = await recorded(http, tmp_path / str(number), sse(events))

@@ -52,7 +52,7 @@ async def test_a_stream(tmp_path: Path):
     assert (call.workflow, call.run, call.output_tokens) == ("beam", "r1", 2)
 
 
-async def test_our_metadata_stays_here(tmp_path: Path):
+async def test_scepsy_metadata_is_not_forwarded(tmp_path: Path):
     async with (
         gateway_to(says(completion()), tmp_path) as (engine, gateway),
         client(gateway.url + "/v1") as llm,
@@ -65,7 +65,7 @@ async def test_our_metadata_stays_here(tmp_path: Path):
     assert {(call.run, call.layer) for call in all_calls(tmp_path)} == {("r2", "metadata")}
 
 
-async def test_errors_are_those_that_the_client_knows():
+async def test_errors_have_the_types_of_the_openai_client():
     async with gateway_to(says(b"")) as (_, gateway), client(gateway.url + "/v1") as llm:
         with pytest.raises(openai.NotFoundError, match="'x' does not exist"):
             await llm.chat.completions.create(model="x", messages=HI)  # pyright: ignore

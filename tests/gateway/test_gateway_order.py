@@ -35,7 +35,7 @@ async def test_calls_of_earlier_runs_go_first(http: aiohttp.ClientSession):
     assert own == 5
 
 
-async def test_who_does_not_rank_calls_is_told_nothing(http: aiohttp.ClientSession):
+async def test_an_engine_without_priorities_gets_the_body_unchanged(http: aiohttp.ClientSession):
     async with peer(answer) as engine:
         routes = (
             Route(llm="m", replica="m-0", url=engine.url),

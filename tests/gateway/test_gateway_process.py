@@ -73,7 +73,7 @@ async def test_a_signal_lets_calls_in_flight_finish(
     assert trace.calls[0].ok
 
 
-def test_it_ends_with_its_parent(tmp_path: Path):
+def test_the_gateway_ends_with_its_parent_process(tmp_path: Path):
     path = tmp_path / "gateway.json"
     write_record(path, GatewayConfig())
     program = (
@@ -96,7 +96,7 @@ def test_it_ends_with_its_parent(tmp_path: Path):
     asyncio.run(until(lambda: not is_alive(pid, born)))
 
 
-def test_what_it_cannot_do_it_says_in_one_line(tmp_path: Path):
+def test_a_start_that_fails_prints_one_line(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -112,7 +112,7 @@ def test_what_it_cannot_do_it_says_in_one_line(tmp_path: Path):
         assert "upstream: 'nonsense' is not an http:// or https:// URL" in child.stderr.read()
 
 
-async def test_a_failure_in_the_block_is_raised_as_it_is():
+async def test_an_exception_in_the_block_is_raised_unchanged():
     with pytest.raises(ZeroDivisionError):
         async with running(GatewayConfig()):
             raise ZeroDivisionError
@@ -167,7 +167,7 @@ async def test_bad_routes_change_nothing(http: aiohttp.ClientSession):
         assert (await send(http, gateway.url + CHAT, {"model": "m"})).status == 200
 
 
-async def test_it_counts_and_says_so(http: aiohttp.ClientSession, tmp_path: Path):
+async def test_metrics_count_calls(http: aiohttp.ClientSession, tmp_path: Path):
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):
         await send(http, gateway.url + CHAT, {"model": "m"})
         await send(http, gateway.url + CHAT, {"model": 'odd"\n'})
@@ -209,7 +209,9 @@ async def test_a_mark_with_impossible_times_is_refused(
     assert not (tmp_path / "runs.jsonl").read_bytes()
 
 
-async def test_a_mark_that_cannot_be_written_is_told(http: aiohttp.ClientSession, tmp_path: Path):
+async def test_a_mark_that_cannot_be_written_is_an_error(
+    http: aiohttp.ClientSession, tmp_path: Path
+):
     (tmp_path / "runs.jsonl").symlink_to("/dev/full")
     mark = msgspec.json.encode(RunMark(run="r", workflow="w", start=1.0, end=2.0))
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):

@@ -68,7 +68,7 @@ def test_text_stays_text():
     assert '"file":{"type":"string"}' in prompt_text("chat", {"tools": [tool], "messages": []})  # pyright: ignore
 
 
-async def test_a_large_image_weighs_little_in_record_and_replay(
+async def test_a_large_image_has_few_tokens_in_record_and_replay(
     http: aiohttp.ClientSession, tmp_path: Path
 ):
     content = [{"type": "text", "text": "what?"}, MEDIA["image"]]

@@ -49,7 +49,7 @@ async def replicas(http: aiohttp.ClientSession, url: str) -> list[dict[str, Any]
 
 @pytest.mark.parametrize("warm", [False, True])
 @pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_a_call_that_kills_engines_meets_few_of_them(
+async def test_a_call_that_kills_engines_is_retried_on_few_of_them(
     http: aiohttp.ClientSession, tmp_path: Path, warm: bool, limit: int
 ):
     async with AsyncExitStack() as stack:
@@ -67,14 +67,16 @@ async def test_a_call_that_kills_engines_meets_few_of_them(
     assert [one["healthy"] for one in seen].count(False) == 1
 
 
-async def test_a_lone_replica_is_asked_twice_at_most(http: aiohttp.ClientSession, tmp_path: Path):
+async def test_a_single_replica_gets_at_most_two_attempts(
+    http: aiohttp.ClientSession, tmp_path: Path
+):
     async with raw_peer(poisoned) as peer, running(config(tmp_path, [peer.url])) as gateway:
         back = await send(http, gateway.url + CHAT, {"model": "m", "x": "poison"})
         [seen] = await replicas(http, gateway.url)
     assert (back.status, peer.calls, seen["failed"]) == (502, 2, 1)
 
 
-async def test_replicas_that_nothing_could_be_sent_to_do_not_count(
+async def test_failed_connections_do_not_count_as_attempts(
     http: aiohttp.ClientSession, tmp_path: Path
 ):
     async with raw_peer(lambda _: GOOD) as peer:
@@ -106,7 +108,7 @@ async def test_a_5xx_that_is_returned_is_its_own_replicas(
         b"nonsense\r\n\r\n",
     ],
 )
-async def test_an_answer_that_cannot_be_parsed_is_no_death(
+async def test_an_answer_that_cannot_be_parsed_does_not_mark_a_replica_dead(
     http: aiohttp.ClientSession, tmp_path: Path, answer: bytes
 ):
     async with AsyncExitStack() as stack:

@@ -41,14 +41,14 @@ async def sent(http: aiohttp.ClientSession, engine: EngineKind | None, body: obj
 
 
 @pytest.mark.parametrize("bad", BAD)
-async def test_what_a_lenient_engine_takes_is_refused(
+async def test_a_request_that_only_a_lenient_engine_accepts_is_refused(
     bad: dict[str, object], http: aiohttp.ClientSession
 ) -> None:
     assert await sent(http, "llamacpp", {**GOOD, **bad}) == 400
 
 
 @pytest.mark.parametrize("engine", ["vllm", "endpoint", None])
-async def test_a_strict_or_unknown_engine_sees_it_all(
+async def test_a_strict_or_unknown_engine_gets_every_request(
     engine: EngineKind | None, http: aiohttp.ClientSession
 ) -> None:
     assert await sent(http, engine, {**GOOD, "max_tokens": 0}) == 200
@@ -68,7 +68,7 @@ async def test_an_engine_that_cannot_count_decides_itself(http: aiohttp.ClientSe
         {"messages": SAID, "max_tokens": "many"},
     ],
 )
-def test_what_vllm_decides_otherwise_passes(fields: dict[str, object]) -> None:
+def test_requests_that_the_check_leaves_to_vllm_pass(fields: dict[str, object]) -> None:
     assert refused_by_vllm(ApiRequest("chat", "m", False, fields)) is None  # pyright: ignore
 
 
@@ -80,7 +80,7 @@ def test_a_prompt_may_be_scored_without_output() -> None:
 
 
 @given(st.text(max_size=200), st.integers(1, 400), st.integers(1, 600))
-def test_what_surely_fits_is_never_too_much(said: str, limit: int, context: int) -> None:
+def test_a_prompt_that_surely_fits_is_never_refused(said: str, limit: int, context: int) -> None:
     fields = {"messages": [{"role": "user", "content": said}], "max_tokens": limit}
     asked = ApiRequest("chat", "m", False, fields)  # pyright: ignore[reportArgumentType]
     if surely_fits(asked, context):

@@ -83,7 +83,7 @@ endpoints = st.sampled_from(["chat", "completions", "responses", "embeddings", "
 
 
 @given(endpoints, st.dictionaries(known_fields, json_values), st.booleans())
-def test_whatever_is_sent_is_read(endpoint: Endpoint, fields: dict[str, object], ask: bool):
+def test_any_request_fields_are_read(endpoint: Endpoint, fields: dict[str, object], ask: bool):
     """NaN and lone surrogates included: `json.dumps` writes them, and clients use it."""
     body, request = asked(endpoint, **fields)
     text = prompt_text(endpoint, request.fields)
@@ -118,7 +118,7 @@ def test_equal_prefixes_have_equal_blocks_and_no_others(common: str, one: str, o
     assert all(len(block) == 12 for block in blocks[0])
 
 
-def test_the_limit_is_whichever_is_named():
+def test_the_output_limit_is_read_from_each_of_its_names():
     assert asked(max_completion_tokens=3)[1].max_tokens == 3
     assert asked("responses", max_output_tokens=4)[1].max_tokens == 4
     assert asked(max_tokens="9")[1].max_tokens is asked()[1].max_tokens is None
@@ -140,7 +140,7 @@ def test_echoed_ids_are_found_in_both_apis():
     assert list(echoed_ids(responses.fields)) == ["resp_1", "c3"]
 
 
-def test_only_what_must_change_changes():
+def test_only_the_necessary_fields_of_a_request_change():
     body = (
         b'{"model":"m", "big":123456789012345678901234567890, "f":1.50,"stream":true,'
         b'"metadata":{"scepsy_run":"r","k":"v"},"stream_options":null}'
@@ -167,7 +167,7 @@ def test_a_priority_is_added_but_never_replaced(spaces: bytes):
     assert body_for_engine(wide, request, ask_usage=False, priority=-7) == wide
 
 
-def test_headers_of_this_hop_and_ours_stay_here():
+def test_hop_by_hop_and_scepsy_headers_are_not_forwarded():
     sent = [
         ("Host", "gw"),
         ("Connection", "keep-alive"),
@@ -197,7 +197,7 @@ def test_headers_of_this_hop_and_ours_stay_here():
     st.sampled_from([b"", b"data: ha"]),
     st.lists(st.integers(0, 80), max_size=12),
 )
-def test_events_do_not_depend_on_how_they_are_cut(
+def test_events_do_not_depend_on_the_chunks_of_the_stream(
     events: list[bytes], tail: bytes, cuts: list[int]
 ):
     content = b"".join(events) + tail
@@ -210,7 +210,7 @@ def test_events_do_not_depend_on_how_they_are_cut(
     assert splitter.rest == tail
 
 
-def test_the_usage_event_is_told_from_others():
+def test_the_usage_event_is_distinguished_from_others():
     usage = b'"usage": {"prompt_tokens": 1}'
     assert is_usage_only(b'data: {"choices": [], ' + usage + b"}\n\n")
     assert not is_usage_only(b'data: {"choices": [{}], ' + usage + b"}\n\n")

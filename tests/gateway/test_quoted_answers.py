@@ -33,7 +33,7 @@ def test_a_prompt_belongs_to_the_run_whose_answers_it_quotes():
     assert quotes.quoted_by(TEMPLATE + prose(rng)) is None
 
 
-def test_what_an_answer_repeats_of_its_prompt_proves_nothing():
+def test_text_repeated_from_the_prompt_does_not_identify_a_run():
     rng = random.Random(0)
     quotes = Quotes[str]()
     question = prose(rng)
@@ -41,7 +41,7 @@ def test_what_an_answer_repeats_of_its_prompt_proves_nothing():
     assert quotes.quoted_by(TEMPLATE + question) is None
 
 
-def test_the_same_answer_for_two_runs_or_an_unknown_one_proves_nothing():
+def test_an_answer_seen_in_two_runs_does_not_identify_a_run():
     answer = prose(random.Random(0))
     for other in ("b", None):
         quotes = Quotes[str]()
@@ -58,10 +58,10 @@ def test_the_same_answer_for_two_runs_or_an_unknown_one_proves_nothing():
     order=st.lists(st.sampled_from("abcd"), min_size=4, max_size=24),
     same=st.booleans(),
 )
-def test_runs_at_once_are_never_mixed(seed: int, order: Sequence[str], same: bool):
+def test_concurrent_runs_are_never_mixed(seed: int, order: Sequence[str], same: bool):
     """Runs of one template, interleaved in any order; each later call quotes the last answer of its
     run. A call is tied to its own run or to none; with `same`, all ask one question and get one
-    answer, so that nothing may be told but what the first run to come does alone.
+    answer, so that only the calls of the first run, while it is the only one, may be identified.
     """
     rng = random.Random(seed)
     lineage = Lineage(5.0, "w")

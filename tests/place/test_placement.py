@@ -182,7 +182,7 @@ def groups_can_be_placed(allocation: Allocation, cluster: Cluster) -> bool:
     ),
     Cluster(nodes=(Node(name="n0", gpus=4),)),
 )
-def test_places_exactly_what_can_be_placed_in_parts_of_groups(
+def test_places_exactly_what_can_be_placed_with_shared_tp_groups(
     allocation: Allocation, cluster: Cluster
 ) -> None:
     placement = place(allocation, cluster)
@@ -194,7 +194,7 @@ def test_places_exactly_what_can_be_placed_in_parts_of_groups(
         assert placement == place(allocation, cluster)
 
 
-def test_parts_of_groups_lie_on_the_same_gpus() -> None:
+def test_replicas_of_shared_tp_groups_run_on_the_same_gpus() -> None:
     parts = (part("big", 1, tp=4, share=0.6), part("mid", 2, tp=2, share=0.3), part("one", 2))
     placement = place(Allocation(llms=parts), TWO_NODES)
     assert isinstance(placement, Placement)
@@ -205,7 +205,7 @@ def test_parts_of_groups_lie_on_the_same_gpus() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(allocations(most_llms=12, share_groups=True), st.integers(1, 12))
-def test_holds_the_invariants_with_parts_of_groups(allocation: Allocation, nodes: int) -> None:
+def test_holds_the_invariants_with_shared_tp_groups(allocation: Allocation, nodes: int) -> None:
     cluster = Cluster(nodes=tuple(Node(name=f"n{i}", gpus=6) for i in range(nodes)))
     placement = place(allocation, cluster)
     if not isinstance(placement, Infeasible):
@@ -235,7 +235,7 @@ def test_small_groups_leave_whole_domains_free() -> None:
     assert gpus_of(placement, "two") == [(("n1", 0), ("n1", 1))]
 
 
-def test_fractions_share_gpus_already_begun() -> None:
+def test_gpu_shares_go_to_domains_in_use() -> None:
     parts = (part("a", 2, share=0.5), part("b", 1, share=0.1, memory=0.4), part("c", 3))
     placement = place(Allocation(llms=parts), TWO_NODES)
     assert isinstance(placement, Placement)
@@ -254,7 +254,7 @@ def test_compute_and_memory_are_separate_resources() -> None:
     assert isinstance(refused, Infeasible)
 
 
-def test_a_tenth_fits_ten_times() -> None:
+def test_ten_replicas_of_a_tenth_fit_on_one_gpu() -> None:
     one = Cluster(nodes=(Node(name="n0", gpus=1),))
     assert isinstance(place(Allocation(llms=(part("a", 10, share=0.1),)), one), Placement)
     assert isinstance(place(Allocation(llms=(part("a", 11, share=0.1),)), one), Infeasible)
@@ -274,7 +274,7 @@ def test_says_which_replica_did_not_fit_and_what_was_left() -> None:
     )
 
 
-def test_a_thousand_gpus() -> None:
+def test_a_placement_on_a_thousand_gpus() -> None:
     cluster = Cluster(nodes=tuple(Node(name=f"n{i}", gpus=8) for i in range(128)))
     parts = (
         part("a", 64, tp=8),
@@ -289,9 +289,7 @@ def test_a_thousand_gpus() -> None:
 
 
 @given(allocations(), clusters(most_gpus=6), st.integers(1, 6))
-def test_no_more_gpus_are_used_than_may_be(
-    allocation: Allocation, cluster: Cluster, gpus: int
-) -> None:
+def test_the_limit_on_gpus_is_kept(allocation: Allocation, cluster: Cluster, gpus: int) -> None:
     """What is placed on at most that many GPUs is a right placement; a limit that the placement
     without one keeps anyway changes nothing.
     """
@@ -305,7 +303,7 @@ def test_no_more_gpus_are_used_than_may_be(
 
 
 @given(allocations(share_groups=True), clusters(most_gpus=6), st.integers(1, 6))
-def test_no_more_gpus_are_used_than_may_be_with_parts_of_groups(
+def test_the_limit_on_gpus_is_kept_with_shared_tp_groups(
     allocation: Allocation, cluster: Cluster, gpus: int
 ) -> None:
     limited = place(allocation, cluster, gpus=gpus)

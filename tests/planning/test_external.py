@@ -37,7 +37,7 @@ def decide(rate: float, llms: tuple[LlmSpec, ...] = (OURS, GPT)) -> Plan | Infea
     return plan(CALLED, PROFILE, llms, ONE_GPU, [Target(workflow="w", rate=rate)])
 
 
-def test_its_time_counts_and_it_takes_no_gpu() -> None:
+def test_an_endpoints_time_counts_and_it_takes_no_gpu() -> None:
     decided = decide(1.0)
     assert isinstance(decided, Plan)
     (flow,) = decided.prediction.workflows
@@ -48,7 +48,7 @@ def test_its_time_counts_and_it_takes_no_gpu() -> None:
     assert msgspec.json.decode(msgspec.json.encode(decided), type=Plan) == decided
 
 
-def test_its_rate_limit_binds_and_says_what_could_be_met() -> None:
+def test_an_endpoints_rate_limit_is_infeasible_with_the_highest_rate() -> None:
     refused = decide(5.0)
     assert isinstance(refused, Infeasible)
     assert refused.binding == "rate limit of hosted"
@@ -64,12 +64,12 @@ def test_a_workflow_of_endpoints_alone_is_nothing_to_plan() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ours", "hosted"]), st.floats(0, 9)), min_size=1))
-def test_no_time_is_lost(calls: list[tuple[str, float]]) -> None:
+def test_splitting_endpoints_off_keeps_the_total_time(calls: list[tuple[str, float]]) -> None:
     made = [call(llm, start, start + 1, call=str(i)) for i, (llm, start) in enumerate(calls)]
     (demand,) = summarize([trace(call("ours", 0, 1), *made)])
-    ((apart,), hosted) = split_endpoints([demand], [GPT, OURS])
-    assert [part.llm for part in apart.llms] == ["ours"]
-    left = apart.other_time + sum(part.busy for part in apart.llms)
+    ((remaining,), hosted) = split_endpoints([demand], [GPT, OURS])
+    assert [part.llm for part in remaining.llms] == ["ours"]
+    left = remaining.other_time + sum(part.busy for part in remaining.llms)
     assert left == pytest.approx(demand.other_time + sum(part.busy for part in demand.llms))
     assert len(hosted) == ("hosted" in {llm for llm, _ in calls})
-    assert split_endpoints([apart], [GPT, OURS]) == ((apart,), ())
+    assert split_endpoints([remaining], [GPT, OURS]) == ((remaining,), ())

@@ -28,7 +28,7 @@ def planned(**changed: object) -> Plan | Infeasible:
     return plan(**{**GOOD, **changed})  # pyright: ignore
 
 
-def test_the_good_one_is_planned() -> None:
+def test_valid_inputs_are_planned() -> None:
     assert isinstance(planned(), Plan)
 
 
@@ -69,9 +69,7 @@ def test_the_good_one_is_planned() -> None:
         ("share_step", 0.3, r"share step 0\.3 does not divide one GPU"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_its_name(
-    field: str, value: object, message: str
-) -> None:
+def test_an_invalid_input_is_refused_by_name(field: str, value: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         planned(**{field: value})
 
@@ -105,7 +103,7 @@ def test_an_output_of_unknown_length_is_the_mean_of_the_known_ones(unknown: int 
     assert same.explanation.finalists == found.explanation.finalists
 
 
-def test_where_no_call_tells_its_length_the_replay_still_plans() -> None:
+def test_traces_without_token_counts_are_planned_by_replay() -> None:
     silent = [
         msgspec.structs.replace(
             one, calls=tuple(msgspec.structs.replace(c, output_tokens=None) for c in one.calls)

@@ -63,7 +63,7 @@ def within(
 
 @settings(max_examples=40, deadline=None)
 @given(asked=problems(), slower=st.sampled_from((0.9, 1.0, 1.1, 1.5, 3.0, 10.0)))
-def test_on_one_gpu_fewer_no_plan_keeps_to_the_limit(asked: Problem, slower: float) -> None:
+def test_on_one_gpu_fewer_no_plan_meets_the_limit(asked: Problem, slower: float) -> None:
     listed = shortlist(asked, {})
     if isinstance(listed, Infeasible):
         return
@@ -93,7 +93,7 @@ def test_a_lower_limit_takes_more_gpus(seconds: float, gpus: int) -> None:
     assert [point.gpus for point in found.explanation.front if point.chosen] == [gpus]
 
 
-def test_what_no_number_of_gpus_keeps_to_names_the_best_that_can_be_had() -> None:
+def test_an_infeasible_limit_names_the_lowest_latency_found() -> None:
     refused = within(LatencyLimit(0.5))
     assert isinstance(refused, Infeasible)
     assert refused.binding == "latency"

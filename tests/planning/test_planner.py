@@ -121,7 +121,7 @@ def test_engines_on_one_gpu_are_reckoned_to_slow_each_other_down() -> None:
 
 
 @pytest.mark.parametrize("gpus", [1, 3])
-def test_one_gpu_more_or_fewer_counts_from_those_that_may_be_used(gpus: int) -> None:
+def test_one_gpu_more_or_fewer_is_relative_to_the_gpu_limit(gpus: int) -> None:
     pipeline = Pipeline(
         summarize(TRACES), (Target(workflow="w", rate=1.0),), responses(PROFILE.curves)
     )
@@ -132,7 +132,7 @@ def test_one_gpu_more_or_fewer_counts_from_those_that_may_be_used(gpus: int) -> 
     assert isinstance(fewer, Infeasible) or fewer.placement.gpus < gpus
 
 
-def test_what_plans_are_compared_by_is_named_for_what_it_is() -> None:
+def test_the_objective_is_named_by_what_it_sums() -> None:
     one, other = Target(workflow="a", rate=1.0), Target(workflow="b", rate=1.0)
     assert objective_name([one]) == "mean latency"
     assert objective_name([one, other]) == "sum of mean latencies"

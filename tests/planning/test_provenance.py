@@ -54,7 +54,7 @@ def test_llms_with_the_same_expected_error_share_a_sentence() -> None:
     assert note.startswith("g at TP1, h at TP1 rest on modelled curves: each mean latency may be")
 
 
-def test_what_was_measured_elsewhere() -> None:
+def test_curves_measured_on_another_machine_are_reported() -> None:
     measured = made("measured", 1.0, machine="laptop", engine="vllm 0.20")
     profile = Profile(curves=(measured, measured, made("modelled", 1.0, machine="none")))
     found = elsewhere(profile, "desk", {"vllm": "vllm 0.24"})

@@ -48,7 +48,7 @@ def alone(spec: LlmSpec, prompt: int, output: int, tp: int = 1) -> float:
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(20, 2000), st.integers(2, 400), st.sampled_from([1, 2]), st.floats(0.0, 3.0))
-def test_all_three_agree_on_calls_that_meet_nobody(
+def test_all_predictors_agree_on_calls_without_queueing(
     prompt: int, output: int, tp: int, tool: float
 ) -> None:
     """One call of each of two LLMs, a tool between them."""
@@ -118,7 +118,7 @@ def misled(rate: float) -> Problem:
     )
 
 
-def test_the_simulator_overturns_what_a_wrong_curve_has_ranked_first() -> None:
+def test_the_simulation_corrects_a_ranking_from_a_wrong_curve() -> None:
     problem = misled(0.5)
     believed = decide(problem, fan_outs(), None)
     confirmed = decide(problem, fan_outs(), QUICK)
@@ -129,7 +129,7 @@ def test_the_simulator_overturns_what_a_wrong_curve_has_ranked_first() -> None:
     assert decide(problem, fan_outs(), QUICK) == confirmed
 
 
-def test_another_number_of_replicas_is_looked_at_closely_too() -> None:
+def test_another_number_of_replicas_is_simulated_too() -> None:
     problem = misled(0.5)
     listed = shortlist(problem, recordings(fan_outs()))
     assert not isinstance(listed, Infeasible)
@@ -150,20 +150,20 @@ def test_one_plan_to_simulate_is_the_first() -> None:
     assert set(verdict.trials) == {0}
 
 
-def test_a_difference_that_nobody_would_notice_overturns_nothing() -> None:
+def test_a_negligible_difference_does_not_change_the_plan() -> None:
     slower = Trial({}, {}, 1.0, tuple(0.1 + 0.0001 * (i % 2) for i in range(10)), {})
     faster = replace(slower, objective=0.995, parts=tuple(part - 0.0005 for part in slower.parts))
     assert _best({0: slower, 1: faster}) == 0
-    felt = replace(slower, objective=0.9, parts=tuple(part - 0.05 for part in slower.parts))
-    assert _best({0: slower, 1: felt}) == 1
+    noticeable = replace(slower, objective=0.9, parts=tuple(part - 0.05 for part in slower.parts))
+    assert _best({0: slower, 1: noticeable}) == 1
 
 
-def test_what_is_no_better_than_chance_overturns_nothing() -> None:
+def test_an_insignificant_difference_does_not_change_the_plan() -> None:
     problem = misled(0.5)
     listed = shortlist(problem, recordings(fan_outs()))
     assert not isinstance(listed, Infeasible)
-    twins = [listed.entries[0], replace(listed.entries[0])]
-    verdict = simulate(twins, problem, fan_outs(), QUICK, 1.0)
+    same_plan_twice = [listed.entries[0], replace(listed.entries[0])]
+    verdict = simulate(same_plan_twice, problem, fan_outs(), QUICK, 1.0)
     assert isinstance(verdict, SimulationOutcome)
     assert verdict.best == 0
     assert verdict.trials[0] == verdict.trials[1]
@@ -219,9 +219,7 @@ def test_an_llm_of_unknown_size_is_refused_and_not_taken_as_size_zero() -> None:
         planned("h100", [llm("big", 0.0)], QUICK)
 
 
-def test_what_the_pipeline_refuses_for_its_curves_end_may_be_taken_and_has_a_finite_promise() -> (
-    None
-):
+def test_a_plan_refused_by_the_pipeline_may_be_chosen_with_a_finite_prediction() -> None:
     """TP4 is estimated to saturate below the target, TP1 to be slow."""
     took = alone(llm("big"), 400, 200)
     curves = (

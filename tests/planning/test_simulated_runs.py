@@ -23,7 +23,9 @@ lengths = st.lists(st.floats(0.1, 100), min_size=1, max_size=60)
 
 
 @given(lengths, st.integers(1, 80), st.integers(0, 9))
-def test_they_are_spread_evenly_over_all(of: list[float], wanted: int, seed: int) -> None:
+def test_simulated_runs_are_spread_evenly_over_the_trace(
+    of: list[float], wanted: int, seed: int
+) -> None:
     """Each stands for as many neighbours in the order of length, so sums of the shortest and of the
     longest of each group hold the sum of all.
     """
@@ -36,12 +38,12 @@ def test_they_are_spread_evenly_over_all(of: list[float], wanted: int, seed: int
         assert length <= ranked[min(len(of) - 1, int((place + 1) * step))]
 
 
-def test_fewer_than_wanted_are_all_taken_failures_never() -> None:
+def test_all_successful_runs_are_taken_if_there_are_too_few() -> None:
     good, failed, other = runs([1.0, 2.0]), runs([9.0], ok=False), runs([3.0], "v")
     assert runs_to_simulate([*good, *failed, *other], {"w": 5}, 0) == good
 
 
-def test_each_workflow_has_its_own_number() -> None:
+def test_each_workflow_has_its_own_number_of_simulated_runs() -> None:
     many = [*runs([1.0] * 50), *runs([1.0] * 50, "v")]
     chosen = runs_to_simulate(many, {"w": 7, "v": 20}, 0)
     assert [sum(one.workflow == name for one in chosen) for name in ("w", "v")] == [7, 20]

@@ -79,7 +79,7 @@ def test_a_workflow_rare_enough_for_the_limit_has_a_verdict() -> None:
     assert found.simulated.verdict == "sustained"
 
 
-def test_why_a_plan_was_simulated_alone() -> None:
+def test_the_reason_for_simulating_one_plan_only_is_given() -> None:
     asked = next(sentences(decided({"w": 1.0}, replace(QUICK, plans=1))))
     assert asked == "Only this plan was simulated: no more than one was asked for"
 
@@ -120,7 +120,7 @@ def test_slowdown_that_was_still_rising_is_said(monkeypatch: pytest.MonkeyPatch)
     assert "A better plan may exist" in text
 
 
-def test_an_infeasible_problem_is_no_decision() -> None:
+def test_an_infeasible_problem_has_no_decision() -> None:
     llm = msgspec.structs.replace(SPEC, max_tp=1)
     traces = runs_of("w")
     curves = [curve("big", {0: 0.2, 9: 0.3}, max_throughput=10.0)]

@@ -82,7 +82,7 @@ def coverage(utilisation: float) -> float:
 
 
 @pytest.mark.parametrize("utilisation", [0.05, 0.6])
-def test_it_holds_the_true_mean_nine_times_in_ten(utilisation: float) -> None:
+def test_the_90_percent_interval_contains_the_true_mean_in_90_percent(utilisation: float) -> None:
     assert 0.85 <= coverage(utilisation) <= 0.95
 
 
@@ -99,7 +99,7 @@ def test_four_times_the_runs_halve_the_part_of_the_runs() -> None:
     assert (once.traced, fourfold.traced) == (200, 800)
 
 
-def test_other_runs_would_load_the_engines_otherwise() -> None:
+def test_the_interval_includes_the_effect_of_runs_on_load() -> None:
     """Where W is the work of a run, its latency is W / (1 - x W), which moves 1 / (1 - u) times as
     far as W does.
     """
@@ -113,13 +113,13 @@ def test_two_predictions_of_the_same_runs_are_the_same() -> None:
     assert predicted(runs(30, 2), 0.2) == predicted(runs(30, 2), 0.2)
 
 
-def test_one_run_says_nothing_of_how_runs_differ() -> None:
+def test_one_traced_run_gives_no_interval() -> None:
     (flow,) = predicted(runs(1, 0), 0.01).workflows
     assert flow.interval_parts is None
     assert flow.latency_low is None
 
 
-def test_each_cause_is_a_part_of_its_own() -> None:
+def test_each_cause_adds_its_own_part_of_the_interval() -> None:
     traced = runs(100, 0)
     demands, recorded = summarize(traced), recordings(traced)
     plain = curve("a", {0.0: 0.5, 1.0: 1.0})

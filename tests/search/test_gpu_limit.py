@@ -16,7 +16,7 @@ from scepsy.search import Choice
 
 @settings(max_examples=40, deadline=None)
 @given(problems(most_llms=2, most_nodes=2), st.integers(1, 8))
-def test_the_best_within_a_limit_is_that_of_exhaustive_search(
+def test_with_a_gpu_limit_the_search_equals_exhaustive_search(
     given_problem: Problem, gpus: int
 ) -> None:
     limited = given_problem.within(gpus)
@@ -34,7 +34,7 @@ def test_the_best_within_a_limit_is_that_of_exhaustive_search(
 
 @settings(max_examples=40, deadline=None)
 @given(problems(most_llms=3, most_nodes=2), st.floats(0, 1))
-def test_a_price_on_gpus_costs_no_more_latency_than_it_saves(
+def test_a_price_on_gpus_raises_latency_by_at_most_the_saved_price(
     given_problem: Problem, price: float
 ) -> None:
     """The dearer choice is worth less than the price of the GPUs that it saves."""

@@ -58,7 +58,7 @@ def test_skips_what_cannot_be_placed_and_says_why() -> None:
     assert choice.proven
 
 
-def test_everything_refused_is_infeasible_with_placements_reason() -> None:
+def test_if_placement_refuses_every_candidate_its_reason_is_given() -> None:
     choice = best_placeable(
         searched(cluster_of(1, 1)), lambda _: Infeasible("gpus", "no GPU likes it")
     )
@@ -68,7 +68,7 @@ def test_everything_refused_is_infeasible_with_placements_reason() -> None:
 
 
 @pytest.mark.parametrize("nodes", [1, 16])
-def test_fragmentation_gives_a_placed_choice_with_an_honest_bound(nodes: int) -> None:
+def test_under_fragmentation_the_choice_is_placeable_and_the_bound_is_valid(nodes: int) -> None:
     cluster = cluster_of(nodes)
     choice = best_placeable(
         searched(cluster), lambda allocation: place(allocation, cluster), limit=20
@@ -82,7 +82,7 @@ def test_fragmentation_gives_a_placed_choice_with_an_honest_bound(nodes: int) ->
     )
 
 
-def test_a_limit_never_finds_better_than_no_limit() -> None:
+def test_a_limit_on_candidates_never_lowers_the_cost() -> None:
     cluster = cluster_of(1, 3)
     answers = [
         best_placeable(
@@ -97,7 +97,7 @@ def test_a_limit_never_finds_better_than_no_limit() -> None:
     assert hasty.bound <= thorough.candidate.objective <= hasty.candidate.objective
 
 
-def test_a_reached_limit_is_admitted() -> None:
+def test_a_reached_limit_is_reported_as_not_proven() -> None:
     """Placement knows of fewer GPUs than the search, so hundreds of candidates fail."""
     known, there = cluster_of(1, 8), cluster_of(1, 5)
     hasty = best_placeable(searched(known), lambda allocation: place(allocation, there), limit=20)
@@ -109,7 +109,7 @@ def test_a_reached_limit_is_admitted() -> None:
     assert hasty.bound < optimum.candidate.objective <= hasty.candidate.objective
 
 
-def test_runners_up_differ_and_come_in_order() -> None:
+def test_runners_up_are_distinct_and_sorted_by_cost() -> None:
     cluster = cluster_of(1)
     choice = best_placeable(
         searched(cluster), lambda allocation: place(allocation, cluster), runners_up=5
@@ -121,7 +121,7 @@ def test_runners_up_differ_and_come_in_order() -> None:
     assert objectives == sorted(objectives)
 
 
-def test_no_llms_need_nothing() -> None:
+def test_a_problem_without_llms_has_an_empty_allocation() -> None:
     found = search([], cluster_of(1), fractions_that_waste)
     assert isinstance(found, Search)
     choice = best_placeable(found, lambda allocation: place(allocation, cluster_of(1)))

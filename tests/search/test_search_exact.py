@@ -109,7 +109,7 @@ def test_the_first_candidate_is_the_optimum_that_fits(
 
 @small
 @given(instances())
-def test_candidates_come_in_order_each_once_and_none_is_missed(
+def test_candidates_are_sorted_unique_and_complete(
     instance: tuple[list[LlmSpec], Cluster, TableCosts],
 ) -> None:
     found = search(*instance, share_step=1 / GRAIN)
@@ -134,7 +134,7 @@ def test_candidates_come_in_order_each_once_and_none_is_missed(
 
 @small
 @given(instances())
-def test_the_choice_is_the_cheapest_that_can_be_placed(
+def test_the_choice_is_the_cheapest_placeable_allocation(
     instance: tuple[list[LlmSpec], Cluster, TableCosts],
 ) -> None:
     check_choice(*instance)
@@ -150,7 +150,7 @@ def test_several_workflows_share_llms(
 
 @small
 @given(instances(most_llms=2, share_groups=True))
-def test_with_parts_of_groups_it_is_the_cheapest_too(
+def test_with_shared_tp_groups_the_choice_is_the_cheapest_placeable_allocation(
     instance: tuple[list[LlmSpec], Cluster, TableCosts],
 ) -> None:
     check_choice(*instance, share_groups=True)

@@ -86,7 +86,7 @@ def test_a_target_that_no_option_sustains_is_named() -> None:
     )
 
 
-def test_llms_that_are_too_many_for_the_gpus_are_counted() -> None:
+def test_too_few_gpus_for_all_llms_is_infeasible_with_the_number_needed() -> None:
     llms = [LlmSpec(name=name, parameters=1e9, max_tp=1) for name in "abc"]
     assert search(llms, EIGHT, only_when_whole) == Infeasible(
         "gpus",
@@ -95,7 +95,7 @@ def test_llms_that_are_too_many_for_the_gpus_are_counted() -> None:
     )
 
 
-def test_llms_whose_memory_is_too_much_are_told_what_is_left() -> None:
+def test_too_little_memory_is_infeasible_with_the_memory_that_is_left() -> None:
     two = Cluster(nodes=(Node(name="n0", gpus=2),))
     llms = [
         LlmSpec(name="big", parameters=60e9, max_tp=2, min_kv_tokens=0),
@@ -106,7 +106,7 @@ def test_llms_whose_memory_is_too_much_are_told_what_is_left() -> None:
     )
 
 
-def test_fractions_that_cannot_share_gpus_are_explained() -> None:
+def test_shares_that_do_not_pack_are_infeasible_with_a_reason() -> None:
     llms = [LlmSpec(name=n, parameters=20e9, max_tp=1, min_kv_tokens=0) for n in "abc"]
     refused = search(llms, Cluster(nodes=(Node(name="n0", gpus=2),)), faster_with_more)
     assert isinstance(refused, Infeasible)
@@ -119,13 +119,13 @@ def test_a_step_that_does_not_divide_a_gpu_is_refused(step: float) -> None:
         search([], EIGHT, never, share_step=step)
 
 
-def test_a_name_twice_is_refused() -> None:
+def test_an_llm_listed_twice_is_refused() -> None:
     llm = LlmSpec(name="x", parameters=1e9)
     with pytest.raises(BadInput, match="'x' is listed twice"):
         search([llm, llm], EIGHT, faster_with_more)
 
 
-def test_reasons_name_tp_degrees_that_are_not_worth_it() -> None:
+def test_reasons_name_dominated_tp_degrees() -> None:
     def slower_in_parallel(
         llm: LlmSpec, tp: int, gpu_share: float, replicas: NDArray[np.int64]
     ) -> Floats:
@@ -150,7 +150,7 @@ SHAPES = (
 
 @settings(deadline=None)
 @given(st.dictionaries(st.tuples(st.integers(0, 4), st.integers(1, 6)), st.integers(0, 4)))
-def test_dominance_keeps_something_as_good_for_everything(
+def test_every_dropped_option_is_dominated_by_a_kept_one(
     costs: dict[tuple[int, int], int],
 ) -> None:
     """Whatever is dropped can be replaced by something kept that fits where it did; of what is

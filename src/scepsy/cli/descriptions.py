@@ -102,7 +102,7 @@ def llms_of(
 
 
 def longest_calls(traces: Sequence[Trace]) -> Mapping[str, int]:
-    """By LLM, the tokens of its longest good call as far as they are told."""
+    """By LLM, the tokens of its longest successful call, as far as the traces have them."""
     found: dict[str, int] = {}
     for call in (call for trace in traces if trace.ok for call in trace.calls if call.ok):
         found[call.llm] = max(found.get(call.llm, 0), call_tokens(call))

@@ -51,7 +51,7 @@ def command(
     )
 
     def ready(url: str) -> None:
-        told = msgspec.json.encode({"url": url}).decode() if as_json else f"listening on {url}"
-        click.echo(told)
+        message = msgspec.json.encode({"url": url}).decode() if as_json else f"listening on {url}"
+        click.echo(message)
 
     asyncio.run(serve(config, on_ready=ready))

@@ -69,9 +69,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point. Exit codes are those of the error tree (scepsy.errors); 130 after Ctrl-C."""
-    # Told to end, we end as after Ctrl-C: with everything that we started stopped.
-    for told in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(told, _as_ctrl_c)
+    # SIGTERM and SIGHUP end the command as Ctrl-C does, which stops every process that it started.
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, _as_ctrl_c)
     try:
         status: object = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

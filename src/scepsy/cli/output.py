@@ -47,7 +47,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 @contextmanager
 def bar(what: str, *, quiet: bool) -> Generator[Callable[[float], None]]:
-    """Shows which part of `what` is done, as it is told; to a terminal only."""
+    """Shows the part of `what` that is done, as the caller reports it; on a terminal only."""
     screen = Console(stderr=True)
     shown = progress.Progress(
         progress.TextColumn(what),

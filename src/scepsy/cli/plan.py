@@ -1,4 +1,4 @@
-"""`scepsy plan`: decides, explains itself, writes the plan."""
+"""`scepsy plan`: computes a plan, prints it with its reasons, and writes it to a file."""
 
 from __future__ import annotations
 
@@ -36,13 +36,16 @@ from scepsy.profiler.machine import machine
 from scepsy.report import wording
 from scepsy.store import read_profile, write_record
 
+# The warning for --share-groups.
 SHARED_GROUPS = (
     "parts of TP groups: nobody has measured how engines that share each GPU of a group slow one "
     "another down; all-reduces on shared multiprocessors are taken to cost nothing more"
 )
 NOISE = "\u00b1: standard error of the difference from the chosen plan, in the same simulated runs"
 FASTER_SHOWN = 0.001
-"""Part of the latency by which a point of the front must be faster to get a row of the table."""
+"""Relative reduction of latency that a point of the front needs to get a row in the table: smaller
+ones are not visible in the printed digits.
+"""
 
 
 @click.command("plan")
@@ -149,8 +152,8 @@ def command(
                 "`scepsy profile` and `scepsy estimate` take --share-groups too",
                 err=True,
             )
-    with bar("simulating the best plans", quiet=as_json or fast) as tell:
-        simulate = None if fast else SimulationOptions(progress=tell)
+    with bar("simulating the best plans", quiet=as_json or fast) as progress:
+        simulate = None if fast else SimulationOptions(progress=progress)
         decided = plan(
             traces,
             profile,
@@ -177,8 +180,8 @@ def command(
 
 
 def check_limits(gpus: int | str | None, limits: Sequence[LatencyLimit], *, fast: bool) -> None:
-    """Raises BadInput where `--gpus fewest` and `--within` do not come together, or --fast leaves
-    out the simulation that a limit needs.
+    """Raises BadInput if only one of `--gpus fewest` and `--within` is given, or if --fast excludes
+    the simulation that a limit needs.
     """
     if gpus == FEWEST and not limits:
         raise BadInput("--gpus fewest needs the latency to keep to: add --within 5s")
@@ -192,20 +195,20 @@ def check_limits(gpus: int | str | None, limits: Sequence[LatencyLimit], *, fast
 
 
 def versions(profile: Profile) -> dict[str, str]:
-    """Name and version of the engines at hand, by kind, of those that the profile was measured
+    """By kind of engine, name and version of those installed here that the profile was measured
     on.
     """
-    kinds = {curve.engine.split(" ")[0] for curve in profile.curves}
+    measured_on = {curve.engine.split(" ")[0] for curve in profile.curves}
     found: dict[str, str] = {}
     for kind in get_args(EngineKind):
         with suppress(ScepsyError):  # an engine that is not installed has no version
-            if kind in kinds:
+            if kind in measured_on:
                 found[kind] = f"{kind} {engine_for(kind).version()}"
     return found
 
 
 def print_plan(decided: Plan, screen: Console) -> None:
-    """The allocation, the prediction, latency against GPUs, and the reasons."""
+    """Prints the allocation, the prediction, latency against GPUs, and the reasons."""
     places: dict[str, list[str]] = {}
     for replica in decided.placement.replicas:
         gpus = ",".join(str(part.gpu) for part in replica.slices)
@@ -264,7 +267,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
 
 
 def print_front(decided: Plan, screen: Console) -> None:
-    """Latency against GPUs, with the plan that was taken."""
+    """Prints latency against GPUs, with the chosen plan marked."""
     points = shown(decided.explanation.front)
     if len(points) < 2:
         return
@@ -284,8 +287,8 @@ def print_front(decided: Plan, screen: Console) -> None:
 
 
 def shown(front: Sequence[FrontPoint]) -> list[FrontPoint]:
-    """The first, the last and the chosen point, and those that are noticeably faster than the one
-    before.
+    """The first, the last and the chosen point, and those that are faster than the one before by at
+    least `FASTER_SHOWN`.
     """
     found: list[FrontPoint] = []
     for point in front:
@@ -296,7 +299,7 @@ def shown(front: Sequence[FrontPoint]) -> list[FrontPoint]:
 
 
 def latency_name(decided: Plan) -> str:
-    """What the search minimised."""
+    """The name of the objective."""
     if len(decided.targets) == 1:
         return "mean latency"
     if all(target.weight == 1 for target in decided.targets):
@@ -305,20 +308,20 @@ def latency_name(decided: Plan) -> str:
 
 
 def interval(flow: WorkflowPrediction) -> str:
-    """What holds the mean with 90% confidence, as far as the profile's noise goes."""
+    """The 90% interval of the mean; empty where there is none."""
     if flow.latency_low is None or flow.latency_high is None:
         return wording.DASH
     return f"{seconds(flow.latency_low)} to {seconds(flow.latency_high)}"
 
 
 def ranked(one: Finalist) -> tuple[str, ...]:
-    """A plan that was looked at closely: what each predictor says of it."""
+    """The row of a finalist: its latency by each predictor."""
     noise = "" if one.noise is None else f" \u00b1 {seconds(one.noise)}"
     return (one.note, *map(seconds, (one.pipeline, one.replay)), seconds(one.simulated) + noise)
 
 
 def print_explanation(decided: Plan, screen: Console) -> None:
-    """Why this plan, what else there was."""
+    """Prints why this plan was chosen, and the other plans that were considered."""
     if decided.explanation.finalists:
         heads = ("plan", "pipeline", "replay", "simulated")
         title = f"{latency_name(decided).capitalize()} by each predictor"

@@ -190,8 +190,8 @@ def _say_too_short(found: SimulationResult) -> None:
     short = [flow.workflow for flow in found.workflows if flow.verdict == "too short to tell"]
     if short:
         click.echo(
-            f"whether the load of {', '.join(short)} is sustained cannot be told from so short a "
-            "simulation: give a longer --duration",
+            f"the simulation is too short to decide whether the load of {', '.join(short)} is "
+            "sustained: give a longer --duration",
             err=True,
         )
 

@@ -37,7 +37,7 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
-    help="Trace directory with known runs, by which calls of unknown runs are told apart.",
+    help="Trace directory with known runs, to infer the runs of calls without a run identifier.",
 )
 @click.option(
     "--attributed",

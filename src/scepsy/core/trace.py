@@ -55,8 +55,8 @@ class Call(Record, frozen=True, kw_only=True):
         prompt_blocks: chained hashes of the prompt's blocks of `BLOCK_CHARS` characters. Equal
             leading hashes mean an equal prefix, so a replay keeps prefix sharing without content.
         prompt_chars: length of the prompt in characters.
-        openings: chained hashes of the prompt's first 2, 3, 4, ... words (`OPENING_WORDS`). Prompts
-            that contain an earlier answer have other hashes than those that do not.
+        openings: how the prompt begins: chained hashes of its first 2, 3, 4, ... words
+            (`OPENING_WORDS`). They differ between prompts with and without an earlier answer.
         replica: name of the replica that answered.
         attempts: number of replicas that were tried.
         request, response: bodies, only if content was recorded (`--record-content`).

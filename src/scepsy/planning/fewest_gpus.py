@@ -1,7 +1,8 @@
-"""Latency against GPUs, and the plan on the fewest GPUs that is good enough (pure).
+"""The Pareto front of latency against GPUs, and the plan on the fewest GPUs that is good enough
+(pure).
 
-A plan uses the GPUs that at least one replica runs on: the others are left free whole. Of two plans
-that use equally many, the one that takes less of their compute is the smaller, and then the one in
+A plan uses the GPUs on which at least one replica runs. The other GPUs stay free. Of two plans that
+use equally many GPUs, the smaller one is that with the smaller sum of GPU shares, and then that in
 fewer NVLink domains.
 """
 
@@ -16,25 +17,25 @@ from scepsy.hardware.gpus import LEAST_MEASURED_SHARE
 from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import Shortlist, ShortlistEntry
 
-POINTS = 10
-"""Numbers of GPUs, about, for which the front has a plan of its own: enough for a curve."""
-PRICES = 5
-"""Prices of a GPU at which shares are left free, each twice the one before."""
+FRONT_POINTS = 10
+"""Approximate number of GPU counts for which the front is computed: enough points for a curve."""
+PRICES_MAX = 5
+"""Prices of GPU compute that are tried to leave shares free, each twice the one before."""
 SHARE_DIGITS = 6
 """Decimal places to which GPU shares are compared: sums of tenths differ by rounding."""
 
-MEASURED = LEAST_MEASURED_SHARE - 1e-9
-"""GPU share, with room for rounding."""
+SHARE_MIN = LEAST_MEASURED_SHARE - 1e-9
+"""The smallest GPU share for which measurements are known, less the rounding error of shares."""
 
 GoodEnough = Callable[[ShortlistEntry], bool]
 Plans = Callable[[Problem], Iterable[ShortlistEntry]]
-"""The search's best plan for a problem, or a few around it; none where it is infeasible."""
+"""The best plan for a problem, or a few, as the search finds them; none where it is infeasible."""
 ListPlans = Callable[[Problem], Shortlist | Infeasible]
-"""The whole shortlist for a problem, which takes about ten times as long."""
+"""The whole shortlist for a problem, which takes about ten times as long to compute as `Plans`."""
 
 
 def size(entry: ShortlistEntry) -> tuple[int, float, int, float]:
-    """Orders plans by what they leave free, the smallest first; of equals, the fastest."""
+    """Sort key of plans: those that use fewer resources first; of equal ones, the faster first."""
     return (
         entry.placement.gpus,
         round(entry.allocation.gpus, SHARE_DIGITS),
@@ -56,10 +57,10 @@ def domains_used(placement: Placement, cluster: Cluster) -> int:
 
 
 class Explorer:
-    """The best plans known of a problem, by the most GPUs that they may use.
+    """The best known plans for a problem, by the limit on GPUs.
 
-    Only plans whose replay sustains the targets are kept. A plan on fewer GPUs is a plan on more,
-    too, so the best latency falls as GPUs are added.
+    Only plans that sustain the targets by replay are kept. A plan on fewer GPUs also meets a higher
+    limit, so the best latency never rises as GPUs are added.
     """
 
     def __init__(
@@ -73,14 +74,14 @@ class Explorer:
         self._keep(known)
 
     def within(self, gpus: int) -> list[ShortlistEntry]:
-        """Plans on at most that many GPUs: the search's best among them, and what else is known.
-        Fastest first.
+        """Plans on at most `gpus` GPUs: the best that the search finds, and the other known ones.
+        The fastest come first.
         """
         self._decide(gpus)
         return self._known(gpus)
 
     def shortlist(self, gpus: int) -> Shortlist | Infeasible:
-        """The shortlist of plans on at most that many GPUs."""
+        """The shortlist of plans on at most `gpus` GPUs."""
         if gpus not in self._shortlists:
             found = self._shortlists[gpus] = self._listed(self._problem.within(gpus))
             if isinstance(found, Shortlist):
@@ -88,17 +89,19 @@ class Explorer:
         return self._shortlists[gpus]
 
     def shortlisted(self, gpus: int) -> list[ShortlistEntry]:
-        """As `within`, with the whole shortlist."""
+        """As `within`, and with the whole shortlist."""
         self.shortlist(gpus)
         return self._known(gpus)
 
-    def cheaper(self, gpus: int, gpu_price: float) -> list[ShortlistEntry]:
-        """As `within`, with the best where every GPU's worth of compute has a price, in seconds."""
+    def within_at_price(self, gpus: int, gpu_price: float) -> list[ShortlistEntry]:
+        """As `within`, and with the best plan for a price on GPU compute, in weighted seconds per
+        GPU.
+        """
         self._decide(gpus, gpu_price)
         return self._known(gpus)
 
     def front(self) -> tuple[ShortlistEntry, ...]:
-        """Plans than which none that is known is both smaller and as fast: GPUs rising."""
+        """The Pareto-optimal known plans: GPUs rising, latency falling."""
         found: list[ShortlistEntry] = []
         for entry in sorted(self.entries, key=lambda one: (one.placement.gpus, one.rank)):
             if not found or entry.replay.objective < found[-1].replay.objective:
@@ -118,7 +121,9 @@ class Explorer:
         return sorted(fitting, key=lambda one: (one.replay.objective, size(one)))
 
     def _keep(self, entries: Iterable[ShortlistEntry]) -> None:
-        """A limit on GPUs may pack an allocation onto fewer of them, so one may be known twice."""
+        """A limit on GPUs may pack an allocation onto fewer GPUs, so an allocation is kept once for
+        each number of GPUs.
+        """
         for one in entries:
             key = one.allocation, one.placement.gpus
             if isfinite(one.replay.objective) and key not in self._kept:
@@ -127,17 +132,17 @@ class Explorer:
 
 
 def _without_small_shares(problem: Problem) -> Problem:
-    """Latencies at smaller shares than were ever measured are extrapolated. That is no reason to
-    take compute from an LLM that nobody else would use.
+    """Excludes GPU shares below the smallest measured one. Latencies at such shares are
+    extrapolated, which does not justify leaving compute free.
     """
     for llm in problem.needed_llms:
-        problem = problem.excluding(llm.name, lambda tp, gpu_share, _: gpu_share < MEASURED)
+        problem = problem.excluding(llm.name, lambda tp, gpu_share, _: gpu_share < SHARE_MIN)
     return problem
 
 
 def explore(explorer: Explorer, most: int) -> None:
-    """Looks at about `POINTS` numbers of GPUs, from `most` down to the fewest that will do, closer
-    together where they are few.
+    """Finds plans for about `FRONT_POINTS` numbers of GPUs, from `most` down to the fewest that are
+    feasible, in a geometric sequence.
     """
     for gpus in _spread(most):
         if not explorer.within(gpus):
@@ -145,9 +150,11 @@ def explore(explorer: Explorer, most: int) -> None:
 
 
 def fewest(explorer: Explorer, good_enough: GoodEnough, most: int) -> ShortlistEntry | None:
-    """The plan on the fewest GPUs that is good enough, by halving; None where none on `most` is.
+    """The plan on the fewest GPUs that is good enough, by bisection; None where no plan on `most`
+    GPUs is.
 
-    The last step is thorough: with one GPU fewer, no plan of the whole shortlist is good enough.
+    The last step looks at whole shortlists: on one GPU fewer, no plan of the shortlist is good
+    enough.
     """
     found = _first(explorer.within(most), good_enough)
     if found is None:
@@ -162,31 +169,37 @@ def fewest(explorer: Explorer, good_enough: GoodEnough, most: int) -> ShortlistE
             low = middle
         else:
             found, high = better, better.placement.gpus
-    return _thorough(explorer, good_enough, found)
+    return _confirmed_by_shortlist(explorer, good_enough, found)
 
 
-def least_shares(
+def smallest_shares(
     explorer: Explorer, good_enough: GoodEnough, chosen: ShortlistEntry, seconds: float
 ) -> ShortlistEntry:
-    """The smallest plan on as many GPUs as `chosen` that is good enough, at rising prices of a GPU.
+    """The smallest plan on as many GPUs as `chosen` that is good enough, at rising prices of
+    compute.
 
-    The first price is such that all GPUs together cost `seconds`, what a good plan may be slower.
+    At the first price all GPUs together cost `seconds`, the latency by which a plan that is good
+    enough may be slower.
     """
     gpus = chosen.placement.gpus
-    for doubling in range(PRICES):
+    for doubling in range(PRICES_MAX):
         price = seconds * 2**doubling / gpus
-        cheaper = [one for one in explorer.cheaper(gpus, price) if good_enough(one)]
+        cheaper = [one for one in explorer.within_at_price(gpus, price) if good_enough(one)]
         smallest = min((*cheaper, chosen), key=size)
         if smallest is chosen and doubling:
             break
         chosen = smallest
     if chosen.placement.gpus < gpus:
-        chosen = _thorough(explorer, good_enough, chosen)
+        chosen = _confirmed_by_shortlist(explorer, good_enough, chosen)
     return chosen
 
 
-def _thorough(explorer: Explorer, good_enough: GoodEnough, found: ShortlistEntry) -> ShortlistEntry:
-    """The same or a smaller one, until one GPU fewer is shown to be too few."""
+def _confirmed_by_shortlist(
+    explorer: Explorer, good_enough: GoodEnough, found: ShortlistEntry
+) -> ShortlistEntry:
+    """The plan, or one on fewer GPUs, such that no plan of the shortlist on one GPU fewer is good
+    enough. The step doubles while smaller plans are found.
+    """
     step = 1
     while found.placement.gpus > 1:
         fewer = max(1, found.placement.gpus - step)
@@ -201,7 +214,7 @@ def _thorough(explorer: Explorer, good_enough: GoodEnough, found: ShortlistEntry
 
 
 def _first(entries: Iterable[ShortlistEntry], good_enough: GoodEnough) -> ShortlistEntry | None:
-    """Of those that are good enough, the one on the fewest GPUs; of these, the fastest."""
+    """The plan on the fewest GPUs of those that are good enough; of equal ones, the fastest."""
     return min(
         filter(good_enough, entries),
         key=lambda one: (one.placement.gpus, one.replay.objective),
@@ -210,8 +223,8 @@ def _first(entries: Iterable[ShortlistEntry], good_enough: GoodEnough) -> Shortl
 
 
 def _spread(most: int) -> Iterator[int]:
-    """Numbers of GPUs from `most` down to 1: the ratio of neighbours constant, none twice."""
-    ratio = max(most, 2) ** (1 / POINTS)
+    """Numbers of GPUs from `most` down to 1, in a geometric sequence without repetition."""
+    ratio = max(most, 2) ** (1 / FRONT_POINTS)
     gpus = most
     while gpus >= 1:
         yield gpus

@@ -1,4 +1,4 @@
-"""Latency against GPUs, as it is shown with a plan (pure)."""
+"""The points of the front of latency against GPUs that a plan file holds (pure)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scepsy.planning.shortlist import ShortlistEntry
 
 
 def front_points(decision: Decision) -> tuple[FrontPoint, ...]:
-    """The front with the plan that was taken in it, GPUs rising and latency falling from point to
-    point. Empty where the replay does not find that the plan sustains the targets.
+    """The front, including the chosen plan: GPUs rising, latency falling. Empty where the plan does
+    not sustain the targets by replay.
     """
     ours, traded = decision.entry, decision.tradeoff
     if traded is None or not isfinite(ours.replay.objective):

@@ -1,4 +1,4 @@
-"""How many GPUs a plan uses: the planner's steps repeated on fewer GPUs (pure)."""
+"""Chooses the number of GPUs: repeats the steps of the planner on fewer GPUs (pure)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from scepsy.planning.latency_goal import fewest_gpus_within, options_for
 from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import Shortlist, ShortlistEntry, replay
-from scepsy.planning.simulation import SimulationOptions, simulate, simulate_alike
+from scepsy.planning.simulation import SimulationOptions, simulate, simulate_with_same_runs
 from scepsy.planning.tolerance import with_fewest_gpus
 from scepsy.predict import Recorded, recordings
 
 
 @dataclass(frozen=True, slots=True)
 class PlannerSteps:
-    """The planner's steps that are repeated.
+    """The steps of the planner that are repeated.
 
     Attributes:
-        allocate: predict, search and place, until the slowdown by neighbours is known.
-        shortlist: the plans worth a simulation, by those steps and a replay of the recorded runs.
+        allocate: predicts, searches and places until the slowdown by neighbours has converged.
+        shortlist: selects the plans to simulate, by those steps and a replay of the recorded runs.
     """
 
     allocate: Callable[[Problem], Iterations]
@@ -40,8 +40,8 @@ def leave_free(
     tolerance: float,
     steps: PlannerSteps,
 ) -> Decision:
-    """The decision for the plan on the fewest GPUs that is slower by at most `tolerance`, relative
-    to the latency of the plan that was taken. `speed` is as in `planner.decide`.
+    """The decision for the plan on the fewest GPUs whose latency exceeds that of the chosen plan by
+    at most `tolerance`, relative. `speed` is as in `planner.decide`.
     """
     recorded = decision.shortlist.recorded
     return with_fewest_gpus(
@@ -49,7 +49,9 @@ def leave_free(
         problem,
         tolerance,
         explorer=lambda other, known: explorer(other, recorded, known, steps),
-        try_out=lambda entry, known: simulate_alike(entry, known, problem, traces, speed),
+        simulate_entry=lambda entry, known: simulate_with_same_runs(
+            entry, known, problem, traces, speed
+        ),
     )
 
 
@@ -61,8 +63,8 @@ def decide_within(
     speed: float,
     steps: PlannerSteps,
 ) -> Decision | Infeasible:
-    """The plan on the fewest GPUs that keeps to the latency limits, by the replay and, with
-    `options`, by the simulation.
+    """The plan on the fewest GPUs that meets the latency limits by replay and, with `options`, by
+    simulation.
     """
     recorded = recordings(traces)
     found = steps.shortlist(problem, recorded)
@@ -85,7 +87,7 @@ def explorer(
     known: Iterable[ShortlistEntry],
     steps: PlannerSteps,
 ) -> Explorer:
-    """Finds plans of a problem on fewer GPUs."""
+    """The explorer that finds plans for a problem on fewer GPUs."""
     return Explorer(
         problem,
         best=lambda other: replay(other, _placements(steps.allocate(other)), recorded),
@@ -95,5 +97,5 @@ def explorer(
 
 
 def _placements(found: Iterations) -> dict[Allocation, Placement]:
-    """The best allocations that can be placed, with more and more slowdown assumed."""
+    """The best placeable allocation of each iteration on the slowdown, with its placement."""
     return {choice.candidate.allocation: choice.placement for _, choice in found.feasible}

@@ -1,5 +1,5 @@
-"""What a predicted mean latency may be off by, in sentences: the interval, its causes, and what
-would shrink each of them (pure).
+"""Sentences about the interval of a predicted mean latency: its ends, its causes, and what would
+reduce each of them (pure).
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from scepsy.core.plan import IntervalParts, Prediction, WorkflowPrediction
 from scepsy.predict.interval import runs_to_halve
 
 SHOWN = 0.005
-"""Half-width, relative, from which on a cause is named: less would read as 0%."""
+"""Relative half-width above which a cause is named: a smaller one would be printed as 0%."""
 
 FACTOR = 0.4
-"""Half-width from which on a factor is named: ±49% would be 33% down."""
+"""Half-width above which a factor is printed instead of a percentage: +49% at one end of the
+interval is -33% at the other.
+"""
 
 
 def sentences(prediction: Prediction) -> Iterator[str]:
-    """One for each workflow."""
+    """One sentence for each workflow."""
     for flow in prediction.workflows:
         yield _sentence(flow)
 
@@ -37,7 +39,7 @@ def _sentence(flow: WorkflowPrediction) -> str:
 
 
 def _causes(parts: IntervalParts) -> Iterator[str]:
-    """The largest first."""
+    """The causes with their half-widths, the largest first."""
     causes = [
         (parts.runs, f"because only {parts.traced} runs were traced: {_more_runs(parts)}"),
         (parts.curves, "for noise of the latency curves: longer profiling makes it smaller"),
@@ -51,7 +53,7 @@ def _causes(parts: IntervalParts) -> Iterator[str]:
 
 def width_text(width: float) -> str:
     """The half-width of an interval of the logarithm of a latency: "±9%", or "a factor of 1.8"
-    where the interval reaches much farther up than down.
+    if it is so wide that its two ends differ much in percent.
     """
     factor = math.exp(width)
     if width < FACTOR:
@@ -60,7 +62,9 @@ def width_text(width: float) -> str:
 
 
 def _more_runs(parts: IntervalParts) -> str:
-    """About how many would halve the interval; where other causes are too large, this one."""
+    """The approximate number of additional runs that would halve the interval; or, where other
+    causes are too large for that, this part of it.
+    """
     whole = runs_to_halve(parts)
     if whole is not None:
         return f"about {_two_digits(whole)} more would halve the interval"

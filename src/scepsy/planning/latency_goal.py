@@ -1,4 +1,4 @@
-"""The fewest GPUs on which a plan keeps to latency limits (pure)."""
+"""The fewest GPUs on which a plan meets latency limits (pure)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.planning.shortlist import LENGTH_MAX, Shortlist, ShortlistEntry
 from scepsy.planning.simulation import SimulationOptions, SimulationOutcome
 
-LAST_TRIES = 4
-"""Plans on all GPUs that are simulated before a limit is said to be out of reach."""
+TRIES_ON_ALL_GPUS = 4
+"""Plans on all GPUs that are simulated before a limit counts as infeasible."""
 
 RUNS_FOR_QUANTILE = 200
-"""Runs of every workflow that are simulated where a quantile is limited. A quarter of them are
-warm-up, so this leaves 150: enough for a p99 (`statistics.quantiles.P99_MIN`)."""
+"""Runs of every workflow that are simulated for a limit on a quantile. A quarter of them are
+warm-up, which leaves 150: enough for a p99 (`statistics.quantiles.P99_MIN`).
+"""
 
 Simulate = Callable[[ShortlistEntry], SimulationOutcome | Infeasible]
-"""Simulates one plan, which is in place 0 of the outcome."""
+"""Simulates one plan, whose trial has index 0 in the outcome."""
 
 
 def fewest_gpus_within(
@@ -30,12 +31,12 @@ def fewest_gpus_within(
     gpus: int,
     simulate: Simulate | None,
 ) -> Decision | Infeasible:
-    """The plan on the fewest of `gpus` GPUs that keeps to every limit, and latency against GPUs.
-    `found` is the shortlist on all of them.
+    """The plan on the fewest GPUs, at most `gpus`, that meets every limit, with the front of
+    latency against GPUs. `found` is the shortlist on all of them.
 
-    The replay of the recorded runs must find every limit on a mean kept; where there is `simulate`,
-    so must the simulation. A limit on a quantile cannot be told without it. Infeasible("latency")
-    names the best that can be had.
+    The plan must meet every limit on a mean by replay of the recorded runs and, with `simulate`, by
+    simulation. A limit on a quantile needs the simulation. Infeasible("latency") names the lowest
+    latency that was found.
     """
     explore(explorer, gpus)
     search = _Search(limits, explorer, gpus, simulate)
@@ -52,14 +53,16 @@ def fewest_gpus_within(
 
 
 def options_for(limits: Sequence[LatencyLimit], options: SimulationOptions) -> SimulationOptions:
-    """How to simulate, so that the limits can be told to be kept."""
+    """Simulation options with enough runs to decide whether the limits are met."""
     if not any(limit.simulated for limit in limits):
         return options
     return replace(options, runs=max(options.runs, RUNS_FOR_QUANTILE))
 
 
 class _Search:
-    """What was simulated is kept: a simulation takes seconds, all else milliseconds."""
+    """One search for the fewest GPUs. It caches simulations, which take seconds; the other steps
+    take milliseconds.
+    """
 
     def __init__(
         self,
@@ -73,25 +76,25 @@ class _Search:
         self._outcomes: list[tuple[ShortlistEntry, SimulationOutcome | Infeasible]] = []
 
     def run(self) -> ShortlistEntry | Infeasible:
-        """Upwards from the fewest GPUs by replay in growing steps, then back by halving."""
-        first = fewest(self._explorer, self._replayed, self._gpus)
+        """Starts at the fewest GPUs by replay, adds GPUs in doubling steps, then bisects."""
+        first = fewest(self._explorer, self._met_by_replay, self._gpus)
         if first is None:
             return self._out_of_reach()
         below, gpus, step = first.placement.gpus - 1, first.placement.gpus, 1
-        found = self._kept(gpus)
+        found = self._meeting_limits(gpus)
         while found is None and gpus < self._gpus:
             below, gpus, step = gpus, min(gpus + step, self._gpus), 2 * step
-            found = self._kept(gpus)
+            found = self._meeting_limits(gpus)
         if found is None:
             return self._out_of_reach()
         while found.placement.gpus - below > 1:
             middle = (below + found.placement.gpus) // 2
-            better = self._kept(middle)
+            better = self._meeting_limits(middle)
             below, found = (middle, found) if better is None else (below, better)
         return found
 
     def simulated(self, entry: ShortlistEntry) -> Simulated:
-        """What the simulation of an entry found; None where it was not asked for."""
+        """The outcome of simulating an entry; None where there is no simulation."""
         if self._simulate is None:
             return None
         for known, outcome in self._outcomes:
@@ -101,18 +104,20 @@ class _Search:
         self._outcomes.append((entry, outcome))
         return outcome
 
-    def _kept(self, gpus: int) -> ShortlistEntry | None:
-        """A plan on at most that many GPUs that keeps to the limits, if the fastest does."""
-        tries = LAST_TRIES if gpus == self._gpus else 1
-        fitting = [one for one in self._explorer.within(gpus) if self._replayed(one)]
-        return next((one for one in fitting[:tries] if self._confirmed(one)), None)
+    def _meeting_limits(self, gpus: int) -> ShortlistEntry | None:
+        """A plan on at most `gpus` GPUs that meets the limits, of the fastest few by replay; None
+        where none does.
+        """
+        tries = TRIES_ON_ALL_GPUS if gpus == self._gpus else 1
+        fitting = [one for one in self._explorer.within(gpus) if self._met_by_replay(one)]
+        return next((one for one in fitting[:tries] if self._met_by_simulation(one)), None)
 
-    def _replayed(self, entry: ShortlistEntry) -> bool:
+    def _met_by_replay(self, entry: ShortlistEntry) -> bool:
         return all(limit.replayed(entry.replay) <= limit.seconds for limit in self._limits)
 
-    def _confirmed(self, entry: ShortlistEntry) -> bool:
-        """Whether the simulation agrees. Where the problem cannot be simulated, limits on means
-        rest on the replay.
+    def _met_by_simulation(self, entry: ShortlistEntry) -> bool:
+        """Whether the plan meets the limits by simulation. Where the problem cannot be simulated,
+        the replay decides on limits on means.
         """
         outcome = self.simulated(entry)
         if not isinstance(outcome, SimulationOutcome):
@@ -121,13 +126,13 @@ class _Search:
         return kept and outcome.verdict != "not sustained"
 
     def _out_of_reach(self) -> Infeasible:
-        fastest = self._explorer.within(self._gpus)[:LAST_TRIES]
+        fastest = self._explorer.within(self._gpus)[:TRIES_ON_ALL_GPUS]
         outcomes = [self.simulated(entry) for entry in fastest]
         refusal = next((one for one in outcomes if isinstance(one, Infeasible)), None)
         if refusal is not None and any(limit.simulated for limit in self._limits):
             return refusal
-        said = [self._best(limit, fastest, outcomes) for limit in self._limits]
-        return Infeasible("latency", f"on {self._gpus} GPUs or fewer, {'; '.join(said)}")
+        reasons = [self._best(limit, fastest, outcomes) for limit in self._limits]
+        return Infeasible("latency", f"on {self._gpus} GPUs or fewer, {'; '.join(reasons)}")
 
     def _best(
         self,
@@ -135,14 +140,14 @@ class _Search:
         fastest: Sequence[ShortlistEntry],
         outcomes: Sequence[Simulated],
     ) -> str:
-        seen = [
+        latencies = [
             limit.measured(one.trials[0]) for one in outcomes if isinstance(one, SimulationOutcome)
         ]
-        predictor = "simulated" if seen else "by replay of the recorded runs"
-        seen = seen or [limit.replayed(entry.replay) for entry in fastest]
-        if not seen:
+        predictor = "simulated" if latencies else "by replay of the recorded runs"
+        latencies = latencies or [limit.replayed(entry.replay) for entry in fastest]
+        if not latencies:
             return "no plan sustains the targets by replay of the recorded runs"
         return (
-            f"the lowest {limit.name} that can be had is {min(seen):.3g} s {predictor}; "
+            f"the lowest {limit.name} that can be had is {min(latencies):.3g} s {predictor}; "
             f"{limit.seconds:g} s was asked for"
         )

@@ -1,4 +1,4 @@
-"""A latency that a plan must keep to: the mean of a workflow's runs, or a quantile (pure)."""
+"""A limit on the latency of every workflow: on the mean or on a quantile of its runs (pure)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scepsy.sim.results.paired_trials import Trial
 from scepsy.statistics.quantiles import quantile
 
 STATISTICS = {"mean": None, "p90": 0.9, "p99": 0.99}
-"""By name: the quantile, None for the mean."""
+"""By the name of a statistic: the quantile in (0, 1), None for the mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyLimit:
-    """The latency of every targeted workflow is at most `seconds`, by `statistic` (a key of
-    `STATISTICS`). A quantile is read off simulated runs.
+    """The latency of every targeted workflow is at most `seconds`, where
+    `statistic` (a key of `STATISTICS`) says which one. Quantiles are those of simulated runs.
 
     Raises BadInput for an unknown statistic, or a limit that is no positive number of seconds.
     """
@@ -37,7 +37,7 @@ class LatencyLimit:
 
     @property
     def simulated(self) -> bool:
-        """Whether only a simulation says if it is met."""
+        """Whether it takes a simulation to decide if the limit is met."""
         return self.statistic != "mean"
 
     @property
@@ -45,14 +45,16 @@ class LatencyLimit:
         return "mean latency" if self.statistic == "mean" else f"{self.statistic} latency"
 
     def replayed(self, prediction: Prediction) -> float:
-        """Seconds: the highest mean of a workflow, by replay. For a limit on a quantile this is a
-        lower bound: fewer than a tenth of all runs are not so slow that they lift the mean above
-        the p90.
+        """Seconds: the highest mean of a workflow, by replay. For a limit on a quantile it stands
+        for a lower bound: the mean exceeds the p90 only if the slowest tenth of the runs is much
+        slower than all others.
         """
         return max((flow.latency_mean for flow in prediction.workflows), default=0.0)
 
     def measured(self, trial: Trial) -> float:
-        """Seconds: the highest of a workflow, of its simulated runs; inf where one has none."""
+        """Seconds: the highest value of a workflow over its simulated runs; inf where a workflow
+        has none.
+        """
         return max((self._of(runs) for runs in trial.latencies.values()), default=inf)
 
     def _of(self, latencies: Iterable[float]) -> float:

@@ -46,7 +46,7 @@ class SimulationOptions:
         plans: how many of the best are.
         calls: about how many each gets.
         runs: how many runs of every workflow each gets at least, however many calls that takes.
-        progress: is told which part is done.
+        progress: is called with the part that is done, in [0, 1].
     """
 
     plans: int = 4
@@ -124,14 +124,14 @@ def simulate(
     return SimulationOutcome(trials, _best(trials), offered, len(places) - len(trials), options)
 
 
-def simulate_alike(
+def simulate_with_same_runs(
     entry: ShortlistEntry,
     known: SimulationOutcome,
     problem: Problem,
     traces: Sequence[Trace],
     speed: float,
 ) -> Trial | None:
-    """A further entry with the same runs at the same times as those whose outcome is known. None
+    """Simulates a further entry with the same runs at the same times as in the known outcome. None
     where an engine could not start, or has no room for a call.
     """
     workflows = _workflows(problem, traces, known.loads, known.options)

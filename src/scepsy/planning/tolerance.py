@@ -1,4 +1,4 @@
-"""Leaves free the GPUs that bring less than a tolerance (pure)."""
+"""Leaves GPUs free that reduce latency by less than a tolerance (pure)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from math import isfinite
 from scepsy.core.plan import Infeasible
 from scepsy.planning.alternatives import same_sizes
 from scepsy.planning.decision import Decision, Tradeoff
-from scepsy.planning.fewest_gpus import Explorer, explore, fewest, least_shares
+from scepsy.planning.fewest_gpus import Explorer, explore, fewest, smallest_shares
 from scepsy.planning.problem import Problem
 from scepsy.planning.shortlist import LENGTH_MAX, ShortlistEntry, compared_llms
 from scepsy.planning.simulation import NOTICEABLE, SimulationOutcome, significantly_slower
 from scepsy.sim.results.paired_trials import Trial
 
 DEFAULT_TOLERANCE = 0.01
-"""Part of the latency. Nobody feels a difference of 1%, and no prediction here is as exact."""
+"""Relative increase of latency that is accepted to use fewer GPUs. Users do not notice 1%, and the
+error of the predictions is larger.
+"""
 
 MakeExplorer = Callable[[Problem, Iterable[ShortlistEntry]], Explorer]
-"""Begins to look for plans of a problem on fewer GPUs, from those that are known."""
-TryOut = Callable[[ShortlistEntry, SimulationOutcome], Trial | None]
-"""Simulates another entry with the runs of those whose outcome is known."""
+"""Makes an explorer of plans for a problem on fewer GPUs, which starts from known plans."""
+SimulateEntry = Callable[[ShortlistEntry, SimulationOutcome], Trial | None]
+"""Simulates a further entry with the same runs as in the known outcome."""
 
 
 def with_fewest_gpus(
@@ -30,18 +32,19 @@ def with_fewest_gpus(
     tolerance: float,
     *,
     explorer: MakeExplorer,
-    try_out: TryOut,
+    simulate_entry: SimulateEntry,
 ) -> Decision:
-    """Of all plans within `tolerance` of the one that was taken, the one on the fewest GPUs; and
-    latency against GPUs.
+    """The decision for the plan on the fewest GPUs whose latency is within `tolerance` of that of
+    the chosen plan, with the front of latency against GPUs.
 
-    The replay of the recorded runs finds it. Where plans were simulated, it is too, with the same
-    runs: it is not taken if it does not sustain the targets, or is slower by more than the
-    tolerance and by more than chance. Where the simulation preferred a plan that the replay does
-    not, the replay is no judge between TP degrees, so only plans with the same ones are compared.
+    The plan is found by replay of the recorded runs. If plans were simulated, this one is simulated
+    with the same runs. It is rejected if it does not sustain the targets, or if it is slower by
+    more than the tolerance, significantly. If the simulation chose a plan that is not the best by
+    replay, the replay does not rank TP degrees reliably, so only plans with the same TP degrees are
+    compared.
 
-    The decision stands where the replay does not find that its plan sustains the targets: a plan on
-    fewer GPUs would do so even less.
+    The decision is unchanged if its plan does not sustain the targets by replay: a plan on fewer
+    GPUs would not sustain them either.
     """
     fastest, shortlist = decision.entry, decision.shortlist
     if not isfinite(fastest.replay.objective):
@@ -53,7 +56,7 @@ def with_fewest_gpus(
     known_plans = explorer(problem, known)
     explore(known_plans, fastest.placement.gpus)
     smallest = _smallest(known_plans, fastest, tolerance) if tolerance > 0 else fastest
-    decision = _moved(decision, smallest, known_plans, tolerance, try_out)
+    decision = _with_fewer_gpus(decision, smallest, known_plans, tolerance, simulate_entry)
     tradeoff = Tradeoff(known_plans.front(), fastest, problem.gpus_available, tolerance)
     return replace(decision, tradeoff=tradeoff)
 
@@ -65,38 +68,38 @@ def _smallest(explorer: Explorer, fastest: ShortlistEntry, tolerance: float) -> 
         return entry.replay.objective <= fastest.replay.objective + slack
 
     found = fewest(explorer, good_enough, fastest.placement.gpus) or fastest
-    return least_shares(explorer, good_enough, found, slack)
+    return smallest_shares(explorer, good_enough, found, slack)
 
 
-def _moved(
+def _with_fewer_gpus(
     decision: Decision,
     smallest: ShortlistEntry,
     explorer: Explorer,
     tolerance: float,
-    try_out: TryOut,
+    simulate_entry: SimulateEntry,
 ) -> Decision:
-    """The decision for the plan on fewer GPUs. Where its simulation speaks against it, for one
-    halfway between the two, and where that fails too, the decision as it is.
+    """The decision for the plan on fewer GPUs. If its simulation rejects it, the decision for a
+    plan halfway between the two; if that is rejected, too, the decision as it is.
     """
     fastest, simulated = decision.entry, decision.simulated
     if smallest is fastest:
         return decision
     if not isinstance(simulated, SimulationOutcome):
-        return _taken(decision, smallest, explorer)
+        return _decision_for(decision, smallest, explorer)
     before = simulated.trials[simulated.best]
     halfway = (smallest.placement.gpus + fastest.placement.gpus + 1) // 2
     for entry in (smallest, explorer.within(halfway)[0]):
-        seen = None if entry is fastest else try_out(entry, simulated)
-        if seen is not None and not _worse(seen, before, tolerance):
+        trial = None if entry is fastest else simulate_entry(entry, simulated)
+        if trial is not None and not _worse(trial, before, tolerance):
             trials = {place + 1: trial for place, trial in simulated.trials.items()}
-            outcome = replace(simulated, trials={0: seen, **trials}, best=0)
-            return replace(_taken(decision, entry, explorer), simulated=outcome)
+            outcome = replace(simulated, trials={0: trial, **trials}, best=0)
+            return replace(_decision_for(decision, entry, explorer), simulated=outcome)
     return decision
 
 
-def _taken(decision: Decision, entry: ShortlistEntry, explorer: Explorer) -> Decision:
-    """The decision for that entry, first on the shortlist of plans on as few GPUs. What was on the
-    shortlist before follows, in its order.
+def _decision_for(decision: Decision, entry: ShortlistEntry, explorer: Explorer) -> Decision:
+    """The decision for `entry`. The shortlist begins with it, then has the entries of the present
+    shortlist in their order, then others on as few GPUs.
     """
     listed = decision.shortlist
     if entry.placement.gpus < decision.entry.placement.gpus:
@@ -109,7 +112,7 @@ def _taken(decision: Decision, entry: ShortlistEntry, explorer: Explorer) -> Dec
     return replace(decision, entry=entry, shortlist=listed)
 
 
-def _worse(seen: Trial, before: Trial, tolerance: float) -> bool:
-    if seen.verdict == "not sustained" and before.verdict != "not sustained":
+def _worse(trial: Trial, before: Trial, tolerance: float) -> bool:
+    if trial.verdict == "not sustained" and before.verdict != "not sustained":
         return True
-    return significantly_slower(seen, before, max(NOTICEABLE, tolerance))
+    return significantly_slower(trial, before, max(NOTICEABLE, tolerance))

@@ -1,10 +1,10 @@
-"""How far a plan's predicted mean latencies may be off: what the traced runs say of all runs, by
-bootstrap, beside the noise of curves and the error of the predictor (pure).
+"""The uncertainty of predicted mean latencies: the sampling error of the traced runs, by bootstrap,
+the noise of curves, and the error of the predictor (pure).
 
-A workflow's traced runs are drawn anew, with replacement. Other runs would change its mean latency
-in two ways: they would be longer or shorter themselves, and they would load the engines more or
-less, which makes every call slower or faster by the slope of its LLM's curve at that load. Both are
-counted. Near saturation the second is the larger one.
+The traced runs of a workflow are resampled with replacement. Other runs would change the mean
+latency in two ways. They would be longer or shorter, and they would put more or less load on the
+engines, which changes the latency of every call along the LLM's curve. Both are counted. Near
+saturation the second effect is the larger one.
 """
 
 from __future__ import annotations
@@ -33,17 +33,24 @@ from scepsy.predict.response import Blend
 Floats = NDArray[np.float64]
 
 RESAMPLES = 400
-"""With these the standard error of a bootstrapped standard deviation is 4%."""
+"""Bootstrap resamples: the standard error of a bootstrapped standard deviation is then 4%."""
 
 GROUPS_MAX = 500
-"""More runs than this are averaged in at most this many groups of equal size, which are then drawn.
-The variance of the mean stays the same, and the time that the bootstrap takes is bounded."""
+"""If there are more runs, they are averaged in at most this many groups of equal size, and the
+groups are resampled. The variance of the mean stays the same, and the time of the bootstrap is
+bounded.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """One LLM as one workflow meets it: how its calls are answered, at what utilisation, and the
-    part of that which the workflow itself causes.
+    """One LLM for the calls of one workflow.
+
+    Attributes:
+        flow: the calls.
+        blend: the latency curve of a replica for them.
+        load: utilisation of a replica.
+        own_load: the part of that utilisation that the workflow itself causes.
     """
 
     flow: Flow
@@ -52,7 +59,7 @@ class _Served:
     own_load: float
 
     def slower(self, loads: Floats) -> Floats:
-        """How many times as long calls take at `loads` as at the predicted load."""
+        """The latency of calls at `loads`, divided by that at the predicted load."""
         return self.blend.extended_at(loads) / self.blend.extended_at(np.array([self.load]))
 
 
@@ -65,9 +72,9 @@ def with_intervals(
 ) -> Prediction:
     """The prediction of `allocation` with the interval of each workflow's mean latency.
 
-    `pipeline` is the one that it was made with. `noise` is given where means were simulated: by
-    workflow, their relative standard error; else that of the curves counts. A workflow has no
-    interval where its latency is infinite, or where fewer than two runs were traced with the times
+    `pipeline` is the one that made the prediction. `noise` is given if means were simulated: their
+    relative standard error, by workflow. Otherwise the noise of the curves counts. A workflow has
+    no interval if its latency is infinite, or if fewer than two of its traced runs have the times
     of all calls.
     """
     served = _served(pipeline, allocation)
@@ -86,7 +93,7 @@ def with_intervals(
 
 
 def _served(pipeline: Pipeline, allocation: Allocation) -> dict[tuple[str, str], _Served]:
-    """By workflow and LLM."""
+    """By (workflow, LLM). LLMs that were not profiled as allocated are left out."""
     found: dict[tuple[str, str], _Served] = {}
     for part in allocation.llms:
         flows = pipeline.flows(part.llm)
@@ -126,8 +133,8 @@ def _sample(recorded: Recorded, stages: Sequence[StagePrediction], seed: int) ->
     count = rows.shape[1]
     draws = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     relative = (rows @ draws.T / count) / rows.mean(axis=1, keepdims=True)
-    # A resample varies less than the runs do, by (n - 1) / n; and the variance of few runs is
-    # itself uncertain, for which Student's quantile stands.
+    # The variance of a resample is (n - 1) / n of that of the runs. The variance of few runs is
+    # itself uncertain, so Student's quantile replaces the normal one.
     scale = sqrt(count / (count - 1)) * _student(runs - 1) / NINETY_PERCENT
     wider = 1.0 + scale * (relative - 1.0)
     work = {stage.llm: row for stage, row in zip(stages, wider[1:], strict=True)}
@@ -135,7 +142,7 @@ def _sample(recorded: Recorded, stages: Sequence[StagePrediction], seed: int) ->
 
 
 def _student(freedom: int) -> float:
-    """Student's quantile that leaves 5% on either side."""
+    """The 95% quantile of Student's t distribution with `freedom` degrees of freedom."""
     special = importlib.import_module("scipy.special")  # 0.2 s to import: not before it is needed
     return float(special.stdtrit(freedom, 0.95))
 
@@ -156,7 +163,7 @@ def _with_interval(
         if (found := served.get((flow.workflow, stage.llm))) is not None
     ]
     whole = sum(stage.seconds for stage in flow.stages)
-    # Seconds of latency that a second in an LLM makes: fewer than one where LLMs work at once.
+    # Seconds of latency for each second in an LLM: below one where calls to LLMs overlap.
     overlap = min(1.0, mean / whole) if whole else 1.0
     latency = sample.latency.copy()
     curves = estimate = 0.0
@@ -186,8 +193,8 @@ def _loads(
     served: Mapping[tuple[str, str], _Served],
     samples: Mapping[str, _Sample],
 ) -> Floats:
-    """Utilisation of the LLM in each resample: that of every workflow in proportion to its call
-    seconds per run.
+    """Utilisation of the LLM in each resample. The part of each workflow is proportional to its
+    call seconds per run.
     """
     found = np.full(RESAMPLES, one.load)
     for (workflow, name), other in served.items():

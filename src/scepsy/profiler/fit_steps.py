@@ -31,7 +31,7 @@ _CALLS_PER_ROUND_MAX = 400
 """Calls taken of a round. The cost grows with the square of this number."""
 
 _EQUATIONS_MIN = 12
-"""Measured step times. With fewer, four constants cannot be told from noise."""
+"""Measured step times. With fewer, four constants cannot be distinguished from noise."""
 
 _OUTPUT_TOKENS_MIN = 3
 """A call with fewer output tokens has too few steps for a mean time per token."""

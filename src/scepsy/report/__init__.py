@@ -1,4 +1,4 @@
-"""The HTML report: a plan, what it promised, and what was measured, on one self-contained page."""
+"""The HTML report: a plan, its prediction and the measurements, on one self-contained page."""
 
 from scepsy.report.html import render
 

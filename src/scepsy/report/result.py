@@ -1,4 +1,4 @@
-"""The result in words: what was promised, what was measured, what an even split would do."""
+"""The result in words: the prediction, the measurement, and an even split in comparison."""
 
 from __future__ import annotations
 
