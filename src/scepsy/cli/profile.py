@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -29,8 +30,12 @@ from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
 from scepsy.profiler import ProfileSetup, RoundLog, SweepSettings, profile
 from scepsy.profiler.replay.schedule import Gaps
+from scepsy.report import wording
 from scepsy.store import read_llms, write_record
 from scepsy.traces.lengths import with_lengths
+
+NEAR_MAX_RATE = 0.95
+"""Part of the highest offered rate from which on a throughput may be that limit."""
 
 
 @click.command("profile")
@@ -164,6 +169,8 @@ def command(
         emit_json(measured)
     else:
         print_profile(measured, console())
+        for note in lower_bounds(measured, max_rate):
+            click.echo(note)
         click.echo(f"written to {out}")
 
 
@@ -185,6 +192,18 @@ def parse_shares(text: str) -> tuple[float, ...]:
     return shares
 
 
+def lower_bounds(measured: Profile, max_rate: float) -> Iterator[str]:
+    """A sentence on the curves that end at the highest rate that was offered."""
+    near = [one for one in measured.curves if one.max_throughput >= NEAR_MAX_RATE * max_rate]
+    sizes = dict.fromkeys(f"{one.llm} at {size_name(one.tp, one.gpu_share)}" for one in near)
+    if sizes:
+        yield (
+            f"note: {', '.join(sizes)}: no more than {max_rate:g} calls/s were offered, so the "
+            "engine may saturate later than shown; if a plan names such an LLM as the bottleneck, "
+            "profile again with a higher --max-rate"
+        )
+
+
 def print_profile(measured: Profile, screen: Console) -> None:
     """One line per curve: throughput, and latency from idle to near saturation."""
     rows = [
@@ -192,7 +211,7 @@ def print_profile(measured: Profile, screen: Console) -> None:
             curve.llm,
             curve.workflow,
             size_name(curve.tp, curve.gpu_share),
-            f"{curve.max_throughput:.3g}/s",
+            f"{wording.digits(curve.max_throughput)}/s",
             seconds(curve.points[0].latency),
             seconds(curve.points[-1].latency),
             f"{max(p.noise / p.latency for p in curve.points):.1%}",

@@ -25,6 +25,11 @@ BAR = 60
 LEAST_BAR = 10
 BEFORE_BAR = 27
 """Characters of the LLM's name and the latency before the bar."""
+LEGEND = (
+    "n: calls per run; p: open calls, on average while any is open; call: mean duration; time "
+    "share: part of a run's LLM time; CV: standard deviation divided by the mean; prompt, cached, "
+    "output: mean tokens of a call"
+)
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
@@ -144,7 +149,7 @@ def _print_counts(found: Sequence[Counts], screen: Console) -> None:
 
 
 def print_demands(demands: Sequence[Demand], screen: Console) -> None:
-    """A table of n, p and time shares per workflow."""
+    """A table of n, p and time shares per workflow, and what its heads mean."""
     for demand in demands:
         rows = [
             (
@@ -167,6 +172,8 @@ def print_demands(demands: Sequence[Demand], screen: Console) -> None:
         )
         columns = ("LLM", "n", "p", "call", "time share", "its CV", "prompt", "cached", "output")
         screen.print(table(title, columns, rows))
+    if demands:
+        screen.print(f"- {LEGEND}")
 
 
 def _print_stability(found: Stability, screen: Console) -> None:
