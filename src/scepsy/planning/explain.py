@@ -21,7 +21,7 @@ from scepsy.search import Choice
 from scepsy.statistics.quantiles import P99_MIN
 
 SLOWDOWN_SHOWN = 1.005
-"""Factor from which on a slowdown by neighbours is worth a sentence."""
+"""Factor above which a slowdown by neighbours is mentioned: a smaller one would print as 0%."""
 
 
 def explain(

@@ -16,10 +16,10 @@ RATE_MIN = 1e-6
 def explain_infeasible(
     found: Infeasible, problem: Problem, allocate: Callable[[Problem], Choice | Infeasible]
 ) -> Infeasible:
-    """`found`, with the highest rates that can be met: all targets scaled alike, and each workflow
-    alone with the others at their targets, where that is possible. At the rates that are named,
-    `allocate` finds an allocation. A latency limit that is out of reach already says what can be
-    reached, and stays as it is.
+    """`found`, with the highest rates that can be met: all targets multiplied by one factor,
+    and each workflow alone with the others at their targets, where that is possible. At the rates
+    that are named, `allocate` finds an allocation. The reason for an infeasible latency limit
+    already names the lowest latency, so it stays as it is.
     """
     if found.binding == "latency":
         return found

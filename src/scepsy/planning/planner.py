@@ -112,8 +112,8 @@ def decide(
 
 
 def shortlist(problem: Problem, recorded: Mapping[str, Recorded]) -> Shortlist | Infeasible:
-    """The few plans worth a simulation. Infeasible where not one allocation can be placed, even if
-    engines on one GPU did not slow each other.
+    """The few plans to simulate. Infeasible if no allocation can be placed, even without a slowdown
+    by engines on the same GPU.
     """
     found = allocate_with_contention(problem)
     if isinstance(found.steps[0].outcome, Infeasible):

@@ -43,8 +43,8 @@ class Problem:
         share_groups: whether a replica may take a part of each GPU of a TP group.
         exclusions: replicas that must not be proposed.
         gpus: a plan uses at most this many GPUs of the cluster; None: all of them.
-        gpu_price: what the search adds to its objective for every GPU's worth of compute, in
-            weighted seconds. At a price, it leaves shares free that bring less than it.
+        gpu_price: weighted seconds that the search adds to its objective per GPU of compute. It
+            then leaves GPU shares free that reduce latency by less than their price.
     """
 
     pipeline: Pipeline
@@ -93,7 +93,7 @@ class Problem:
         return replace(self, gpus=gpus)
 
     def priced(self, gpu_price: float) -> Problem:
-        """The same with a price on every GPU's worth of compute, in weighted seconds."""
+        """The same problem with a price on compute, in weighted seconds per GPU."""
         return replace(self, gpu_price=gpu_price)
 
     def scaled(self, scale: float, workflow: str | None = None) -> Problem:

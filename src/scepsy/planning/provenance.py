@@ -36,7 +36,7 @@ def notes(profile: Profile, allocation: Allocation) -> tuple[str, ...]:
     one for GPU shares smaller than any that was measured.
     """
     used = {part.llm: (part.tp, part.gpu_share) for part in allocation.llms}
-    alike: dict[tuple[str, float], list[str]] = {}
+    same_error: dict[tuple[str, float], list[str]] = {}
     small: list[str] = []
     for llm, (tp, share) in used.items():
         near = [curve for curve in profile.curves if curve.llm == llm and _near(curve, tp, share)]
@@ -44,10 +44,10 @@ def notes(profile: Profile, allocation: Allocation) -> tuple[str, ...]:
         if estimated:
             worst = max(estimated, key=lambda curve: curve.error)
             sized = f"{llm} at {size_name(tp, share)}"
-            alike.setdefault((worst.source, worst.error), []).append(sized)
+            same_error.setdefault((worst.source, worst.error), []).append(sized)
             if share < LEAST_MEASURED_SHARE:
                 small.append(sized)
-    found = [_rests(sized, source, error) for (source, error), sized in alike.items()]
+    found = [_rests(sized, source, error) for (source, error), sized in same_error.items()]
     if small:
         found.append(
             f"{', '.join(small)}: no measurement of a GPU share below "
@@ -80,5 +80,5 @@ def elsewhere(profile: Profile, machine: str, engines: Mapping[str, str]) -> tup
 
 
 def _near(curve: Curve, tp: int, share: float) -> bool:
-    """Whether it is of that TP degree, and of a whole GPU or a GPU share alike."""
+    """Whether the curve has that TP degree, and both or neither are for whole GPUs."""
     return curve.tp == tp and (curve.gpu_share >= 1) == (share >= 1)

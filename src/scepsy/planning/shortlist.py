@@ -1,4 +1,4 @@
-"""The few plans that are worth a simulation, ranked by a replay of the recorded runs (pure)."""
+"""The shortlist: the few plans to simulate, ranked by a replay of the recorded runs (pure)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from scepsy.search import Choice
 LENGTH_MAX = 8
 """Plans on the shortlist: twice as many as are simulated by default."""
 LLM_TIME_MIN = 0.05
-"""Part of a workflow's LLM time below which the size of an LLM's replicas makes no plan worth a
-simulation of its own. Time in tools and of people does not count: where it dominates, LLMs still
-differ from each other."""
+"""Part of a workflow's LLM time below which other sizes of an LLM's replicas are not simulated.
+Time in tools and of people does not count: where it dominates, LLMs still differ from each other.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,9 @@ class SimulationOptions:
     """How plans are simulated.
 
     Attributes:
-        plans: how many of the best are.
-        calls: about how many each gets.
-        runs: how many runs of every workflow each gets at least, however many calls that takes.
+        plans: number of the best plans that are simulated.
+        calls: approximate number of calls in the simulation of each.
+        runs: the least number of runs of every workflow, whatever the number of calls.
         progress: is called with the part that is done, in [0, 1].
     """
 
