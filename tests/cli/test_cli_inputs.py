@@ -98,3 +98,10 @@ def test_status_of_what_is_not_deployed(tmp_path: Path) -> None:
     shown = scepsy("status", "--state", str(tmp_path), "--json")
     assert shown.returncode == 3
     assert '"code":"not_found"' in shown.stderr
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_number_that_is_not_finite_is_refused(number: str) -> None:
+    refused = scepsy("drive", "m:f", "--rate", "1", "--duration", number, "--gateway", "http://x")
+    assert refused.returncode == 2
+    assert "is not a finite number" in refused.stderr

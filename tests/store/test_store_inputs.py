@@ -17,6 +17,7 @@ from scepsy.core.plan import (
     Prediction,
     Replica,
     Slice,
+    Target,
 )
 from scepsy.core.profile import Profile
 from scepsy.errors import BadInput
@@ -169,6 +170,15 @@ def test_a_plan_is_read_and_its_parts_must_fit(tmp_path: Path):
         (plan(replica("a-0", gpu=2)), rf"{where}\[0\]\.slices: the cluster has no GPU 2 on"),
         (plan(replica("a-0", node="m")), rf"{where}\[0\]\.slices: .* on node 'm'"),
         (plan(replica("a-0", tp=2)), rf"{where}\[0\]\.slices: 1 for tp 2"),
+        (
+            msgspec.structs.replace(good, targets=(Target(workflow="w", rate=0.0),)),
+            r"targets\[0\]\.rate: 0 must be positive",
+        ),
+        (msgspec.structs.replace(good, time_scale=0.0), "time_scale: 0 must be positive"),
+        (
+            msgspec.structs.replace(good, cluster=Cluster(nodes=())),
+            r"cluster\.nodes: at least one",
+        ),
         (plan(replica("a-0"), version=2), "format: 2: this version reads format 1"),
     ):
         write_record(path, bad)

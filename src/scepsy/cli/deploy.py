@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from scepsy.cli.inputs import name_option, state_directory, state_option
+from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import emit_json, json_option
 from scepsy.core.plan import Plan
 from scepsy.deploy import LocalBackend
@@ -40,7 +41,7 @@ from scepsy.store import read_plan
 )
 @click.option(
     "--time-scale",
-    type=click.FloatRange(0.01, 1000),
+    type=FiniteRange(0.01, 1000),
     default=None,
     help="How much faster than the real GPU an emulated engine runs  [default: as profiled]",
 )

@@ -13,6 +13,7 @@ import msgspec
 from rich import progress
 from rich.console import Console
 
+from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.reachable import check_reachable
 from scepsy.core.trace import RunMark
@@ -42,7 +43,7 @@ from scepsy.store import write_record
     "rates",
     multiple=True,
     required=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help="Runs per second. Give one for each function, in the same order.",
 )
 @click.option(
@@ -62,21 +63,21 @@ from scepsy.store import write_record
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=60.0,
     show_default=True,
     help="Length of the measured window in seconds.",
 )
 @click.option(
     "--warmup",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=5.0,
     show_default=True,
     help="Seconds of load before the measured window.",
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=300.0,
     show_default=True,
     help="Seconds after which a run counts as failed.",

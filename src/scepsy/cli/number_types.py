@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Any
 
 import click
 
@@ -12,6 +14,20 @@ from scepsy.planning.latency_limit import STATISTICS, LatencyLimit
 UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 """Seconds."""
 FEWEST = "fewest"
+
+
+class FiniteRange(click.FloatRange):
+    """As `click.FloatRange`, without NaN and infinity: nothing lasts that long, and no comparison
+    finds NaN out of range.
+    """
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class Percentage(click.ParamType[float]):

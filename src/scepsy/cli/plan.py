@@ -18,7 +18,7 @@ from scepsy.cli.inputs import (
     stand_in_option,
     traces_of,
 )
-from scepsy.cli.number_types import FEWEST, GpuCount, Limit, Percentage
+from scepsy.cli.number_types import FEWEST, FiniteRange, GpuCount, Limit, Percentage
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Finalist, FrontPoint, Infeasible, Plan, WorkflowPrediction
@@ -77,7 +77,7 @@ ones are not visible in the printed digits.
 )
 @click.option(
     "--share-step",
-    type=click.FloatRange(0.01, 1.0),
+    type=FiniteRange(0.01, 1.0),
     default=0.1,
     show_default=True,
     help="Grain of a GPU share; 1 divided by it must be whole.",

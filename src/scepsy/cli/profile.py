@@ -20,6 +20,7 @@ from scepsy.cli.inputs import (
     traces_of,
     workflow_option,
 )
+from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.profiling import progress
 from scepsy.core.plan import size_name
@@ -59,7 +60,7 @@ NEAR_MAX_RATE = 0.95
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(5),
+    type=FiniteRange(5),
     default=60.0,
     show_default=True,
     help="Seconds to measure each engine. Engines that decide most of the latency get twice that.",
@@ -80,7 +81,7 @@ NEAR_MAX_RATE = 0.95
 )
 @click.option(
     "--max-rate",
-    type=click.FloatRange(0.1),
+    type=FiniteRange(0.1),
     default=200.0,
     show_default=True,
     help="Highest rate to offer, in calls per second.",
@@ -100,7 +101,7 @@ NEAR_MAX_RATE = 0.95
 )
 @click.option(
     "--time-scale",
-    type=click.FloatRange(0.01, 1000),
+    type=FiniteRange(0.01, 1000),
     default=1.0,
     show_default=True,
     help="How much faster than the real GPU an emulated engine runs.",

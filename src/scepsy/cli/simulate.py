@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from scepsy.cli.inputs import parse_rates, traces_of
+from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable, did_you_mean
@@ -42,7 +43,7 @@ RUNS = 400
 )
 @click.option(
     "--scale",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="Factor on every rate.",
@@ -57,7 +58,7 @@ RUNS = 400
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help=f"Seconds in which runs arrive  [default: enough for {RUNS} runs of each workflow]",
 )
 @click.option("--seed", type=int, default=0, show_default=True)

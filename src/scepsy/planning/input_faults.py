@@ -1,4 +1,4 @@
-"""What can be wrong with a cluster, LLMs or curves on their own (pure).
+"""What can be wrong with a cluster, LLMs, targets or curves on their own (pure).
 
 One place for it: files and library calls are checked by the same functions. A fault is the field,
 as in "nodes[1].gpus", and what is wrong with it.
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Target
 from scepsy.core.profile import Curve
 from scepsy.errors import BadInput
 from scepsy.hardware.memory import check_gpu_memory, unknown_size
@@ -28,12 +29,12 @@ def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
     """No node, no GPU, too many GPUs, no memory, equal names, several GPU types."""
     if not cluster.nodes:
         yield "nodes", "at least one [[nodes]] is needed"
-    yield from _not_positive("gpu_memory", cluster.gpu_memory)
+    yield from not_positive("gpu_memory", cluster.gpu_memory)
     yield from _refused("gpu_memory", lambda: check_gpu_memory(cluster.gpu_memory))
     yield from repeated("nodes.name", (node.name for node in cluster.nodes))
     for index, node in enumerate(cluster.nodes):
-        yield from _not_positive(f"nodes[{index}].gpus", node.gpus)
-        yield from _not_positive(f"nodes[{index}].nvlink_domain", node.domain_size)
+        yield from not_positive(f"nodes[{index}].gpus", node.gpus)
+        yield from not_positive(f"nodes[{index}].nvlink_domain", node.domain_size)
     if cluster.gpus > GPUS_MAX:
         yield "nodes", too_many_gpus(cluster.gpus)
     types = sorted({node.gpu_type for node in cluster.nodes})
@@ -49,9 +50,9 @@ def llm_faults(llms: Iterable[LlmSpec]) -> Iterator[Fault]:
     for index, llm in enumerate(llms):
         where = f"llms[{index}]"
         for field in ("layers", "hidden", "kv_heads", "head_dim", "bytes_per_parameter"):
-            yield from _not_positive(f"{where}.{field}", getattr(llm, field))
+            yield from not_positive(f"{where}.{field}", getattr(llm, field))
         for field in ("max_context", "max_sequences", "max_tp", "min_kv_tokens"):
-            yield from _not_positive(f"{where}.{field}", getattr(llm, field))
+            yield from not_positive(f"{where}.{field}", getattr(llm, field))
         if not (math.isfinite(llm.parameters) and llm.parameters >= 0):
             yield f"{where}.parameters", f"{llm.parameters:g} is not a count"
         yield from _endpoint_faults(where, llm)
@@ -66,18 +67,27 @@ def curve_faults(curves: Iterable[Curve]) -> Iterator[Fault]:
         yield "curves", "there is none; run `scepsy profile`"
     for index, curve in enumerate(curves):
         where = f"curves[{index}]"
-        yield from _not_positive(f"{where}.tp", curve.tp)
+        yield from not_positive(f"{where}.tp", curve.tp)
         yield from not_share(f"{where}.gpu_share", curve.gpu_share)
-        yield from _not_positive(f"{where}.max_throughput", curve.max_throughput)
+        yield from not_positive(f"{where}.max_throughput", curve.max_throughput)
         if not curve.points:
             yield f"{where}.points", "there is none"
         for place, point in enumerate(curve.points):
             if not (math.isfinite(point.rate) and point.rate >= 0):
                 yield f"{where}.points[{place}].rate", f"{point.rate:g} is no rate"
             for field in ("latency", "p50", "p90", "p99"):
-                yield from _not_positive(f"{where}.points[{place}].{field}", getattr(point, field))
+                yield from not_positive(f"{where}.points[{place}].{field}", getattr(point, field))
         if not all(low.rate < high.rate for low, high in pairwise(curve.points)):
             yield f"{where}.points", "rates must rise from point to point"
+
+
+def target_faults(targets: Iterable[Target]) -> Iterator[Fault]:
+    """Two targets of one workflow, rates and weights that are none."""
+    targets = tuple(targets)
+    yield from repeated("targets.workflow", (target.workflow for target in targets))
+    for index, target in enumerate(targets):
+        yield from not_positive(f"targets[{index}].rate", target.rate)
+        yield from not_positive(f"targets[{index}].weight", target.weight)
 
 
 def too_many_gpus(gpus: int) -> str:
@@ -109,10 +119,11 @@ def _endpoint_faults(where: str, llm: LlmSpec) -> Iterator[Fault]:
     if address.scheme not in ("http", "https") or not address.hostname:
         yield f"{where}.url", f"{llm.url!r} is not an http:// or https:// URL"
     if llm.rate_limit is not None:
-        yield from _not_positive(f"{where}.rate_limit", llm.rate_limit)
+        yield from not_positive(f"{where}.rate_limit", llm.rate_limit)
 
 
-def _not_positive(field: str, value: float) -> Iterator[Fault]:
+def not_positive(field: str, value: float) -> Iterator[Fault]:
+    """Where it is no finite number above zero."""
     if not (math.isfinite(value) and value > 0):
         yield field, f"{value:g} must be positive"
 

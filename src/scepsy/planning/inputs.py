@@ -12,7 +12,14 @@ from scepsy.core.plan import Target
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput
-from scepsy.planning.input_faults import Fault, cluster_faults, curve_faults, llm_faults, repeated
+from scepsy.planning.input_faults import (
+    Fault,
+    cluster_faults,
+    curve_faults,
+    llm_faults,
+    repeated,
+    target_faults,
+)
 from scepsy.planning.latency_limit import LatencyLimit
 from scepsy.traces.context import context_limits, long_calls
 from scepsy.traces.lengths import with_lengths
@@ -52,16 +59,7 @@ def _with_name(field: str, llms: Sequence[LlmSpec]) -> str:
 def _check_targets(targets: Sequence[Target], traces: Sequence[Trace]) -> None:
     if not targets:
         raise BadInput("there are no targets: give a workflow and its rate in runs per second")
-    _refuse("the targets", repeated("workflow", (target.workflow for target in targets)))
-    for target in targets:
-        if not (target.rate > 0 and isfinite(target.rate)):
-            raise BadInput(
-                f"the target of {target.workflow!r}: rate: {target.rate:g} must be positive"
-            )
-        if not (target.weight > 0 and isfinite(target.weight)):
-            raise BadInput(
-                f"the target of {target.workflow!r}: weight: {target.weight:g} must be positive"
-            )
+    _refuse("the targets", target_faults(targets))
     traced = {trace.workflow for trace in traces}
     for name in sorted({target.workflow for target in targets} - traced):
         known = ", ".join(sorted(traced)) or "none"

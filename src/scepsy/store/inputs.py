@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +24,10 @@ from scepsy.planning.input_faults import (
     cluster_faults,
     curve_faults,
     llm_faults,
+    not_positive,
     not_share,
     repeated,
+    target_faults,
 )
 from scepsy.store.checkpoint import read_checkpoint
 from scepsy.store.files import read_record, read_toml
@@ -109,6 +112,9 @@ def read_plan(path: Path) -> Plan:
     source = Source(path)
     written = f"{plan.format}: this version reads format {PLAN_FORMAT}; make the plan anew"
     _require(plan.format == PLAN_FORMAT, source, "format", written)
+    cluster = ((f"cluster.{field}", wrong) for field, wrong in cluster_faults(plan.cluster))
+    time_scale = not_positive("time_scale", plan.time_scale)
+    _refuse(source, chain(cluster, target_faults(plan.targets), time_scale))
     replicas = plan.placement.replicas
     _refuse(source, repeated("placement.replicas.replica", (one.replica for one in replicas)))
     llms = {llm.name for llm in plan.llms}
