@@ -23,7 +23,7 @@ from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.trace import Call
 from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.rounds import Round, Sample
-from scepsy.estimate.queueing.simulated_rounds import ask_of
+from scepsy.curves.simulated_engine import ask_of
 from scepsy.profiler.replay.schedule import ChainArrival, schedule
 from scepsy.sim.cluster.deployment import deployment
 from scepsy.sim.cluster.simulation import ServedCall, Simulation

@@ -19,7 +19,8 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.core.profile import Profile
 from scepsy.core.trace import Trace
-from scepsy.estimate.step_times.fitted import FittedTimer, fitted
+from scepsy.curves.fitted_timer import FittedTimer
+from scepsy.estimate.step_times.fitted import fitted
 from scepsy.sim.cluster.deployment import deployment
 from scepsy.sim.cluster.simulation import Simulation
 from scepsy.sim.results.measure import window

@@ -60,7 +60,7 @@ def print_curves(name: str, profile: Profile, screen: Console) -> None:
             curve.workflow,
             size_name(curve.tp, curve.gpu_share),
             curve.source,
-            f"±{curve.error:.0%}" if curve.source != "measured" else _noise(curve.points),
+            f"±{curve.error:.0%}" if curve.estimated else _noise(curve.points),
             f"{curve.max_throughput:.3g}/s",
             f"{efficiency[key_of(curve)]:.0%}" if key_of(curve) in efficiency else "-",
             seconds(curve.points[0].latency),

@@ -10,10 +10,11 @@ import msgspec
 
 from scepsy.core.record import Record
 
-Source = Literal["measured", "tabulated", "modelled", "corrected"]
-"""Where a curve comes from. "measured": a replay on the engine itself. "tabulated": step times from
-a table of measured steps. "modelled": step times from a roofline. "corrected": an estimate that was
-adjusted to a measurement.
+Source = Literal["measured", "calibrated", "tabulated", "modelled", "corrected"]
+"""Where a curve comes from. "measured": a replay on the engine itself. "calibrated": a replay on
+the engine itself, with a simulation of the same calls as a control variate. "tabulated": step times
+from a table of measured steps. "modelled": step times from a roofline. "corrected": an estimate
+that was adjusted to a measurement.
 """
 
 
@@ -100,8 +101,8 @@ class Curve(Record, frozen=True, kw_only=True):
         gpu_type, machine: where the curve was measured, or the GPU type for which it was estimated.
         source: where the numbers come from.
         error: expected relative error of an estimate's mean latency: the mean absolute error of
-            that source against measurements. 0 for a measured curve, whose points have their own
-            `noise`.
+            that source against measurements. 0 for a curve that is not an estimate, whose points
+            have their own `noise`.
         steps: step-time constants fitted to the points; None if none were fitted.
     """
 
@@ -120,6 +121,11 @@ class Curve(Record, frozen=True, kw_only=True):
     source: Source = "measured"
     error: float = 0.0
     steps: StepTime | None = None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the curve does not come from a replay of its own calls on the engine."""
+        return self.source not in ("measured", "calibrated")
 
 
 class Profile(Record, frozen=True, kw_only=True):

@@ -9,11 +9,11 @@ from scepsy.core.profile import Curve
 from scepsy.core.trace import Call, Trace
 from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.jobs import Job
+from scepsy.curves.simulated_engine import EngineModel, longest
 from scepsy.curves.throughput_alone import throughput_alone
 from scepsy.errors import BadInput
 from scepsy.estimate.queueing.birth_death import idle_latency, max_sustained_rate, open_loop_point
 from scepsy.estimate.queueing.closed_loop import closed_loop
-from scepsy.estimate.queueing.simulated_rounds import EngineModel, longest
 from scepsy.estimate.step_times.steps import StepTimes
 from scepsy.hardware.memory import BLOCK_TOKENS, kv_capacity
 from scepsy.sim.workload.prefixes import prompt_blocks

@@ -9,7 +9,13 @@ from scepsy.core.plan import Allocation, size_name
 from scepsy.core.profile import Curve, Profile, Source
 from scepsy.hardware.gpus import LEAST_MEASURED_SHARE
 
-_PREFERENCE: tuple[Source, ...] = ("modelled", "tabulated", "corrected", "measured")
+_PREFERENCE: dict[Source, int] = {
+    "modelled": 0,
+    "tabulated": 1,
+    "corrected": 2,
+    "measured": 3,
+    "calibrated": 3,
+}
 
 Key = tuple[str, str, int, float]
 """(LLM, workflow, tp, GPU share): what a curve is of."""
@@ -20,13 +26,14 @@ def key_of(curve: Curve) -> Key:
 
 
 def merge(profiles: Iterable[Profile]) -> Profile:
-    """One curve for each replica size and workflow: measured before corrected before tabulated
-    before modelled, and the later of two from the same source. In the order of the profiles.
+    """One curve for each replica size and workflow: measured or calibrated before corrected before
+    tabulated before modelled, and the later of two from the same source. In the order of the
+    profiles.
     """
     best: dict[Key, Curve] = {}
     for curve in chain.from_iterable(profile.curves for profile in profiles):
         known = best.get(key_of(curve))
-        if known is None or _PREFERENCE.index(curve.source) >= _PREFERENCE.index(known.source):
+        if known is None or _PREFERENCE[curve.source] >= _PREFERENCE[known.source]:
             best[key_of(curve)] = curve
     return Profile(curves=tuple(best.values()))
 
@@ -40,7 +47,7 @@ def notes(profile: Profile, allocation: Allocation) -> tuple[str, ...]:
     small: list[str] = []
     for llm, (tp, share) in used.items():
         near = [curve for curve in profile.curves if curve.llm == llm and _near(curve, tp, share)]
-        estimated = [curve for curve in near if curve.source != "measured"]
+        estimated = [curve for curve in near if curve.estimated]
         if estimated:
             worst = max(estimated, key=lambda curve: curve.error)
             sized = f"{llm} at {size_name(tp, share)}"
@@ -70,7 +77,7 @@ def elsewhere(profile: Profile, machine: str, engines: Mapping[str, str]) -> tup
     measured. `engines`: name and version of the installed engine, by engine kind.
     """
     found: list[str] = []
-    for curve in (curve for curve in profile.curves if curve.source == "measured"):
+    for curve in (curve for curve in profile.curves if not curve.estimated):
         if curve.machine and curve.machine != machine:
             found.append(f"measured on another machine: {curve.machine}; this is {machine}")
         installed = engines.get(curve.engine.split(" ")[0])

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 import msgspec
 
-from scepsy.core.profile import Curve, ProfilePoint, Quantiles
+from scepsy.core.profile import Curve, ProfilePoint
 from scepsy.curves.batch_means import mean_latency
 from scepsy.curves.bursts import Stream
 from scepsy.curves.rounds import Round, Sample, TypicalCall, typical_calls
 from scepsy.curves.throughput_alone import throughput_alone
 from scepsy.errors import EngineFailed
+from scepsy.profiler.calibrate import ModelOf, calibrated_points
 from scepsy.profiler.fit_steps import step_time
+from scepsy.profiler.points import profile_point
 from scepsy.profiler.sweep.next_round import SweepSettings, curve_rounds, saturated
-from scepsy.statistics.quantiles import quantile
 
 
 def curves(
-    template: Curve, stream: Stream, rounds: Sequence[Round], settings: SweepSettings
+    template: Curve,
+    stream: Stream,
+    rounds: Sequence[Round],
+    settings: SweepSettings,
+    model_of: ModelOf | None = None,
+    seed: int = 0,
 ) -> list[Curve]:
     """One curve for each workflow. `template` is a curve with all that they have in common.
+
+    With `model_of`, a curve is calibrated where it can be (`calibrate`); otherwise its points are
+    the means of the rounds. `seed` is that of the simulated arrivals.
 
     Raises EngineFailed where no call of some workflow was measured.
     """
@@ -32,16 +40,29 @@ def curves(
         total, stream.calls, {name: one.duration for name, one in typical.items()}
     )
     steps = step_time([one for found in kept.values() for one in found])
+    calibrated = (
+        calibrated_points(model_of, steps, stream, kept, typical, settings.warmup, seed)
+        if model_of is not None and steps is not None
+        else {}
+    )
     made: list[Curve] = []
     for name in sorted(stream.runs):
-        points = _points(name, kept, typical[name], top[name], top[name] / total, settings.warmup)
+        scale = top[name] / total
+        points = tuple(
+            msgspec.structs.replace(one, rate=scale * one.rate) for one in calibrated.get(name, ())
+        ) or _points(name, kept, typical[name], top[name], scale, settings.warmup)
         if not points:
             raise EngineFailed(
                 f"no call of {name!r} to {template.llm!r} was measured; allow a larger budget"
             )
         made.append(
             msgspec.structs.replace(
-                template, workflow=name, points=points, max_throughput=top[name], steps=steps
+                template,
+                workflow=name,
+                points=points,
+                max_throughput=top[name],
+                steps=steps,
+                source="calibrated" if name in calibrated else "measured",
             )
         )
     return made
@@ -82,28 +103,4 @@ def point(rate: float, rounds: Sequence[Sequence[Sample]], typical: TypicalCall)
     """The latency of one workflow's calls at one rate, for a call of typical length."""
     samples = [sample for each in rounds for sample in each]
     known = mean_latency(rounds, {samples[0].workflow: typical})
-    latencies = sorted(sample.latency for sample in samples)
-    ttfts = [sample.ttft for sample in samples if sample.ttft is not None]
-    tpots = [tpot for sample in samples if (tpot := sample.tpot) is not None]
-    return ProfilePoint(
-        rate=rate,
-        latency=known.mean,
-        p50=quantile(latencies, 0.5),
-        p90=quantile(latencies, 0.9),
-        p99=quantile(latencies, 0.99),
-        ttft=fmean(ttfts) if ttfts else known.mean,
-        tpot=fmean(tpots) if tpots else 0.0,
-        samples=len(samples),
-        noise=known.noise,
-        ttft_quantiles=_quantiles(ttfts),
-        tpot_quantiles=_quantiles(tpots),
-    )
-
-
-def _quantiles(values: Sequence[float]) -> Quantiles | None:
-    if not values:
-        return None
-    ranked = sorted(values)
-    return Quantiles(
-        p50=quantile(ranked, 0.5), p90=quantile(ranked, 0.9), p99=quantile(ranked, 0.99)
-    )
+    return profile_point(rate, known.mean, known.noise, samples)

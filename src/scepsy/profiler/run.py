@@ -65,16 +65,19 @@ async def profile(
     pool = GpuPool(set(range(here)))
     slots = asyncio.Semaphore(parallel or len(jobs) or 1)
 
-    async def one(job: Job) -> list[Curve]:
+    async def one(job: Job) -> _Sweep:
         async with slots, pool.take(job.tp) as gpus:
-            return await _Sweep(job, setup, log, gpus).curves()
+            sweep = _Sweep(job, setup, log, gpus)
+            await sweep.measure()
+            return sweep
 
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(one(job)) for job in jobs]
     except* ScepsyError as failures:
         raise first_of(failures) from None
-    return Profile(curves=tuple(curve for task in running for curve in task.result()))
+    # Not before all are measured: the simulations would take processor time from the engines.
+    return Profile(curves=tuple(curve for task in running for curve in task.result().curves()))
 
 
 class _Sweep:
@@ -90,12 +93,16 @@ class _Sweep:
         self._template = setup.curve_template(job, self._engine)
         self._key = setup.key(job, self._template)
 
-    async def curves(self) -> list[Curve]:
-        """Measures what is missing and makes the curves. Starts no engine if nothing is missing."""
+    async def measure(self) -> None:
+        """Measures what is missing. Starts no engine if nothing is missing."""
         if self._next() is not None:
             await self._measure()
         self._setup.on_progress(self._job, DONE, 0.0)
-        return curves(self._template, self._stream, self._rounds, self._settings)
+
+    def curves(self) -> list[Curve]:
+        """The curves, once all has been measured."""
+        model_of, seed = self._setup.model_of(self._job), self._setup.options.seed
+        return curves(self._template, self._stream, self._rounds, self._settings, model_of, seed)
 
     @property
     def _rounds(self) -> list[Round]:

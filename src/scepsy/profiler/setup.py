@@ -13,10 +13,16 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve
 from scepsy.core.trace import Trace
 from scepsy.curves.bursts import Stream, bursts_of
+from scepsy.curves.fitted_timer import FittedTimer
 from scepsy.curves.jobs import Job
+from scepsy.curves.simulated_engine import EngineModel
 from scepsy.engines import Engine, EngineOptions, EngineResources, gpu_board
+from scepsy.hardware.memory import kv_capacity
+from scepsy.hardware.step_time import Timer
+from scepsy.profiler.calibrate import ModelOf
 from scepsy.profiler.machine import machine
 from scepsy.profiler.sweep.next_round import SweepSettings
+from scepsy.sim.workload.prefixes import prompt_blocks
 
 OnProgress = Callable[[Job, str, float], None]
 """Called with a job, what it does now in words, and the seconds left of its budget."""
@@ -92,6 +98,26 @@ class ProfileSetup:
             machine=machine(),
             flags=job.llm.flags,
         )
+
+    def model_of(self, job: Job) -> ModelOf | None:
+        """The job's engine in simulated time, with fitted step times; None for LLMs that generate
+        no text, whose step times are fitted to the idle engine alone.
+        """
+        if job.llm.kind != "generate":
+            return None
+        engine = self.simulated_engine(job)
+        return lambda steps: engine(FittedTimer(steps))
+
+    def simulated_engine(self, job: Job) -> Callable[[Timer], EngineModel]:
+        """The job's engine in simulated time, from step times that include the time of a call
+        outside of its steps.
+        """
+        runs = self.stream(job).runs.values()
+        blocks = prompt_blocks(c for of in runs for run in of for burst in run for c in burst.calls)
+        kv_tokens = kv_capacity(
+            job.llm, tp=job.tp, memory_share=job.memory_share, gpu_memory=self.cluster.gpu_memory
+        )
+        return lambda timer: EngineModel(job.llm, timer, kv_tokens, 0.0, blocks)
 
     def key(self, job: Job, template: Curve) -> str:
         """Digest of everything that the outcome of a round depends on, except for noise."""

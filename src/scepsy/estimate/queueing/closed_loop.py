@@ -11,8 +11,9 @@ from statistics import fmean
 from scepsy.curves.batch_means import mean_latency
 from scepsy.curves.bursts import Stream
 from scepsy.curves.rounds import Sample, TypicalCalls, typical_calls
+from scepsy.curves.simulated_engine import EngineModel, sample_of
 from scepsy.estimate.queueing.run_cycle import run_cycle
-from scepsy.estimate.queueing.simulated_rounds import EngineModel
+from scepsy.estimate.queueing.simulated_rounds import serve
 from scepsy.sim.cluster.simulation import ServedCall
 
 RUNS_PER_ROUND = 10
@@ -85,13 +86,13 @@ def closed_loop(engine: EngineModel, stream: Stream) -> list[Population]:
     calls_of_runs = RUNS_PER_ROUND * stream.chain_calls(whole=True)
     per_workflow = min(CALLS_PER_ROUND_MAX, max(CALLS_PER_ROUND_MIN, calls_of_runs))
     calls_min = round(per_workflow * len(stream.runs))
-    idle = fmean(call.latency for call in engine.serve(uncapped, 1, calls_min // 4))
+    idle = fmean(call.latency for call in serve(engine, uncapped, 1, calls_min // 4))
     runs = run_cycle(stream, THINK_TIME_MAX * idle)
     populations: list[Population] = []
     size = 1
     while size:
         calls = max(calls_min, round(BURSTS_PER_CLIENT_MIN * size * stream.burst_size))
-        populations.append(_population(size, engine.serve(runs, size, calls), typical))
+        populations.append(_population(size, serve(engine, runs, size, calls), typical))
         size = _next_size(populations)
     return populations
 
@@ -112,7 +113,7 @@ def _population(size: int, served: Sequence[ServedCall], typical: TypicalCalls) 
     samples: dict[str, list[Sample]] = {}
     for call in served:
         if begin <= call.end <= end:
-            samples.setdefault(call.workflow, []).append(_sample(call))
+            samples.setdefault(call.workflow, []).append(sample_of(call))
     known = {name: mean_latency([of], {name: typical[name]}) for name, of in samples.items()}
     return Population(
         size,
@@ -120,17 +121,4 @@ def _population(size: int, served: Sequence[ServedCall], typical: TypicalCalls) 
         samples,
         {name: one.mean for name, one in known.items()},
         {name: one.noise for name, one in known.items()},
-    )
-
-
-def _sample(call: ServedCall) -> Sample:
-    return Sample(
-        workflow=call.workflow,
-        unit=call.run,
-        sent=call.start,
-        latency=call.latency,
-        output_tokens=call.ask.output_tokens,
-        prompt_tokens=call.ask.prompt_tokens,
-        ttft=call.first_token - call.start if call.ask.output_tokens else None,
-        cached_tokens=call.cached_tokens,
     )

@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scepsy.core.llm import LlmSpec
 from scepsy.core.trace import Call
+from scepsy.curves.simulated_engine import EngineModel, ask_of
 from scepsy.estimate.queueing.run_cycle import CycledRun, RunCycle
-from scepsy.hardware.host_time import host_time
-from scepsy.hardware.step_time import Timer
-from scepsy.sim.cluster.event_queue import EventQueue
-from scepsy.sim.cluster.replica import SimulatedReplica
-from scepsy.sim.cluster.simulation import Ask, LlmReplicas, ServedCall, Simulation
-from scepsy.sim.engine.continuous_batching import SimulatedEngine
-from scepsy.sim.workload.prefixes import Blocks
+from scepsy.sim.cluster.simulation import ServedCall, Simulation
 
 
-@dataclass(frozen=True, slots=True)
-class EngineModel:
-    """One replica of an LLM.
+def serve(engine: EngineModel, cycle: RunCycle, runs: int, calls: int) -> list[ServedCall]:
+    """At least `calls` calls, in the order in which they were sent, with `runs` concurrent runs:
+    when a run ends, the next one begins.
 
-    Attributes:
-        timer: its step times.
-        kv_tokens: size of its KV cache in tokens.
-        request_time: seconds of each call outside of steps (`HostTime.request`).
-        blocks: by traced call, the prompt blocks that it shares with other calls.
+    A burst is sent when the burst before it has ended and the gap is over. The engine serves calls
+    of the oldest run first, as the gateway asks of engines. At first the cache is cold, and the
+    runs are spread evenly over the cycle.
     """
-
-    llm: LlmSpec
-    timer: Timer
-    kv_tokens: int
-    request_time: float
-    blocks: Mapping[str, Blocks]
-
-    def serve(self, cycle: RunCycle, runs: int, calls: int) -> list[ServedCall]:
-        """At least `calls` calls, in the order in which they were sent, with `runs` concurrent
-        runs: when a run ends, the next one begins.
-
-        A burst is sent when the burst before it has ended and the gap is over. The engine serves
-        calls of the oldest run first, as the gateway asks of engines. At first the cache is cold,
-        and the runs are spread evenly over the cycle.
-        """
-        engine = SimulatedEngine(
-            self.timer,
-            kv_tokens=self.kv_tokens,
-            max_sequences=self.llm.max_sequences,
-            step_tokens=host_time(self.llm.engine).step_tokens,
-        )
-        events = EventQueue()
-        replica = SimulatedReplica("estimate", engine, events, request_time=self.request_time)
-        group = LlmReplicas([replica], min(self.llm.max_context, self.kv_tokens))
-        simulation = Simulation(events, {self.llm.name: group})
-        for place in range(runs):
-            entry = cycle.entry((place + 0.5) / runs)
-            client = _Client(self, simulation, cycle.runs, calls, entry.run, entry.burst)
-            events.at(entry.wait, client.send, None)
-        events.run()
-        return simulation.calls
+    simulation = engine.simulation()
+    for place in range(runs):
+        entry = cycle.entry((place + 0.5) / runs)
+        client = _Client(engine, simulation, cycle.runs, calls, entry.run, entry.burst)
+        simulation.events.at(entry.wait, client.send, None)
+    simulation.events.run()
+    return simulation.calls
 
 
 @dataclass(slots=True)
@@ -102,17 +70,3 @@ class _Client:
             self.place, self.burst, self.run = (self.place + 1) % len(self.runs), 0, -1
         events = self.simulation.events
         events.at(events.now + self.runs[self.place].gaps[self.burst], self.send, None)
-
-
-def ask_of(call: Call, llm: LlmSpec) -> Ask:
-    """The simulated call for a traced call of known lengths (`lengths.with_lengths`)."""
-    prompt = max(1, call.prompt_tokens or 0)
-    output = max(1, call.output_tokens or 0) if llm.kind == "generate" else 0
-    items = min(max(1, call.items), prompt) if llm.kind != "generate" else 1
-    return Ask(llm.name, prompt, output, items=items)
-
-
-def longest(calls: Sequence[Call], llm: LlmSpec) -> int:
-    """Tokens of the longest prompt together with its answer."""
-    asks = [ask_of(call, llm) for call in calls]
-    return max(-(-ask.prompt_tokens // ask.items) + ask.output_tokens for ask in asks)

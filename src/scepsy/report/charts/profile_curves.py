@@ -58,7 +58,7 @@ def _line(curve: Curve, used: LlmAllocation | None, x: Axis, y: Axis) -> Line:
     heavy = used is not None and (curve.tp, curve.gpu_share) == (used.tp, used.gpu_share)
     return Line(
         path=path([(point.rate, point.latency) for point in curve.points], x, y),
-        css=" ".join(["used"] * heavy + ["estimated"] * (curve.source != "measured")),
+        css=" ".join(["used"] * heavy + ["estimated"] * curve.estimated),
         title=f"{curve.llm} at {size(curve.tp, curve.gpu_share)}, {curve.source}: at most "
         f"{wording.rate(curve.max_throughput, 'calls/s')}" + (", as the plan has it" * heavy),
     )
