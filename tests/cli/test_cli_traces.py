@@ -62,7 +62,7 @@ def test_a_named_run_is_the_only_one_drawn(directory: Path, run: str, workflow: 
 
 def test_the_heads_of_the_table_are_explained(directory: Path) -> None:
     output = shown(directory)
-    assert "n: calls per run; p: open calls" in output
+    assert "n: calls per run; p: mean number of open calls" in output
 
 
 def test_a_run_must_be_there_and_be_one(directory: Path) -> None:

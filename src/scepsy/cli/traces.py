@@ -26,7 +26,7 @@ LEAST_BAR = 10
 BEFORE_BAR = 27
 """Characters of the LLM's name and the latency before the bar."""
 LEGEND = (
-    "n: calls per run; p: open calls, on average while any is open; call: mean duration; time "
+    "n: calls per run; p: mean number of open calls while any is open; call: mean duration; time "
     "share: part of a run's LLM time; CV: standard deviation divided by the mean; prompt, cached, "
     "output: mean tokens of a call"
 )
