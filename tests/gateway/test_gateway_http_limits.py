@@ -101,7 +101,7 @@ async def test_a_large_response_header_passes(http: aiohttp.ClientSession):
         (b"\x16\x03\x01\x02\x00\r\n\r\n", 400, "invalid_request"),
     ],
 )
-async def test_what_cannot_be_parsed_is_refused_in_openais_shape(
+async def test_unparsable_http_is_an_error_in_openai_format(
     request_bytes: bytes, status: int, code: str
 ):
     async with gateway_to(says(completion())) as (engine, gateway):

@@ -50,7 +50,7 @@ def test_the_most_reliable_identification_counts():
     assert identify({}, bare, {"metadata": "odd"}) == NOBODY
 
 
-def test_what_frameworks_send_on_their_own():
+def test_headers_that_frameworks_send_identify_runs():
     crew = {"baggage": "crew_context=id%3D77aa"}
     assert identify(crew, Address("/"), {}).run == "77aa"
     child = {"x-session-id": "child", "x-parent-session-id": "parent"}

@@ -53,7 +53,7 @@ def test_a_plan_is_complete_consistent_and_survives_its_file() -> None:
     assert msgspec.json.decode(msgspec.json.encode(decided), type=Plan) == decided
 
 
-def test_it_explains_bottleneck_what_ifs_and_runners_up() -> None:
+def test_a_plan_explains_bottleneck_what_ifs_and_runners_up() -> None:
     decided = decide(1.0)
     assert isinstance(decided, Plan)
     text = "\n".join(decided.explanation.summary)

@@ -84,7 +84,7 @@ def test_the_reason_for_simulating_one_plan_only_is_given() -> None:
     assert asked == "Only this plan was simulated: no more than one was asked for"
 
 
-def test_what_makes_two_predictions_differ_is_named() -> None:
+def test_the_cause_of_differing_predictions_is_named() -> None:
     slow = "\n".join(sentences(decided({"w": 1.0}, QUICK, latency=2.0)))
     assert "the replay of the recorded runs predicts a mean latency of 2 s" in slow
     assert "in the LLMs, 100% of it in big: a call takes 2 s by its latency curve and 0." in slow

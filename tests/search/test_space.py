@@ -178,10 +178,10 @@ def test_every_dropped_option_is_dominated_by_a_kept_one(
 
 @settings(deadline=None, max_examples=200)
 @given(allocations(), clusters(most_gpus=6), st.sampled_from([10, 20]))
-def test_what_can_be_placed_meets_every_measure(
+def test_every_placeable_allocation_meets_every_constraint(
     allocation: Allocation, cluster: Cluster, grain: int
 ) -> None:
-    """The constraints are necessary side_constraints: none may exclude a placeable allocation."""
+    """The constraints are valid inequalities: none may exclude a placeable allocation."""
     constraints: list[GpuConstraint] = [
         total_gpus(grain, cluster.gpus),
         *valid_inequalities(cluster, grain, cluster.gpus),
