@@ -52,6 +52,7 @@ def test_valid_inputs_are_planned() -> None:
         ("cluster", Cluster(nodes=(NODE,), gpu_memory=80), "did you mean 80e9"),
         ("targets", [], "there are no targets"),
         ("targets", [Target(workflow="w", rate=0.0)], "rate: 0 must be positive"),
+        ("targets", [Target(workflow="w", rate=1e-300)], "fewer than one in thirty years"),
         ("targets", [Target(workflow="w", rate=1.0, weight=-1)], "weight: -1 must be positive"),
         ("targets", [Target(workflow="w", rate=1.0)] * 2, "workflow: w is there more"),
         ("targets", [Target(workflow="v", rate=1.0)], "target for 'v', but no trace"),

@@ -21,6 +21,8 @@ from scepsy.hardware.memory import check_gpu_memory, unknown_size
 
 Fault = tuple[str, str]
 
+RATE_MIN = 1e-9
+"""The lowest target in runs per second. Simulated times overflow at far lower ones."""
 GPUS_MAX = 16_384
 """The most GPUs of a cluster. `scepsy plan` takes half a minute for this number of them."""
 
@@ -87,6 +89,9 @@ def target_faults(targets: Iterable[Target]) -> Iterator[Fault]:
     yield from repeated("targets.workflow", (target.workflow for target in targets))
     for index, target in enumerate(targets):
         yield from not_positive(f"targets[{index}].rate", target.rate)
+        if 0 < target.rate < RATE_MIN:
+            rare = f"{target.rate:g} runs per second are fewer than one in thirty years"
+            yield f"targets[{index}].rate", rare
         yield from not_positive(f"targets[{index}].weight", target.weight)
 
 
