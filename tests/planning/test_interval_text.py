@@ -51,4 +51,4 @@ def test_a_wide_interval_is_a_factor() -> None:
 
 
 def test_without_an_interval_it_says_what_is_missing() -> None:
-    assert "without an interval: that needs at least two traced runs" in said(None)
+    assert "without an interval: that needs at least 5 traced runs" in said(None)

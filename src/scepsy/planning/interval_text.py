@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 
 from scepsy.core.plan import IntervalParts, Prediction, WorkflowPrediction
+from scepsy.planning.uncertainty import RUNS_MIN
 from scepsy.predict.interval import runs_to_halve
 
 SHOWN = 0.005
@@ -29,8 +30,8 @@ def _sentence(flow: WorkflowPrediction) -> str:
     mean = f"The mean latency of {flow.workflow} is predicted as {flow.latency_mean:.3g} s"
     if flow.interval_parts is None or flow.latency_low is None or flow.latency_high is None:
         return (
-            f"{mean}, without an interval: that needs at least two traced runs that tell how long "
-            "each of their calls took"
+            f"{mean}, without an interval: that needs at least {RUNS_MIN} traced runs that tell "
+            "how long each of their calls took"
         )
     within = f"between {flow.latency_low:.3g} and {flow.latency_high:.3g} s"
     causes = "; ".join(_causes(flow.interval_parts))

@@ -35,6 +35,11 @@ Floats = NDArray[np.float64]
 RESAMPLES = 400
 """Bootstrap resamples: the standard error of a bootstrapped standard deviation is then 4%."""
 
+RUNS_MIN = 5
+"""Traced runs that an interval needs. How far the runs differ is hardly known from fewer: with two,
+an honest interval reaches from milliseconds to minutes, which tells nobody anything.
+"""
+
 GROUPS_MAX = 500
 """If there are more runs, they are averaged in at most this many groups of equal size, and the
 groups are resampled. The variance of the mean stays the same, and the time of the bootstrap is
@@ -74,8 +79,8 @@ def with_intervals(
 
     `pipeline` is the one that made the prediction. `noise` is given if means were simulated: their
     relative standard error, by workflow. Otherwise the noise of the curves counts. A workflow has
-    no interval if its latency is infinite, or if fewer than two of its traced runs have the times
-    of all calls.
+    no interval if its latency is infinite, or if fewer than `RUNS_MIN` of its traced runs have the
+    times of all calls.
     """
     served = _served(pipeline, allocation)
     samples = {
@@ -122,7 +127,7 @@ class _Sample:
 
 def _sample(recorded: Recorded, stages: Sequence[StagePrediction], seed: int) -> _Sample | None:
     latencies, runs = recorded.latencies(stages), len(recorded.runs)
-    if latencies is None or runs < 2:
+    if latencies is None or runs < RUNS_MIN:
         return None
     rows = np.array([latencies, *(recorded.times.seconds_in(one.llm) for one in stages)])
     rng = np.random.default_rng(seed)
