@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import FrameType
 
 import click
@@ -33,6 +36,8 @@ COMMANDS = {
 _MODULES = {"import": "import_"}  # a word of the language
 INTERRUPTED = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the command as Ctrl-C does."""
 
 
 class LazyGroup(click.Group):
@@ -69,11 +74,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point. Exit codes are those of the error tree (scepsy.errors); 130 after Ctrl-C."""
-    # SIGTERM and SIGHUP end the command as Ctrl-C does, which stops every process that it started.
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, _as_ctrl_c)
     try:
-        status: object = cli.main(standalone_mode=False)
+        with _ending_as_ctrl_c():
+            status: object = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
@@ -104,6 +107,31 @@ def _told(
     if isinstance(found, OSError) and (found.filename is not None or found.errno in _NO_ROOM):
         return BadInput(f"{found.filename or 'a file'}: cannot be used: {found.strerror}")
     return found if isinstance(found, ScepsyError) else None
+
+
+@contextmanager
+def _ending_as_ctrl_c() -> Generator[None]:
+    """Within it, SIGTERM and SIGHUP end the command as Ctrl-C does, which stops every process that
+    it started.
+    """
+    before = {number: signal.signal(number, _as_ctrl_c) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _default_in_forked_child() -> None:
+    """A child that a driven program forks ends by these signals at once. With a handler in Python,
+    a worker of multiprocessing.Pool may wait for a lock for ever while its pool waits for it.
+    """
+    for number in _ENDING:
+        if signal.getsignal(number) is _as_ctrl_c:
+            signal.signal(number, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_default_in_forked_child)
 
 
 def _as_ctrl_c(_signal: int, _frame: FrameType | None) -> None:
