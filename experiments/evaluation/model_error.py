@@ -18,7 +18,9 @@ ERROR_MIN = 0.01
 """Standard deviation that no predictor is trusted to be below."""
 HEAD = """Replay against a simulation of the same traced runs, which has no error of the sample: the
 root of the mean square of the relative errors in the time spent in LLMs, less the noise of the
-simulations. `MODEL_ERROR` in `src/scepsy/predict/interval.py` is this table, made never falling.
+simulations. A few plans near saturation rule it. `MODEL_ERROR` in `src/scepsy/predict/interval.py`
+was set by hand below this table, from about twenty such comparisons; the coverage above and in E1
+says that it suffices but near saturation.
 
 """
 

@@ -177,7 +177,7 @@ def quick_settings(full: DemoSettings) -> DemoSettings:
     """The same demo in about forty seconds. It shows that everything works; its samples are too few
     for its figures to mean much. Only emulated GPUs can run faster than real ones.
     """
-    sweep = SweepSettings(budget=5.0, max_rate=40.0)
+    sweep = SweepSettings(budget=8.0, max_rate=40.0)
     small = replace(full, sweep=sweep, warmup=1.0)
     if full.engine != "emulated":
         # vLLM's starts take most of the time, and its calls more than a second each.
