@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from scepsy.core.plan import Allocation, Explanation, Infeasible, RunnerUp, WorkflowPrediction
+from scepsy.core.plan import (
+    Allocation,
+    Explanation,
+    Infeasible,
+    Prediction,
+    RunnerUp,
+    WorkflowPrediction,
+)
 from scepsy.core.profile import Profile
 from scepsy.planning import interval_text, ranking, simulation_text, what_if
 from scepsy.planning.allocation_text import describe_all, differences
@@ -26,6 +33,7 @@ SLOWDOWN_SHOWN = 1.005
 
 def explain(
     decision: Decision,
+    prediction: Prediction,
     profile: Profile,
     outcomes: Mapping[str, Choice | Infeasible],
     about_traces: Iterable[str] = (),
@@ -33,6 +41,8 @@ def explain(
     """The bottleneck, which predictor decided, where curves come from, what a GPU more or fewer
     would do (`outcomes` of `what_ifs`), the best other plans, and what was not considered. What was
     changed in the traces (`about_traces`) is said after the curves.
+
+    `prediction` is the decision's, whose bootstrap is too costly to be made twice.
 
     Runners-up are the next best plan by the pipeline, and the best with another size (TP degree,
     GPU share) of one LLM's replicas.
@@ -42,7 +52,6 @@ def explain(
     base = problem.pipeline.base
     objective = chosen.candidate.objective + base
     summary = [_bottleneck(flow) for flow in entry.replay.workflows]
-    prediction = decision.prediction
     summary += interval_text.sentences(prediction)
     summary += [_p99(flow) for flow in prediction.workflows if flow.percentile_runs]
     summary += sentences(problem.endpoints, problem.targets)

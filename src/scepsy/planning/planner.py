@@ -88,10 +88,11 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
 
     changed = what_ifs(decision.shortlist.problem)
     outcomes = {change: allocate(changed_problem) for change, changed_problem in changed.items()}
+    prediction = decision.prediction
     chosen = msgspec.structs.replace(
         draft(decision.entry, problem, speed),
-        prediction=decision.prediction,
-        explanation=explain(decision, profile, outcomes, about_traces),
+        prediction=prediction,
+        explanation=explain(decision, prediction, profile, outcomes, about_traces),
     )
     return unstartable(chosen) or chosen
 
