@@ -7,7 +7,10 @@
     ├── PortInUse               exit code 5   another process listens on the port
     ├── EngineFailed            exit code 6   an engine did not start, or died; quotes its log
     ├── Unmeetable              exit code 7   no plan meets the target; says which constraint binds
-    └── RunsFailed              exit code 8   the driven or traced program itself failed
+    ├── RunsFailed              exit code 8   the driven or traced program itself failed
+    ├── CallsCut                exit code 9   calls that outlasted the grace were cut
+    ├── Conflict                exit code 10  another process is changing the deployment
+    └── CapacityDip             exit code 11  a change leaves less capacity than its load needs
 
 The exit codes are stable. Every message says what was wrong, where, and what to do.
 """
@@ -72,6 +75,29 @@ class RunsFailed(ScepsyError):
 
     code = "runs_failed"
     exit_code = 8
+
+
+class CallsCut(ScepsyError):
+    """What was asked for is done, but calls that outlasted `--grace` were cut on the way."""
+
+    code = "calls_cut"
+    exit_code = 9
+
+
+class Conflict(ScepsyError):
+    """Another process is changing the deployment, or owns a part of it."""
+
+    code = "conflict"
+    exit_code = 10
+
+
+class CapacityDip(ScepsyError):
+    """A change cannot be made without less capacity than the load needs on the way, and nobody
+    allowed that with `--allow-dip`.
+    """
+
+    code = "capacity_dip"
+    exit_code = 11
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from scepsy.cli.plan import print_plan
 from scepsy.cli.profile import print_profile
 from scepsy.cli.status import print_status
 from scepsy.deploy import Status
-from scepsy.deploy.state import ReplicaStatus
+from scepsy.deploy.status import ReplicaStatus
 from scepsy.drive import DriveResult, LlmLoad, RunOutcome
 from scepsy.drive.statistics import measure
 from scepsy.store import read_plan, read_profile

@@ -6,8 +6,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from scepsy.core.plan import Replica, Slice
-from scepsy.deploy.state import RunningReplica
-from scepsy.deploy.watch import drain
+from scepsy.deploy.local.state import RunningReplica
+from scepsy.deploy.local.watch import drain
 
 COUNTS = [(1, 0), (0, 2), (0, 0)]
 

@@ -21,7 +21,7 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Placement, Plan, Replica, Slice, Target
 from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import Deployment, LocalBackend
-from scepsy.deploy.engine_starts import EngineStarts
+from scepsy.deploy.local.engine_starts import EngineStarts
 from scepsy.engines import EngineOptions
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, EngineFailed
@@ -142,7 +142,7 @@ async def test_a_change_that_ends_before_anything_stopped_leaves_all_as_it_was(
     async def interrupted(_: object) -> None:
         raise asyncio.CancelledError
 
-    monkeypatch.setattr("scepsy.deploy.local.drain", interrupted)
+    monkeypatch.setattr("scepsy.deploy.local.backend.drain", interrupted)
     with pytest.raises(asyncio.CancelledError):
         await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
     assert local.load("default") == before

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scepsy.deploy.launching import start_on_free_port
+from scepsy.deploy.local.launching import start_on_free_port
 from scepsy.engines import Launch, stop
 from scepsy.errors import PortInUse
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scepsy.core.plan import Replica, Slice
-from scepsy.deploy.state_directory import StateDirectory
+from scepsy.deploy.local.state_directory import StateDirectory
 from scepsy.errors import BadInput
 
 FILES = StateDirectory(Path("/state"))

@@ -1,16 +1,22 @@
 """Deploys a plan: starts, changes, observes and stops engines and the gateway in front of them."""
 
-from scepsy.deploy.local import LocalBackend
+from scepsy.deploy.backend import Applied, Backend, CutCalls, Runtime, TakenDown
+from scepsy.deploy.local import Deployment, LocalBackend, RunningReplica
 from scepsy.deploy.reconcile import Changes, diff, stopped_first
-from scepsy.deploy.state import Deployment, ReplicaStatus, RunningReplica, Status
+from scepsy.deploy.status import ReplicaStatus, Status
 
 __all__ = [
+    "Applied",
+    "Backend",
     "Changes",
+    "CutCalls",
     "Deployment",
     "LocalBackend",
     "ReplicaStatus",
     "RunningReplica",
+    "Runtime",
     "Status",
+    "TakenDown",
     "diff",
     "stopped_first",
 ]

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Plan
-from scepsy.deploy.state import RunningReplica
+from scepsy.core.plan import Plan, Replica
 from scepsy.engines import engine_for
 from scepsy.gateway.config import Route
 
 
-def routes_of(plan: Plan, replicas: Sequence[RunningReplica]) -> tuple[Route, ...]:
-    """One route for each replica, then one for each hosted endpoint."""
+def routes_of(plan: Plan, served: Sequence[tuple[Replica, str]]) -> tuple[Route, ...]:
+    """One route for each replica and its URL, then one for each hosted endpoint."""
     llms = {llm.name: llm for llm in plan.llms}
     ours = tuple(
         Route(
-            llm=one.replica.llm,
-            replica=one.replica.replica,
-            url=one.url,
-            engine=llms[one.replica.llm].engine,
-            max_context=llms[one.replica.llm].max_context,
-            ranked=_ranked(llms[one.replica.llm]),
+            llm=one.llm,
+            replica=one.replica,
+            url=url,
+            engine=llms[one.llm].engine,
+            max_context=llms[one.llm].max_context,
+            ranked=_ranked(llms[one.llm]),
         )
-        for one in replicas
+        for one, url in served
     )
     return ours + hosted_routes(plan)
 

@@ -47,6 +47,8 @@ class Admin:
                 return await self.get(request)
             case "PUT" if path == "/scepsy/routes":
                 return await local_only(self.put_routes)(request)
+            case "PUT" if path == "/scepsy/closed":
+                return await local_only(self.put_closed)(request)
             case _:
                 raise web.HTTPMethodNotAllowed(request.method, ["GET", "POST"])
 
@@ -76,6 +78,11 @@ class Admin:
             return refuse(malformed(str(error)))
         self.plane.upstreams.replace(routes)
         return _json({"routes": len(routes)})
+
+    async def put_closed(self, _: web.BaseRequest) -> web.StreamResponse:
+        """From now on new calls are refused. Calls in flight go on."""
+        self.plane.closed = True
+        return _json({"in_flight": self.plane.in_flight})
 
     async def post_run(self, request: web.BaseRequest) -> web.StreamResponse:
         """Records when a run began and ended, as reported by the process that started it."""

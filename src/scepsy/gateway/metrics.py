@@ -15,7 +15,9 @@ _Sample = tuple[dict[str, str], float]
 
 
 class ReplicaCounts(Record, frozen=True, kw_only=True):
-    """One replica: calls in flight now; calls served and failed since the gateway started."""
+    """One replica: calls in flight now; calls served and failed since the gateway started. One that
+    is not `routed` gets no new calls, and is listed until its calls have ended.
+    """
 
     replica: str
     llm: str
@@ -24,6 +26,7 @@ class ReplicaCounts(Record, frozen=True, kw_only=True):
     in_flight: int
     served: int
     failed: int
+    routed: bool = True
 
 
 class LlmCounts(Record, frozen=True, kw_only=True):
@@ -38,7 +41,8 @@ class LlmCounts(Record, frozen=True, kw_only=True):
 
 
 class GatewayStatus(Record, frozen=True, kw_only=True):
-    """The gateway's state. `started` is in Unix seconds; `unwritten` counts calls whose record
+    """The gateway's state. `started` is in Unix seconds; `in_flight` counts the calls of all
+    replicas and those that have not been sent to one yet; `unwritten` counts calls whose record
     could not be written.
     """
 
@@ -54,7 +58,10 @@ def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -
         started=started,
         in_flight=in_flight,
         unwritten=tally.unwritten,
-        replicas=tuple(map(_replica_counts, upstreams)),
+        replicas=(
+            *(_replica_counts(one, routed=True) for one in upstreams),
+            *(_replica_counts(one, routed=False) for one in upstreams.leaving),
+        ),
         llms=tuple(_llm_counts(llm, upstreams.of(llm)) for llm in upstreams.llms),
     )
 
@@ -79,7 +86,7 @@ def exposition(upstreams: Upstreams, tally: Tally) -> str:
     return printable("\n".join(lines) + "\n")
 
 
-def _replica_counts(one: Upstream) -> ReplicaCounts:
+def _replica_counts(one: Upstream, *, routed: bool) -> ReplicaCounts:
     return ReplicaCounts(
         replica=one.name,
         llm=one.route.llm,
@@ -88,6 +95,7 @@ def _replica_counts(one: Upstream) -> ReplicaCounts:
         in_flight=one.in_flight,
         served=one.served,
         failed=one.failed,
+        routed=routed,
     )
 
 

@@ -21,6 +21,7 @@ from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
 from scepsy.gateway.wire.encodings import CannotDecode, decoded, known_encodings
 from scepsy.gateway.wire.errors import (
     ErrorAnswer,
+    closing,
     malformed,
     overloaded,
     unknown_llm,
@@ -32,7 +33,7 @@ from scepsy.gateway.wire.requests import ENDPOINTS, read_request
 
 @dataclass(slots=True)
 class DataPlane:
-    """Answers POST requests of the OpenAI API."""
+    """Answers POST requests of the OpenAI API; refuses new ones once it is `closed`."""
 
     relay: Relay
     upstreams: Upstreams
@@ -41,12 +42,15 @@ class DataPlane:
     checks: RequestChecks
     most_in_flight: int
     in_flight: int = 0
+    closed: bool = False
     priorities: RunPriorities = field(default_factory=RunPriorities)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         address = locate(request.rel_url.raw_path)
         if address.path not in ENDPOINTS:
             return refuse(unknown_path(request.method, address.path))
+        if self.closed:
+            return refuse(closing())
         if self.in_flight >= self.most_in_flight:
             return refuse(overloaded(self.most_in_flight))
         self.in_flight += 1

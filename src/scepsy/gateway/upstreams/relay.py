@@ -138,7 +138,8 @@ class Relay:
         upstream = self.upstreams.pick(llm, affinity, sends.tried)
         if upstream is not None:
             return upstream
-        if not sends.resent and (again := sends.once_more()) is not None:
+        again = None if sends.resent else sends.once_more()
+        if again is not None and self.upstreams.sends_to(again):
             sends.resent = True
             return again
         return None if sends.failed else self.upstreams.last_resort(llm, sends.tried)

@@ -67,9 +67,12 @@ class Upstream:
 
 @dataclass(slots=True)
 class Upstreams:
-    """All upstreams by LLM. Replacing the routes does not move calls in flight."""
+    """All upstreams by LLM. Replacing the routes does not move calls in flight: they are counted
+    until they end.
+    """
 
     pass_through: Upstream | None = None
+    _left: tuple[Upstream, ...] = ()
     _by_llm: dict[str, tuple[Upstream, ...]] = field(
         default_factory=dict[str, tuple[Upstream, ...]]
     )
@@ -87,6 +90,16 @@ class Upstreams:
     def routed(self) -> Iterator[Upstream]:
         for group in self._by_llm.values():
             yield from group
+
+    @property
+    def leaving(self) -> tuple[Upstream, ...]:
+        """The upstreams without a route that have calls in flight."""
+        self._left = tuple(one for one in self._left if one.in_flight)
+        return self._left
+
+    def sends_to(self, upstream: Upstream) -> bool:
+        """Whether it may get calls."""
+        return any(one is upstream for one in self)
 
     @property
     def llms(self) -> tuple[str, ...]:
@@ -109,13 +122,17 @@ class Upstreams:
         return llm in self._by_llm or llm in self._by_alias
 
     def replace(self, routes: Sequence[Route]) -> None:
-        """Replaces the routes. An upstream whose route stays keeps its counts."""
-        known = {one.route: one for group in self._by_llm.values() for one in group}
+        """Replaces the routes. An upstream whose route stays, or comes back while it still has
+        calls in flight, keeps its counts.
+        """
+        known = {one.route: one for one in (*self.leaving, *self.routed)}
         by_llm: dict[str, tuple[Upstream, ...]] = {}
         for route in routes:
             upstream = known.get(route) or Upstream(route, probed=not route.hosted)
             by_llm[route.llm] = (*by_llm.get(route.llm, ()), upstream)
         self._by_llm = by_llm
+        kept = set(routes)
+        self._left = tuple(one for route, one in known.items() if route not in kept)
         self.index_aliases()
 
     def index_aliases(self) -> None:

@@ -53,6 +53,10 @@ def overloaded(limit: int) -> ErrorAnswer:
     )
 
 
+def closing() -> ErrorAnswer:
+    return ErrorAnswer(503, "this gateway is about to stop and takes no new calls", "closing")
+
+
 def unanswered(llm: str, why: Iterable[str]) -> ErrorAnswer:
     reasons = "; ".join(why) or "none is routed"
     return ErrorAnswer(503, f"no replica of {llm!r} answers: {reasons}", "no_replica")

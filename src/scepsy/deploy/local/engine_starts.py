@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import msgspec
 
 from scepsy.core.plan import Plan, Replica
-from scepsy.deploy.journal import ChangeJournal
-from scepsy.deploy.launching import launch_digest, start_on_free_port
-from scepsy.deploy.state import RunningReplica
-from scepsy.deploy.state_directory import StateDirectory
+from scepsy.deploy.local.journal import ChangeJournal
+from scepsy.deploy.local.launching import launch_digest, start_on_free_port
+from scepsy.deploy.local.state import RunningReplica
+from scepsy.deploy.local.state_directory import StateDirectory
 from scepsy.engines import EngineOptions, EngineResources, Launch, engine_for
 from scepsy.errors import ScepsyError, first_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scepsy.core.plan import Replica
-from scepsy.deploy.state import Deployment
+from scepsy.deploy.local.state import Deployment
 from scepsy.engines import gpu_board
 from scepsy.errors import BadInput, NotFound
 from scepsy.store import read_record, write_record

@@ -11,15 +11,17 @@ from pathlib import Path
 import msgspec
 
 from scepsy.core.plan import Plan, Replica
-from scepsy.deploy.engine_starts import EngineStarts
-from scepsy.deploy.gateway_process import GatewayProcess, running_gateway
-from scepsy.deploy.journal import ChangeJournal
-from scepsy.deploy.launching import launch_digest
+from scepsy.deploy.gateway_client import put_routes
+from scepsy.deploy.local.engine_starts import EngineStarts
+from scepsy.deploy.local.gateway_process import GatewayProcess, running_gateway
+from scepsy.deploy.local.journal import ChangeJournal
+from scepsy.deploy.local.launching import launch_digest
+from scepsy.deploy.local.state import Deployment, RunningGateway, RunningReplica, addresses
+from scepsy.deploy.local.state_directory import StateDirectory
+from scepsy.deploy.local.watch import drain, observe
 from scepsy.deploy.reconcile import diff, stopped_first
 from scepsy.deploy.routes import hosted_routes, routes_of
-from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica, Status
-from scepsy.deploy.state_directory import StateDirectory
-from scepsy.deploy.watch import drain, observe, put_routes
+from scepsy.deploy.status import Status
 from scepsy.engines import EngineOptions
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
@@ -102,7 +104,7 @@ class LocalBackend:
             starts = EngineStarts(plan, self.options, self.files, journal, on_progress)
             await starts.start(changes.start)
             serving = (*kept, *journal.replicas)
-            routed = await gateway.route(journal, routes_of(plan, serving))
+            routed = await gateway.route(journal, routes_of(plan, addresses(serving)))
             on_progress("gateway")
             after = Deployment(
                 name=name, plan=plan, replicas=serving, gateway=routed, options=self.options
@@ -196,7 +198,7 @@ async def _put_own_routes(deployment: Deployment, without: Sequence[RunningRepli
     served = {one.replica.llm for one in stay if is_alive(one.pid, one.born)}
     stay += [one for one in without if one.replica.llm not in served]
     with suppress(Unreachable):
-        await put_routes(gateway.url, routes_of(deployment.plan, stay))
+        await put_routes(gateway.url, routes_of(deployment.plan, addresses(stay)))
 
 
 def _check_startable(plan: Plan) -> None:

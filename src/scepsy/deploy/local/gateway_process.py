@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scepsy.deploy.journal import ChangeJournal
-from scepsy.deploy.launching import start_on_free_port
-from scepsy.deploy.state import Deployment, RunningGateway
-from scepsy.deploy.state_directory import StateDirectory
-from scepsy.deploy.watch import put_routes
+from scepsy.deploy.gateway_client import put_routes
+from scepsy.deploy.local.journal import ChangeJournal
+from scepsy.deploy.local.launching import start_on_free_port
+from scepsy.deploy.local.state import Deployment, RunningGateway
+from scepsy.deploy.local.state_directory import StateDirectory
 from scepsy.engines import EngineOptions, Launch
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput

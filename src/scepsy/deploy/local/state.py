@@ -1,8 +1,8 @@
-"""The records of a deployment: what is remembered between commands, and its status."""
+"""The records of a local deployment: what is remembered between commands."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
 from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
@@ -51,35 +51,6 @@ class Deployment(Record, frozen=True, kw_only=True):
     format: int = 1
 
 
-State = Literal["ready", "unhealthy", "dead"]
-
-
-class ReplicaStatus(Record, frozen=True, kw_only=True):
-    """The state of one replica. `in_flight`, `served` and `failed` count calls, as the gateway
-    reports them; they are None where the gateway does not answer.
-    """
-
-    replica: str
-    llm: str
-    size: str
-    gpus: tuple[str, ...]
-    state: State
-    pid: int
-    url: str
-    in_flight: int | None = None
-    served: int | None = None
-    failed: int | None = None
-
-
-class Status(Record, frozen=True, kw_only=True):
-    """The state of a deployment. `gateway` and `url` are the gateway's state and address."""
-
-    name: str
-    gateway: State
-    url: str
-    replicas: tuple[ReplicaStatus, ...]
-
-    @property
-    def healthy(self) -> bool:
-        """Whether the gateway and every replica are ready."""
-        return self.gateway == "ready" and all(r.state == "ready" for r in self.replicas)
+def addresses(replicas: Sequence[RunningReplica]) -> list[tuple[Replica, str]]:
+    """Each replica and its URL."""
+    return [(one.replica, one.url) for one in replicas]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from scepsy.deploy.state import Deployment, RunningGateway, RunningReplica
+from scepsy.deploy.local.state import Deployment, RunningGateway, RunningReplica
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Asks the processes of a deployment for their state, and changes the gateway's routes."""
+"""Asks the processes of a deployment for their state."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import aiohttp
-import msgspec
 
 from scepsy.core.plan import size_name
-from scepsy.deploy.state import Deployment, ReplicaStatus, RunningReplica, State, Status
+from scepsy.deploy.gateway_client import CallCounts, counts
+from scepsy.deploy.local.state import Deployment, RunningReplica
+from scepsy.deploy.status import ReplicaStatus, State, Status
 from scepsy.engines.load import read_load
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import Unreachable
-from scepsy.gateway.config import Route
 
 _TIMEOUT = aiohttp.ClientTimeout(total=3.0)
 """Seconds that a process has to answer. One that takes longer counts as unhealthy."""
@@ -23,26 +23,13 @@ _POLL = 0.05
 """Seconds between two readings of a replica's calls in flight."""
 
 
-class _Counts(msgspec.Struct):
-    """The calls of one replica in the gateway's /scepsy/status. Its other fields are not needed."""
-
-    replica: str
-    in_flight: int
-    served: int
-    failed: int
-
-
-class _GatewayStatus(msgspec.Struct):
-    replicas: list[_Counts]
-
-
 async def observe(deployment: Deployment) -> Status:
     """The state of the gateway and of every replica: whether the process runs, whether it answers a
     health check, and the gateway's counts of calls.
     """
     gateway = deployment.gateway
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
-        counts = {} if gateway is None else await _counts(session, gateway.url)
+        found = {} if gateway is None else await _counts(gateway.url)
         states = await asyncio.gather(
             *(_state(session, one.pid, one.born, one.url) for one in deployment.replicas)
         )
@@ -54,30 +41,10 @@ async def observe(deployment: Deployment) -> Status:
         gateway=front,
         url="" if gateway is None else gateway.url,
         replicas=tuple(
-            _replica_status(one, state, counts)
+            _replica_status(one, state, found)
             for one, state in zip(deployment.replicas, states, strict=True)
         ),
     )
-
-
-async def put_routes(gateway_url: str, routes: Sequence[Route]) -> None:
-    """Replaces the routes of a running gateway.
-
-    Raises Unreachable where the gateway does not answer or refuses them.
-    """
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-            session.put(
-                f"{gateway_url}/scepsy/routes", data=msgspec.json.encode(routes)
-            ) as response,
-        ):
-            if response.status != 200:
-                raise Unreachable(
-                    f"the gateway at {gateway_url} refused new routes: {await response.text()}"
-                )
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unreachable(f"the gateway at {gateway_url} does not answer: {error}") from error
 
 
 async def drain(replicas: Sequence[RunningReplica], *, within: float = 10.0) -> None:
@@ -106,11 +73,9 @@ async def _in_flight(session: aiohttp.ClientSession, url: str) -> float:
     return 0.0
 
 
-async def _counts(session: aiohttp.ClientSession, url: str) -> dict[str, _Counts]:
-    with suppress(aiohttp.ClientError, TimeoutError, msgspec.MsgspecError):
-        async with session.get(f"{url}/scepsy/status") as response:
-            status = msgspec.json.decode(await response.read(), type=_GatewayStatus)
-            return {one.replica: one for one in status.replicas}
+async def _counts(gateway_url: str) -> dict[str, CallCounts]:
+    with suppress(Unreachable):
+        return {one.replica: one for one in (await counts(gateway_url)).replicas}
     return {}
 
 
@@ -125,17 +90,18 @@ async def _state(session: aiohttp.ClientSession, pid: int, born: int, url: str) 
 
 
 def _replica_status(
-    one: RunningReplica, state: State, counts: Mapping[str, _Counts]
+    one: RunningReplica, state: State, found: Mapping[str, CallCounts]
 ) -> ReplicaStatus:
-    replica, count = one.replica, counts.get(one.replica.replica)
+    replica, count = one.replica, found.get(one.replica.replica)
     return ReplicaStatus(
         replica=replica.replica,
         llm=replica.llm,
         size=size_name(replica.tp, replica.gpu_share),
         gpus=tuple(f"{part.node}/{part.gpu}" for part in replica.slices),
         state=state,
-        pid=one.pid,
         url=one.url,
+        node=replica.slices[0].node,
+        pid=one.pid,
         in_flight=None if count is None else count.in_flight,
         served=None if count is None else count.served,
         failed=None if count is None else count.failed,

@@ -1,0 +1,106 @@
+"""What a backend asks of a running gateway: new routes, counts of calls, and to accept no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import aiohttp
+import msgspec
+
+from scepsy.errors import Unreachable
+from scepsy.gateway.config import Route
+
+_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+"""Seconds that a gateway has to answer."""
+
+_POLL = 0.1
+"""Seconds between two readings of the calls in flight."""
+
+
+class CallCounts(msgspec.Struct, frozen=True):
+    """The calls of one replica in the gateway's GET /scepsy/status: those in flight now, and those
+    since the gateway started. `routed` is False for a replica that gets no new calls.
+    """
+
+    replica: str
+    in_flight: int
+    served: int
+    failed: int
+    routed: bool = True
+
+
+class GatewayCounts(msgspec.Struct, frozen=True):
+    """The parts of the gateway's GET /scepsy/status that a backend needs. `in_flight` counts calls
+    of all replicas, and those that have not been sent to one yet.
+    """
+
+    in_flight: int
+    replicas: tuple[CallCounts, ...]
+
+    def at(self, names: Collection[str]) -> dict[str, int]:
+        """The calls in flight at these replicas, for each that has any."""
+        found: Counter[str] = Counter()
+        for one in self.replicas:
+            if one.replica in names and one.in_flight:
+                found[one.replica] += one.in_flight
+        return dict(found)
+
+
+async def put_routes(gateway_url: str, routes: Sequence[Route]) -> None:
+    """Replaces the routes of a running gateway. Calls in flight end where they are.
+
+    Raises Unreachable where the gateway does not answer or refuses them.
+    """
+    await _ask("PUT", f"{gateway_url}/scepsy/routes", msgspec.json.encode(routes))
+
+
+async def close(gateway_url: str) -> None:
+    """From now on the gateway answers new calls with 503. Raises Unreachable."""
+    await _ask("PUT", f"{gateway_url}/scepsy/closed", b"")
+
+
+async def counts(gateway_url: str) -> GatewayCounts:
+    """The gateway's counts of calls. Raises Unreachable."""
+    body = await _ask("GET", f"{gateway_url}/scepsy/status", None)
+    try:
+        return msgspec.json.decode(body, type=GatewayCounts)
+    except msgspec.MsgspecError as error:
+        raise Unreachable(f"what answers at {gateway_url} is no gateway: {error}") from error
+
+
+async def drained(gateway_url: str, names: Collection[str], grace: float) -> dict[str, int]:
+    """Waits until none of the replicas has a call in flight, for at most `grace` seconds. The
+    replicas must not be routed to any more.
+
+    Returns the calls that are in flight after that, for each replica that has any. Raises
+    Unreachable where the gateway does not answer at the first look; where it ends later, its calls
+    have ended with it.
+    """
+    left = (await counts(gateway_url)).at(names)
+    deadline = asyncio.get_running_loop().time() + grace
+    while left and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(_POLL)
+        try:
+            left = (await counts(gateway_url)).at(names)
+        except Unreachable:
+            return left
+    return left
+
+
+async def _ask(method: str, url: str, body: bytes | None) -> bytes:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+            session.request(method, url, data=body) as response,
+        ):
+            answer = await response.read()
+            if response.status != 200:
+                raise Unreachable(
+                    f"the gateway refused {method} {url}: {answer[:500].decode(errors='replace')}"
+                )
+            return answer
+    except (aiohttp.ClientError, TimeoutError) as error:
+        what = str(error) or type(error).__name__
+        raise Unreachable(f"the gateway does not answer {method} {url}: {what}") from error

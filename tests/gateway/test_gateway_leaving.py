@@ -1,0 +1,82 @@
+"""Calls at a replica whose route was removed are counted until they end; a closed gateway takes no
+new calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from gateway_peers import CHAT, chunk, gateway_to, peer, streams
+
+from scepsy.deploy.gateway_client import close, counts, drained, put_routes
+from scepsy.gateway.config import Route
+
+BODY = {"model": "m", "stream": True}
+
+
+async def test_a_call_is_counted_after_its_route_is_gone(http: aiohttp.ClientSession) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(_: object) -> None:
+        await go_on.wait()
+
+    async with gateway_to(streams(chunk("one"), chunk("two"), then=wait)) as (old, gateway):
+        async with (
+            peer(streams(chunk("new"))) as new,
+            http.post(gateway.url + CHAT, json=BODY) as a,
+        ):
+            got = await a.content.readany()
+            await put_routes(gateway.url, [Route(llm="m", replica="m-1", url=new.url)])
+            told = {one.replica: one for one in (await counts(gateway.url)).replicas}
+            assert (told["m-0"].in_flight, told["m-0"].routed) == (1, False)
+            assert (told["m-1"].in_flight, told["m-1"].routed) == (0, True)
+            assert await drained(gateway.url, ["m-0"], 0.2) == {"m-0": 1}
+            async with http.post(gateway.url + CHAT, json=BODY) as b:
+                assert await b.content.read() == chunk("new")
+            assert old.calls == 1
+            waiting = asyncio.create_task(drained(gateway.url, ["m-0"], 60))
+            go_on.set()
+            assert got + await a.content.read() == chunk("one") + chunk("two")
+            assert await waiting == {}
+        assert [one.replica for one in (await counts(gateway.url)).replicas] == ["m-1"]
+
+
+async def test_a_route_that_comes_back_keeps_its_counts(http: aiohttp.ClientSession) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(_: object) -> None:
+        await go_on.wait()
+
+    async with (
+        gateway_to(streams(chunk("one"), then=wait)) as (engine, gateway),
+        http.post(gateway.url + CHAT, json=BODY) as answer,
+    ):
+        await answer.content.readany()
+        await put_routes(gateway.url, [])
+        await put_routes(gateway.url, [Route(llm="m", replica="m-0", url=engine.url)])
+        (one,) = (await counts(gateway.url)).replicas
+        assert (one.in_flight, one.routed) == (1, True)
+        go_on.set()
+        await answer.content.read()
+
+
+async def test_a_closed_gateway_answers_what_is_in_flight_and_nothing_else(
+    http: aiohttp.ClientSession,
+) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(_: object) -> None:
+        await go_on.wait()
+
+    async with (
+        gateway_to(streams(chunk("one"), chunk("two"), then=wait)) as (_, gateway),
+        http.post(gateway.url + CHAT, json=BODY) as answer,
+    ):
+        got = await answer.content.readany()
+        await close(gateway.url)
+        async with http.post(gateway.url + CHAT, json=BODY) as refused:
+            assert refused.status == 503
+            assert (await refused.json())["error"]["code"] == "closing"
+        go_on.set()
+        assert got + await answer.content.read() == chunk("one") + chunk("two")
