@@ -118,7 +118,7 @@ def with_fitted_steps(plan: Plan, profile: Profile) -> Simulation:
     def timer_of(llm: LlmSpec, _gpu: str, tp: int, gpu_share: float) -> FittedTimer:
         return FittedTimer(fits[llm.name, tp, gpu_share])
 
-    made = deployment(plan, timer_of, contention=False)
+    made = deployment(plan, timer_of, contention=False, outside_steps=False)
     if isinstance(made, Infeasible):
         raise RuntimeError(made.reason)
     return made

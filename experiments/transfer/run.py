@@ -5,10 +5,11 @@
 Deploys one replica of each LLM on a core of its own; traces both workflows; replays the calls of
 `best_of_three` alone; makes of that profile's step times one for `revise`; plans `revise` at three
 parts of the rate at which it is predicted to saturate, and drives each plan. Writes
-`transfer.json`: rows `{load, rate, latency_predicted, latency_observed, latency_error, throughput,
-throughput_error}`, errors relative to what was observed, latency's with the standard error of the
-observation beside it; `distributions`, what the simulator makes of each load (`distributions.py`);
-and prints both as tables. With `--docs` they replace those in `docs/evaluation/transfer.*`.
+`transfer.json`: rows `{load, rate, latency_predicted, latency_low, latency_high, latency_observed,
+latency_error, throughput, throughput_error}`, the plan's 90% interval beside its prediction, errors
+relative to what was observed, latency's with the standard error of the observation beside it;
+`distributions`, what the simulator makes of each load (`distributions.py`); and prints both as
+tables. With `--docs` they replace those in `docs/evaluation/transfer.*`.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def questions() -> Iterator[str]:
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """Which engine, where the files are, and how long to measure: seconds driven at each rate,
-    seconds to profile an engine (`budget`), runs traced of each workflow.
+    seconds to profile an engine (`budget`), runs traced of each workflow, and the rates as parts of
+    the rate of saturation (`loads`).
     """
 
     engine: str
@@ -75,6 +77,7 @@ class Experiment:
     seconds: float
     budget: float
     runs: int
+    loads: Sequence[float] = LOADS
     questions: Iterator[str] = field(default_factory=questions)
 
     def path(self, name: str) -> Path:
@@ -106,6 +109,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="driven at each rate")
     parser.add_argument("--budget", type=float, default=70.0, help="seconds to profile an engine")
     parser.add_argument("--runs", type=int, default=16, help="traced, of each workflow")
+    parser.add_argument(
+        "--loads", type=float, nargs="+", default=LOADS, help="parts of the rate of saturation"
+    )
     parser.add_argument("--docs", action="store_true", help="write into docs/evaluation, too")
     options = vars(parser.parse_args())
     docs = options.pop("docs")
@@ -135,7 +141,7 @@ def compare(experiment: Experiment) -> tuple[list[Row], list[distributions.Row]]
         shutil.copytree(experiment.path("traces"), experiment.path("traced"), dirs_exist_ok=True)
         profile(experiment, cluster)
         most = predict(experiment, 1e-3)["throughput"]
-        found = [measure(experiment, load, load * most, gateway) for load in LOADS]
+        found = [measure(experiment, load, load * most, gateway) for load in experiment.loads]
         return [row for row, _ in found], [row for _, rows in found for row in rows]
     finally:
         experiment.scepsy("down", *state)
@@ -203,7 +209,8 @@ def predict(experiment: Experiment, rate: float) -> Any:
 def measure(
     experiment: Experiment, load: float, rate: float, gateway: str
 ) -> tuple[Row, list[distributions.Row]]:
-    promised = predict(experiment, rate)["latency_mean"]
+    predicted = predict(experiment, rate)
+    mean = predicted["latency_mean"]
     begin = time.time()
     seen = experiment.drive((SERVED,), rate, experiment.seconds, gateway)
     driven = distributions.driven_between(experiment.path("traces"), SERVED, begin, time.time())
@@ -214,10 +221,12 @@ def measure(
     row = {
         "load": load,
         "rate": seen["offered_rate"],
-        "latency_predicted": promised,
+        "latency_predicted": mean,
+        "latency_low": predicted["latency_low"],
+        "latency_high": predicted["latency_high"],
         "latency_observed": seen["latency_mean"],
         "standard_error": seen["standard_error"],
-        "latency_error": promised / seen["latency_mean"] - 1,
+        "latency_error": mean / seen["latency_mean"] - 1,
         "throughput": seen["throughput"],
         "throughput_error": seen["offered_rate"] / seen["throughput"] - 1,
         "runs": seen["completed"],

@@ -12,13 +12,15 @@ import pytest
 pytestmark = pytest.mark.vllm
 
 ROOT = Path(__file__).resolve().parents[2]
-LATENCY, THROUGHPUT = 0.15, 0.10
-"""How far a prediction may be off, relative to what is observed; latency's beyond two standard
-errors of the observation itself.
-"""
+THROUGHPUT_ERROR_MAX = 0.10
+"""Largest error of the predicted throughput, relative to what is observed."""
+
+LOAD = 0.5
+"""Part of the rate of saturation that is driven. The experiment itself takes three loads."""
+
 TRIES = 2
-"""The whole takes seven minutes of two cores; whoever else computes there for a while counts as an
-error of ours. So it may be repeated once, aloud.
+"""It takes five minutes of two cores, and whoever else computes there for a while makes the engines
+slower than they were when they were profiled. So it may be repeated once, aloud.
 """
 
 
@@ -29,23 +31,28 @@ def test_what_is_predicted_for_another_workflow_is_observed(tmp_path: Path) -> N
         if not wrong:
             return
         sys.stderr.write(f"try {number} of {TRIES}: off at {len(wrong)} of {len(rows)} rates\n")
-    pytest.fail(f"predictions are off: {wrong}")
+    pytest.fail(f"what was observed is outside of the plan's interval: {wrong}")
 
 
 def compared(out: Path) -> list[dict[str, float]]:
     """One row per rate; the table goes to our own output."""
     script = "experiments.transfer.run"
-    command = [sys.executable, "-m", script, "--engine", "vllm", "--out", str(out)]
+    options = ["--engine", "vllm", "--loads", str(LOAD), "--out", str(out)]
+    command = [sys.executable, "-m", script, *options]
     subprocess.run(command, check=True, cwd=ROOT)
     rows = json.loads((out / "transfer.json").read_text())["rows"]
-    assert len(rows) == 3
+    assert len(rows) == 1
     return rows
 
 
 def holds(row: dict[str, float]) -> bool:
-    noise = 2 * row["standard_error"] / row["latency_observed"]
+    """Whether the observed mean lies in the 90% interval that the plan stated, within two standard
+    errors of the observation.
+    """
+    noise = 2 * row["standard_error"]
+    low, high = row["latency_low"] - noise, row["latency_high"] + noise
     return (
         row["failed"] == 0
-        and abs(row["latency_error"]) <= LATENCY + noise
-        and abs(row["throughput_error"]) <= THROUGHPUT
+        and low <= row["latency_observed"] <= high
+        and abs(row["throughput_error"]) <= THROUGHPUT_ERROR_MAX
     )

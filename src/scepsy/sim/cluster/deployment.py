@@ -31,10 +31,15 @@ def roofline(llm: LlmSpec, gpu_type: str, tp: int, gpu_share: float) -> StepTime
 
 
 def deployment(
-    plan: Plan, timer_of: TimerOf = roofline, *, contention: bool = True
+    plan: Plan,
+    timer_of: TimerOf = roofline,
+    *,
+    contention: bool = True,
+    outside_steps: bool = True,
 ) -> Simulation | Infeasible:
     """The plan's replicas with empty queues at time 0. `contention`: whether engines on one GPU
-    slow each other down.
+    slow each other down. `outside_steps`: whether a call takes time outside of its steps
+    (`HostTime.request`); step times that were fitted to measured calls include it already.
 
     Infeasible if not all engines of the plan could start.
     """
@@ -70,7 +75,7 @@ def deployment(
             gpu_share=replica.gpu_share,
             gpus=tuple(shared[gpu] for gpu in _gpus(replica) if gpu in shared),
             speed=plan.time_scale,
-            request_time=host.request,
+            request_time=host.request if outside_steps else 0.0,
         )
         context = min(spec.max_context, capacity)
         replicas[replica.llm].append(made)
