@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from scepsy.core.plan import Plan, Replica
+from scepsy.deploy.all_at_once import diff, stopped_first
 from scepsy.deploy.gateway_client import put_routes
 from scepsy.deploy.local.engine_starts import EngineStarts
 from scepsy.deploy.local.gateway_process import GatewayProcess, running_gateway
@@ -19,7 +20,6 @@ from scepsy.deploy.local.launching import launch_digest
 from scepsy.deploy.local.state import Deployment, RunningGateway, RunningReplica, addresses
 from scepsy.deploy.local.state_directory import StateDirectory
 from scepsy.deploy.local.watch import drain, observe
-from scepsy.deploy.reconcile import diff, stopped_first
 from scepsy.deploy.routes import hosted_routes, routes_of
 from scepsy.deploy.status import Status
 from scepsy.engines import EngineOptions

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scepsy.core.plan import Replica, Slice
-from scepsy.deploy.reconcile import Changes, diff, stopped_first
+from scepsy.deploy.all_at_once import Changes, diff, stopped_first
 from scepsy.hardware.startable import SHARE_TOLERANCE
 
 
