@@ -47,7 +47,7 @@ def check(placement: Placement, allocation: Allocation, cluster: Cluster) -> Non
         assert len(domains) == 1
         assert len({piece.gpu for piece in replica.slices}) == replica.tp
         for piece in replica.slices:
-            assert 0 <= piece.gpu < nodes[piece.node].gpus
+            assert piece.gpu in nodes[piece.node].free
             compute[piece.node, piece.gpu] += piece.gpu_share
             memory[piece.node, piece.gpu] += piece.memory_share
     assert max([*compute.values(), *memory.values()], default=0) <= 1 + 1e-9
@@ -134,10 +134,10 @@ def groups_can_be_placed(allocation: Allocation, cluster: Cluster) -> bool:
     )[::-1]
     rows = {
         tp: [
-            (node.name, range(first, first + tp))
+            (node.name, domain[first : first + tp])
             for node in cluster.nodes
             for domain in node.domains
-            for first in range(domain.start, domain.stop - tp + 1, tp)
+            for first in range(0, len(domain) - tp + 1, tp)
         ]
         for tp in widest.values()
     }

@@ -43,6 +43,10 @@ def test_the_examples_are_read():
             "[[nodes]]\nname='a'\ngpus=1\n[[nodes]]\nname='a'\ngpus=1",
             ": nodes.name: a is there more",
         ),
+        ("[[nodes]]\nname='a'\ngpus=2\ntaken=[2]", ":4: node 'a': taken: there is no GPU 2"),
+        ("[[nodes]]\nname='a'\ngpus=2\ntaken=[0, 0]", ":4: node 'a': taken: 0 is there more"),
+        ("[[nodes]]\nname='a'\ngpus=2\ntaken=[1, 0]", ": nodes: every GPU is taken by others"),
+        ("[[nodes]]\nname='a'\ngpus=2\nuuids=['x']", ":4: node 'a': uuids: 1 for 2 GPUs"),
         (
             "[[nodes]]\nname='a'\ngpus=1\n[[nodes]]\nname='b'\ngpus=1\ngpu_type='a100'",
             ": nodes.gpu_type: a100, h100: one GPU type per cluster",
@@ -178,6 +182,12 @@ def test_a_plan_is_read_and_its_parts_must_fit(tmp_path: Path):
         (
             msgspec.structs.replace(good, cluster=Cluster(nodes=())),
             r"cluster\.nodes: at least one",
+        ),
+        (
+            msgspec.structs.replace(
+                good, cluster=Cluster(nodes=(Node(name="n", gpus=2, taken=(1,)),))
+            ),
+            rf"{where}\[1\]\.slices: GPU 1 of node 'n' is taken by others",
         ),
         (plan(replica("a-0"), version=2), "format: 2: this version reads format 1"),
     ):

@@ -14,24 +14,43 @@ class Node(Record, frozen=True, kw_only=True):
         gpu_type: type of the GPUs, in lower case: "a100", "b200", "h100", "h200", "l40s".
         nvlink_domain: number of consecutive GPUs that share the fast interconnect; None means the
             whole node. A tensor-parallel group never leaves one domain.
+        taken: numbers of the GPUs that others use. No plan uses them.
+        rack: name of the rack in which the machine stands; None where it is not known.
+        uuids: UUIDs of all GPUs, in the order of their numbers; empty where they are not known.
     """
 
     name: str
     gpus: int
     gpu_type: str = "h100"
     nvlink_domain: int | None = None
+    taken: tuple[int, ...] = ()
+    rack: str | None = None
+    uuids: tuple[str, ...] = ()
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        """Numbers of the GPUs that a plan may use."""
+        taken = set(self.taken)
+        return tuple(gpu for gpu in range(self.gpus) if gpu not in taken)
 
     @property
     def domain_size(self) -> int:
         return self.gpus if self.nvlink_domain is None else self.nvlink_domain
 
     @property
-    def domains(self) -> tuple[range, ...]:
-        """The GPUs of each NVLink domain; the last may be smaller."""
+    def all_domains(self) -> tuple[range, ...]:
+        """All GPUs of each NVLink domain, taken ones included; the last domain may be smaller."""
         size = self.domain_size
         return tuple(
             range(first, min(first + size, self.gpus)) for first in range(0, self.gpus, size)
         )
+
+    @property
+    def domains(self) -> tuple[tuple[int, ...], ...]:
+        """The free GPUs of each NVLink domain that has any."""
+        taken = set(self.taken)
+        free = (tuple(gpu for gpu in all_ if gpu not in taken) for all_ in self.all_domains)
+        return tuple(gpus for gpus in free if gpus)
 
 
 class Cluster(Record, frozen=True, kw_only=True):
@@ -47,8 +66,10 @@ class Cluster(Record, frozen=True, kw_only=True):
 
     @property
     def gpus(self) -> int:
-        return sum(node.gpus for node in self.nodes)
+        """Number of the GPUs that a plan may use."""
+        return sum(node.gpus - len(node.taken) for node in self.nodes)
 
     @property
     def largest_domain(self) -> int:
-        return max((min(node.domain_size, node.gpus) for node in self.nodes), default=0)
+        """The most free GPUs in one NVLink domain."""
+        return max((len(domain) for node in self.nodes for domain in node.domains), default=0)

@@ -36,7 +36,7 @@ class _Mesh:
     """A group of GPUs. `parts`: tenths by LLM. `memory`: the fraction of memory that is free."""
 
     node: str
-    gpus: range
+    gpus: tuple[int, ...]
     parts: dict[str, int] = field(default_factory=dict[str, int])
     memory: float = 1.0
 
@@ -91,10 +91,10 @@ def _meshes(cluster: Cluster, sizes: tuple[int, ...]) -> Iterator[_Mesh]:
     """The same mesh sizes in every domain; a smaller domain takes those that fit."""
     for node in cluster.nodes:
         for domain in node.domains:
-            first = domain.start
+            first = 0
             for size in sizes:
-                if first + size <= domain.stop:
-                    yield _Mesh(node.name, range(first, first + size))
+                if first + size <= len(domain):
+                    yield _Mesh(node.name, domain[first : first + size])
                     first += size
 
 

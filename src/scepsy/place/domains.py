@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
@@ -58,5 +58,5 @@ class Domains:
         """The most free GPUs in one domain."""
         return max(map(len, self._free), default=0)
 
-    def _gpus(self, domain: int, indices: range) -> tuple[Gpu, ...]:
+    def _gpus(self, domain: int, indices: Iterable[int]) -> tuple[Gpu, ...]:
         return tuple(Gpu(self._names[domain], index) for index in indices)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from scepsy.core.cluster import Cluster
+from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Target
 from scepsy.core.profile import Curve
@@ -28,7 +28,9 @@ GPUS_MAX = 16_384
 
 
 def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
-    """No node, no GPU, too many GPUs, no memory, equal names, several GPU types."""
+    """No node, no free GPU, too many GPUs, no memory, equal names, several GPU types, numbers of
+    GPUs that there are not.
+    """
     if not cluster.nodes:
         yield "nodes", "at least one [[nodes]] is needed"
     yield from not_positive("gpu_memory", cluster.gpu_memory)
@@ -37,12 +39,27 @@ def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
     for index, node in enumerate(cluster.nodes):
         yield from not_positive(f"nodes[{index}].gpus", node.gpus)
         yield from not_positive(f"nodes[{index}].nvlink_domain", node.domain_size)
+        yield from _numbering_faults(f"nodes[{index}]", node)
+    if cluster.nodes and cluster.gpus <= 0:
+        yield "nodes", "every GPU is taken by others; there is none left to plan on"
     if cluster.gpus > GPUS_MAX:
         yield "nodes", too_many_gpus(cluster.gpus)
     types = sorted({node.gpu_type for node in cluster.nodes})
     if len(types) > 1:
         one = "one GPU type per cluster is supported; describe each alone"
         yield "nodes.gpu_type", f"{', '.join(types)}: {one}"
+
+
+def _numbering_faults(where: str, node: Node) -> Iterator[Fault]:
+    """Taken GPUs that the node has not, and UUIDs that do not fit its number of GPUs."""
+    for gpu in node.taken:
+        if not 0 <= gpu < node.gpus:
+            yield f"{where}.taken", f"there is no GPU {gpu}; the node has {node.gpus}"
+    yield from repeated(f"{where}.taken", map(str, node.taken))
+    if node.uuids and len(node.uuids) != node.gpus:
+        each = f"{len(node.uuids)} for {node.gpus} GPUs; give one for each, or none"
+        yield f"{where}.uuids", each
+    yield from repeated(f"{where}.uuids", node.uuids)
 
 
 def llm_faults(llms: Iterable[LlmSpec]) -> Iterator[Fault]:

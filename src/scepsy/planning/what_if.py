@@ -41,7 +41,9 @@ def with_one_more(cluster: Cluster) -> Cluster:
 
 
 def with_one_fewer(cluster: Cluster) -> Cluster:
-    """The cluster without the last GPU of its last node."""
-    *others, last = cluster.nodes
-    kept = [msgspec.structs.replace(last, gpus=last.gpus - 1)] if last.gpus > 1 else []
-    return msgspec.structs.replace(cluster, nodes=(*others, *kept))
+    """The cluster without the last free GPU of its last node that has one."""
+    at = max(index for index, node in enumerate(cluster.nodes) if node.free)
+    node = cluster.nodes[at]
+    fewer = msgspec.structs.replace(node, taken=(*node.taken, node.free[-1]))
+    nodes = (*cluster.nodes[:at], fewer, *cluster.nodes[at + 1 :])
+    return msgspec.structs.replace(cluster, nodes=nodes)

@@ -18,7 +18,12 @@ from scepsy.errors import ScepsyError, first_of
 from scepsy.profiler.curves import curves
 from scepsy.profiler.replay.send import Replayer
 from scepsy.profiler.round_log import RoundLog
-from scepsy.profiler.setup import DONE, ProfileSetup
+from scepsy.profiler.setup import (
+    DONE,
+    ProfileSetup,
+    gpus_of_one_node,
+    gpus_over_all_nodes,
+)
 from scepsy.profiler.sweep.next_round import left_of, next_step
 
 _ANSWER_TIMEOUT = 120.0
@@ -61,8 +66,7 @@ async def profile(
     """
     cluster = setup.cluster
     emulated = all(job.llm.engine == "emulated" for job in jobs)
-    here = cluster.gpus if emulated else max(node.gpus for node in cluster.nodes)
-    pool = GpuPool(set(range(here)))
+    pool = GpuPool(gpus_over_all_nodes(cluster) if emulated else gpus_of_one_node(cluster))
     slots = asyncio.Semaphore(parallel or len(jobs) or 1)
 
     async def one(job: Job) -> _Sweep:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,18 @@ OnProgress = Callable[[Job, str, float], None]
 
 DONE = "done"
 """What `OnProgress` is called with when a job has ended."""
+
+
+def gpus_over_all_nodes(cluster: Cluster) -> set[int]:
+    """The free GPUs, counted from 0 over all nodes in their order."""
+    firsts = accumulate((node.gpus for node in cluster.nodes), initial=0)
+    counted = zip(firsts, cluster.nodes, strict=False)
+    return {first + gpu for first, node in counted for gpu in node.free}
+
+
+def gpus_of_one_node(cluster: Cluster) -> set[int]:
+    """The free GPUs of the node that has most of them, by their numbers on it."""
+    return set(max((node.free for node in cluster.nodes), key=len))
 
 
 @dataclass(frozen=True, slots=True)

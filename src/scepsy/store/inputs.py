@@ -118,16 +118,20 @@ def read_plan(path: Path) -> Plan:
     replicas = plan.placement.replicas
     _refuse(source, repeated("placement.replicas.replica", (one.replica for one in replicas)))
     llms = {llm.name for llm in plan.llms}
-    nodes = {node.name: node.gpus for node in plan.cluster.nodes}
+    nodes = {node.name: node for node in plan.cluster.nodes}
     for index, replica in enumerate(replicas):
         where = f"placement.replicas[{index}]"
         _require(replica.llm in llms, source, f"{where}.llm", f"{replica.llm!r} is not in llms")
         whole = f"{len(replica.slices)} for tp {replica.tp}; there must be one per GPU"
         _require(len(replica.slices) == replica.tp > 0, source, f"{where}.slices", whole)
         for part in replica.slices:
-            exists = 0 <= part.gpu < nodes.get(part.node, 0)
+            node = nodes.get(part.node)
             place = f"the cluster has no GPU {part.gpu} on node {part.node!r}"
+            exists = node is not None and 0 <= part.gpu < node.gpus
             _require(exists, source, f"{where}.slices", place)
+            others = f"GPU {part.gpu} of node {part.node!r} is taken by others"
+            taken = node is not None and part.gpu in node.taken
+            _require(not taken, source, f"{where}.slices", others)
             _refuse(source, not_share(f"{where}.slices.gpu_share", part.gpu_share))
             _refuse(source, not_share(f"{where}.slices.memory_share", part.memory_share))
     return plan

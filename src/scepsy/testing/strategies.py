@@ -48,17 +48,29 @@ class TableCosts:
 
 @st.composite
 def clusters(draw: st.DrawFn, most_gpus: int = 4) -> Cluster:
-    """One or two nodes with at most `most_gpus` GPUs in total and NVLink domains of any size."""
+    """One or two nodes with at most `most_gpus` GPUs in total and NVLink domains of any size.
+    Others use any of the GPUs of a node, but not all.
+    """
     sizes = draw(
         st.lists(st.integers(1, most_gpus), min_size=1, max_size=2).filter(
             lambda each: sum(each) <= most_gpus
         )
     )
     nodes = [
-        Node(name=f"n{i}", gpus=gpus, nvlink_domain=draw(st.none() | st.integers(1, gpus)))
+        Node(
+            name=f"n{i}",
+            gpus=gpus,
+            nvlink_domain=draw(st.none() | st.integers(1, gpus)),
+            taken=draw(st.just(()) | _some_of(gpus)),
+        )
         for i, gpus in enumerate(sizes)
     ]
     return Cluster(nodes=tuple(nodes), gpu_memory=GPU_MEMORY)
+
+
+def _some_of(gpus: int) -> st.SearchStrategy[tuple[int, ...]]:
+    """Numbers of some of a node's GPUs, but not of all."""
+    return st.sets(st.integers(0, gpus - 1), max_size=gpus - 1).map(tuple)
 
 
 @st.composite

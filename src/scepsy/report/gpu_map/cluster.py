@@ -57,7 +57,7 @@ def _gpu_width(cluster: Cluster, style: Style) -> float:
     """Pixels of a GPU for which the widest node fills the map."""
 
     def fitting(node: Node) -> float:
-        domains = len(node.domains)
+        domains = len(node.all_domains)
         frames = domains * (2 * style.pad + style.domain_gap) - style.domain_gap
         room = style.width - style.left - frames - style.gap * (node.gpus - domains)
         return room / max(node.gpus, 1)

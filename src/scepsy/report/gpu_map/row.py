@@ -51,7 +51,7 @@ class NodeRow:
 
     def domains(self) -> Iterator[Box]:
         """Frames around the GPUs that share NVLink."""
-        for domain in self.node.domains:
+        for domain in self.node.all_domains:
             width = len(domain) * (self.wide + self.style.gap) - self.style.gap
             yield Box(
                 self._left(domain[0]) - self.style.pad,
@@ -73,12 +73,13 @@ class NodeRow:
             yield Box(self._left(gpu), self._strip_y, self.wide, self.style.strip, title, "memory")
 
     def idle(self) -> Iterator[Box]:
-        """The part of each GPU that no replica has."""
+        """The part of each GPU that no replica has, and whole GPUs that others use."""
         for gpu in range(self.node.gpus):
             used = sum(part.share for part in self.parts.get(gpu, ()))
             if used < 1 - IDLE_FROM:
                 left, width = self._left(gpu) + used * self.wide, (1 - used) * self.wide
                 text = f"idle {wording.percent(1 - used)}" if used else "idle"
+                text = "taken" if gpu in self.node.taken else text
                 yield Box(left, self._y, width, self.style.gpu_height, text, "idle")
 
     def slices(self) -> Iterator[Box]:
