@@ -30,6 +30,7 @@ COMMANDS = {
     "deploy": "start the engines of a plan, and a gateway to them",
     "status": "what a deployment is doing",
     "down": "stop a deployment and leave nothing behind",
+    "render": "a plan as objects of Kubernetes and others",
     "drive": "load workflows open-loop and measure them",
     "gateway": "record and route LLM calls",
 }

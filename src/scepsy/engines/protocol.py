@@ -72,12 +72,15 @@ class EngineOptions:
         time_scale: factor by which an emulated engine is faster than the real GPU.
         host: address to listen on.
         exit_with_parent: whether the engine ends when the process that started it ends.
+        image_python: the Python of the container image in which the engine will run; None for an
+            engine on this machine. Folders and programs of this machine do not matter then.
     """
 
     seed: int = 0
     time_scale: float = 1.0
     host: str = "127.0.0.1"
     exit_with_parent: bool = False
+    image_python: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Allocation, LlmAllocation
+from scepsy.core.plan import (
+    Allocation,
+    Explanation,
+    Infeasible,
+    LlmAllocation,
+    Placement,
+    Plan,
+    Prediction,
+)
+from scepsy.place import place
 
 GPU_MEMORY = 80e9
 Key = tuple[str, int, float]
@@ -131,3 +140,46 @@ def allocations(draw: st.DrawFn, most_llms: int = 5, *, share_groups: bool = Fal
             )
         )
     return Allocation(llms=tuple(parts))
+
+
+def bare_plan(cluster: Cluster, llms: tuple[LlmSpec, ...], placement: Placement) -> Plan:
+    """A plan of which only the placement is known."""
+    return Plan(
+        cluster=cluster,
+        llms=llms,
+        targets=(),
+        demands=(),
+        allocation=Allocation(llms=()),
+        placement=placement,
+        prediction=Prediction(objective=0.0, workflows=(), utilisation={}),
+        explanation=Explanation(summary=()),
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn, *, share_groups: bool = False) -> Plan:
+    """Plans that can be placed, of LLMs that are small enough for every share. Names of LLMs and
+    nodes are of many kinds.
+    """
+    cluster = draw(clusters(most_gpus=8))
+    allocation = draw(
+        allocations(share_groups=share_groups).filter(
+            lambda each: not isinstance(place(each, cluster), Infeasible)
+        )
+    )
+    placement = place(allocation, cluster)
+    assert not isinstance(placement, Infeasible)
+    llms = tuple(
+        LlmSpec(
+            name=part.llm,
+            engine=draw(st.sampled_from(["emulated", "vllm", "sglang"])),
+            model_path="org/name",
+            parameters=1e6,
+            heads=8,
+            kv_heads=8,
+            head_dim=64,
+            hidden=512,
+        )
+        for part in allocation.llms
+    )
+    return bare_plan(cluster, llms, placement)

@@ -66,5 +66,6 @@ class EmulatedEngine:
             arguments["--exit-with-parent"] = os.getpid()
         flags = [text for pair in arguments.items() for text in map(str, pair)]
         flags += [text for board in resources.boards for text in ("--board", board)]
-        argv = (sys.executable, "-m", "scepsy.engines.emulated", *flags, *llm.flags)
+        python = options.image_python or sys.executable
+        argv = (python, "-m", "scepsy.engines.emulated", *flags, *llm.flags)
         return Launch(argv, f"http://{options.host}:{port}")

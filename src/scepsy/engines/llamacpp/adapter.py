@@ -68,5 +68,6 @@ class LlamaCppEngine:
         flags = [text for pair in arguments.items() for text in map(str, pair)]
         if llm.kind != "generate":
             flags.append("--embedding" if llm.kind == "embed" else "--reranking")
-        argv = (sys.executable, "-m", "scepsy.engines.llamacpp", *flags, *llm.flags)
+        python = options.image_python or sys.executable
+        argv = (python, "-m", "scepsy.engines.llamacpp", *flags, *llm.flags)
         return Launch(argv, f"http://{options.host}:{port}")

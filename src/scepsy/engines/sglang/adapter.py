@@ -93,7 +93,7 @@ class SglangEngine:
         if llm.kind == "embed":
             switches.append("--is-embedding")
         argv = (
-            *(_python(), "-m", "sglang.launch_server"),
+            *(options.image_python or _python(), "-m", "sglang.launch_server"),
             *(text for pair in arguments.items() for text in map(str, pair)),
             *switches,
             *llm.flags,

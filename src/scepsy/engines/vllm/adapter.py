@@ -93,7 +93,13 @@ class VllmEngine:
         if resources.gpu_type == CPU:
             switches.append("--enforce-eager")
         argv = (
-            *(str(vllm_python()), "-m", "vllm.entrypoints.cli.main", "serve", llm.model_path),
+            *(
+                options.image_python or str(vllm_python()),
+                "-m",
+                "vllm.entrypoints.cli.main",
+                "serve",
+                llm.model_path,
+            ),
             *(text for pair in arguments.items() for text in map(str, pair)),
             *switches,
             *(flag for flag in llm.flags if not (flag == SLEEP_MODE and resources.gpu_type == CPU)),
@@ -101,7 +107,7 @@ class VllmEngine:
         return Launch(
             confine(argv, resources if resources.gpu_type == CPU else None, options),
             f"http://{options.host}:{port}",
-            env=_environment(llm, resources),
+            env=_environment(llm, resources, options),
             ready_timeout=READY_TIMEOUT,
         )
 
@@ -132,9 +138,12 @@ def _on_cpu(llm: LlmSpec, resources: EngineResources) -> dict[str, object]:
     }
 
 
-def _environment(llm: LlmSpec, resources: EngineResources) -> dict[str, str]:
+def _environment(
+    llm: LlmSpec, resources: EngineResources, options: EngineOptions
+) -> dict[str, str]:
     environment = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    if llm.model_path is not None and Path(llm.model_path).is_dir():
+    path = Path(llm.model_path or "")
+    if path.is_absolute() if options.image_python is not None else path.is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
     if SLEEP_MODE in llm.flags:
         environment["VLLM_SERVER_DEV_MODE"] = "1"

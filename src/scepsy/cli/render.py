@@ -1,0 +1,183 @@
+"""`scepsy render`: a plan as the objects of another system, written and not applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from scepsy.cli.inputs import name_option
+from scepsy.cli.output import emit_json, json_option
+from scepsy.cli.rendered_files import write_files
+from scepsy.core.llm import EngineKind
+from scepsy.core.plan import Plan
+from scepsy.deploy.kubernetes.launches import container_launches
+from scepsy.deploy.kubernetes.objects import NotCarried, RenderOptions, check, render
+from scepsy.deploy.kubernetes.objects.gpus import GPU_PROFILES
+from scepsy.deploy.kubernetes.objects.options import GpuProfileName
+from scepsy.deploy.render.documents import yaml_stream
+from scepsy.deploy.render.translation import Translation
+from scepsy.errors import BadInput
+from scepsy.store import read_plan
+
+
+@click.command("render")
+@click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["kubernetes"]),
+    required=True,
+    help="What reads the objects.",
+)
+@click.option(
+    "--gpu",
+    type=click.Choice(list(GPU_PROFILES)),
+    default="device-plugin",
+    show_default=True,
+    help="How pods get GPUs and parts of them.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write YAML files into  [default: one stream to standard output]",
+)
+@name_option
+@click.option("--namespace", default="default", show_default=True, help="Of all objects.")
+@click.option(
+    "--epoch",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of the plan within the deployment.",
+)
+@click.option(
+    "--image",
+    "image_texts",
+    multiple=True,
+    metavar="ENGINE=IMAGE",
+    help="Image of the engines of one kind, such as vllm=registry.example/vllm:1. May be repeated.",
+)
+@click.option(
+    "--python", default="python3", show_default=True, help="The Python of the engines' images."
+)
+@click.option("--pull-secret", help="Secret with the credentials of the images' registry.")
+@click.option("--cpu", help="CPU that each engine requests, such as 4  [default: 1 + TP]")
+@click.option("--memory", help="Memory of each engine, such as 64Gi  [default: 8Gi x (1 + TP)]")
+@click.option(
+    "--model-cache",
+    metavar="CLAIM",
+    help="PersistentVolumeClaim that keeps downloaded weights  [default: none is kept]",
+)
+@click.option("--secret", help="Secret whose keys are variables of the engines, such as HF_TOKEN.")
+@click.option(
+    "--priority-class",
+    "priority_text",
+    metavar="NAME[=VALUE]",
+    help="PriorityClass of the engines; with a value, it is rendered, too.",
+)
+@click.option(
+    "--allow-from",
+    "from_namespaces",
+    multiple=True,
+    metavar="NAMESPACE",
+    help="A namespace that may reach the engines, beside Scepsy's gateways. May be repeated.",
+)
+@json_option
+def command(
+    plan_path: Path,
+    target: str,
+    gpu: GpuProfileName,
+    out: Path | None,
+    name: str,
+    namespace: str,
+    epoch: int,
+    image_texts: tuple[str, ...],
+    python: str,
+    pull_secret: str | None,
+    cpu: str | None,
+    memory: str | None,
+    model_cache: str | None,
+    secret: str | None,
+    priority_text: str | None,
+    from_namespaces: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Write PLAN as the objects of another system, which may be kept in a repository and applied by
+    its own tools.
+
+    What of the plan the objects do not express is printed. A plan that they cannot carry is
+    refused, with the reason. The same plan always gives the same bytes.
+    """
+    priority_class, priority = _priority(priority_text)
+    options = RenderOptions(
+        name=name,
+        namespace=namespace,
+        epoch=epoch,
+        gpu=gpu,
+        images=_images(image_texts),
+        pull_secret=pull_secret,
+        cpu=cpu,
+        memory=memory,
+        cache_claim=model_cache,
+        secret=secret,
+        priority_class=priority_class,
+        priority=priority,
+        from_namespaces=from_namespaces,
+    )
+    translated = _kubernetes(read_plan(plan_path), options, python)
+    files: Sequence[Path] = ()
+    if out is not None:
+        files = write_files(out, name, translated)
+    if as_json:
+        emit_json({"plan": translated.plan, "files": files, **translated.as_json()})
+        return
+    for sentence in translated.comment:
+        click.echo(sentence, err=True)
+    if out is None:
+        click.echo(yaml_stream(translated.objects, translated.comment), nl=False)
+    else:
+        click.echo(f"{len(translated.objects)} objects are in {len(files)} files in {out}")
+
+
+def _kubernetes(plan: Plan, options: RenderOptions, python: str) -> Translation:
+    """Raises BadInput where the objects cannot carry the plan, or the options do not make objects
+    that an API server accepts.
+    """
+    rendered = render(plan, container_launches(plan, python=python), options)
+    if isinstance(rendered, NotCarried):
+        raise BadInput(f"--gpu {options.gpu} cannot carry this plan. {' '.join(rendered.reasons)}")
+    problems = check(rendered.objects)
+    if problems:
+        raise BadInput(f"the objects would be refused: {problems[0]}")
+    return Translation(
+        target=f"Kubernetes, --gpu {options.gpu}",
+        plan=rendered.plan,
+        objects=rendered.objects,
+        lost=rendered.lost,
+        needs=rendered.needs,
+        files=rendered.files,
+    )
+
+
+def _images(texts: Sequence[str]) -> dict[EngineKind, str]:
+    found: dict[EngineKind, str] = {}
+    for text in texts:
+        kind, equals, image = text.partition("=")
+        known = next((one for one in get_args(EngineKind) if one == kind), None)
+        if not equals or not image or known is None:
+            raise BadInput(f"--image {text}: write ENGINE=IMAGE, such as vllm=vllm/vllm-openai:v1")
+        found[known] = image
+    return found
+
+
+def _priority(text: str | None) -> tuple[str | None, int | None]:
+    if text is None:
+        return None, None
+    name, equals, value = text.partition("=")
+    try:
+        return name, int(value) if equals else None
+    except ValueError:
+        raise BadInput(f"--priority-class {text}: write NAME or NAME=WHOLE NUMBER") from None

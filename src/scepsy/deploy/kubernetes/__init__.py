@@ -1,0 +1,1 @@
+"""Kubernetes as a backend: the objects of a plan, and what applies them."""

@@ -1,0 +1,1 @@
+"""A plan as the configuration of other systems, and as text (pure)."""
