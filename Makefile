@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
+RAY_STAMP := $(VENV)/.installed-ray
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: docs frameworks examples demo demo-real demo-vllm test test-fast test-vllm check bench setup setup-vllm gpubench-cpu clean
+.PHONY: docs frameworks examples demo demo-real demo-vllm test test-fast test-vllm test-ray check bench setup setup-vllm setup-ray gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
@@ -24,7 +25,7 @@ test: setup check
 	$(BIN)/pytest
 
 test-fast: setup
-	$(BIN)/pytest -m "not e2e and not vllm"
+	$(BIN)/pytest -m "not e2e and not vllm and not ray"
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -61,6 +62,10 @@ evaluation-small: setup
 test-vllm: setup setup-vllm
 	$(BIN)/pytest -m vllm tests/vllm
 
+# A Ray cluster of several machines in network, PID and mount namespaces, with emulated engines. It needs root.
+test-ray: setup setup-ray
+	$(BIN)/pytest -m ray tests/on_ray
+
 frameworks: setup  # each in an environment of its own, removed after its runs unless KEEP=1; NAMES for some only
 	$(BIN)/python experiments/frameworks/run.py $(NAMES)
 
@@ -79,6 +84,12 @@ docs: setup $(DOCS_STAMP)
 
 $(DOCS_STAMP): pyproject.toml constraints.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+setup-ray: $(RAY_STAMP)
+
+$(RAY_STAMP): pyproject.toml constraints.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
 	@touch $@
 
 setup: $(STAMP)

@@ -31,6 +31,7 @@ COMMANDS = {
     "status": "what a deployment is doing",
     "down": "stop a deployment and leave nothing behind",
     "render": "a plan as objects of Kubernetes and others",
+    "ray": "start a Ray cluster for plans",
     "drive": "load workflows open-loop and measure them",
     "gateway": "record and route LLM calls",
 }
