@@ -8,7 +8,7 @@ RAY_STAMP := $(VENV)/.installed-ray
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: docs frameworks examples demo demo-real demo-vllm test test-fast test-vllm test-ray check bench setup setup-vllm setup-ray gpubench-cpu clean
+.PHONY: docs frameworks examples demo demo-real demo-vllm test test-fast test-vllm test-ray check bench setup setup-vllm setup-ray setup-kubernetes test-kubernetes gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
@@ -65,6 +65,14 @@ test-vllm: setup setup-vllm
 # A Ray cluster of several machines in network, PID and mount namespaces, with emulated engines. It needs root.
 test-ray: setup setup-ray
 	$(BIN)/pytest -m ray tests/on_ray
+
+# A real control plane, built from Debian's packages, and nodes whose pods are processes: `make
+# setup-kubernetes` takes four minutes once. Where the packages cannot be had the tests are skipped, and say so.
+test-kubernetes: setup setup-kubernetes
+	scripts/kubernetes/in_namespace.sh $(BIN)/pytest -m kubernetes tests/kubernetes
+
+setup-kubernetes:
+	@scripts/kubernetes/build.sh || test $$? = 3
 
 frameworks: setup  # each in an environment of its own, removed after its runs unless KEEP=1; NAMES for some only
 	$(BIN)/python experiments/frameworks/run.py $(NAMES)

@@ -7,7 +7,7 @@ import errno
 import resource
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,20 @@ class Gateway:
     """A gateway that listens at `url`."""
 
     url: str
+    _plane: DataPlane
+
+    def replace_routes(self, routes: Sequence[Route], waiting: Collection[str] = ()) -> None:
+        """Calls go to these replicas from now on. Those of an LLM in `waiting` that has no route
+        are answered with 503 instead of 404. Calls in flight end on their old replicas.
+
+        Raises BadInput as `check_routes` does.
+        """
+        check_routes(routes)
+        self._plane.upstreams.replace(routes, waiting)
+
+    def close(self) -> None:
+        """From now on new calls are refused with 503. Calls in flight go on."""
+        self._plane.closed = True
 
 
 @asynccontextmanager
@@ -57,13 +71,19 @@ async def running(config: GatewayConfig) -> AsyncGenerator[Gateway, None]:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         port = await _listen(runner, config)
-        yield Gateway(f"http://{_printable(config.host)}:{port}")
+        yield Gateway(f"http://{_printable(config.host)}:{port}", plane)
 
 
-async def serve(config: GatewayConfig, *, on_ready: Callable[[str], None]) -> None:
+async def serve(
+    config: GatewayConfig,
+    *,
+    on_ready: Callable[[str], None],
+    beside: Callable[[Gateway], Coroutine[None, None, None]] | None = None,
+) -> None:
     """Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once.
 
-    `on_ready` is called with its URL. Raises as `running` does.
+    `on_ready` is called with its URL. `beside` runs as long as the gateway, for example to change
+    its routes; where it fails, the gateway stops and its error is raised. Raises as `running` does.
     """
     _allow_many_connections()
     loop = asyncio.get_running_loop()
@@ -79,7 +99,18 @@ async def serve(config: GatewayConfig, *, on_ready: Callable[[str], None]) -> No
         loop.add_signal_handler(one, on_signal)
     async with running(config) as gateway:
         on_ready(gateway.url)
-        await stop.wait()
+        if beside is None:
+            await stop.wait()
+            return
+        stopped, other = asyncio.create_task(stop.wait()), asyncio.create_task(beside(gateway))
+        try:
+            await asyncio.wait([stopped, other], return_when=asyncio.FIRST_COMPLETED)
+            if other.done():
+                other.result()
+        finally:
+            stopped.cancel()
+            other.cancel()
+            await asyncio.wait([stopped, other])
 
 
 async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane:

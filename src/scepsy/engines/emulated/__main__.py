@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -58,10 +59,15 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        help="a file that all engines on one of its GPUs share; give one for each GPU",
+        help="a file that all engines on one of its GPUs share; give one for each GPU  [default: "
+        "those in $SCEPSY_GPU_BOARDS, with colons between them, which a node sets]",
     )
     parser.add_argument("--exit-with-parent", type=int, metavar="PID")
     return parser
+
+
+def _boards_of_node() -> list[Path]:
+    return [Path(one) for one in os.environ.get("SCEPSY_GPU_BOARDS", "").split(":") if one]
 
 
 def _build(options: argparse.Namespace) -> ServedLlm:
@@ -82,7 +88,7 @@ def _build(options: argparse.Namespace) -> ServedLlm:
         gpu_memory=options.gpu_memory,
     )
     capacity = resources.kv_tokens(spec)
-    boards = tuple(map(Board, options.boards))
+    boards = tuple(map(Board, options.boards or _boards_of_node()))
     for board in boards:
         board.hold(resources.memory_share, resources.gpu_memory)
     gpu = gpu_constants(options.gpu_type)

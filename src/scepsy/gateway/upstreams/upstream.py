@@ -121,12 +121,12 @@ class Upstreams:
         """Whether a route, or an engine behind one, has this name."""
         return llm in self._by_llm or llm in self._by_alias
 
-    def replace(self, routes: Sequence[Route]) -> None:
+    def replace(self, routes: Sequence[Route], waiting: Collection[str] = ()) -> None:
         """Replaces the routes. An upstream whose route stays, or comes back while it still has
-        calls in flight, keeps its counts.
+        calls in flight, keeps its counts. The LLMs in `waiting` are known also without a route.
         """
         known = {one.route: one for one in (*self.leaving, *self.routed)}
-        by_llm: dict[str, tuple[Upstream, ...]] = {}
+        by_llm: dict[str, tuple[Upstream, ...]] = dict.fromkeys(waiting, ())
         for route in routes:
             upstream = known.get(route) or Upstream(route, probed=not route.hosted)
             by_llm[route.llm] = (*by_llm.get(route.llm, ()), upstream)

@@ -1,0 +1,195 @@
+"""One container of a pod as a process: started, probed, restarted with back-off, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from scepsy.testing.kubernetes.clock import now
+from scepsy.testing.kubernetes.node_objects import ContainerState
+
+BACK_OFF = 1.0
+BACK_OFF_MAX = 10.0
+"""Seconds before a container is started again, doubled each time. Real kubelets take 10 to 300."""
+
+_LOG_LINES = 12
+_LOG_BYTES = 2048
+
+
+@dataclass(slots=True)
+class Container:
+    """A container whose `state` is kept up to date; `changed` is called after every change.
+
+    Attributes:
+        spec: the container's part of the pod.
+        argv, env: the process.
+        address: the pod's address, at which probes ask.
+        restarts: "Always", "OnFailure" or "Never".
+        log: where its output goes.
+    """
+
+    spec: Mapping[str, Any]
+    argv: list[str]
+    env: Mapping[str, str]
+    address: str
+    restarts: str
+    log: Path
+    state: ContainerState
+    changed: Callable[[], None]
+    _process: asyncio.subprocess.Process | None = None
+    _stopping: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Runs the process until it may not be started again, or `stop` is called."""
+        wait = BACK_OFF
+        while not self._stopping:
+            started = asyncio.get_running_loop().time()
+            code = await self._once()
+            again = self.restarts == "Always" or (self.restarts == "OnFailure" and code != 0)
+            if self._stopping or not again:
+                break
+            if asyncio.get_running_loop().time() - started > 10 * BACK_OFF_MAX:
+                wait = BACK_OFF
+            name = self.spec["name"]
+            self.state.waiting = ("CrashLoopBackOff", f"back-off {wait:g}s restarting {name}")
+            self.changed()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
+            wait = min(2 * wait, BACK_OFF_MAX)
+            self.state.restarts += 1
+        self.state.done = True
+        self.changed()
+
+    async def stop(self, grace: float) -> None:
+        """SIGTERM to the process and its children, and after `grace` seconds SIGKILL."""
+        self._stopping = True
+        self._wake.set()
+        process = self._process
+        if process is None:
+            return
+        self._signal(signal.SIGTERM)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), grace)
+        self.kill()
+        await process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL at once, also to what the process has started."""
+        self._stopping = True
+        self._wake.set()
+        self._signal(signal.SIGKILL)
+
+    async def _once(self) -> int:
+        began = now()
+        try:
+            with self.log.open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self.argv,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env={**os.environ, **self.env},
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self.state.ended = (127, began, now(), str(error))
+            return 127
+        self.state.started = began
+        self.state.ready = "readinessProbe" not in self.spec and "startupProbe" not in self.spec
+        self.changed()
+        probes = asyncio.create_task(self._probe())
+        code = await self._process.wait()
+        self._signal(signal.SIGKILL)
+        probes.cancel()
+        await asyncio.wait([probes])
+        self._process = None
+        self.state.started, self.state.ready = None, False
+        self.state.ended = (code if code >= 0 else 128 - code, began, now(), self._log_end())
+        self.changed()
+        return code
+
+    async def _probe(self) -> None:
+        """First the startup probe, then readiness and liveness side by side."""
+        async with aiohttp.ClientSession() as session:
+            if "startupProbe" in self.spec:
+                probe = self.spec["startupProbe"]
+                if not await self._passes(session, probe, wanted=True):
+                    self._signal(signal.SIGKILL)
+                    return
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._readiness(session))
+                both.create_task(self._liveness(session))
+
+    async def _readiness(self, session: aiohttp.ClientSession) -> None:
+        probe = self.spec.get("readinessProbe")
+        if probe is None:
+            self._set_ready(True)
+            return
+        while True:
+            await self._passes(session, probe, wanted=True, limit=False)
+            self._set_ready(True)
+            await self._passes(session, probe, wanted=False, limit=False)
+            self._set_ready(False)
+
+    async def _liveness(self, session: aiohttp.ClientSession) -> None:
+        probe = self.spec.get("livenessProbe")
+        if probe is not None:
+            await self._passes(session, probe, wanted=False, limit=False)
+            self._signal(signal.SIGKILL)
+
+    async def _passes(
+        self,
+        session: aiohttp.ClientSession,
+        probe: Mapping[str, Any],
+        *,
+        wanted: bool,
+        limit: bool = True,
+    ) -> bool:
+        """Asks until the answer is as `wanted` (a success once, or failures in a row as many as the
+        probe allows). With a `limit`, False after that many failures in a row.
+        """
+        get = probe["httpGet"]
+        ports = {one.get("name"): one["containerPort"] for one in self.spec.get("ports", ())}
+        port = ports.get(get["port"], get["port"])
+        url = f"http://{self.address}:{port}{get.get('path', '/')}"
+        timeout = aiohttp.ClientTimeout(total=probe.get("timeoutSeconds", 1))
+        failures, most = 0, probe.get("failureThreshold", 3)
+        await asyncio.sleep(probe.get("initialDelaySeconds", 0))
+        while True:
+            good = False
+            with suppress(aiohttp.ClientError, TimeoutError, OSError):
+                async with session.get(url, timeout=timeout) as response:
+                    good = response.status < 400
+            failures = 0 if good else failures + 1
+            if wanted and good:
+                return True
+            if failures >= most and (limit or not wanted):
+                return False
+            # The first success is looked for often, so that tests need not wait for a whole period.
+            await asyncio.sleep(0.2 if wanted else min(1.0, probe.get("periodSeconds", 10)))
+
+    def _set_ready(self, ready: bool) -> None:
+        if self.state.ready != ready:
+            self.state.ready = ready
+            self.changed()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def _log_end(self) -> str:
+        """The end of the log, where the pod asks for it in place of a message."""
+        if self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return ""
+        lines = self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        return "\n".join(lines)[-_LOG_BYTES:]
