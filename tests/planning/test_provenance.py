@@ -44,6 +44,14 @@ def test_a_plan_says_which_curves_are_estimated() -> None:
     assert "extrapolated" in notes(estimated, Allocation(llms=(small,)))[1]
 
 
+def test_a_plan_says_which_throughputs_are_lower_bounds_and_which_slowdowns_are_borrowed() -> None:
+    part = LlmAllocation(llm="g", tp=1, gpu_share=1.0, memory_share=1.0, replicas=2)
+    bound = Profile(curves=(made("measured", 1.0, at_least=True, slowdown_of="chat"),))
+    limit, rare = notes(bound, Allocation(llms=(part,)))
+    assert limit.startswith("g: the engine sustained the highest rate")
+    assert "calls of g (those of chat)" in rare
+
+
 def test_llms_with_the_same_expected_error_share_a_sentence() -> None:
     curves = made_profile("modelled").curves
     curves += tuple(msgspec.structs.replace(one, llm="h") for one in curves)

@@ -35,9 +35,6 @@ from scepsy.report import wording
 from scepsy.store import read_llms, write_record
 from scepsy.traces.lengths import with_lengths
 
-NEAR_MAX_RATE = 0.95
-"""Part of the highest offered rate from which on a throughput may be that limit."""
-
 
 @click.command("profile")
 @click.argument("traces_path", metavar="TRACES", type=click.Path(path_type=Path))
@@ -195,7 +192,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
 
 def lower_bounds(measured: Profile, max_rate: float) -> Iterator[str]:
     """A sentence on the curves that end at the highest rate that was offered."""
-    near = [one for one in measured.curves if one.max_throughput >= NEAR_MAX_RATE * max_rate]
+    near = [one for one in measured.curves if one.at_least]
     sizes = dict.fromkeys(f"{one.llm} at {size_name(one.tp, one.gpu_share)}" for one in near)
     if sizes:
         yield (

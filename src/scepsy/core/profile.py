@@ -104,6 +104,10 @@ class Curve(Record, frozen=True, kw_only=True):
             that source against measurements. 0 for a curve that is not an estimate, whose points
             have their own `noise`.
         steps: step-time constants fitted to the points; None if none were fitted.
+        at_least: whether the engine sustained the highest rate that was offered, so that it may
+            saturate later than `max_throughput` says.
+        slowdown_of: the workflow whose slowdown under load the points show, where too few calls of
+            this curve's own workflow were measured under load; else empty.
     """
 
     llm: str
@@ -121,6 +125,8 @@ class Curve(Record, frozen=True, kw_only=True):
     source: Source = "measured"
     error: float = 0.0
     steps: StepTime | None = None
+    at_least: bool = False
+    slowdown_of: str = ""
 
     @property
     def estimated(self) -> bool:

@@ -39,15 +39,24 @@ def merge(profiles: Iterable[Profile]) -> Profile:
 
 
 def notes(profile: Profile, allocation: Allocation) -> tuple[str, ...]:
-    """The LLMs of a plan whose curves were not measured: a sentence for each source and error, and
-    one for GPU shares smaller than any that was measured.
+    """The LLMs of a plan whose curves were not measured, or not wholly: a sentence for each source
+    and error, and one each for GPU shares smaller than any that was measured, for throughputs that
+    are lower bounds, and for curves with another workflow's slowdown.
     """
     used = {part.llm: (part.tp, part.gpu_share) for part in allocation.llms}
     same_error: dict[tuple[str, float], list[str]] = {}
     small: list[str] = []
+    at_least: list[str] = []
+    rare: list[str] = []
     for llm, (tp, share) in used.items():
         near = [curve for curve in profile.curves if curve.llm == llm and _near(curve, tp, share)]
         estimated = [curve for curve in near if curve.estimated]
+        at_least += [llm] if any(curve.at_least for curve in near) else []
+        rare += [
+            f"{curve.workflow}'s calls of {llm} (those of {curve.slowdown_of})"
+            for curve in near
+            if curve.slowdown_of
+        ]
         if estimated:
             worst = max(estimated, key=lambda curve: curve.error)
             sized = f"{llm} at {size_name(tp, share)}"
@@ -59,6 +68,17 @@ def notes(profile: Profile, allocation: Allocation) -> tuple[str, ...]:
         found.append(
             f"{', '.join(small)}: no measurement of a GPU share below "
             f"{LEAST_MEASURED_SHARE:g} is known, so the latency there is extrapolated"
+        )
+    if at_least:
+        found.append(
+            f"{', '.join(at_least)}: the engine sustained the highest rate that the profiler "
+            "offered, so it may saturate later than assumed; profile with a higher --max-rate if "
+            "it limits the plan"
+        )
+    if rare:
+        found.append(
+            "too few calls were measured under load, so that the slowdown of another workflow's "
+            f"calls was taken: {', '.join(dict.fromkeys(rare))}"
         )
     return tuple(found)
 

@@ -15,6 +15,7 @@ from scepsy.errors import EngineFailed
 from scepsy.profiler.calibrate import ModelOf, calibrated_points
 from scepsy.profiler.fit_steps import step_time
 from scepsy.profiler.points import profile_point
+from scepsy.profiler.rare_calls import with_slowdown
 from scepsy.profiler.sweep.next_round import SweepSettings, curve_rounds, saturated
 
 
@@ -31,7 +32,9 @@ def curves(
     With `model_of`, a curve is calibrated where it can be (`calibrate`); otherwise its points are
     the means of the rounds. `seed` is that of the simulated arrivals.
 
-    Raises EngineFailed where no call of some workflow was measured.
+    A workflow with no call under load gets the slowdown that another one shows (`rare_calls`).
+
+    Raises EngineFailed where no call of some workflow was measured, or none at all under load.
     """
     typical = typical_calls(stream)
     total = saturated(rounds, typical, settings).rate
@@ -45,27 +48,37 @@ def curves(
         if model_of is not None and steps is not None
         else {}
     )
-    made: list[Curve] = []
-    for name in sorted(stream.runs):
-        scale = top[name] / total
-        points = tuple(
-            msgspec.structs.replace(one, rate=scale * one.rate) for one in calibrated.get(name, ())
-        ) or _points(name, kept, typical[name], top[name], scale, settings.warmup)
-        if not points:
+    points = {
+        name: tuple(
+            msgspec.structs.replace(one, rate=top[name] / total * one.rate)
+            for one in calibrated.get(name, ())
+        )
+        or _points(name, kept, typical[name], top[name], top[name] / total, settings.warmup)
+        for name in sorted(stream.runs)
+    }
+    for name, found in points.items():
+        if not found:
             raise EngineFailed(
                 f"no call of {name!r} to {template.llm!r} was measured; allow a larger budget"
             )
-        made.append(
-            msgspec.structs.replace(
-                template,
-                workflow=name,
-                points=points,
-                max_throughput=top[name],
-                steps=steps,
-                source="calibrated" if name in calibrated else "measured",
-            )
+    complete, lenders = with_slowdown(points, top)
+    if any(len(found) == 1 and not found[0].rate for found in complete.values()):
+        raise EngineFailed(
+            f"no call to {template.llm!r} was measured under load; allow a larger budget"
         )
-    return made
+    return [
+        msgspec.structs.replace(
+            template,
+            workflow=name,
+            points=found,
+            slowdown_of=lenders.get(name, ""),
+            max_throughput=top[name],
+            at_least=total >= settings.max_rate,
+            steps=steps,
+            source="calibrated" if name in calibrated else "measured",
+        )
+        for name, found in complete.items()
+    ]
 
 
 def _points(
