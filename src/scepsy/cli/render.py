@@ -16,7 +16,7 @@ from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.launches import container_launches
 from scepsy.deploy.kubernetes.objects import NotCarried, RenderOptions, check, render
 from scepsy.deploy.kubernetes.objects.gpus import GPU_PROFILES
-from scepsy.deploy.kubernetes.objects.options import GpuProfileName
+from scepsy.deploy.kubernetes.objects.options import Gang, GpuProfileName, InferenceGateway
 from scepsy.deploy.render.documents import yaml_stream
 from scepsy.deploy.render.translation import Translation
 from scepsy.errors import BadInput
@@ -63,6 +63,33 @@ from scepsy.store import read_plan
 @click.option(
     "--python", default="python3", show_default=True, help="The Python of the engines' images."
 )
+@click.option(
+    "--mps-pipe",
+    metavar="FOLDER",
+    help="Pipe directory of the nodes' MPS daemons, with {gpu} where each GPU has its own  "
+    "[default: that of --gpu]",
+)
+@click.option(
+    "--gang",
+    type=click.Choice(get_args(Gang)),
+    default="none",
+    show_default=True,
+    help="Schedule the engines of an LLM together: by a PodGroup, or by Kueue.",
+)
+@click.option("--queue", default="default", show_default=True, help="Queue of Kueue, or of KAI.")
+@click.option(
+    "--gateway",
+    type=click.Choice(get_args(InferenceGateway)),
+    default="none",
+    show_default=True,
+    help="Also write an InferencePool and an HTTPRoute for each LLM.",
+)
+@click.option(
+    "--gateway-name",
+    default="inference-gateway",
+    show_default=True,
+    help="The Gateway of the HTTPRoutes.",
+)
 @click.option("--pull-secret", help="Secret with the credentials of the images' registry.")
 @click.option("--cpu", help="CPU that each engine requests, such as 4  [default: 1 + TP]")
 @click.option("--memory", help="Memory of each engine, such as 64Gi  [default: 8Gi x (1 + TP)]")
@@ -96,6 +123,11 @@ def command(
     epoch: int,
     image_texts: tuple[str, ...],
     python: str,
+    mps_pipe: str | None,
+    gang: Gang,
+    queue: str,
+    gateway: InferenceGateway,
+    gateway_name: str,
     pull_secret: str | None,
     cpu: str | None,
     memory: str | None,
@@ -118,6 +150,11 @@ def command(
         epoch=epoch,
         gpu=gpu,
         images=_images(image_texts),
+        mps_pipe=mps_pipe,
+        gang=gang,
+        queue=queue,
+        gateway=gateway,
+        gateway_name=gateway_name,
         pull_secret=pull_secret,
         cpu=cpu,
         memory=memory,

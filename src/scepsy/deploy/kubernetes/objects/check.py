@@ -120,7 +120,7 @@ def _reference_problems(one: Object, objects: Sequence[Object]) -> Iterator[str]
         if (kind, name) not in known:
             yield f"there is no {kind} {name!r}"
     selector: Any = spec.get("selector", {})
-    if one.get("kind") == "PodDisruptionBudget":
+    if one.get("kind") in ("PodDisruptionBudget", "InferencePool"):
         selector = selector.get("matchLabels", {})
     elif one.get("kind") != "Service":
         return
@@ -140,6 +140,8 @@ def _named_by(template: Object) -> Iterator[tuple[str, str]]:
     for volume in spec.get("volumes", []):
         if "configMap" in volume and not volume["configMap"].get("optional"):
             yield "ConfigMap", volume["configMap"].get("name")
+    if "schedulingGroup" in spec:
+        yield "PodGroup", spec["schedulingGroup"].get("podGroupName")
     for claim in spec.get("resourceClaims", []):
         if "resourceClaimName" in claim:
             yield "ResourceClaim", claim["resourceClaimName"]

@@ -60,8 +60,9 @@ class RenderOptions:
         queue: the queue of Kueue (`gang` "kueue") or of the KAI scheduler (`gpu` "kai").
         gateway: which routes of Kubernetes' own gateways are made, beside Scepsy's gateway.
         gateway_name: name of the Gateway that HTTPRoutes belong to.
-        mps_pipe: on the node, the pipe directory of the MPS daemon; "{gpu}" stands for the number
-            of the GPU where each GPU has its own daemon.
+        mps_pipe: on the node, the pipe directory of the MPS daemon ("mps-hostpath", "kai"); "{gpu}"
+            stands for the number of the GPU where each GPU has its own daemon. None takes the
+            profile's default.
     """
 
     name: str = "default"
@@ -85,7 +86,7 @@ class RenderOptions:
     queue: str = "default"
     gateway: InferenceGateway = "none"
     gateway_name: str = "inference-gateway"
-    mps_pipe: str = "/run/nvidia/mps/{gpu}/pipe"
+    mps_pipe: str | None = None
 
     def image(self, kind: EngineKind) -> str:
         return self.images.get(kind) or IMAGES[kind]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scepsy.core.plan import Plan, Replica
-from scepsy.deploy.kubernetes.objects import labels, services, start_order
+from scepsy.deploy.kubernetes.objects import gangs, inference, labels, services, start_order
 from scepsy.deploy.kubernetes.objects.gpus import gpu_profile
 from scepsy.deploy.kubernetes.objects.names import label_value, plan_id
 from scepsy.deploy.kubernetes.objects.options import LaunchIn, Object, RenderOptions
@@ -76,6 +76,8 @@ def render(plan: Plan, launch_in: LaunchIn, options: RenderOptions) -> Rendered 
         *services.disruption_budgets(plan, options, name),
         *(start_order.config_maps(plan, options, name) if options.ordered else ()),
         *profile.objects(plan, options, name),
+        *gangs.pod_groups(plan, options, name),
+        *inference.routes(plan, options, name),
     )
     llms = {llm.name: llm for llm in plan.llms}
     replicas = {
@@ -93,8 +95,12 @@ def render(plan: Plan, launch_in: LaunchIn, options: RenderOptions) -> Rendered 
         plan=name,
         shared=shared,
         replicas=replicas,
-        lost=tuple(profile.lost(plan, options)),
-        needs=tuple(profile.needs(plan, options)),
+        lost=(*profile.lost(plan, options), *inference.lost(plan, options)),
+        needs=(
+            *profile.needs(plan, options),
+            *gangs.needs(options),
+            *inference.needs(plan, options),
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import math
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Replica
-from scepsy.deploy.kubernetes.objects import labels, start_order
+from scepsy.deploy.kubernetes.objects import gangs, labels, start_order
 from scepsy.deploy.kubernetes.objects.gpus.pod import PodGpus
 from scepsy.deploy.kubernetes.objects.gpus.sharing import gpus_of, in_words, is_part
 from scepsy.deploy.kubernetes.objects.options import PORT, Object, RenderOptions
@@ -49,7 +49,8 @@ def workload(
         },
         "spec": _pod(replica, llm, launch, gpus, options),
     }
-    meta = labels.metadata(options, plan_id, name, selector, annotations)
+    own = {**selector, **gangs.workload_labels(options)}
+    meta = labels.metadata(options, plan_id, name, own, annotations)
     if is_part(replica):
         return {
             "apiVersion": "apps/v1",
@@ -102,16 +103,19 @@ def _pod(
         },
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "containers": [_container(replica, llm, launch, gpus, options)],
-        "volumes": [*_volumes(replica, options), *gpus.volumes],
+        "volumes": [*_volumes(replica, gpus, options), *gpus.volumes],
     }
     if options.priority_class is not None:
         pod["priorityClassName"] = options.priority_class
+    pod.update(gangs.pod_fields(replica, options))
     if options.pull_secret is not None:
         pod["imagePullSecrets"] = [{"name": options.pull_secret}]
     if gpus.scheduler is not None:
         pod["schedulerName"] = gpus.scheduler
     if gpus.runtime_class is not None:
         pod["runtimeClassName"] = gpus.runtime_class
+    if gpus.host_ipc:
+        pod["hostIPC"] = True
     if gpus.pod_claims:
         pod["resourceClaims"] = list(gpus.pod_claims)
     if is_part(replica) and options.ordered:
@@ -148,7 +152,7 @@ def _container(
         },
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
-            {"name": "shm", "mountPath": "/dev/shm"},
+            *([] if gpus.mps else [{"name": "shm", "mountPath": "/dev/shm"}]),
             {"name": "cache", "mountPath": CACHE},
             *gpus.mounts,
         ],
@@ -203,12 +207,10 @@ def _affinity(replica: Replica, options: RenderOptions) -> Object:
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
-def _volumes(replica: Replica, options: RenderOptions) -> list[Object]:
+def _volumes(replica: Replica, gpus: PodGpus, options: RenderOptions) -> list[Object]:
     cache: Object = {"name": "cache", "emptyDir": {}}
     if options.cache_claim is not None:
         cache = {"name": "cache", "persistentVolumeClaim": {"claimName": options.cache_claim}}
-    return [
-        {"name": "tmp", "emptyDir": {}},
-        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{replica.tp}Gi"}},
-        cache,
-    ]
+    # The clients of an MPS daemon share its /dev/shm, which the driver or the node gives them.
+    shm = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{replica.tp}Gi"}}
+    return [{"name": "tmp", "emptyDir": {}}, *([] if gpus.mps else [shm]), cache]

@@ -85,7 +85,7 @@ def uncarried_shares(node: str, replicas: Sequence[Replica]) -> str | None:
             return (
                 f"Node {node} has shares of {share:g} ({parts[0].replica}) and {one.gpu_share:g} "
                 f"({one.replica}); the device plugin gives equal shares only. "
-                f"{WHOLE_GPUS_PLAN.capitalize()}; or use --gpu dra."
+                f"To share none, {WHOLE_GPUS_PLAN}; or use --gpu dra."
             )
     count = round(1 / share)
     if abs(equal_shares(count) - share) > SHARE_TOLERANCE:
@@ -99,6 +99,6 @@ def uncarried_shares(node: str, replicas: Sequence[Replica]) -> str | None:
             return (
                 f"{one.replica} takes {one.memory_share:.2g} of the memory but {share:.2g} of the "
                 f"compute; the device plugin gives {equal_shares(count):.2g} of both. "
-                f"{WHOLE_GPUS_PLAN.capitalize()}; or use --gpu dra."
+                f"To share none, {WHOLE_GPUS_PLAN}; or use --gpu dra."
             )
     return None

@@ -25,6 +25,8 @@ class PodGpus:
         volumes, mounts: of the pod, and of the container.
         scheduler: name of the scheduler; None for the cluster's own.
         runtime_class: name of the RuntimeClass; None for the default.
+        host_ipc: whether the pod shares the node's shared memory, by which the clients of an MPS
+            daemon that runs on the node talk to it.
     """
 
     limits: dict[str, str] = field(default_factory=dict[str, str])
@@ -38,6 +40,7 @@ class PodGpus:
     mounts: tuple[Object, ...] = ()
     scheduler: str | None = None
     runtime_class: str | None = None
+    host_ipc: bool = False
 
 
 class GpuProfile(Protocol):
