@@ -25,6 +25,7 @@ COMMANDS = {
     "profile": "measure the LLMs' engines by replaying traced calls",
     "estimate": "profiles of GPUs that are not at hand",
     "profiles": "list, compare and draw profiles",
+    "cluster": "find out which GPUs there are, and write a cluster file",
     "plan": "decide GPU share, TP, replicas and place of every LLM",
     "simulate": "what a plan does under load, in simulated time",
     "deploy": "start the engines of a plan, and a gateway to them",

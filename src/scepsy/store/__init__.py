@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scepsy.store.arrivals import read_arrivals
+from scepsy.store.cluster_toml import cluster_toml
 from scepsy.store.files import read_record, read_toml, write_atomic, write_record
 from scepsy.store.foreign import read_foreign
 from scepsy.store.inputs import read_cluster, read_llms, read_plan, read_profile
@@ -11,6 +12,7 @@ from scepsy.store.traces import TraceSet, TraceWriter, read_traces
 __all__ = [
     "TraceSet",
     "TraceWriter",
+    "cluster_toml",
     "read_arrivals",
     "read_cluster",
     "read_foreign",

@@ -1,0 +1,1 @@
+"""Reads what nvidia-smi prints: GPUs as XML or CSV, and the matrix of their links (pure)."""
