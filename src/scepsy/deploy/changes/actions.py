@@ -91,7 +91,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the wanted state is not brought about. Nothing has been changed.
+    """Why the wanted state is not brought about. Nothing, or nothing more, is to be changed.
 
     Attributes:
         reason: a sentence with the names and the numbers.
