@@ -51,7 +51,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Fleet:
+class Balance:
     """What is held and served at one point of an order.
 
     Attributes:
@@ -64,8 +64,8 @@ class Fleet:
     serving: defaultdict[str, float]
     capacity: Capacity
 
-    def copy(self) -> Fleet:
-        return Fleet(self.ledger.copy(), self.serving.copy(), self.capacity)
+    def copy(self) -> Balance:
+        return Balance(self.ledger.copy(), self.serving.copy(), self.capacity)
 
     def can(self, step: Step) -> bool:
         """Whether the GPUs have room for a start; a replica can always leave."""
@@ -126,23 +126,23 @@ class Order:
         return max(self.dips.values(), default=0.0)
 
 
-def ordered(fleet: Fleet, starts: Sequence[Step], leaves: Sequence[Step]) -> Order:
+def ordered(balance: Balance, starts: Sequence[Step], leaves: Sequence[Step]) -> Order:
     """An order in which all `starts` fit, with the smallest possible dip where the search ends
     within its steps. All of them must fit once all `leaves` have left.
     """
-    quick = _quick(fleet.copy(), starts, leaves, floors=True)
+    quick = _quick(balance.copy(), starts, leaves, floors=True)
     if quick is not None:
         return quick
-    forced = _quick(fleet.copy(), starts, leaves, floors=False)
+    forced = _quick(balance.copy(), starts, leaves, floors=False)
     if forced is None:
         raise ValueError("the starts do not fit even when everything has left")
-    found = _Search(fleet, starts, leaves, below=forced.worst).best()
+    found = _Search(balance, starts, leaves, below=forced.worst).best()
     return forced if found is None else found
 
 
-def replayed(fleet: Fleet, steps: Sequence[Step]) -> Order | None:
+def replayed(balance: Balance, steps: Sequence[Step]) -> Order | None:
     """The order with its dips; None where a start finds no room."""
-    now = fleet.copy()
+    now = balance.copy()
     dips: dict[str, float] = {}
     for step in steps:
         if not now.can(step):
@@ -155,28 +155,28 @@ def replayed(fleet: Fleet, steps: Sequence[Step]) -> Order | None:
 
 
 def _quick(
-    fleet: Fleet, starts: Sequence[Step], leaves: Sequence[Step], *, floors: bool
+    balance: Balance, starts: Sequence[Step], leaves: Sequence[Step], *, floors: bool
 ) -> Order | None:
     """The order of the quick rule. With `floors`, None where it takes an LLM below its floor;
     otherwise the start is taken first whose room costs the smallest dip.
     """
-    before = fleet.copy()
+    before = balance.copy()
     waiting = sorted(starts, key=lambda step: step.size, reverse=True)
     there = list(leaves)
     steps: list[Step] = []
     while waiting:
-        fitting = next((step for step in waiting if fleet.can(step)), None)
+        fitting = next((step for step in waiting if balance.can(step)), None)
         if fitting is not None:
-            fleet.do(fitting)
+            balance.do(fitting)
             waiting.remove(fitting)
             steps.append(fitting)
             continue
         choices: list[tuple[float, int, list[Step]]] = []
         for number, step in enumerate(waiting):
-            room = _room_for(step, there, fleet)
+            room = _room_for(step, there, balance)
             if room is None:
                 continue
-            choices.append((_dip_of(room, fleet), number, room))
+            choices.append((_dip_of(room, balance), number, room))
             if choices[-1][0] == 0.0:
                 break
         if not choices:
@@ -185,17 +185,17 @@ def _quick(
         if floors and dip > 0.0:
             return None
         for one in room:
-            fleet.do(one)
+            balance.do(one)
             there.remove(one)
             steps.append(one)
     return replayed(before, steps)
 
 
-def _room_for(start: Step, there: Sequence[Step], fleet: Fleet) -> list[Step] | None:
+def _room_for(start: Step, there: Sequence[Step], balance: Balance) -> list[Step] | None:
     """Replicas that have to leave before the start fits, those first whose LLM keeps the most spare
     capacity. None where it does not even fit without all of them.
     """
-    now = fleet.copy()
+    now = balance.copy()
     out: list[Step] = []
     for part in start.parts:
         while (what := now.ledger.lacks(part)) is not None:
@@ -220,14 +220,14 @@ def _room_for(start: Step, there: Sequence[Step], fleet: Fleet) -> list[Step] | 
     return out
 
 
-def _dip_of(room: Sequence[Step], fleet: Fleet) -> float:
+def _dip_of(room: Sequence[Step], balance: Balance) -> float:
     """The largest dip while these leave one after another."""
     worst = 0.0
     for one in room:
-        worst = max(worst, fleet.dip(one))
-        fleet.do(one)
+        worst = max(worst, balance.dip(one))
+        balance.do(one)
     for one in reversed(room):
-        fleet.undo(one)
+        balance.undo(one)
     return worst
 
 
@@ -235,9 +235,9 @@ class _Search:
     """Best first over (started, left), as bit masks, by the largest dip so far."""
 
     def __init__(
-        self, fleet: Fleet, starts: Sequence[Step], leaves: Sequence[Step], below: float
+        self, balance: Balance, starts: Sequence[Step], leaves: Sequence[Step], below: float
     ) -> None:
-        self._fleet = fleet
+        self._balance = balance
         self._steps = (*starts, *leaves)
         self._starts = len(starts)
         self._below = below
@@ -258,12 +258,12 @@ class _Search:
             if mask in seen:
                 continue
             seen.add(mask)
-            fleet = self._fleet.copy()
+            balance = self._balance.copy()
             for number in path:
-                fleet.do(self._steps[number])
-            for number in self._next(fleet, mask):
+                balance.do(self._steps[number])
+            for number in self._next(balance, mask):
                 step = self._steps[number]
-                worst = max(dip, fleet.dip(step))
+                worst = max(dip, balance.dip(step))
                 then = mask | 1 << number
                 if worst < self._below and then not in seen:
                     left = self._starts - (then & all_started).bit_count()
@@ -271,13 +271,13 @@ class _Search:
                     heappush(heap, entry)
         return None
 
-    def _next(self, fleet: Fleet, mask: int) -> Iterator[int]:
+    def _next(self, balance: Balance, mask: int) -> Iterator[int]:
         """The steps worth trying. A start whose GPUs have room for all that wait for them is the
         only one, since it takes nothing from anybody.
         """
         waiting = [n for n in range(self._starts) if not mask >> n & 1]
-        scarce = contested(fleet.ledger, (self._steps[n].parts for n in waiting))
-        fitting = [n for n in waiting if fleet.can(self._steps[n])]
+        scarce = contested(balance.ledger, (self._steps[n].parts for n in waiting))
+        fitting = [n for n in waiting if balance.can(self._steps[n])]
         for number in fitting:
             if not any(part.gpu in scarce for part in self._steps[number].parts):
                 yield number
@@ -291,8 +291,8 @@ class _Search:
         """The order without the leaves that make room for nothing: they come at the end."""
         for step in [one for one in reversed(steps) if not one.starts]:
             without = [one for one in steps if one is not step]
-            if replayed(self._fleet, without) is not None:
+            if replayed(self._balance, without) is not None:
                 steps = without
-        found = replayed(self._fleet, steps)
+        found = replayed(self._balance, steps)
         assert found is not None
         return found

@@ -10,7 +10,7 @@ from scepsy.deploy.changes.ledger import Ledger, Part, parts_held, parts_of
 from scepsy.deploy.changes.limits import Limits
 from scepsy.deploy.changes.matching import Matched
 from scepsy.deploy.changes.observed import GpuId, ObservedReplica
-from scepsy.deploy.changes.order import Fleet, Order, Step, ordered
+from scepsy.deploy.changes.order import Balance, Order, Step, ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Section:
 
     Attributes:
         order: the order in which they start and leave.
-        fleet: what is held and served before the first step, once all that has failed or been
+        balance: what is held and served before the first step, once all that has failed or been
             drained is gone and all that stays serves.
         leaves: every replica that serves and has to go, whether or not `order` needs its room.
         settled: whether everything that stays serves already.
@@ -27,7 +27,7 @@ class Section:
     """
 
     order: Order
-    fleet: Fleet
+    balance: Balance
     leaves: tuple[Step, ...]
     settled: bool
     starting: bool
@@ -41,11 +41,11 @@ def sections(match: Matched, limits: Limits) -> list[Section]:
         mine = [step for step in steps if step.name in group]
         keep = [one for one in match.keep if one.name in group]
         leaves = [step for step in mine if not step.starts]
-        fleet = _fleet(keep, leaves, limits)
+        balance = _balance(keep, leaves, limits)
         found.append(
             Section(
-                order=ordered(fleet, [step for step in mine if step.starts], leaves),
-                fleet=fleet,
+                order=ordered(balance, [step for step in mine if step.starts], leaves),
+                balance=balance,
                 leaves=tuple(leaves),
                 settled=all(one.serves for one in keep),
                 starting=any(one.state == "starting" for one in keep),
@@ -89,7 +89,7 @@ def _leaves(match: Matched, limits: Limits) -> list[Step]:
     ]
 
 
-def _fleet(keep: Iterable[ObservedReplica], leaves: Iterable[Step], limits: Limits) -> Fleet:
+def _balance(keep: Iterable[ObservedReplica], leaves: Iterable[Step], limits: Limits) -> Balance:
     ledger = Ledger(limits.gpus)
     serving: defaultdict[str, float] = defaultdict(float)
     for one in keep:
@@ -99,7 +99,7 @@ def _fleet(keep: Iterable[ObservedReplica], leaves: Iterable[Step], limits: Limi
     for step in leaves:
         ledger.take(step.parts)
         serving[step.llm] += step.gives
-    return Fleet(ledger, serving, limits.capacity)
+    return Balance(ledger, serving, limits.capacity)
 
 
 def _connected(steps: Sequence[Step], keep: Sequence[ObservedReplica]) -> list[set[str]]:

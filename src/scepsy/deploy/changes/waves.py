@@ -12,7 +12,7 @@ from scepsy.deploy.changes.ledger import Ledger, contested, parts_held
 from scepsy.deploy.changes.limits import Limits
 from scepsy.deploy.changes.matching import Matched
 from scepsy.deploy.changes.observed import GpuId, Observed, ObservedReplica, Wanted
-from scepsy.deploy.changes.order import Fleet, Step, replayed
+from scepsy.deploy.changes.order import Balance, Step, replayed
 from scepsy.deploy.changes.situation import Section
 
 
@@ -48,7 +48,7 @@ class _Draft:
     limits: Limits
     match: Matched
     actions: list[Action] = field(default_factory=list[Action])
-    now: Fleet = field(init=False)
+    now: Balance = field(init=False)
     turns: set[GpuId] = field(default_factory=set[GpuId])
     drained: set[str] = field(default_factory=set[str])
 
@@ -61,7 +61,7 @@ class _Draft:
                 serving[one.replica.llm] += self.limits.capacity.given_by(one.replica)
             if one.state == "starting":
                 self.turns |= _gpus(one.replica)
-        self.now = Fleet(ledger, serving, self.limits.capacity)
+        self.now = Balance(ledger, serving, self.limits.capacity)
 
     def settle(self) -> None:
         """What has to be done whatever the order: failed ones stop, leaving ones that do not serve
@@ -88,21 +88,21 @@ class _Draft:
         anything starts.
         """
         order = section.order
-        fleet = section.fleet.copy()
+        balance = section.balance.copy()
         todo = list(order.steps)
         began = False
         for step in [one for one in order.steps if one.starts]:
             gpus = {part.gpu for part in step.parts}
             if gpus & self.turns or not self.now.can(step):
                 continue
-            scarce = contested(fleet.ledger, (one.parts for one in todo if one.starts))
+            scarce = contested(balance.ledger, (one.parts for one in todo if one.starts))
             if todo[0] is not step and gpus & scarce:
-                after = replayed(fleet, [step, *(one for one in todo if one is not step)])
+                after = replayed(balance, [step, *(one for one in todo if one is not step)])
                 if after is None or after.worst > order.worst:
                     continue
             self._start(step)
             self.turns |= gpus
-            fleet.do(step)
+            balance.do(step)
             todo.remove(step)
             began = True
         return began
@@ -125,11 +125,11 @@ class _Draft:
                 continue
             if not leading:
                 rest = [one for one in steps if one is not step and one.name not in self.drained]
-                fleet = section.fleet.copy()
+                balance = section.balance.copy()
                 for one in steps:
                     if one.name in self.drained:
-                        fleet.do(one)
-                after = replayed(fleet, [step, *rest])
+                        balance.do(one)
+                after = replayed(balance, [step, *rest])
                 if after is None or after.worst > section.order.worst:
                     continue
             self._drain(step, "its room is needed")
