@@ -63,6 +63,7 @@ def command(
     """
     if (out / "calls.jsonl").exists():
         raise BadInput(f"--out {out}: holds traces already; name a new directory")
+    more = len(files) - 1
     findings = Findings()
     sources: list[FileRead] = []
     found = assemble(
@@ -73,7 +74,7 @@ def command(
         fallback=files[0].name.split(".")[0],
         llm=llm,
         findings=findings,
-        source=f"{files[0]} and {len(files) - 1} more" if len(files) > 1 else str(files[0]),
+        source=f"{files[0]} and {more} more" if more else str(files[0]),
     )
     with TraceWriter(out) as writer:
         for call in found.calls:
