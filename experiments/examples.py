@@ -93,10 +93,9 @@ async def measure() -> list[Trace]:
     backend = LocalBackend(OUT / "state", EngineOptions(exit_with_parent=True))
     plan = one_of_each(llms, cluster, ())
     deployed = await backend.apply(plan, name="examples", traces=OUT / "traces")
-    assert deployed.gateway is not None
     try:
         for example in PROGRAMS:
-            await run_all(example, deployed.gateway.url)
+            await run_all(example, deployed.url)
     finally:
         await backend.down("examples")
     names = {example.program for example in PROGRAMS}

@@ -20,8 +20,9 @@ from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Placement, Plan, Replica, Slice, Target
 from scepsy.demo.manual_plans import even_split
-from scepsy.deploy import Deployment, LocalBackend
-from scepsy.deploy.local.engine_starts import EngineStarts
+from scepsy.deploy import LocalBackend
+from scepsy.deploy.local.engine_starts import EngineStart
+from scepsy.deploy.local.runtime import LocalRuntime
 from scepsy.engines import EngineOptions
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, EngineFailed
@@ -60,48 +61,49 @@ async def local(tmp_path: Path) -> AsyncIterator[LocalBackend]:
         await backend.down(name)
 
 
-def pids(deployment: Deployment) -> dict[str, int]:
-    return {one.replica.replica: one.pid for one in deployment.replicas}
-
-
-def routed(deployment: Deployment) -> set[str]:
-    assert deployment.gateway is not None
-    with urllib.request.urlopen(f"{deployment.gateway.url}/scepsy/status") as answer:
+def routed(url: str) -> set[str]:
+    with urllib.request.urlopen(f"{url}/scepsy/status") as answer:
         return {one["replica"] for one in json.loads(answer.read())["replicas"]}
 
 
+def pids(local: LocalBackend) -> set[int]:
+    return {one.pid for one in local.load("default").replicas}
+
+
 async def test_whole_gpus_change_hands(local: LocalBackend) -> None:
-    first = await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
-    second = await local.apply(plan(("k", (0,), 1.0), ("m", (1,), 1.0)))
-    assert not set(pids(first).values()) & set(pids(second).values())
+    await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
+    before = pids(local)
+    second = await local.apply(plan(("k", (0,), 1.0), ("k", (1,), 1.0)), allow_dip=True)
+    assert len(before & pids(local)) == 1
     assert (await local.status()).healthy
-    assert routed(second) == set(pids(second))
-    third = await local.apply(plan(("m", (0, 1), 1.0)))
-    assert [one.replica.tp for one in third.replicas] == [2]
+    assert routed(second.url) == set(second.replicas)
+    await local.apply(plan(("m", (0, 1), 1.0)), allow_dip=True)
+    assert [one.replica.tp for one in local.load("default").replicas] == [2]
 
 
 async def test_only_what_is_in_the_way_stops_before_its_successor_is_ready(
     local: LocalBackend,
 ) -> None:
-    first = await local.apply(plan(("m", (0,), 0.6), ("k", (1,), 0.3)))
+    await local.apply(plan(("m", (0,), 0.6), ("k", (1,), 0.3)))
+    first = {one.replica.llm: one for one in local.load("default").replicas}
     serving: list[bool] = []
 
     def note(what: str) -> None:
-        if what != "gateway":
-            serving.extend(is_alive(one.pid, one.born) for one in first.replicas)
+        if what.startswith("ready: m-"):
+            serving.extend(is_alive(first[llm].pid, first[llm].born) for llm in "mk")
 
-    second = await local.apply(plan(("m", (0,), 0.7)), on_progress=note)
+    second = await local.apply(plan(("m", (0,), 0.7)), allow_dip=True, on_progress=note)
     assert serving == [False, True]
     assert len(second.replicas) == 1
 
 
 async def test_the_memory_of_killed_engines_is_free_again(local: LocalBackend) -> None:
-    first = await local.apply(plan(("m", (0,), 0.5), ("k", (0,), 0.5)))
-    for one in first.replicas:
+    await local.apply(plan(("m", (0,), 0.5), ("k", (0,), 0.5)))
+    for one in local.load("default").replicas:
         os.kill(one.pid, signal.SIGKILL)
         while is_alive(one.pid, one.born):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    second = await local.apply(plan(("m", (0,), 1.0)))
+    second = await local.apply(plan(("m", (0,), 1.0)), allow_dip=True)
     assert len(second.replicas) == 1
     assert (await local.status()).healthy
 
@@ -124,7 +126,8 @@ async def test_two_deployments_cannot_have_the_same_memory(local: LocalBackend) 
 async def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(
     local: LocalBackend,
 ) -> None:
-    before = await local.apply(plan(("m", (0,), 1.0)))
+    await local.apply(plan(("m", (0,), 1.0)))
+    before = local.load("default")
     with pytest.raises(BadInput, match=r"cannot be started: GPU 0 of n: 1\.2 of its memory"):
         await local.apply(plan(("m", (0,), 0.6), ("k", (0,), 0.6)))
     large = msgspec.structs.replace(LLMS[0], parameters=1e12)
@@ -134,52 +137,59 @@ async def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(
     assert (await local.status()).healthy
 
 
-async def test_a_change_that_ends_before_anything_stopped_leaves_all_as_it_was(
+async def test_an_interrupted_drain_is_taken_back(
     local: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = await local.apply(plan(("m", (0,), 1.0), ("m", (1,), 1.0)))
+    done = await local.apply(plan(("m", (0,), 1.0), ("m", (1,), 1.0)))
+    before = pids(local)
 
-    async def interrupted(_: object) -> None:
-        raise asyncio.CancelledError
+    async def interrupted(*_: object) -> None:
+        applying.cancel()
+        await asyncio.sleep(60)
 
-    monkeypatch.setattr("scepsy.deploy.local.backend.drain", interrupted)
-    with pytest.raises(asyncio.CancelledError):
-        await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
-    assert local.load("default") == before
-    assert routed(before) == {"m-0", "m-1"}
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalRuntime, "drain", interrupted)
+        other = plan(("m", (0,), 1.0), ("k", (1,), 1.0))
+        applying = asyncio.create_task(local.apply(other, allow_dip=True))
+        with pytest.raises(asyncio.CancelledError):
+            await applying
+    assert pids(local) == before
+    assert local.load("default").settled
+    assert routed(done.url) == {"m-0", "m-1"}
     assert (await local.status()).healthy
 
 
 async def test_an_llm_without_a_replica_is_answered_with_503_meanwhile(
     local: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = await local.apply(plan(("m", (0,), 1.0)))
-    assert before.gateway is not None
-    url, answers = f"{before.gateway.url}/v1/completions", list[int]()
-    started = EngineStarts.start
+    done = await local.apply(plan(("m", (0,), 1.0)))
+    url, answers = f"{done.url}/v1/completions", dict[str, int]()
+    started = EngineStart.start
 
-    async def ask_then_start(self: EngineStarts, replicas: Sequence[Replica]) -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(url, json={"model": "m", "prompt": "a"}) as answer,
-        ):
-            answers.append(answer.status)
-        await started(self, replicas)
+    async def ask_then_start(self: EngineStart, replica: Replica) -> None:
+        async with aiohttp.ClientSession() as session:
+            for llm in ("k", "m", "unknown"):
+                async with session.post(url, json={"model": llm, "prompt": "a"}) as answer:
+                    answers[llm] = answer.status
+        await started(self, replica)
 
-    monkeypatch.setattr(EngineStarts, "start", ask_then_start)
-    await local.apply(plan(("k", (0,), 1.0)))
-    assert answers == [503]
+    monkeypatch.setattr(EngineStart, "start", ask_then_start)
+    await local.apply(plan(("k", (0,), 1.0)), allow_dip=True)
+    assert answers == {"k": 503, "m": 404, "unknown": 404}
 
 
 async def test_what_had_to_make_room_comes_back_where_its_successor_fails(
     local: LocalBackend,
 ) -> None:
-    before = await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
+    done = await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
+    before = local.load("default")
     broken = msgspec.structs.replace(LLMS[1], flags=("--no-such-flag",))
     with pytest.raises(EngineFailed, match="no-such-flag"):
-        await local.apply(plan(("k", (0,), 1.0), llms=(LLMS[0], broken)))
+        await local.apply(plan(("k", (0,), 1.0), llms=(LLMS[0], broken)), allow_dip=True)
     after = local.load("default")
-    assert [one.replica for one in after.replicas] == [one.replica for one in before.replicas][::-1]
-    status = await local.status()
-    assert status.healthy
-    assert routed(after) == {"m-0", "k-1"}
+    assert after.plan == before.plan
+    assert after.epoch > before.epoch
+    placed = {(one.replica.llm, one.replica.slices) for one in after.replicas}
+    assert placed == {(one.replica.llm, one.replica.slices) for one in before.replicas}
+    assert (await local.status()).healthy
+    assert routed(done.url) == {one.name for one in after.replicas}

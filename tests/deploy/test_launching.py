@@ -38,6 +38,7 @@ async def test_another_port_where_the_first_was_taken(tmp_path: Path) -> None:
             host="127.0.0.1",
             log_path=tmp_path / "log",
             name="x",
+            marked={},
             on_spawn=lambda pid, born, url: spawned.append(url),
         )
         await stop(process)
@@ -57,5 +58,6 @@ async def test_a_port_that_was_asked_for_is_not_replaced(tmp_path: Path) -> None
                 port=port,
                 log_path=tmp_path / "log",
                 name="x",
+                marked={},
                 on_spawn=lambda pid, born, url: None,
             )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scepsy.core.plan import Replica, Slice
 from scepsy.deploy.local.state_directory import StateDirectory
-from scepsy.errors import BadInput
+from scepsy.errors import BadInput, Conflict
 
 FILES = StateDirectory(Path("/state"))
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -51,7 +51,7 @@ def test_a_state_directory_that_cannot_be_written_is_refused(root: str) -> None:
 def test_of_two_changes_at_once_the_second_is_refused(tmp_path: Path) -> None:
     with StateDirectory(tmp_path).locked("d"):
         with (
-            pytest.raises(BadInput, match="another command is changing deployment 'd'"),
+            pytest.raises(Conflict, match="another command is changing deployment 'd'"),
             StateDirectory(tmp_path).locked("d"),
         ):
             pass
@@ -60,3 +60,11 @@ def test_of_two_changes_at_once_the_second_is_refused(tmp_path: Path) -> None:
     with StateDirectory(tmp_path).locked("d"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_logs_of_different_replicas_are_different_files() -> None:
+    names = ["gateway", "supervisor", "a", "a.1", "a.log.1", "x" * 300, "x" * 301]
+    logs = {FILES.engine_log("d", name) for name in names}
+    logs |= {FILES.gateway_log("d"), FILES.supervisor_log("d")}
+    assert len(logs) == len(names) + 2
+    assert all(len(log.name.encode()) <= 255 for log in logs)

@@ -10,9 +10,11 @@ import click
 from scepsy.cli.inputs import name_option, state_directory, state_option
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import emit_json, json_option
+from scepsy.cli.waves import grace_option, print_waves, wrapped
 from scepsy.core.plan import Plan
 from scepsy.deploy import LocalBackend
 from scepsy.engines import EngineOptions
+from scepsy.errors import CallsCut
 from scepsy.store import read_plan
 
 
@@ -31,14 +33,21 @@ from scepsy.store import read_plan
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="Port of the gateway; 0 picks a free one.",
+    help="Port of the gateway; 0 keeps the deployment's, and picks a free one for a new one.",
 )
 @click.option(
     "--traces",
     type=click.Path(path_type=Path),
     default=None,
-    help="Record calls into this directory.",
+    help="Record calls into this directory  [default: where the deployment records]",
 )
+@grace_option
+@click.option(
+    "--allow-dip",
+    is_flag=True,
+    help="Let an LLM have less capacity on the way than its load needs, if nothing else works.",
+)
+@click.option("--dry-run", is_flag=True, help="Only print the waves of the change.")
 @click.option(
     "--time-scale",
     type=FiniteRange(0.01, 1000),
@@ -54,29 +63,41 @@ def command(
     state: Path | None,
     port: int,
     traces: Path | None,
+    grace: float,
+    allow_dip: bool,
+    dry_run: bool,
     time_scale: float | None,
     seed: int,
     as_json: bool,
 ) -> None:
     """Start the engines of PLAN with a gateway in front of them.
 
-    A running deployment of the same name is changed into PLAN: replicas that stay are left alone.
+    A running deployment of the same name is changed into PLAN, wave by wave: replicas that stay are
+    left alone. The exit code is 9 when calls had to be cut, 10 when another command is changing the
+    deployment, and 11 when the change needs --allow-dip.
     """
     decided: Plan = read_plan(plan_path)
     options = EngineOptions(seed=seed, time_scale=time_scale or decided.time_scale)
     local = LocalBackend(state_directory(state), options)
+    if dry_run:
+        waves = asyncio.run(local.preview(decided, name=name, allow_dip=allow_dip))
+        print_waves(waves, as_json=as_json)
+        return
     done = asyncio.run(
         local.apply(
             decided,
             name=name,
             port=port,
             traces=traces,
-            on_progress=lambda what: None if as_json else click.echo(f"ready: {what}"),
+            grace=grace,
+            allow_dip=allow_dip,
+            on_progress=lambda what: None if as_json else click.echo(wrapped(what)),
         )
     )
-    assert done.gateway is not None
     if as_json:
         emit_json(done)
-        return
-    click.echo(f"{len(done.replicas)} replicas on {backend}; gateway at {done.gateway.url}")
-    click.echo(f"point programs at it:  export OPENAI_BASE_URL={done.gateway.url}/v1")
+    else:
+        click.echo(f"{len(done.replicas)} replicas on {backend}; gateway at {done.url}")
+        click.echo(f"point programs at it:  export OPENAI_BASE_URL={done.url}/v1")
+    if done.cut:
+        click.get_current_context().exit(CallsCut.exit_code)

@@ -9,17 +9,28 @@ import click
 
 from scepsy.cli.inputs import name_option, state_directory, state_option
 from scepsy.cli.output import emit_json, json_option
+from scepsy.cli.waves import grace_option, wrapped
 from scepsy.deploy import LocalBackend
+from scepsy.deploy.wording import cut_text
+from scepsy.errors import CallsCut
 
 
 @click.command("down")
 @name_option
 @state_option
+@grace_option
 @json_option
-def command(name: str, state: Path | None, as_json: bool) -> None:
-    """Stop the gateway and every engine of a deployment, and forget it."""
-    stopped = asyncio.run(LocalBackend(state_directory(state)).down(name))
+def command(name: str, state: Path | None, grace: float, as_json: bool) -> None:
+    """Stop the gateway and every engine of a deployment, and forget it.
+
+    Calls in flight may finish first. The exit code is 9 when some had to be cut.
+    """
+    done = asyncio.run(LocalBackend(state_directory(state)).down(name, grace=grace))
     if as_json:
-        emit_json({"name": name, "stopped": stopped})
+        emit_json(done)
     else:
-        click.echo(f"{name}: {stopped} processes stopped")
+        for cut in done.cut:
+            click.echo(wrapped(cut_text(cut.replica or "the gateway", cut.calls, grace)))
+        click.echo(f"{name}: {done.stopped} processes stopped")
+    if done.cut:
+        click.get_current_context().exit(CallsCut.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from textwrap import indent
 
 import click
 
@@ -32,7 +33,7 @@ def command(name: str, state: Path | None, as_json: bool) -> None:
 
 
 def print_status(status: Status) -> None:
-    """A table of replicas."""
+    """A table of replicas, then what is wrong, with the last words of engines that do not serve."""
     rows = [
         (
             replica.replica,
@@ -42,11 +43,20 @@ def print_status(status: Status) -> None:
             "?" if replica.in_flight is None else replica.in_flight,
             "?" if replica.served is None else replica.served,
             "?" if replica.failed is None else replica.failed,
-            replica.pid,
+            "-" if replica.pid is None else replica.pid,
         )
         for replica in status.replicas
     ]
     columns = ("replica", "size", "GPUs", "state", "in flight", "served", "failed", "pid")
-    console().print(
-        table(f"{status.name}: gateway {status.gateway} at {status.url}", columns, rows)
-    )
+    screen = console()
+    screen.print(table(f"{status.name}: gateway {status.gateway} at {status.url}", columns, rows))
+    for replica in status.replicas:
+        if replica.restarts:
+            times = "once" if replica.restarts == 1 else f"{replica.restarts} times"
+            screen.print(f"- {replica.replica} was restarted {times}", soft_wrap=True)
+    for note in status.notes:
+        screen.print(f"- {note}", soft_wrap=True, markup=False)
+    for replica in status.replicas:
+        if replica.last_words:
+            screen.print(f"\n{replica.replica} is {replica.state}; the end of its log:")
+            screen.print(indent(replica.last_words, "  "), markup=False, highlight=False)

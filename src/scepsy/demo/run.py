@@ -70,7 +70,9 @@ async def run(settings: DemoSettings, listener: PhaseListener) -> Report:
     targets = tuple(Target(workflow=one.workflow, rate=one.rate) for one in settings.programs)
     even = even_split(llms, cluster, targets)
     claim(settings.out)
-    stage = Phase(settings, listener, LocalBackend(settings.out / "state", _options(settings)))
+    # No supervisor: it would take time from what is measured.
+    backend = LocalBackend(settings.out / "state", _options(settings), restarts=None)
+    stage = Phase(settings, listener, backend)
     try:
         traces = await stage.trace(one_of_each(llms, cluster, targets))
         measured = await stage.profile(traces, llms, cluster)
@@ -126,8 +128,7 @@ class Phase:
             f"trace: the unmodified programs through the gateway, for {seconds:.0f} s"
         )
         deployed = await self.backend.apply(first, name=DEPLOYMENT, traces=directory)
-        assert deployed.gateway is not None
-        url = deployed.gateway.url
+        url = deployed.url
         for program in settings.programs:
             if program.prepare:
                 await self._prepare(program, url)
@@ -213,13 +214,12 @@ class Phase:
             f"deploy {what}: {len(decided.placement.replicas)} replicas and a gateway"
         )
         deployed = await self.backend.apply(decided, name=DEPLOYMENT)
-        assert deployed.gateway is not None
         results: list[DriveResult] = []
         for load in loads:
             at_target = load <= 1
             seconds = self.settings.duration if at_target else self.settings.beyond_duration
             self.listener.phase(f"drive {what}: {load:.0%} of the target rates for {seconds:.0f} s")
-            results.append(await self._drive(deployed.gateway.url, load, seconds))
+            results.append(await self._drive(deployed.url, load, seconds))
         await self.backend.down(DEPLOYMENT)
         return results
 

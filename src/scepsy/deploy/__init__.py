@@ -1,6 +1,5 @@
 """Deploys a plan: starts, changes, observes and stops engines and the gateway in front of them."""
 
-from scepsy.deploy.all_at_once import Changes, diff, stopped_first
 from scepsy.deploy.backend import Applied, Backend, CutCalls, Runtime, TakenDown
 from scepsy.deploy.local import Deployment, LocalBackend, RunningReplica
 from scepsy.deploy.status import ReplicaStatus, Status
@@ -8,7 +7,6 @@ from scepsy.deploy.status import ReplicaStatus, Status
 __all__ = [
     "Applied",
     "Backend",
-    "Changes",
     "CutCalls",
     "Deployment",
     "LocalBackend",
@@ -17,6 +15,4 @@ __all__ = [
     "Runtime",
     "Status",
     "TakenDown",
-    "diff",
-    "stopped_first",
 ]

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
+from scepsy.deploy.changes.observed import Observed
 from scepsy.deploy.status import Status
 
 GRACE = 300.0
@@ -17,8 +18,6 @@ GRACE = 300.0
 
 OnProgress = Callable[[str], None]
 """Called with one plain sentence for each thing that was done."""
-
-Observed_co = TypeVar("Observed_co", covariant=True)
 
 
 class CutCalls(Record, frozen=True, kw_only=True):
@@ -122,13 +121,13 @@ class Backend(Protocol):
         ...
 
 
-class Runtime(Protocol[Observed_co]):
+class Runtime(Protocol):
     """One deployment on a backend, as the loop that executes waves sees it. Each method returns
     when the thing is done, and may be called again after an interruption. Replicas are named by
     `Replica.replica`.
     """
 
-    async def observe(self) -> Observed_co:
+    async def observe(self) -> Observed:
         """What runs now, as the pure `next_wave` wants it. Asks the machinery and the gateway, not
         memory alone.
         """
@@ -140,9 +139,10 @@ class Runtime(Protocol[Observed_co]):
         """
         ...
 
-    async def route(self, names: Collection[str]) -> None:
+    async def route(self, names: Collection[str], joining: Collection[str]) -> None:
         """The gateway sends new calls to exactly these replicas from now on, and to hosted
-        endpoints. Starts the gateway where none runs.
+        endpoints. Those of them that are `joining` belong to the wanted epoch from now on. Starts
+        the gateway where none runs.
         """
         ...
 

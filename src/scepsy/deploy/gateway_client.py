@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
@@ -48,12 +49,17 @@ class GatewayCounts(msgspec.Struct, frozen=True):
         return dict(found)
 
 
-async def put_routes(gateway_url: str, routes: Sequence[Route]) -> None:
-    """Replaces the routes of a running gateway. Calls in flight end where they are.
+async def put_routes(
+    gateway_url: str, routes: Sequence[Route], waiting: Collection[str] = ()
+) -> None:
+    """Replaces the routes of a running gateway. Calls in flight end where they are. Calls of LLMs
+    in `waiting` that have no route, because they will have one soon, are answered with 503 and not
+    with 404.
 
     Raises Unreachable where the gateway does not answer or refuses them.
     """
-    await _ask("PUT", f"{gateway_url}/scepsy/routes", msgspec.json.encode(routes))
+    query = urlencode([("waiting", llm) for llm in sorted(waiting)])
+    await _ask("PUT", f"{gateway_url}/scepsy/routes?{query}", msgspec.json.encode(routes))
 
 
 async def close(gateway_url: str) -> None:
@@ -87,6 +93,25 @@ async def drained(gateway_url: str, names: Collection[str], grace: float) -> dic
         except Unreachable:
             return left
     return left
+
+
+async def closed(gateway_url: str, grace: float) -> dict[str, int]:
+    """Lets the gateway refuse new calls, and waits until none is in flight, for at most `grace`
+    seconds. Returns the calls that are in flight after that, for each replica that has any; "" has
+    those that were not sent to a replica yet. Raises Unreachable as `drained` does.
+    """
+    await close(gateway_url)
+    deadline = asyncio.get_running_loop().time() + grace
+    told = await counts(gateway_url)
+    while told.in_flight and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(_POLL)
+        try:
+            told = await counts(gateway_url)
+        except Unreachable:
+            break
+    left = told.at([one.replica for one in told.replicas])
+    unsent = told.in_flight - sum(left.values())
+    return left | ({"": unsent} if unsent > 0 else {})
 
 
 async def _ask(method: str, url: str, body: bytes | None) -> bytes:

@@ -10,9 +10,13 @@ from scepsy.engines import engine_for
 from scepsy.gateway.config import Route
 
 
-def routes_of(plan: Plan, served: Sequence[tuple[Replica, str]]) -> tuple[Route, ...]:
-    """One route for each replica and its URL, then one for each hosted endpoint."""
-    llms = {llm.name: llm for llm in plan.llms}
+def routes_of(
+    plan: Plan, served: Sequence[tuple[Replica, str]], leaving: Sequence[LlmSpec] = ()
+) -> tuple[Route, ...]:
+    """One route for each replica and its URL, then one for each hosted endpoint. `leaving` are LLMs
+    that the plan no longer has, and of which replicas still serve.
+    """
+    llms = {llm.name: llm for llm in (*leaving, *plan.llms)}
     ours = tuple(
         Route(
             llm=one.llm,

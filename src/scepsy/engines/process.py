@@ -72,21 +72,34 @@ async def start(
     """
     _check_port(launch.url, name)
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    pid = _spawn(launch, log_path, name)
+    pid = spawn(launch, log_path, name)
     process = EngineProcess(name, pid, identity(pid) or 0, launch.url, log_path)
     try:
         on_spawn(process.pid, process.born)
-        async with asyncio.timeout(launch.ready_timeout):
+    except BaseException:
+        await stop(process)
+        raise
+    await until_ready(process, launch.ready_timeout)
+    return process
+
+
+async def until_ready(process: EngineProcess, within: float) -> None:
+    """Waits until GET /health returns 200, for at most `within` seconds. After any failure,
+    cancellation included, the process has ended.
+
+    Raises PortInUse and EngineFailed, as `start` does.
+    """
+    try:
+        async with asyncio.timeout(within):
             await _ready(process)
     except TimeoutError:
         await stop(process)
         raise EngineFailed(
-            f"{name} was not ready after {launch.ready_timeout:g} s; {log_end(log_path)}"
+            f"{process.name} was not ready after {within:g} s; {log_end(process.log)}"
         ) from None
     except BaseException:
         await stop(process)
         raise
-    return process
 
 
 async def stop(process: EngineProcess, *, grace: float = 5.0) -> None:
@@ -143,9 +156,10 @@ def _check_port(url: str, name: str) -> None:
             ) from error
 
 
-def _spawn(launch: Launch, log_path: Path, name: str) -> int:
-    """Starts the process and returns its pid. A `Popen` would warn when it is garbage-collected
-    while its child still runs.
+def spawn(launch: Launch, log_path: Path, name: str) -> int:
+    """Starts the process in a session of its own and returns its pid. Raises EngineFailed.
+
+    A `Popen` would warn when it is garbage-collected while its child still runs.
     """
     log = (os.POSIX_SPAWN_OPEN, 1, log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -42,6 +43,26 @@ def end_group(pid: int, born: int, sign: signal.Signals) -> bool:
     with suppress(ProcessLookupError):
         os.killpg(pid, sign)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session of processes: the pid of its leader, and when the leader started. Where the leader
+    has ended, `born` is when one of the others started.
+    """
+
+    pid: int
+    born: int
+
+
+def session_of(pid: int) -> Session | None:
+    """The session that a process is in; None where there is no such process."""
+    fields = _stat(pid)
+    if fields is None or fields[0] in "ZX":
+        return None
+    leader = int(fields[3])
+    born = identity(leader)
+    return Session(leader, int(fields[19]) if born is None else born)
 
 
 def _left_behind(pid: int, born: int) -> bool:

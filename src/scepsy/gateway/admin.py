@@ -68,7 +68,9 @@ class Admin:
         return refuse(unknown_path(request.method, path))
 
     async def put_routes(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Replaces all routes by those in the body. Calls in flight end on their old replicas."""
+        """Replaces all routes by those in the body. Calls in flight end on their old replicas. Each
+        `waiting` in the query names an LLM that will have a route: its calls get 503, not 404.
+        """
         routes = _read(await request.read(), tuple[Route, ...])
         if isinstance(routes, ErrorAnswer):
             return refuse(routes)
@@ -76,7 +78,7 @@ class Admin:
             check_routes(routes)
         except BadInput as error:
             return refuse(malformed(str(error)))
-        self.plane.upstreams.replace(routes)
+        self.plane.upstreams.replace(routes, request.query.getall("waiting", []))
         return _json({"routes": len(routes)})
 
     async def put_closed(self, _: web.BaseRequest) -> web.StreamResponse:

@@ -3,46 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from scepsy.core.plan import Plan, Replica
-from scepsy.deploy.all_at_once import diff, stopped_first
-from scepsy.deploy.gateway_client import put_routes
-from scepsy.deploy.local.engine_starts import EngineStarts
-from scepsy.deploy.local.gateway_process import GatewayProcess, running_gateway
-from scepsy.deploy.local.journal import ChangeJournal
-from scepsy.deploy.local.launching import launch_digest
-from scepsy.deploy.local.state import Deployment, RunningGateway, RunningReplica, addresses
+from scepsy.core.plan import Plan
+from scepsy.deploy.apply import Change, Done, refused
+from scepsy.deploy.backend import GRACE, Applied, CutCalls, OnProgress, TakenDown
+from scepsy.deploy.changes.limits import limits_of
+from scepsy.deploy.changes.observed import Wanted
+from scepsy.deploy.gateway_client import closed
+from scepsy.deploy.local.deployment_file import DeploymentFile
+from scepsy.deploy.local.gateway_process import absolute, check_gateway, running_gateway
+from scepsy.deploy.local.locking import changing
+from scepsy.deploy.local.marks import stop_unknown
+from scepsy.deploy.local.runtime import LocalRuntime
+from scepsy.deploy.local.state import Deployment
 from scepsy.deploy.local.state_directory import StateDirectory
-from scepsy.deploy.local.watch import drain, observe
-from scepsy.deploy.routes import hosted_routes, routes_of
+from scepsy.deploy.local.supervisor_process import ensure_supervisor, stop_supervisor
+from scepsy.deploy.local.watch import observe
+from scepsy.deploy.reconcile import diff
+from scepsy.deploy.restarts import RestartPolicy
+from scepsy.deploy.routes import hosted_routes
+from scepsy.deploy.startable import check_startable
 from scepsy.deploy.status import Status
+from scepsy.deploy.wording import way_text
 from scepsy.engines import EngineOptions
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
-from scepsy.errors import BadInput, ScepsyError, Unreachable
+from scepsy.errors import ScepsyError, Unreachable
 from scepsy.gateway.config import check_routes
-from scepsy.hardware.startable import unstartable
 
-OnProgress = Callable[[str], None]
-"""Called with the name of each replica, and with "gateway", once it accepts requests."""
+
+def _silent(_: str) -> None: ...
 
 
 @dataclass(slots=True)
 class LocalBackend:
-    """Deployments on this machine, remembered under `root`.
+    """Deployments on this machine, remembered under `root`. See `Backend` for what it promises.
 
-    `options` applies to engines that are started from now on. Of two changes of one deployment at
-    once, in this process or another, the second is refused.
+    Attributes:
+        root: the state directory.
+        options: for engines that are started from now on.
+        restarts: when engines that end or hang are restarted; None leaves them alone.
     """
 
     root: Path
     options: EngineOptions = field(default_factory=EngineOptions)
+    restarts: RestartPolicy | None = field(default_factory=RestartPolicy)
 
     @property
     def files(self) -> StateDirectory:
@@ -55,172 +65,178 @@ class LocalBackend:
         name: str = "default",
         port: int = 0,
         traces: Path | None = None,
-        on_progress: OnProgress = lambda _: None,
-    ) -> Deployment:
-        """Brings deployment `name` to `plan`: stops the replicas whose memory new ones need, starts
-        what is missing, routes to it, and stops the other superfluous replicas.
-
-        A first deployment that fails, or is cancelled, leaves nothing running. A change that fails
-        leaves the deployment as it was: replicas that were stopped to make room are started again.
-
-        Port 0 and traces None leave a running gateway as it is.
-
-        Raises:
-            BadInput: another command is changing the deployment, the state directory cannot be
-                written, the plan does not fit its GPUs, the gateway that runs has another port or
-                other traces, or the key of an endpoint is not in the environment.
-            EngineFailed, PortInUse: an engine or the gateway did not start.
+        grace: float = GRACE,
+        allow_dip: bool = False,
+        on_progress: OnProgress = _silent,
+    ) -> Applied:
+        """See `Backend.apply`. A change that fails is taken back: the earlier plan is applied again
+        under a new epoch, with as little capacity on the way as it takes.
         """
-        with self.files.locked(name):
-            return await self._apply(plan, name, port, traces, on_progress)
-
-    async def _apply(
-        self, plan: Plan, name: str, port: int, traces: Path | None, on_progress: OnProgress
-    ) -> Deployment:
-        before = self.files.load_if_any(name)
-        current = before or Deployment(name=name, plan=plan)
-        gateway = GatewayProcess(self.files, self.options, port, traces)
-        gateway.check(current)
+        check_startable(plan)
         check_routes(hosted_routes(plan))
-        _check_startable(plan)
-        alive = [one for one in current.replicas if is_alive(one.pid, one.born)]
-        # Child processes of a dead engine may live on and hold its GPU.
-        await _stop_all(one for one in current.replicas if one not in alive)
-        digests = {llm.name: launch_digest(llm, plan.cluster, self.options) for llm in plan.llms}
-        changes = diff(
-            [one.replica for one in alive], plan.placement.replicas, _outdated(alive, digests)
-        )
-        early = _processes(alive, stopped_first(changes))
-        kept = _processes(alive, changes.keep)
-        superfluous = [one for one in alive if one not in early and one not in kept]
-        journal = ChangeJournal(current, self.files.save)
-        stopped: list[RunningReplica] = []
-        try:
-            if early:
-                await _put_own_routes(current, without=early)
-                await drain(early)
-                stopped += early
-                await _stop_all(early)
-            starts = EngineStarts(plan, self.options, self.files, journal, on_progress)
-            await starts.start(changes.start)
-            serving = (*kept, *journal.replicas)
-            routed = await gateway.route(journal, routes_of(plan, addresses(serving)))
-            on_progress("gateway")
-            after = Deployment(
-                name=name, plan=plan, replicas=serving, gateway=routed, options=self.options
+        async with changing(self.files, name):
+            before = self.files.load_if_any(name)
+            current = before or Deployment(name=name, plan=plan, epoch=0)
+            check_gateway(current, port, traces)
+            current = msgspec.structs.replace(
+                current, port=port or current.port, traces=absolute(traces) or current.traces
             )
-            # Remembered until they are gone, so that `down` finds them if we are stopped here.
-            self.files.save(msgspec.structs.replace(after, replicas=(*serving, *superfluous)))
-        except BaseException:
-            await self._undo(before, journal, stopped)
-            raise
-        await drain(superfluous)
-        await _stop_all(superfluous)
-        self.files.save(after)
-        return after
+            file = DeploymentFile(self.files, current)
+            await _clear(file)
+            change = self._change(file, plan, self.options, grace, allow_dip, on_progress)
+            await change.check()
+            try:
+                return await self._run(file, change)
+            except BaseException:
+                await self._undo(file, before, on_progress)
+                raise
+
+    async def repair(self, name: str = "default", *, on_progress: OnProgress = _silent) -> Applied:
+        """See `Backend.repair`. Nothing is taken back where it fails."""
+        self.load(name)
+        async with changing(self.files, name):
+            file = DeploymentFile(self.files, self.load(name))
+            await _clear(file)
+            plan, options = file.current.plan, file.current.options
+            change = self._change(file, plan, options, GRACE, True, on_progress)
+            return await self._run(file, change)
+
+    async def preview(
+        self, plan: Plan, *, name: str = "default", allow_dip: bool = False
+    ) -> tuple[str, ...]:
+        """See `Backend.preview`."""
+        check_startable(plan)
+        current = self.files.load_if_any(name) or Deployment(name=name, plan=plan, epoch=0)
+        file = DeploymentFile(self.files, current, writes=False)
+        change = self._change(file, plan, self.options, GRACE, allow_dip, _silent)
+        observed = await change.runtime.observe()
+        way = diff(change.wanted, observed, change.limits, allow_dip=allow_dip)
+        if way.refusal is not None:
+            raise refused(way.refusal)
+        return way_text(way)
 
     async def status(self, name: str = "default") -> Status:
-        """What the deployment is doing. Raises NotFound where there is none of that name."""
-        return await observe(self.load(name))
+        """See `Backend.status`."""
+        return await observe(self.files, self.load(name), expects=self.restarts is not None)
 
-    async def down(self, name: str = "default") -> int:
-        """Stops every process of the deployment and forgets it. Returns how many were running.
-
-        Raises:
-            NotFound: there is no deployment of that name.
-            BadInput: another command is changing it.
-        """
+    async def down(self, name: str = "default", *, grace: float = GRACE) -> TakenDown:
+        """See `Backend.down`. Processes of the deployment that nobody noted are stopped too."""
         self.load(name)
-        with self.files.locked(name):
-            return await self._down(self.load(name))
-
-    async def _down(self, current: Deployment) -> int:
-        processes = [(one.pid, one.born) for one in current.replicas]
-        if current.gateway is not None:
-            processes.insert(0, (current.gateway.pid, current.gateway.born))
-        alive = sum(1 for pid, born in processes if is_alive(pid, born))
-        # The gateway first: it answers what is in flight while the engines still run.
-        for pid, born in processes[:1]:
-            await stop_pid(pid, born)
-        await asyncio.gather(*(stop_pid(pid, born) for pid, born in processes[1:]))
-        self.files.remove(current.name)
-        return alive
+        async with changing(self.files, name):
+            return await self._down(DeploymentFile(self.files, self.load(name)), grace)
 
     def load(self, name: str) -> Deployment:
         """The deployment as last written. Raises NotFound, or BadInput for a damaged file."""
         return self.files.load(name)
 
-    async def _undo(
+    def _change(
         self,
-        before: Deployment | None,
-        journal: ChangeJournal,
-        stopped: Sequence[RunningReplica],
-    ) -> None:
-        """Back to what ran before a change that failed, which may have `stopped` replicas. The old
-        routes come first, so that no call goes to an engine that is about to stop.
-        """
-        await _put_own_routes(journal.current, without=stopped)
-        await _stop_all((*journal.replicas, *stopped, *filter(None, (journal.gateway,))))
-        if before is None:
-            self.files.remove(journal.current.name)
-            return
-        self.files.save(before)
-        if stopped:
-            await self._restart(before, stopped)
-
-    async def _restart(self, before: Deployment, stopped: Sequence[RunningReplica]) -> None:
-        """Starts engines again that had to make room. One that does not start stays stopped:
-        `status` calls it dead.
-        """
-        stay = tuple(one for one in before.replicas if one not in stopped)
-        without = msgspec.structs.replace(before, replicas=stay)
-        journal = ChangeJournal(without, self.files.save)
-        starts = EngineStarts(before.plan, before.options, self.files, journal, lambda _: None)
-        with suppress(ScepsyError):
-            await starts.start([one.replica for one in stopped])
-        names = {one.replica.replica for one in journal.replicas}
-        lost = tuple(one for one in stopped if one.replica.replica not in names)
-        restored = msgspec.structs.replace(before, replicas=(*stay, *journal.replicas, *lost))
-        self.files.save(restored)
-        await _put_own_routes(restored)
-
-
-async def _put_own_routes(deployment: Deployment, without: Sequence[RunningReplica] = ()) -> None:
-    """Gives the deployment's gateway, where one runs, the routes to its replicas `without` some.
-
-    An LLM that has no other running replica keeps its routes, so that its callers get 503, which
-    clients retry, and not 404.
-    """
-    gateway = running_gateway(deployment)
-    if gateway is None:
-        return
-    stay = [one for one in deployment.replicas if one not in without]
-    served = {one.replica.llm for one in stay if is_alive(one.pid, one.born)}
-    stay += [one for one in without if one.replica.llm not in served]
-    with suppress(Unreachable):
-        await put_routes(gateway.url, routes_of(deployment.plan, addresses(stay)))
-
-
-def _check_startable(plan: Plan) -> None:
-    """Raises BadInput for a plan whose engines could not all start."""
-    reason = unstartable(plan)
-    if reason is not None:
-        raise BadInput(
-            f"the plan cannot be started: {reason.reason}; make it again with `scepsy plan`"
+        file: DeploymentFile,
+        plan: Plan,
+        options: EngineOptions,
+        grace: float,
+        allow_dip: bool,
+        say: OnProgress,
+    ) -> Change:
+        """A change to a plan, which `file` then has, but has not written yet."""
+        before = file.current
+        same = before.plan == plan and before.options == options and before.epoch > 0
+        epoch = before.epoch if same else before.epoch + 1
+        ours = {llm.name for llm in plan.llms}
+        leaving = (*before.leaving, *before.plan.llms)
+        file.current = msgspec.structs.replace(
+            before,
+            plan=plan,
+            options=options,
+            epoch=epoch,
+            leaving=tuple(llm for llm in leaving if llm.name not in ours),
+            settled=False,
         )
+        limits = limits_of(plan, before=before.plan)
+        wanted = Wanted(plan=plan, epoch=epoch)
+        return Change(LocalRuntime(file), wanted, limits, grace, allow_dip, say)
+
+    async def _run(self, file: DeploymentFile, change: Change) -> Applied:
+        file.change()
+        await change.run()
+        serving = [one.name for one in file.current.replicas]
+        await change.runtime.route(serving, ())
+        change.say("ready: gateway")
+        file.change(settled=True, leaving=())
+        ensure_supervisor(file, self.restarts)
+        return _applied(file.current, change.done)
+
+    async def _undo(self, file: DeploymentFile, before: Deployment | None, say: OnProgress) -> None:
+        """Back to the plan before a change that failed; nothing is left of a first deployment."""
+        file.writes = False  # what cannot be written must not keep us from stopping what we started
+        if before is None:
+            await _stop_all(file)
+            self.files.remove(file.current.name)
+            return
+        say("the change failed: going back to the plan before it")
+        change = self._change(file, before.plan, before.options, 0.0, True, say)
+        with suppress(ScepsyError):
+            await change.run()
+            await change.runtime.route([one.name for one in file.current.replicas], ())
+            file.current = msgspec.structs.replace(file.current, settled=True, leaving=())
+        with suppress(ScepsyError):
+            self.files.save(file.current)
+            ensure_supervisor(file, self.restarts)
+
+    async def _down(self, file: DeploymentFile, grace: float) -> TakenDown:
+        await stop_supervisor(file.current)
+        gateway = running_gateway(file.current)
+        left: dict[str, int] = {}
+        if gateway is not None:
+            with suppress(Unreachable):  # it hangs: nobody knows its calls, and they go nowhere
+                left = await closed(gateway.url, grace)
+        stopped = await _stop_all(file)
+        self.files.remove(file.current.name)
+        cut = tuple(CutCalls(replica=name, calls=left[name]) for name in sorted(left))
+        return TakenDown(name=file.current.name, stopped=stopped, cut=cut)
 
 
-async def _stop_all(processes: Iterable[RunningReplica | RunningGateway]) -> None:
-    await asyncio.gather(*(stop_pid(one.pid, one.born) for one in processes))
+async def _clear(file: DeploymentFile) -> None:
+    """Stops processes of the deployment that its state does not know, and brings back a gateway
+    that has ended or hangs, with its routes.
+    """
+    current = file.current
+    await stop_unknown(file.files.folder(current.name), _known(current))
+    runtime = LocalRuntime(file)
+    if current.gateway is not None and await runtime.gateway.well() is None:
+        alive = [one for one in current.replicas if is_alive(one.pid, one.born)]
+        await runtime.route([one.name for one in alive if one.phase == "serving"], ())
 
 
-def _processes(
-    running: Sequence[RunningReplica], replicas: Collection[Replica]
-) -> list[RunningReplica]:
-    """The processes of these replicas."""
-    return [one for one in running if one.replica in replicas]
+async def _stop_all(file: DeploymentFile) -> int:
+    """Stops every process. The engines first: the gateway then tells the callers of calls that are
+    cut, and records them. Returns how many processes ran.
+    """
+    current, gateway = file.current, file.current.gateway
+    engines = [(one.pid, one.born) for one in current.replicas]
+    front = [] if gateway is None else [(gateway.pid, gateway.born)]
+    ran = sum(is_alive(pid, born) for pid, born in (*engines, *front))
+    await asyncio.gather(*(stop_pid(pid, born) for pid, born in engines))
+    for pid, born in front:
+        await stop_pid(pid, born)
+    return ran + await stop_unknown(file.files.folder(current.name), {})
 
 
-def _outdated(running: Sequence[RunningReplica], digests: Mapping[str, str]) -> set[str]:
-    """Names of replicas that are not ready, or were started otherwise than they would be now."""
-    return {one.replica.replica for one in running if one.launched != digests.get(one.replica.llm)}
+def _known(current: Deployment) -> dict[int, int]:
+    """Pid and birth of every process that the deployment's state knows."""
+    others = filter(None, (current.gateway, current.supervisor))
+    return {one.pid: one.born for one in (*current.replicas, *others)}
+
+
+def _applied(current: Deployment, done: Done) -> Applied:
+    assert current.gateway is not None
+    return Applied(
+        name=current.name,
+        epoch=current.epoch,
+        url=current.gateway.url,
+        replicas=tuple(sorted(one.name for one in current.replicas)),
+        started=tuple(done.started),
+        stopped=tuple(done.stopped),
+        waves=tuple(done.waves),
+        cut=tuple(done.cut),
+    )

@@ -1,87 +1,89 @@
-"""Starts the engines of replicas on this machine."""
+"""Starts the engine of one replica on this machine."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
-import msgspec
-
-from scepsy.core.plan import Plan, Replica
-from scepsy.deploy.local.journal import ChangeJournal
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Replica
+from scepsy.deploy.local.deployment_file import DeploymentFile
 from scepsy.deploy.local.launching import launch_digest, start_on_free_port
+from scepsy.deploy.local.marks import mark
 from scepsy.deploy.local.state import RunningReplica
-from scepsy.deploy.local.state_directory import StateDirectory
-from scepsy.engines import EngineOptions, EngineResources, Launch, engine_for
-from scepsy.errors import ScepsyError, first_of
+from scepsy.engines import EngineProcess, EngineResources, Launch, engine_for
+from scepsy.engines.process import until_ready
+from scepsy.engines.procfs import is_alive
+from scepsy.errors import ScepsyError
 
 
 @dataclass(frozen=True, slots=True)
-class EngineStarts:
-    """Starts replicas of `plan` and notes their processes in `journal`.
+class EngineStart:
+    """Starts replicas of the plan in `file`, with its options and its epoch."""
 
-    `on_ready` is called with a replica's name once its engine accepts requests.
-    """
+    file: DeploymentFile
 
-    plan: Plan
-    options: EngineOptions
-    files: StateDirectory
-    journal: ChangeJournal
-    on_ready: Callable[[str], None]
+    async def start(self, replica: Replica) -> None:
+        """Starts the engine and waits until it accepts requests. Where it is starting already,
+        because a command that started it was killed, it is waited for.
 
-    async def start(self, replicas: Sequence[Replica]) -> None:
-        """Starts all of them and waits until they accept requests. Engines on one GPU start one
-        after another, because each sizes its memory by what is free; others start at once.
-
-        Raises EngineFailed or PortInUse for the first that does not start; the starts that have
-        not finished by then are cancelled.
+        Raises EngineFailed or PortInUse; then no process of it is left, and it is not noted.
         """
-        turns: dict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
-
-        async def in_turn(replica: Replica) -> None:
-            async with AsyncExitStack() as held:
-                for gpu in sorted((part.node, part.gpu) for part in replica.slices):
-                    await held.enter_async_context(turns[gpu])
-                self.journal.note_replica(await self._start(replica))
-                self.on_ready(replica.replica)
-
+        known = self.file.find(replica.replica)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for replica in replicas:
-                    tasks.create_task(in_turn(replica))
-        except* ScepsyError as failures:
-            raise first_of(failures) from None
+            if known is not None and is_alive(known.pid, known.born):
+                process = EngineProcess(
+                    known.name, known.pid, known.born, known.url, Path(known.log)
+                )
+                await until_ready(process, self._launch(replica, port=1).ready_timeout)
+            else:
+                await self._spawn(replica)
+        except ScepsyError:
+            self.file.forget([replica.replica])
+            raise
+        self.file.change_each([replica.replica], phase="serving")
 
-    async def _start(self, replica: Replica) -> RunningReplica:
-        llm = next(llm for llm in self.plan.llms if llm.name == replica.llm)
-        log = self.files.engine_log(self.journal.current.name, replica.replica)
+    async def _spawn(self, replica: Replica) -> None:
+        current, files = self.file.current, self.file.files
+        log = files.engine_log(current.name, replica.replica)
+        digest = launch_digest(self._llm(replica), current.plan.cluster, current.options)
+
+        def note(pid: int, born: int, url: str) -> None:
+            self.file.put(
+                RunningReplica(
+                    replica=replica,
+                    pid=pid,
+                    born=born,
+                    url=url,
+                    log=str(log),
+                    launched=digest,
+                    epoch=current.epoch,
+                    phase="starting",
+                )
+            )
+
+        await start_on_free_port(
+            lambda port: self._launch(replica, port=port),
+            host=current.options.host,
+            log_path=log,
+            name=replica.replica,
+            marked=mark(files.folder(current.name)),
+            on_spawn=note,
+        )
+
+    def _launch(self, replica: Replica, *, port: int) -> Launch:
+        current = self.file.current
+        cluster, llm = current.plan.cluster, self._llm(replica)
         resources = EngineResources(
             tp=replica.tp,
             gpu_share=replica.gpu_share,
             memory_share=replica.memory_share,
-            gpu_type=self.plan.cluster.nodes[0].gpu_type,
-            gpu_memory=self.plan.cluster.gpu_memory,
+            gpu_type=cluster.nodes[0].gpu_type,
+            gpu_memory=cluster.gpu_memory,
             gpus=tuple(part.gpu for part in replica.slices),
-            boards=self.files.boards(replica),
+            boards=self.file.files.boards(replica),
         )
+        return engine_for(llm.engine).launch(llm, resources, port=port, options=current.options)
 
-        def launch_on(port: int) -> Launch:
-            return engine_for(llm.engine).launch(llm, resources, port=port, options=self.options)
-
-        def running(pid: int, born: int, url: str) -> RunningReplica:
-            return RunningReplica(replica=replica, pid=pid, born=born, url=url, log=str(log))
-
-        process = await start_on_free_port(
-            launch_on,
-            host=self.options.host,
-            log_path=log,
-            name=replica.replica,
-            on_spawn=lambda pid, born, url: self.journal.note_replica(running(pid, born, url)),
-        )
-        ready = running(process.pid, process.born, process.url)
-        return msgspec.structs.replace(
-            ready, launched=launch_digest(llm, self.plan.cluster, self.options)
-        )
+    def _llm(self, replica: Replica) -> LlmSpec:
+        return next(llm for llm in self.file.current.plan.llms if llm.name == replica.llm)

@@ -1,95 +1,121 @@
-"""The gateway process of a deployment: started once, and given new routes after that."""
+"""The gateway process of a deployment: started once, given new routes after that, and replaced
+where it has ended or hangs.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scepsy.deploy.gateway_client import put_routes
-from scepsy.deploy.local.journal import ChangeJournal
+from scepsy.deploy.backend import GRACE
+from scepsy.deploy.gateway_client import GatewayCounts, counts, put_routes
+from scepsy.deploy.local.deployment_file import DeploymentFile
+from scepsy.deploy.local.health import PATIENCE, health
 from scepsy.deploy.local.launching import start_on_free_port
+from scepsy.deploy.local.marks import mark
 from scepsy.deploy.local.state import Deployment, RunningGateway
-from scepsy.deploy.local.state_directory import StateDirectory
-from scepsy.engines import EngineOptions, Launch
+from scepsy.engines import Launch
+from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
-from scepsy.errors import BadInput
+from scepsy.errors import BadInput, Unreachable
 from scepsy.gateway.config import GatewayConfig, Route
-from scepsy.store import read_record, write_record
+from scepsy.store import write_record
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayProcess:
-    """Gateways of deployments in `files`.
+    """The gateway of the deployment in `file`, which says its port and its trace directory."""
 
-    Attributes:
-        port: where a gateway listens that is started; 0 picks a free port.
-        traces: directory in which it records calls; None records nothing.
-    """
+    file: DeploymentFile
 
-    files: StateDirectory
-    options: EngineOptions
-    port: int = 0
-    traces: Path | None = None
-
-    def check(self, current: Deployment) -> None:
-        """Raises BadInput where the gateway that runs has another port or other traces than are
-        asked for.
-        """
-        gateway = running_gateway(current)
-        if gateway is None:
-            return
-        config = read_record(self.files.gateway_config(current.name), GatewayConfig)
-        wanted = _absolute(self.traces)
-        if self.port and self.port != config.port:
-            difference = f"listens on port {config.port}, not {self.port}"
-        elif wanted is not None and wanted != config.traces:
-            difference = f"records traces into {config.traces or 'no directory'}, not {wanted}"
-        else:
-            return
-        raise BadInput(
-            f"the gateway of deployment {current.name!r} runs and {difference}; "
-            "take the deployment down first, or leave this option out"
-        )
-
-    async def route(self, journal: ChangeJournal, routes: Sequence[Route]) -> RunningGateway:
-        """Gives the gateway these routes; starts one where none runs.
-
-        Raises Unreachable, EngineFailed or PortInUse.
-        """
-        running = running_gateway(journal.current)
+    async def counts(self) -> GatewayCounts | None:
+        """The running gateway's counts of calls; None where none runs or answers."""
+        running = running_gateway(self.file.current)
         if running is None:
-            return await self._start(journal, routes)
-        await put_routes(running.url, routes)
-        return running
+            return None
+        try:
+            return await counts(running.url)
+        except Unreachable:
+            return None
 
-    async def _start(self, journal: ChangeJournal, routes: Sequence[Route]) -> RunningGateway:
-        host, name = self.options.host, journal.current.name
-        path, log = self.files.gateway_config(name), self.files.gateway_log(name)
-        parent = ("--exit-with-parent", str(os.getpid())) if self.options.exit_with_parent else ()
-        argv = (sys.executable, "-m", "scepsy.gateway", "--config", str(path), *parent)
+    async def route(self, routes: Sequence[Route], expected: Collection[str]) -> None:
+        """Gives the gateway these routes. Starts one where none runs, and replaces one that does
+        not answer. Raises Unreachable, EngineFailed or PortInUse.
+        """
+        running = await self.well()
+        if running is None:
+            await self._start(routes)
+            running = self.file.current.gateway
+            assert running is not None
+        await put_routes(running.url, routes, expected)
+
+    async def well(self) -> RunningGateway | None:
+        """The gateway; None where it has ended, or hung and was stopped for that."""
+        running = running_gateway(self.file.current)
+        if running is None:
+            return None
+        if await health(running.pid, running.born, running.url, checks=PATIENCE) == "ready":
+            return running
+        await stop_pid(running.pid, running.born, grace=0)
+        return None
+
+    async def stop(self) -> None:
+        """Stops the gateway."""
+        gateway = self.file.current.gateway
+        if gateway is not None:
+            await stop_pid(gateway.pid, gateway.born)
+
+    async def _start(self, routes: Sequence[Route]) -> None:
+        current, files = self.file.current, self.file.files
+        host, name = current.options.host, current.name
+        path, log = files.gateway_config(name), files.gateway_log(name)
+        parent = ("--exit-with-parent", str(os.getpid()))
+        argv = (sys.executable, "-m", "scepsy.gateway", "--config", str(path))
+        argv += parent if current.options.exit_with_parent else ()
 
         def launch_on(port: int) -> Launch:
             config = GatewayConfig(
-                host=host, port=port, routes=tuple(routes), traces=_absolute(self.traces)
+                host=host, port=port, routes=tuple(routes), traces=current.traces, grace=GRACE
             )
             write_record(path, config)
             return Launch(argv=argv, url=f"http://{host}:{port}")
 
-        def running(pid: int, born: int, url: str) -> RunningGateway:
-            return RunningGateway(pid=pid, born=born, url=url, log=str(log))
+        def note(pid: int, born: int, url: str) -> None:
+            port = int(url.rpartition(":")[2])
+            gateway = RunningGateway(pid=pid, born=born, url=url, log=str(log))
+            self.file.change(gateway=gateway, port=port)
 
-        process = await start_on_free_port(
+        await start_on_free_port(
             launch_on,
-            port=self.port,
+            port=current.port,
             host=host,
             log_path=log,
             name="gateway",
-            on_spawn=lambda pid, born, url: journal.note_gateway(running(pid, born, url)),
+            marked=mark(files.folder(name)),
+            on_spawn=note,
         )
-        return running(process.pid, process.born, process.url)
+
+
+def check_gateway(current: Deployment, port: int, traces: Path | None) -> None:
+    """Raises BadInput where the gateway that runs has another port or other traces than are asked
+    for.
+    """
+    if running_gateway(current) is None:
+        return
+    wanted = absolute(traces)
+    if port and port != current.port:
+        difference = f"listens on port {current.port}, not {port}"
+    elif wanted is not None and wanted != current.traces:
+        difference = f"records traces into {current.traces or 'no directory'}, not {wanted}"
+    else:
+        return
+    raise BadInput(
+        f"the gateway of deployment {current.name!r} runs and {difference}; "
+        "take the deployment down first, or leave this option out"
+    )
 
 
 def running_gateway(deployment: Deployment) -> RunningGateway | None:
@@ -98,5 +124,5 @@ def running_gateway(deployment: Deployment) -> RunningGateway | None:
     return gateway if gateway is not None and is_alive(gateway.pid, gateway.born) else None
 
 
-def _absolute(traces: Path | None) -> str | None:
+def absolute(traces: Path | None) -> str | None:
     return None if traces is None else str(traces.resolve())

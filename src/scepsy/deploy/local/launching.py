@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
+from scepsy.deploy.local.logs import rotate
 from scepsy.engines import EngineOptions, EngineProcess, Launch, free_port, start
 from scepsy.errors import PortInUse
 
@@ -29,11 +31,13 @@ async def start_on_free_port(
     port: int = 0,
     log_path: Path,
     name: str,
+    marked: Mapping[str, str],
     on_spawn: Callable[[int, int, str], None],
 ) -> EngineProcess:
     """Starts `launch_on(port)`. For port 0 a free port is chosen; if another process takes that
     port before ours does, a second one is tried.
 
+    The earlier logs at `log_path` are kept under other names. `marked` is added to the environment.
     `on_spawn` is called with pid, birth and URL as soon as there is a process, for each attempt.
 
     Raises:
@@ -43,6 +47,8 @@ async def start_on_free_port(
 
     async def attempt() -> EngineProcess:
         launch = launch_on(port or free_port(host))
+        launch = replace(launch, env={**launch.env, **marked})
+        rotate(log_path)
         return await start(
             launch,
             log_path=log_path,

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
 from scepsy.engines import EngineOptions
+
+STATE_FORMAT = 2
+
+Phase = Literal["starting", "serving", "draining", "drained"]
+"""Of a replica: "starting" until it was seen ready, "draining" from when its route was removed,
+"drained" once its calls have ended or the time that they were given is over.
+"""
 
 
 class RunningReplica(Record, frozen=True, kw_only=True):
@@ -16,7 +25,9 @@ class RunningReplica(Record, frozen=True, kw_only=True):
         born: when the process started, in clock ticks since boot. A later process with the same
             `pid` has another birth.
         log: path of its log.
-        launched: `launch_digest` of what it was started with; empty until it is ready.
+        launched: `launch_digest` of what it was started with.
+        epoch: number of the plan that it belongs to.
+        phase: see `Phase`.
     """
 
     replica: Replica
@@ -25,6 +36,12 @@ class RunningReplica(Record, frozen=True, kw_only=True):
     url: str
     log: str
     launched: str = ""
+    epoch: int = 1
+    phase: Phase = "serving"
+
+    @property
+    def name(self) -> str:
+        return self.replica.replica
 
 
 class RunningGateway(Record, frozen=True, kw_only=True):
@@ -36,19 +53,40 @@ class RunningGateway(Record, frozen=True, kw_only=True):
     log: str
 
 
+class RunningSupervisor(Record, frozen=True, kw_only=True):
+    """The process that restarts engines. Its fields are those of `RunningReplica`."""
+
+    pid: int
+    born: int
+    log: str
+
+
 class Deployment(Record, frozen=True, kw_only=True):
     """A plan and the processes that serve it. It is written as soon as there is a process, so that
     none is lost.
 
-    `options` are those that the engines were started with.
+    Attributes:
+        plan, epoch: the plan that was accepted last, and its number.
+        options: what engines are started with.
+        port: port of the gateway; 0 before there was one.
+        traces: directory in which the gateway records calls; None records nothing.
+        leaving: LLMs of earlier plans of which replicas may still run.
+        settled: whether the plan is reached. Not so while a change goes on, or after one was
+            interrupted.
     """
 
     name: str
     plan: Plan
+    epoch: int = 1
     replicas: tuple[RunningReplica, ...] = ()
     gateway: RunningGateway | None = None
+    supervisor: RunningSupervisor | None = None
     options: EngineOptions = EngineOptions()
-    format: int = 1
+    port: int = 0
+    traces: str | None = None
+    leaving: tuple[LlmSpec, ...] = ()
+    settled: bool = False
+    format: int = STATE_FORMAT
 
 
 def addresses(replicas: Sequence[RunningReplica]) -> list[tuple[Replica, str]]:

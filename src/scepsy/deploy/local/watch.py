@@ -3,106 +3,127 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-
-import aiohttp
+from collections.abc import Iterator
+from pathlib import Path
 
 from scepsy.core.plan import size_name
-from scepsy.deploy.gateway_client import CallCounts, counts
+from scepsy.deploy.gateway_client import CallCounts, GatewayCounts, counts
+from scepsy.deploy.local.health import Health, health
+from scepsy.deploy.local.logs import tail
+from scepsy.deploy.local.restart_log import GATEWAY, RestartLog, read_restarts
 from scepsy.deploy.local.state import Deployment, RunningReplica
+from scepsy.deploy.local.state_directory import StateDirectory
+from scepsy.deploy.local.supervisor_process import supervised
 from scepsy.deploy.status import ReplicaStatus, State, Status
-from scepsy.engines.load import read_load
-from scepsy.engines.procfs import is_alive
 from scepsy.errors import Unreachable
 
-_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
-"""Seconds that a process has to answer. One that takes longer counts as unhealthy."""
 
-_POLL = 0.05
-"""Seconds between two readings of a replica's calls in flight."""
-
-
-async def observe(deployment: Deployment) -> Status:
+async def observe(files: StateDirectory, deployment: Deployment, *, expects: bool) -> Status:
     """The state of the gateway and of every replica: whether the process runs, whether it answers a
-    health check, and the gateway's counts of calls.
+    health check, the gateway's counts of calls, and what the supervisor has restarted. A note says
+    that no supervisor runs where one is expected (`expects`).
     """
     gateway = deployment.gateway
-    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
-        found = {} if gateway is None else await _counts(gateway.url)
-        states = await asyncio.gather(
-            *(_state(session, one.pid, one.born, one.url) for one in deployment.replicas)
-        )
-        front: State = "dead"
-        if gateway is not None:
-            front = await _state(session, gateway.pid, gateway.born, gateway.url)
+    told = await _counts(deployment)
+    found = await asyncio.gather(
+        *(health(one.pid, one.born, one.url) for one in deployment.replicas)
+    )
+    front: State = "dead"
+    if gateway is not None:
+        well = await health(gateway.pid, gateway.born, gateway.url)
+        front = "unhealthy" if well == "silent" else well
+    log = read_restarts(files.restarts(deployment.name))
+    if log.of(GATEWAY).given_up:
+        front = "failed"
     return Status(
         name=deployment.name,
         gateway=front,
         url="" if gateway is None else gateway.url,
         replicas=tuple(
-            _replica_status(one, state, found)
-            for one, state in zip(deployment.replicas, states, strict=True)
+            _replica_status(one, well, told, log)
+            for one, well in zip(deployment.replicas, found, strict=True)
         ),
+        epoch=deployment.epoch,
+        notes=tuple(_notes(files, deployment, log, expects=expects)),
     )
 
 
-async def drain(replicas: Sequence[RunningReplica], *, within: float = 10.0) -> None:
-    """Waits until no replica reports a call in flight in its GET /metrics, at most `within`
-    seconds.
-
-    A replica that reports no such numbers is not waited for.
-    """
-    with suppress(TimeoutError):
-        async with (
-            asyncio.timeout(within),
-            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-        ):
-            await asyncio.gather(*(_drain_one(session, one.url) for one in replicas))
-
-
-async def _drain_one(session: aiohttp.ClientSession, url: str) -> None:
-    while await _in_flight(session, url):  # noqa: ASYNC110
-        await asyncio.sleep(_POLL)
-
-
-async def _in_flight(session: aiohttp.ClientSession, url: str) -> float:
-    with suppress(aiohttp.ClientError, TimeoutError, ValueError):
-        async with session.get(f"{url}/metrics") as response:
-            return read_load(await response.text()).in_flight
-    return 0.0
+def _notes(
+    files: StateDirectory, deployment: Deployment, log: RestartLog, *, expects: bool
+) -> Iterator[str]:
+    holder = files.holder(deployment.name)
+    changing = holder is not None and holder.role == "command"
+    if changing:
+        yield "a command is changing this deployment now"
+    elif not deployment.settled:
+        yield "a change was interrupted; `scepsy deploy` with the wanted plan finishes it"
+    if expects and not changing and not supervised(deployment):
+        yield (
+            "no supervisor runs, so that nothing is restarted; `scepsy deploy` with the same plan "
+            "starts one"
+        )
+    for one in log.histories:
+        if one.given_up:
+            yield (
+                f"{one.name} failed {len(one.failures)} times in a row and is not restarted any "
+                "more; `scepsy deploy` tries again"
+            )
 
 
-async def _counts(gateway_url: str) -> dict[str, CallCounts]:
-    with suppress(Unreachable):
-        return {one.replica: one for one in (await counts(gateway_url)).replicas}
-    return {}
-
-
-async def _state(session: aiohttp.ClientSession, pid: int, born: int, url: str) -> State:
-    if not is_alive(pid, born):
-        return "dead"
-    with suppress(aiohttp.ClientError, TimeoutError):
-        async with session.get(f"{url}/health") as response:
-            if response.status == 200:
-                return "ready"
-    return "unhealthy"
+async def _counts(deployment: Deployment) -> GatewayCounts | None:
+    if deployment.gateway is None:
+        return None
+    try:
+        return await counts(deployment.gateway.url)
+    except Unreachable:
+        return None
 
 
 def _replica_status(
-    one: RunningReplica, state: State, found: Mapping[str, CallCounts]
+    one: RunningReplica, well: Health, told: GatewayCounts | None, log: RestartLog
 ) -> ReplicaStatus:
-    replica, count = one.replica, found.get(one.replica.replica)
+    replica, history = one.replica, log.of(one.name)
+    calls = _summed(one.name, told)
+    state = _state(one, well, given_up=history.given_up)
+    last_words = ""
+    if state in ("dead", "failed", "unhealthy"):
+        last_words = tail(Path(one.log)) or history.last_words
     return ReplicaStatus(
-        replica=replica.replica,
+        replica=one.name,
         llm=replica.llm,
         size=size_name(replica.tp, replica.gpu_share),
         gpus=tuple(f"{part.node}/{part.gpu}" for part in replica.slices),
         state=state,
         url=one.url,
         node=replica.slices[0].node,
+        epoch=one.epoch,
+        restarts=history.restarts,
+        last_words=last_words,
         pid=one.pid,
-        in_flight=None if count is None else count.in_flight,
-        served=None if count is None else count.served,
-        failed=None if count is None else count.failed,
+        in_flight=None if calls is None else calls.in_flight,
+        served=None if calls is None else calls.served,
+        failed=None if calls is None else calls.failed,
+    )
+
+
+def _state(one: RunningReplica, well: Health, *, given_up: bool) -> State:
+    if well == "dead":
+        return "failed" if given_up else "dead"
+    if one.phase in ("draining", "drained"):
+        return "draining"
+    if well == "silent":
+        return "starting" if one.phase == "starting" else "unhealthy"
+    return "ready"
+
+
+def _summed(name: str, told: GatewayCounts | None) -> CallCounts | None:
+    """The replica's counts, under its present and its earlier address together."""
+    found = () if told is None else [one for one in told.replicas if one.replica == name]
+    if not found:
+        return None
+    return CallCounts(
+        replica=name,
+        in_flight=sum(one.in_flight for one in found),
+        served=sum(one.served for one in found),
+        failed=sum(one.failed for one in found),
     )

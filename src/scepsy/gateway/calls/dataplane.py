@@ -24,6 +24,7 @@ from scepsy.gateway.wire.errors import (
     closing,
     malformed,
     overloaded,
+    unanswered,
     unknown_llm,
     unknown_path,
     unsupported_encoding,
@@ -83,6 +84,8 @@ class DataPlane:
     ) -> web.StreamResponse:
         asked = exchange.asked
         group = await self._group(asked.llm)
+        if not group and self.upstreams.knows(asked.llm):
+            return refuse(unanswered(asked.llm, ()), exchange)
         if not group:
             known = (*self.upstreams.llms, *self.upstreams.aliases)
             return refuse(unknown_llm(asked.llm, known), exchange)

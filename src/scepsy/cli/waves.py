@@ -1,0 +1,37 @@
+"""How long calls may take to finish in a change of a deployment, and how its waves are printed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+from scepsy.cli.number_types import FiniteRange
+from scepsy.cli.output import emit_json
+from scepsy.deploy.backend import GRACE
+
+grace_option = click.option(
+    "--grace",
+    type=FiniteRange(0, 86400),
+    default=GRACE,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long calls in flight may take to finish before their replica stops.",
+)
+
+
+def print_waves(waves: Sequence[str], *, as_json: bool) -> None:
+    """What a deployment would do."""
+    if as_json:
+        emit_json({"waves": waves})
+        return
+    for wave in waves:
+        click.echo(wrapped(wave))
+    if not waves:
+        click.echo("nothing to change")
+
+
+def wrapped(sentence: str) -> str:
+    """The sentence, on lines of at most 80 columns."""
+    return textwrap.fill(sentence, 80, subsequent_indent="  ", break_on_hyphens=False)

@@ -1,0 +1,128 @@
+"""Executes the waves of a change: observes, asks what to do next, does it, and observes again."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from scepsy.core.plan import Replica
+from scepsy.deploy.backend import CutCalls, OnProgress, Runtime
+from scepsy.deploy.changes.actions import Refusal, Wave
+from scepsy.deploy.changes.limits import Limits
+from scepsy.deploy.changes.observed import Observed, Wanted
+from scepsy.deploy.reconcile import diff, next_wave
+from scepsy.deploy.wording import cut_text, refusal_text, wave_text
+from scepsy.errors import BadInput, CapacityDip, EngineFailed, ScepsyError, first_of
+
+_WAVES_MOST = 20
+"""Waves that a change takes at most, and as many for each replica. More of them go round in a
+circle.
+"""
+
+
+@dataclass(slots=True)
+class Done:
+    """What a change has done so far. It is kept where the change fails.
+
+    `started` and `stopped` are names of replicas, `waves` the sentences that were told.
+    """
+
+    started: list[str] = field(default_factory=list[str])
+    stopped: list[str] = field(default_factory=list[str])
+    waves: list[str] = field(default_factory=list[str])
+    cut: list[CutCalls] = field(default_factory=list[CutCalls])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of what `runtime` sees into what is `wanted`.
+
+    Attributes:
+        grace: seconds that calls have to finish before their replica stops.
+        allow_dip: whether an LLM may have less capacity on the way than its load needs.
+        say: called with a sentence for each thing that happens.
+    """
+
+    runtime: Runtime
+    wanted: Wanted
+    limits: Limits
+    grace: float
+    allow_dip: bool
+    say: OnProgress
+    done: Done = field(default_factory=Done)
+
+    async def check(self) -> None:
+        """Raises CapacityDip or BadInput where the change is not to be made, before it begins."""
+        observed = await self.runtime.observe()
+        way = diff(self.wanted, observed, self.limits, allow_dip=self.allow_dip)
+        if way.refusal is not None:
+            raise refused(way.refusal)
+
+    async def run(self) -> None:
+        """Executes waves until what runs is what is wanted.
+
+        Raises:
+            CapacityDip, BadInput: the next wave is not to be made. What was done until then stays.
+            EngineFailed, PortInUse: a replica did not start; the rest of its wave was broken off.
+        """
+        most = _WAVES_MOST * (1 + len(self.wanted.replicas))
+        for number in range(1, most + 1):
+            observed = await self.runtime.observe()
+            wave = next_wave(self.wanted, observed, self.limits, allow_dip=self.allow_dip)
+            if isinstance(wave, Refusal):
+                raise refused(wave)
+            if wave.done:
+                return
+            self._tell(wave_text(number, wave))
+            await self._execute(wave, observed)
+        raise EngineFailed(
+            f"the plan was not reached after {most} waves; `scepsy status` shows which replicas "
+            "come and go"
+        )
+
+    async def _execute(self, wave: Wave, observed: Observed) -> None:
+        """The actions of one wave, side by side. Routes change first, all at once."""
+        joining, leaving, stopping = (_names(wave.of(kind)) for kind in ("route", "drain", "stop"))
+        routed = {one.name for one in observed.replicas if one.routed}
+        after = (routed | joining) - leaving - stopping
+        if joining or after != routed:
+            await self.runtime.route(after, joining)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for replica in wave.of("start"):
+                    tasks.create_task(self._start(replica))
+                if leaving:
+                    tasks.create_task(self._drain(leaving))
+                if stopping:
+                    tasks.create_task(self._stop(stopping))
+        except* ScepsyError as failures:
+            raise first_of(failures) from None
+
+    async def _start(self, replica: Replica) -> None:
+        await self.runtime.start(replica)
+        self.done.started.append(replica.replica)
+        self.say(f"ready: {replica.replica}")
+
+    async def _drain(self, names: set[str]) -> None:
+        for replica, calls in sorted((await self.runtime.drain(names, self.grace)).items()):
+            self.done.cut.append(CutCalls(replica=replica, calls=calls))
+            self._tell(cut_text(replica, calls, self.grace))
+
+    async def _stop(self, names: set[str]) -> None:
+        await self.runtime.stop(names)
+        self.done.stopped += sorted(names)
+
+    def _tell(self, sentence: str) -> None:
+        self.done.waves.append(sentence)
+        self.say(sentence)
+
+
+def refused(refusal: Refusal) -> CapacityDip | BadInput:
+    """The error for a change that is not to be made."""
+    if refusal.dips:
+        return CapacityDip(refusal_text(refusal))
+    return BadInput(refusal_text(refusal))
+
+
+def _names(replicas: tuple[Replica, ...]) -> set[str]:
+    return {one.replica for one in replicas}
