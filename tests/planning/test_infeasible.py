@@ -11,6 +11,7 @@ from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Plan, Target
 from scepsy.core.profile import Profile
+from scepsy.errors import BadInput
 from scepsy.planning.planner import plan
 
 TRACES = [
@@ -53,6 +54,34 @@ def test_where_both_are_too_high_only_the_rates_together_are_named() -> None:
     refused = decide(1e5, 1e5)
     assert isinstance(refused, Infeasible)
     assert "With the other targets" not in refused.reason
-    rates = re.findall(r"(\S+) ([\d.e+-]+)/s", refused.reason.partition("together:")[2])
-    named = {flow: float(rate) for flow, rate in rates}
-    assert isinstance(decide(named["rag"], named["agent"]), Plan)
+    assert isinstance(decide(**together(refused.reason)), Plan)
+
+
+@pytest.mark.parametrize("agent", [0.5, 3.9, 8.0])
+def test_a_target_far_too_high_does_not_reduce_the_other_one_to_nothing(agent: float) -> None:
+    """Scaled alike, 8/s became 0.0004/s beside a target of 1e5/s."""
+    refused = decide(1e5, agent)
+    assert isinstance(refused, Infeasible)
+    rates = together(refused.reason)
+    assert rates["agent"] > agent / 4
+    assert rates["rag"] > 1
+    assert isinstance(decide(**rates), Plan)
+    assert "e-05 times its target" in refused.reason
+
+
+@pytest.mark.parametrize("rate", [1e300, 1e9 * 1.1, 1e-300])
+def test_a_target_out_of_all_proportion_is_refused_by_name(rate: float) -> None:
+    with pytest.raises(BadInput, match=r"the targets: rate of 'rag': 1.*runs per second are"):
+        decide(rate, 0.5)
+
+
+def test_the_highest_target_has_a_right_reason() -> None:
+    refused = decide(1e9, 0.5)
+    assert isinstance(refused, Infeasible)
+    assert isinstance(decide(**together(refused.reason)), Plan)
+
+
+def together(reason: str) -> dict[str, float]:
+    """The rates that a reason names as met together, by workflow."""
+    named = re.findall(r"(\S+) ([\d.e+-]+)/s", reason.partition("together:")[2])
+    return {workflow: float(rate) for workflow, rate in named}

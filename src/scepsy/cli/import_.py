@@ -63,6 +63,7 @@ def command(
     """
     if (out / "calls.jsonl").exists():
         raise BadInput(f"--out {out}: holds traces already; name a new directory")
+    more = len(files) - 1
     findings = Findings()
     sources: list[FileRead] = []
     found = assemble(
@@ -73,6 +74,7 @@ def command(
         fallback=files[0].name.split(".")[0],
         llm=llm,
         findings=findings,
+        source=f"{files[0]} and {more} more" if more else str(files[0]),
     )
     with TraceWriter(out) as writer:
         for call in found.calls:
@@ -88,13 +90,18 @@ def _spans(
     records = read_foreign(file, findings)
     first = list(itertools.islice(records, _LOOK))
     if not first:
-        left = "".join(f"; {one}" for one in findings.left_out[:3])
-        raise BadInput(f"{file}: holds no record{left}")
+        left = "; ".join(str(one) for one in findings.left_out[:3])
+        raise BadInput(
+            f"{file}: it holds no record that can be read: {left}"
+            if left
+            else f"{file}: it holds no record. Does the export cover the time of the runs?"
+        )
     name = detect(first) if format_name == "auto" else format_name
     known = FORMATS[name]
     if format_name != "auto" and not any(known.recognises(part) for part in first):
-        fields = ", ".join(list(first[0].fields)[:8])
-        raise BadInput(f"{file}: this is not {known.title}; its first record has {fields}")
+        raise BadInput(
+            f"{file}: it does not hold {known.title}; its first record has {first[0].names}"
+        )
     sources.append(FileRead(str(file), known.title))
     yield from spans_of(name, itertools.chain(first, records))
 

@@ -11,7 +11,7 @@ import msgspec
 
 from scepsy.convert.duplicate_spans import distinct_calls
 from scepsy.convert.findings import Finding, Findings
-from scepsy.convert.import_notes import notes_on
+from scepsy.convert.import_notes import notes_on, number
 from scepsy.convert.plausible import plausible
 from scepsy.convert.span import Span
 from scepsy.core.trace import Call, RunMark
@@ -50,6 +50,7 @@ def assemble(
     fallback: str,
     llm: str | None,
     findings: Findings | None = None,
+    source: str | None = None,
 ) -> Imported:
     """Every LLM call once, and marks for the runs that have spans beside their calls.
 
@@ -61,6 +62,7 @@ def assemble(
         workflow: the name of all runs; None: the name in the file, else `fallback`.
         llm: the LLM of calls that name none.
         findings: the notes that were taken while the records were read; gets those taken here.
+        source: what the spans were read from, for messages; None: `fallback`.
 
     Raises:
         BadInput: there is no call; says what there was instead.
@@ -83,7 +85,7 @@ def assemble(
         span.kind for members in runs.values() for span in members if span.request is None
     )
     if not calls:
-        raise BadInput(_nothing(fallback, seen, skipped, findings))
+        raise BadInput(_nothing(source or fallback, seen, skipped, findings))
     distinct = sum(map(len, runs.values()))
     notes = notes_on(calls, duplicates=seen - distinct, wrappers=wrappers, skipped=skipped)
     return Imported(
@@ -183,12 +185,19 @@ def _mark(spans: Sequence[Span], run: str, workflow: str) -> RunMark | None:
     )
 
 
-def _nothing(file: str, seen: int, skipped: Counter[str], findings: Findings) -> str:
+def _nothing(source: str, seen: int, skipped: Counter[str], findings: Findings) -> str:
     """The message where no call is left."""
     parts = [f"{count} {kind}" for kind, count in skipped.most_common()]
     parts += [str(one) for one in (*findings.left_out, *findings.doubted)][:5]
-    there = f" There is: {'; '.join(parts)}" if parts else ""
-    return (
-        f"{file}: none of its {seen} spans is an LLM call that ended: there is nothing to plan "
-        f"with; was the LLM client instrumented?{there}"
+    there = f". There is: {'; '.join(parts)}" if parts else ""
+    if not seen and not parts:
+        return f"{source}: it holds no span. Does the export cover the time of the runs?"
+    if not seen:
+        return f"{source}: no span in it can be used{there}"
+    calls = seen - sum(skipped.values())
+    if calls > 0:
+        return f"{source}: {number(calls, 'LLM call')} in it, and none of them can be used{there}"
+    none = (
+        "its only span is no LLM call" if seen == 1 else f"none of its {seen} spans is an LLM call"
     )
+    return f"{source}: {none}; was the LLM client instrumented?{there.removeprefix('.')}"

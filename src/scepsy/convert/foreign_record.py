@@ -137,12 +137,18 @@ class ForeignRecord:
     def place(self) -> str:
         return f"{self.file}{self.where}"
 
+    @property
+    def names(self) -> str:
+        """The names of the first fields, for messages; "no field" where there is none."""
+        return ", ".join(list(self.fields)[:8]) or "no field"
+
     def missing(self, *names: str) -> UnusableRecordError:
         """The error to raise where none of `names` has a usable value."""
-        seen = ", ".join(list(self.fields)[:8]) or "nothing"
         wanted = " or ".join(names)
         odd = next((name for name in names if self.fields.get(name) not in (None, "")), None)
-        shown = f"there is {seen}" if odd is None else f"{odd} is {short(self.fields[odd])}"
+        shown = (
+            f"the record has {self.names}" if odd is None else f"{odd} is {short(self.fields[odd])}"
+        )
         return UnusableRecordError(self.place, f"{wanted} is missing; {shown}")
 
     def _first(

@@ -94,9 +94,11 @@ def detect(first: Sequence[ForeignRecord]) -> str:
         raise BadInput(f"{file}: may be {titles}: say which by --format")
     if (what := what_else(quiet)) is not None:
         raise BadInput(f"{file}: this is {what}")
-    fields = ", ".join(list(first[0].fields)[:8]) or "nothing"
     known = ", ".join(FORMATS)
-    raise BadInput(f"{file}: no format that we know; its first record has {fields}. Known: {known}")
+    raise BadInput(
+        f"{file}: its format is not one that can be imported; its first record has "
+        f"{first[0].names}. The formats are {known}"
+    )
 
 
 def spans_of(name: str, records: Iterable[ForeignRecord]) -> Iterator[Span]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
-from scepsy.convert.foreign_record import ForeignRecord
+from scepsy.convert.foreign_record import ForeignRecord, Json
 
 _ASK_OTLP = "have the collector or its storage export OTLP JSON instead"
 _AGENTS = (
@@ -39,8 +40,13 @@ _SIGNS = (
 
 
 _ERROR = "an error message of a server, not a trace: was it asked with the right key?"
-_ERROR_FIELDS_MAX = 5
-"""An object with more fields has other things to say than its error."""
+_RECORDS = (
+    "resourceSpans", "resource_spans", "data", "traces", "spans", "observations", "runs",
+    "results", "items", "records", "rows", "hits",
+)  # fmt: skip
+"""Fields that hold the records of an export."""
+_FIELDS_MAX = 5
+"""An object with more fields has other things to say than its error, or that it is empty."""
 
 
 def what_else(records: Sequence[ForeignRecord]) -> str | None:
@@ -49,8 +55,21 @@ def what_else(records: Sequence[ForeignRecord]) -> str | None:
         for names, what in _SIGNS:
             if record.has(*names):
                 return what
-        if len(record.fields) <= _ERROR_FIELDS_MAX and (
-            record.has("detail") or record.has("error")
-        ):
+        if len(record.fields) > _FIELDS_MAX:
+            continue
+        if record.has("detail") or record.has("error"):
             return _ERROR
+        if (name := _empty(record.fields)) is not None:
+            return f"an empty export: {name!r} holds nothing. Does it cover the time of the runs?"
+    return None
+
+
+def _empty(fields: Json, depth: int = 1) -> str | None:
+    """The field that would hold the records, where it is empty."""
+    for name in _RECORDS:
+        value = fields.get(name, ...)
+        if value is None or value == []:
+            return name
+        if depth and isinstance(value, dict):
+            return _empty(cast(Json, value), depth - 1)
     return None

@@ -23,6 +23,8 @@ Fault = tuple[str, str]
 
 RATE_MIN = 1e-9
 """The lowest target in runs per second. Simulated times overflow at far lower ones."""
+RATE_MAX = 1e9
+"""The highest target in runs per second. Far higher ones overflow when they are added."""
 GPUS_MAX = 16_384
 """The most GPUs of a cluster. `scepsy plan` takes half a minute for this number of them."""
 
@@ -109,6 +111,9 @@ def target_faults(targets: Iterable[Target]) -> Iterator[Fault]:
         if 0 < target.rate < RATE_MIN:
             rare = f"{target.rate:g} runs per second are fewer than one in thirty years"
             yield f"targets[{index}].rate", rare
+        if RATE_MAX < target.rate < math.inf:
+            often = f"{target.rate:g} runs per second are more than a billion; no cluster serves it"
+            yield f"targets[{index}].rate", often
         yield from not_positive(f"targets[{index}].weight", target.weight)
 
 

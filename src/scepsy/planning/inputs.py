@@ -56,10 +56,17 @@ def _with_name(field: str, llms: Sequence[LlmSpec]) -> str:
     return field if found is None else f"LLM {llms[int(found[1])].name!r} {found[2]}".rstrip()
 
 
+def _with_workflow(field: str, targets: Sequence[Target]) -> str:
+    """The field with the name of its workflow instead of its number: "rate of 'rag'"."""
+    found = re.fullmatch(r"targets\[(\d+)\]\.(.*)", field)
+    return field if found is None else f"{found[2]} of {targets[int(found[1])].workflow!r}"
+
+
 def _check_targets(targets: Sequence[Target], traces: Sequence[Trace]) -> None:
     if not targets:
         raise BadInput("there are no targets: give a workflow and its rate in runs per second")
-    _refuse("the targets", target_faults(targets))
+    faults = target_faults(targets)
+    _refuse("the targets", ((_with_workflow(field, targets), wrong) for field, wrong in faults))
     traced = {trace.workflow for trace in traces}
     for name in sorted({target.workflow for target in targets} - traced):
         known = ", ".join(sorted(traced)) or "none"

@@ -62,6 +62,12 @@ def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[Forei
             )
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
+    except IsADirectoryError:
+        ours = "a trace directory already; use it as it is"
+        is_ours = (path / "calls.jsonl").is_file()
+        raise BadInput(
+            f"{path}: this is {ours if is_ours else 'a directory; name the files in it'}"
+        ) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadInput(f"{path}: gzip data is damaged or cut off: {error}") from None
     except OSError as error:
@@ -140,7 +146,10 @@ def _csv(
         try:
             names = next((row for row in rows if row), [""])
             if len(names) < 2:
-                raise BadInput(f"{path}: neither JSON nor CSV; it begins with {short(names[0])}")
+                raise BadInput(
+                    f"{path}: neither JSON records nor CSV with several columns; it begins with "
+                    f"{short(names[0])}"
+                )
             for row in filter(None, rows):
                 if len(row) != len(names):
                     reason = f"{len(row)} columns, but the first line has {len(names)}"

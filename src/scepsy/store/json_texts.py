@@ -54,7 +54,7 @@ def json_values(
         yield f":{at}", value
         yield from _lines(path, file, at, following, findings)
         return
-    text = b"\n" * (at - 1) + first + file.read()
+    text = (b"\n" * (at - 1) + first + file.read()).rstrip(_SPACE)
     with suppress(_NotJsonError):
         yield "", _decoded(text)
         return
