@@ -64,7 +64,7 @@ test-vllm: setup setup-vllm
 
 # A Ray cluster of several machines in network, PID and mount namespaces, with emulated engines. It needs root.
 test-ray: setup setup-ray
-	$(BIN)/pytest -m ray tests/on_ray
+	$(BIN)/pytest -m ray tests/on_ray tests/deploy/render
 
 # A real control plane, built from Debian's packages, and nodes whose pods are processes: `make
 # setup-kubernetes` takes four minutes once. Where the packages cannot be had the tests are skipped, and say so.
@@ -97,7 +97,7 @@ $(DOCS_STAMP): pyproject.toml constraints.txt $(STAMP)
 setup-ray: $(RAY_STAMP)
 
 $(RAY_STAMP): pyproject.toml constraints.txt $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]' 'ray[serve]' pyarrow  # the latter two read what `scepsy render --to ray-serve` writes
 	@touch $@
 
 setup: $(STAMP)

@@ -17,10 +17,20 @@ from scepsy.deploy.kubernetes.launches import container_launches
 from scepsy.deploy.kubernetes.objects import NotCarried, RenderOptions, check, render
 from scepsy.deploy.kubernetes.objects.gpus import GPU_PROFILES
 from scepsy.deploy.kubernetes.objects.options import Gang, GpuProfileName, InferenceGateway
+from scepsy.deploy.render import (
+    NotTranslated,
+    Translation,
+    dynamo,
+    keda_kueue,
+    kserve,
+    ray_serve,
+)
 from scepsy.deploy.render.documents import yaml_stream
-from scepsy.deploy.render.translation import Translation
+from scepsy.deploy.render.keda_kueue import PROMETHEUS
 from scepsy.errors import BadInput
 from scepsy.store import read_plan
+
+TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
 
 
 @click.command("render")
@@ -28,9 +38,9 @@ from scepsy.store import read_plan
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["kubernetes"]),
+    type=click.Choice(["kubernetes", *TRANSLATIONS]),
     required=True,
-    help="What reads the objects.",
+    help="The system that reads the objects.",
 )
 @click.option(
     "--gpu",
@@ -90,6 +100,12 @@ from scepsy.store import read_plan
     show_default=True,
     help="The Gateway of the HTTPRoutes.",
 )
+@click.option(
+    "--prometheus",
+    default=PROMETHEUS,
+    show_default=True,
+    help="Where KEDA reads the engines' metrics.",
+)
 @click.option("--pull-secret", help="Secret with the credentials of the images' registry.")
 @click.option("--cpu", help="CPU that each engine requests, such as 4  [default: 1 + TP]")
 @click.option("--memory", help="Memory of each engine, such as 64Gi  [default: 8Gi x (1 + TP)]")
@@ -128,6 +144,7 @@ def command(
     queue: str,
     gateway: InferenceGateway,
     gateway_name: str,
+    prometheus: str,
     pull_secret: str | None,
     cpu: str | None,
     memory: str | None,
@@ -164,7 +181,12 @@ def command(
         priority=priority,
         from_namespaces=from_namespaces,
     )
-    translated = _kubernetes(read_plan(plan_path), options, python)
+    plan = read_plan(plan_path)
+    translated = (
+        _kubernetes(plan, options, python)
+        if target == "kubernetes"
+        else _other(plan, target, options, prometheus)
+    )
     files: Sequence[Path] = ()
     if out is not None:
         files = write_files(out, name, translated)
@@ -197,6 +219,23 @@ def _kubernetes(plan: Plan, options: RenderOptions, python: str) -> Translation:
         needs=rendered.needs,
         files=rendered.files,
     )
+
+
+def _other(plan: Plan, target: str, options: RenderOptions, prometheus: str) -> Translation:
+    """Raises BadInput where the system cannot carry the plan at all."""
+    launches = container_launches(plan)
+    match target:
+        case "ray-serve":
+            found = ray_serve(plan, launches, options.name)
+        case "kserve":
+            found = kserve(plan, launches, options)
+        case "dynamo":
+            found = dynamo(plan, launches, options)
+        case _:
+            found = keda_kueue(plan, options, prometheus)
+    if isinstance(found, NotTranslated):
+        raise BadInput(f"--to {target} cannot carry this plan. {' '.join(found.reasons)}")
+    return found
 
 
 def _images(texts: Sequence[str]) -> dict[EngineKind, str]:

@@ -60,4 +60,6 @@ def _yaml(one: Any) -> str:
 
 
 def _wrapped(sentence: str) -> list[str]:
-    return textwrap.wrap(sentence, WIDTH - 2) or [""]
+    later = "  " if sentence.startswith("- ") else ""
+    lines = textwrap.wrap(sentence, WIDTH - 2, subsequent_indent=later, break_on_hyphens=False)
+    return lines or [""]

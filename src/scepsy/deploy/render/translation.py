@@ -42,3 +42,10 @@ class Translation:
 
     def as_json(self) -> dict[str, Any]:
         return {"lost": self.lost, "needs": self.needs, "objects": self.objects}
+
+
+@dataclass(frozen=True, slots=True)
+class NotTranslated:
+    """Why a system cannot carry a plan at all: sentences with names."""
+
+    reasons: tuple[str, ...]
