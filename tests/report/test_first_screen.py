@@ -15,12 +15,13 @@ from synthetic_report import BEAM, RAG, report
 from scepsy.cli.plan import print_plan
 from scepsy.core.plan import Plan
 from scepsy.predict.headroom import headroom
-from scepsy.report import render, wording
+from scepsy.report import wording
 from scepsy.report.charts import front
 from scepsy.report.charts.load_curves import chart
 from scepsy.report.charts.time_shares import bars
 from scepsy.report.data import Report
 from scepsy.report.first_screen import headroom_figure, is_emulated, latency_sum
+from scepsy.report.html import render
 from scepsy.report.reasons import reasons
 from scepsy.report.result import cards, headline, within_interval
 

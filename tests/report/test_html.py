@@ -12,8 +12,8 @@ import pytest
 from synthetic_report import report
 
 from scepsy.errors import NotFound
-from scepsy.report import render
 from scepsy.report.data import CurvePoint, Measurement, Report
+from scepsy.report.html import render
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 

@@ -35,8 +35,8 @@ from scepsy.planning.simulation import SimulationOptions
 from scepsy.predict import Pipeline, responses
 from scepsy.predict.headroom import headroom
 from scepsy.profiler import Job, ProfileSetup, RoundLog, profile
-from scepsy.report import render
 from scepsy.report.data import Report, Summary
+from scepsy.report.html import render
 from scepsy.store import read_cluster, read_llms, read_traces, write_atomic, write_record
 
 OnPhase = Callable[[str], None]
