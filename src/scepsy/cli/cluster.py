@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
+from scepsy.cli.gpu_sources import found_by_kubernetes, found_by_nvidia_smi
 from scepsy.cli.output import console, emit_json, json_option, table
 from scepsy.discover import Described, FoundNode, describe
-from scepsy.discover.commands import ask_nvidia_smi
-from scepsy.discover.kubernetes_nodes import Object, kubernetes_nodes, objects_of
-from scepsy.discover.nvidia_smi.machine import machine
 from scepsy.errors import BadInput
 from scepsy.report.wording import count
 from scepsy.store import cluster_toml, write_atomic
-from scepsy.store.files import read_bytes, read_record
-
-KINDS = ("Node", "Pod")
 
 
 @click.group("cluster")
@@ -97,10 +90,9 @@ def discover(
     if out.exists() and not force:
         raise BadInput(f"{out}: there is such a file already; replace it with --force")
     if by_nvidia_smi:
-        found, asked = _by_nvidia_smi(sources), "nvidia-smi"
+        found, asked = found_by_nvidia_smi(sources), "nvidia-smi"
     elif by_kubernetes:
-        nodes, pods = _kubernetes_objects(sources, context)
-        found, asked = kubernetes_nodes(nodes, pods, rack_label=rack_label), "Kubernetes"
+        found, asked = found_by_kubernetes(sources, context, rack_label), "Kubernetes"
     else:
         raise BadInput("--ray: this version cannot ask Ray yet; use --nvidia-smi")
     found = _racked(found, racks)
@@ -136,43 +128,6 @@ def print_cluster(described: Described) -> None:
     screen.print(table(title, ("node", "GPUs", "free", "NVLink domain", "rack"), rows))
     for note in described.notes:
         screen.print(note, markup=False)
-
-
-def _by_nvidia_smi(sources: Sequence[str]) -> tuple[FoundNode, ...]:
-    if not sources:
-        name = socket.gethostname()
-        return (machine(name, ask_nvidia_smi(), source="nvidia-smi"),)
-    return tuple(_read(*_named(source)) for source in sources)
-
-
-def _named(source: str) -> tuple[str, Path]:
-    """`NODE=FILE`, or a file that is named after its node."""
-    name, _, rest = source.rpartition("=")
-    path = Path(rest)
-    return name or path.stem, path
-
-
-def _read(name: str, path: Path) -> FoundNode:
-    text = read_bytes(path, "output of nvidia-smi").decode(errors="replace")
-    return machine(name, text, source=str(path))
-
-
-def _kubernetes_objects(
-    sources: Sequence[str], context: str | None
-) -> tuple[list[Object], list[Object]]:
-    """Node and Pod objects. Raises BadInput where files hold no nodes, or no pods."""
-    if not sources:
-        raise BadInput("--kubernetes: this version cannot ask a server yet; use --from FILE")
-    paths = [Path(source) for source in sources]
-    contents = [read_record(path, dict[str, Any], "output of kubectl") for path in paths]
-    nodes, pods = ([one for c in contents for one in objects_of(c, kind)] for kind in KINDS)
-    for kind, objects in zip(KINDS, (nodes, pods), strict=True):
-        if not objects:
-            raise BadInput(
-                f"{', '.join(sources)}: there is no {kind} object in it; make it with `kubectl get "
-                "nodes,pods -A -o json`"
-            )
-    return nodes, pods
 
 
 def _racked(nodes: Sequence[FoundNode], given: Sequence[str]) -> tuple[FoundNode, ...]:

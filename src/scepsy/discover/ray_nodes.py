@@ -41,7 +41,9 @@ def ray_nodes(
 def _node(node: Object, left: Mapping[str, float], rack_label: str) -> FoundNode:
     labels = cast(Mapping[str, str], node.get("Labels") or {})
     resources = cast(Mapping[str, float], node.get("Resources") or {})
-    name = labels.get(NODE_LABEL) or str(node.get("NodeManagerHostname") or node["NodeName"])
+    name = labels.get(NODE_LABEL) or str(
+        node.get("NodeManagerHostname") or node["NodeManagerAddress"]
+    )
     ours = sum(key.startswith(f"{name}/gpu") for key in resources)
     here = ours or math.floor(resources.get("GPU", 0.0) + ROUNDING)
     used = 0.0 if ours else resources.get("GPU", 0.0) - left.get("GPU", 0.0)

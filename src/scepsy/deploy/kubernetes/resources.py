@@ -27,6 +27,7 @@ _PLURALS = {
     "ResourceClaimTemplate": "resourceclaimtemplates",
     "Role": "roles",
     "RoleBinding": "rolebindings",
+    "Secret": "secrets",
     "Service": "services",
     "ServiceAccount": "serviceaccounts",
     "StatefulSet": "statefulsets",
