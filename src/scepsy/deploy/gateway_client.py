@@ -67,6 +67,13 @@ async def close(gateway_url: str) -> None:
     await _ask("PUT", f"{gateway_url}/scepsy/closed", b"")
 
 
+async def fence(gateway_url: str, replicas: Collection[str]) -> None:
+    """Takes all calls away from replicas whose nodes are cut off, and which have no route any more.
+    Calls of which nothing has been delivered are sent to other replicas. Raises Unreachable.
+    """
+    await _ask("PUT", f"{gateway_url}/scepsy/fence", msgspec.json.encode(sorted(replicas)))
+
+
 async def counts(gateway_url: str) -> GatewayCounts:
     """The gateway's counts of calls. Raises Unreachable."""
     body = await _ask("GET", f"{gateway_url}/scepsy/status", None)

@@ -47,6 +47,8 @@ class Admin:
                 return await self.get(request)
             case "PUT" if path == "/scepsy/routes":
                 return await local_only(self.put_routes)(request)
+            case "PUT" if path == "/scepsy/fence":
+                return await local_only(self.put_fence)(request)
             case "PUT" if path == "/scepsy/closed":
                 return await local_only(self.put_closed)(request)
             case _:
@@ -85,6 +87,15 @@ class Admin:
         """From now on new calls are refused. Calls in flight go on."""
         self.plane.closed = True
         return _json({"in_flight": self.plane.in_flight})
+
+    async def put_fence(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Takes all calls away from the replicas in the body, whose nodes are cut off. Calls of
+        which nothing has been delivered are sent to other replicas.
+        """
+        replicas = _read(await request.read(), tuple[str, ...])
+        if isinstance(replicas, ErrorAnswer):
+            return refuse(replicas)
+        return _json({"calls": self.plane.upstreams.fence(replicas)})
 
     async def post_run(self, request: web.BaseRequest) -> web.StreamResponse:
         """Records when a run began and ended, as reported by the process that started it."""

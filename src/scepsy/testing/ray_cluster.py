@@ -110,6 +110,14 @@ class RayCluster:
         }
         machine.run(*argv, timeout=_START, env=env)
 
+    def mend(self) -> None:
+        """Starts every machine again on which Ray does not run."""
+        for name in self._lines:
+            machine = self._network[name]
+            if not machine.is_on or not machine.pids("raylet/raylet"):
+                machine.power_off()
+                self.start(name)
+
     def restart_head(self, *, away: float = 0.0) -> None:
         """Cuts the head's power and starts it again after `away` seconds."""
         self.head.power_off()

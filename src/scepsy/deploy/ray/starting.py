@@ -77,7 +77,8 @@ def start_lines(
     """First the line of the head, then one for each node. `head` is its address, HOST or HOST:PORT.
 
     The head is a process of its own, which may run on a node as well: it owns no GPU. A node offers
-    each of its GPUs as a resource with the GPU's name, and none to Ray's own counting.
+    each of its GPUs that others do not use as a resource with the GPU's name, and none to Ray's own
+    counting.
 
     Raises BadInput for an address that is none, or a node whose name cannot be a label.
     """
@@ -102,7 +103,7 @@ def _head(host: str, port: int, storage: str, detection: Mapping[str, str]) -> S
 
 
 def _node(node: Node, head: str) -> StartLine:
-    gpus = {names.gpu_resource(node.name, gpu): 1 for gpu in range(node.gpus)}
+    gpus = {names.gpu_resource(node.name, gpu): 1 for gpu in node.free}
     labels = ",".join(f"{name}={value}" for name, value in labels_of(node).items())
     argv = (
         "ray", "start",
@@ -116,13 +117,17 @@ def _node(node: Node, head: str) -> StartLine:
 
 
 def labels_of(node: Node) -> dict[str, str]:
-    """The labels of a node. Raises BadInput where its name cannot be one."""
+    """The labels of a node; its rack only where that can be one. Raises BadInput where its name
+    cannot be one.
+    """
     if _LABEL_VALUE.fullmatch(node.name) is None:
         raise BadInput(
             f"node {node.name!r}: Ray takes labels of at most 63 letters, digits, dots, dashes and "
             "underscores; rename the node in the cluster file"
         )
     labels = {names.NODE_LABEL: node.name, names.GPU_TYPE_LABEL: node.gpu_type}
+    if node.rack is not None and _LABEL_VALUE.fullmatch(node.rack):
+        labels[names.RACK_LABEL] = node.rack
     if node.domain_size >= node.gpus:
         return labels | {names.DOMAIN_LABEL: node.name}
     return labels | {names.DOMAIN_SIZE_LABEL: str(node.domain_size)}

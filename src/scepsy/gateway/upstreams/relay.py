@@ -13,6 +13,7 @@ from scepsy.gateway.upstreams.sending import (
     Reply,
     Sender,
     SendFailed,
+    TakenAway,
     UnreadableAnswer,
     UnsendableRequest,
 )
@@ -70,6 +71,9 @@ class _Sends:
         self.why.append(f"{upstream.name}: {error}")
         if isinstance(error, NotSent):
             upstream.broke_off()
+            return
+        if isinstance(error, TakenAway):  # no fault of the call, which may go on elsewhere
+            upstream.failed += 1
             return
         self.left -= 1
         if isinstance(error, UnreadableAnswer):

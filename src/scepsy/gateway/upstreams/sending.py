@@ -12,6 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from scepsy.gateway.upstreams.fence import Fenced
 from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_caller, with_key
 from scepsy.gateway.upstreams.upstream import Upstream
 from scepsy.gateway.wire.requests import ApiRequest
@@ -35,6 +36,10 @@ class NotSent(SendFailed):
 
 class ConnectionLost(SendFailed):
     """The connection was lost after the call had been sent."""
+
+
+class TakenAway(SendFailed):
+    """The upstream is cut off, and the call was taken away from it."""
 
 
 class UnreadableAnswer(SendFailed):
@@ -110,7 +115,10 @@ class Reply:
     async def more(self) -> bytes:
         """The next bytes of a stream; empty at its end. Raises ConnectionLost."""
         try:
-            return await self.response.content.readany()
+            async with self.upstream.fence.guard():
+                return await self.response.content.readany()
+        except Fenced:
+            raise ConnectionLost("it is cut off") from None
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionLost(_describe(error)) from error
 
@@ -136,8 +144,12 @@ class Sender:
         upstream.in_flight += 1
         try:
             session = self.fresh if fresh else self.pooled
-            response = await self._headers(session, upstream, outgoing, added)
-            return await self._begin(upstream, response, added)
+            async with upstream.fence.guard():
+                response = await self._headers(session, upstream, outgoing, added)
+                return await self._begin(upstream, response, added)
+        except Fenced:
+            upstream.in_flight -= 1
+            raise TakenAway("it is cut off") from None
         except BaseException:
             upstream.in_flight -= 1
             raise

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scepsy.gateway.config import Route
+from scepsy.gateway.upstreams.fence import Fence
 from scepsy.gateway.wire.lenient_json import Json
 from scepsy.routing.choose import ReplicaLoad, choose
 
@@ -23,6 +24,7 @@ class Upstream:
     Attributes:
         refused_fields: fields that the gateway would add, but that this server refuses.
         models: the list of its GET /v1/models, by id; None before it has been asked.
+        fence: up once the server is cut off.
     """
 
     route: Route
@@ -33,6 +35,7 @@ class Upstream:
     healthy: bool = True
     refused_fields: frozenset[str] = frozenset()
     models: dict[str, ModelEntry] | None = None
+    fence: Fence = field(default_factory=Fence)
 
     @property
     def name(self) -> str:
@@ -134,6 +137,16 @@ class Upstreams:
         kept = set(routes)
         self._left = tuple(one for route, one in known.items() if route not in kept)
         self.index_aliases()
+
+    def fence(self, replicas: Collection[str]) -> int:
+        """Takes all calls away from these replicas, whether or not they still have a route. Returns
+        how many calls these were.
+        """
+        cut = [one for one in (*self.leaving, *self.routed) if one.name in replicas]
+        calls = sum(one.in_flight for one in cut)
+        for one in cut:
+            one.fence.raise_now()
+        return calls
 
     def index_aliases(self) -> None:
         """Updates the names that the engines serve, after `models` of some have changed."""

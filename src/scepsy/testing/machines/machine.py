@@ -18,13 +18,15 @@ set -e
 mount --make-rprivate /
 mount --bind "$0" "$1"
 mount -t tmpfs -o size="$2" tmpfs /dev/shm
+echo "$3" > /proc/sys/kernel/hostname
 echo up
 trap 'exit 0' TERM
 while :; do sleep 3600 & wait $!; done
 """
 """The first process: it mounts what is the machine's own, and reaps orphans for ever, as bash does.
 
-$0 is the machine's folder, $1 where it is seen in the machine, $2 the size of /dev/shm.
+$0 is the machine's folder, $1 where it is seen in the machine, $2 the size of /dev/shm, and $3 the
+name.
 """
 
 _SHM = "400m"
@@ -59,8 +61,8 @@ class Machine:
             ["setpriv", "--pdeathsig", "KILL",
              "nsenter", f"--net=/run/netns/{self.namespace}", "--",
              "setpriv", "--pdeathsig", "KILL",
-             "unshare", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child",
-             "bash", "-c", _INIT, str(self.folder), str(self.seen_at), _SHM],
+             "unshare", "--uts", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child",
+             "bash", "-c", _INIT, str(self.folder), str(self.seen_at), _SHM, self.name],
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         assert self._host.stdout is not None
@@ -128,7 +130,7 @@ class Machine:
         """
         if self._first is None:
             raise CommandFailed(f"machine {self.name} is off")
-        return ("nsenter", "--target", str(self._first), "--net", "--pid", "--mount", "--")
+        return ("nsenter", "--target", str(self._first), "--net", "--uts", "--pid", "--mount", "--")
 
     def pids(self, words: str) -> list[int]:
         """The pids, as this machine's host counts them, of processes on the machine whose command

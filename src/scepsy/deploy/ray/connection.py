@@ -1,0 +1,114 @@
+"""Connects this process to a Ray cluster, with one clear message where that does not work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from scepsy.deploy.ray.api import ray_module
+from scepsy.deploy.ray.names import NAMESPACE
+from scepsy.errors import BadInput, Unreachable
+
+_CONNECT = 5.0
+"""Seconds for a connection to the address, before Ray is asked, which would wait much longer."""
+
+_ATTEMPTS = 3
+"""How often a connection is tried where the head was too slow to make one."""
+
+_CLIENT = "ray://"
+_CLIENT_PORT = 10001
+_HEAD_PORT = 6379
+
+
+def connect(address: str) -> None:
+    """Connects to the cluster at `address`: HOST:PORT of the head, from a machine of the cluster;
+    `ray://HOST:10001` from elsewhere; or "auto" on a machine of the cluster.
+
+    Raises BadInput for an address that is none, and Unreachable where nothing answers there, where
+    it does not let us in, or where it is not a cluster that we can use.
+    """
+    ray = ray_module()
+    if ray.is_initialized():
+        if _works(ray):
+            return
+        ray.shutdown()
+    if address != "auto":
+        _check_listens(address)
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            ray.init(**_arguments(address))
+        except Exception as error:  # Ray raises many kinds, and some are gRPC's
+            # On a busy head the process that serves us may take too long to start.
+            if left and "client server failed" in str(error):
+                continue
+            raise Unreachable(_told(address, error)) from error
+        return
+
+
+def _works(ray: Any) -> bool:
+    """Whether the connection that we have still works: it does not after a restart of the head."""
+    try:
+        ray.nodes()
+    except Exception:  # noqa: BLE001 - see above
+        return False
+    return True
+
+
+def disconnect() -> None:
+    """Ends the connection; what was deployed goes on."""
+    ray_module().shutdown()
+
+
+def _arguments(address: str) -> Mapping[str, Any]:
+    common = {"address": address, "namespace": NAMESPACE, "log_to_driver": False}
+    if address.startswith(_CLIENT):
+        return common
+    return {**common, "logging_level": logging.ERROR, "configure_logging": False}
+
+
+def _check_listens(address: str) -> None:
+    host, port = split(address)
+    try:
+        socket.create_connection((host, port), _CONNECT).close()
+    except OSError as error:
+        raise Unreachable(
+            f"nothing answers at {host}:{port} ({error.strerror or error}); is Ray's head running "
+            "there, and is this the address that `scepsy ray up` printed?"
+        ) from error
+
+
+def split(address: str) -> tuple[str, int]:
+    """Host and port of an address. Raises BadInput."""
+    text = address.removeprefix(_CLIENT)
+    default = _CLIENT_PORT if address.startswith(_CLIENT) else _HEAD_PORT
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = text, str(default)
+    if not host or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
+        raise BadInput(
+            f"--address {address!r}: use HOST:PORT of Ray's head on a machine of the cluster, or "
+            f"{_CLIENT}HOST:{_CLIENT_PORT} from elsewhere"
+        )
+    return host, int(port)
+
+
+def _told(address: str, error: Exception) -> str:
+    text = str(error)
+    if "oken" in text and ("auth" in text.lower() or "nauthenticated" in text):
+        given = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+        has = "the one that is set is not this cluster's" if given else "none is set"
+        return (
+            f"the Ray cluster at {address} asks for a token, and {has}: set RAY_AUTH_MODE=token, "
+            "and copy ~/.ray/auth_token from the head to this machine"
+        )
+    if "raylet" in text or ("node" in text and "not found" in text):
+        host, _ = split(address)
+        return (
+            f"this machine is no node of the Ray cluster at {address}; run the command on a node, "
+            f"or give --address {_CLIENT}{host}:{_CLIENT_PORT}"
+        )
+    first = (text.strip().splitlines() or [type(error).__name__])[0]
+    return f"the Ray cluster at {address} cannot be used: {first}"

@@ -1,0 +1,267 @@
+"""Decides what runs in one deployment on Ray, and brings it about: at a command's request, and when
+a node or an actor is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+
+from scepsy.core.plan import Infeasible, Plan
+from scepsy.deploy.apply import Change, Done, refused
+from scepsy.deploy.backend import GRACE, Applied, CutCalls, OnProgress, TakenDown
+from scepsy.deploy.changes.limits import limits_of
+from scepsy.deploy.changes.observed import Wanted
+from scepsy.deploy.ray import names
+from scepsy.deploy.ray.api import RayApi
+from scepsy.deploy.ray.groups import PlacementGroups
+from scepsy.deploy.ray.jobs import Jobs
+from scepsy.deploy.ray.nodes import alive, missing_gpus
+from scepsy.deploy.ray.records import RayDeployment, Request
+from scepsy.deploy.ray.replacing import replaced
+from scepsy.deploy.ray.reservations import Reservations
+from scepsy.deploy.ray.runtime import RayRuntime
+from scepsy.deploy.ray.state import StoredDeployment, all_deployments
+from scepsy.deploy.reconcile import diff
+from scepsy.deploy.wording import way_text
+from scepsy.engines import EngineOptions
+from scepsy.errors import BadInput, Conflict, ScepsyError
+
+_PERIOD = 0.5
+"""Seconds between two looks at the nodes and the actors."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Controller:
+    """The controller of the deployment in `runtime`. Its changes must come one after another."""
+
+    runtime: RayRuntime
+    gone: bool = False
+    _fenced: frozenset[str] = frozenset()
+    _refused_on: frozenset[str] = frozenset()
+
+    @property
+    def api(self) -> RayApi:
+        return self.runtime.api
+
+    @property
+    def stored(self) -> StoredDeployment:
+        return self.runtime.stored
+
+    @property
+    def reservations(self) -> Reservations:
+        return Reservations(self.stored, PlacementGroups(self.api))
+
+    async def apply(self, asked: Request, say: OnProgress) -> Applied:
+        """Brings the deployment to a plan. Where that fails, it goes back to the plan before it; of
+        a first deployment nothing is left. Raises as `Backend.apply` does.
+        """
+        before = self.stored.current
+        self._check_gateway(before, asked)
+        await self._check_gpus(asked.plan)
+        fields = msgspec.structs.replace(
+            before,
+            port=asked.port or before.port,
+            traces=asked.traces or before.traces,
+            gateway_node=asked.gateway_node or before.gateway_node,
+            policy=asked.policy,
+        )
+        self.stored.current = fields
+        change = self._change(asked.plan, asked.options, asked.grace, asked.allow_dip, say, before)
+        try:
+            await change.check()
+        except ScepsyError:
+            self.stored.current = before
+            raise
+        try:
+            return await self._run(change)
+        except BaseException:
+            await self._undo(before, say)
+            raise
+
+    async def repair(self, say: OnProgress) -> Applied:
+        """Finishes the plan that was accepted last, or replaces what is lost of it, on the nodes
+        that are left. Raises BadInput where it does not fit on them.
+        """
+        current = self.stored.current
+        living = alive(await self.api.nodes())
+        plan: Plan | Infeasible = current.plan
+        if any(part.node not in living for one in plan.placement.replicas for part in one.slices):
+            plan = replaced(current.plan, living.keys())
+        if isinstance(plan, Infeasible):
+            self._refused_on = frozenset(living)
+            await self._note(plan.reason)
+            raise BadInput(plan.reason)
+        change = self._change(plan, current.options, GRACE, True, say, current)
+        return await self._run(change)
+
+    async def down(self, grace: float) -> TakenDown:
+        """Stops everything and forgets the deployment."""
+        left = await self.runtime.gateway.closed(grace)
+        stopped = await self._stop_all()
+        cut = tuple(CutCalls(replica=name, calls=left[name]) for name in sorted(left))
+        return TakenDown(name=self.stored.current.name, stopped=stopped, cut=cut)
+
+    async def preview(self, asked: Request) -> tuple[str, ...]:
+        """What `apply` would do. Raises as it does."""
+        before = self.stored.current
+        await self._check_gpus(asked.plan)
+        change = self._change(asked.plan, asked.options, 0.0, asked.allow_dip, print, before)
+        observed = await self.runtime.observe()
+        way = diff(change.wanted, observed, change.limits, allow_dip=asked.allow_dip)
+        if way.refusal is not None:
+            raise refused(way.refusal)
+        return way_text(way)
+
+    async def watch(self, jobs: Jobs) -> None:
+        """For ever: takes calls and routes away from dead nodes at once, and begins a repair where
+        something is lost.
+        """
+        while not self.gone:
+            await asyncio.sleep(_PERIOD)
+            try:
+                if self.stored.current.epoch and await self._lost_something(jobs.busy):
+                    await jobs.begin(self.repair, by_command=False)
+            except Conflict:
+                continue
+            except ScepsyError as error:
+                _log.warning("the controller could not look: %s", error)
+
+    async def _lost_something(self, busy: bool) -> bool:
+        """Whether a replica is lost that can be replaced. Fences those on dead nodes."""
+        current = self.stored.current
+        living = alive(await self.api.nodes()).keys()
+        dead = frozenset(one.name for one in current.replicas if not one.nodes <= living)
+        if dead != self._fenced:
+            serving = [one.name for one in current.replicas if one.phase == "serving"]
+            await self.runtime.route_to(serving)
+            self._fenced = dead
+        if busy or living == self._refused_on:
+            return False
+        if dead or not current.settled:
+            return True
+        observed = await self.runtime.observe()
+        return any(
+            one.failed and one.name not in self.runtime.given_up for one in observed.replicas
+        )
+
+    def _change(
+        self,
+        plan: Plan,
+        options: EngineOptions,
+        grace: float,
+        allow_dip: bool,
+        say: OnProgress,
+        before: RayDeployment,
+    ) -> Change:
+        """A change to a plan, which the state then has, but which is not written yet."""
+        same = before.plan == plan and before.options == options and before.epoch > 0
+        epoch = before.epoch if same else before.epoch + 1
+        ours = {llm.name for llm in plan.llms}
+        leaving = (*before.leaving, *before.plan.llms)
+        self.stored.current = msgspec.structs.replace(
+            self.stored.current,
+            plan=plan,
+            options=options,
+            epoch=epoch,
+            leaving=tuple(llm for llm in leaving if llm.name not in ours),
+            settled=False,
+        )
+        limits = limits_of(plan, before=before.plan)
+        wanted = Wanted(plan=plan, epoch=epoch)
+        return Change(self.runtime, wanted, limits, grace, allow_dip, say)
+
+    async def _run(self, change: Change) -> Applied:
+        await self.stored.change()
+        await self.reservations.take(change.wanted.plan.placement, await self.api.nodes())
+        await change.run()
+        serving = [one.name for one in self.stored.current.replicas]
+        await self.runtime.route(serving, ())
+        change.say("ready: gateway")
+        parts = [part for one in change.wanted.replicas for part in one.slices]
+        await self.reservations.give_back(keep=[(part.node, part.gpu) for part in parts])
+        await self.stored.change(settled=True, leaving=(), notes=())
+        return await self._applied(change.done)
+
+    async def _undo(self, before: RayDeployment, say: OnProgress) -> None:
+        if before.epoch == 0:
+            await self._stop_all()
+            return
+        say("the change failed: going back to the plan before it")
+        change = self._change(before.plan, before.options, 0.0, True, say, self.stored.current)
+        with suppress(ScepsyError):
+            await self._run(change)
+
+    async def _stop_all(self) -> int:
+        """Stops every engine and the gateway. The engines first: the gateway then tells the callers
+        of calls that are cut. Returns how many there were.
+        """
+        self.gone = True
+        replicas = self.stored.current.replicas
+        await asyncio.gather(*(self.runtime.end(one) for one in replicas))
+        await self.runtime.gateway.stop()
+        await self.reservations.give_back()
+        await self.stored.remove()
+        return len(replicas) + 1
+
+    async def _note(self, sentence: str) -> None:
+        if sentence not in self.stored.current.notes:
+            await self.stored.change(notes=(*self.stored.current.notes, sentence))
+
+    def _check_gateway(self, current: RayDeployment, asked: Request) -> None:
+        """Raises BadInput where the gateway that runs is another one than is asked for."""
+        if not current.epoch:
+            return
+        if asked.port and asked.port != current.port:
+            difference = f"listens on port {current.port}, not {asked.port}"
+        elif asked.traces and asked.traces != current.traces:
+            difference = f"records traces into {current.traces or 'no folder'}, not {asked.traces}"
+        elif asked.gateway_node and asked.gateway_node != current.gateway_node:
+            difference = f"runs on {current.gateway_node or 'the head'}, not {asked.gateway_node}"
+        else:
+            return
+        raise BadInput(
+            f"the gateway of deployment {current.name!r} runs and {difference}; "
+            "take the deployment down first, or leave this option out"
+        )
+
+    async def _check_gpus(self, plan: Plan) -> None:
+        """Raises BadInput where the cluster has not the plan's GPUs, or others have them."""
+        ours: dict[str, float] = {}
+        holders: dict[str, list[str]] = {}
+        for deployment in await all_deployments(self.api):
+            for one in deployment.replicas:
+                for resource, share in names.gpu_resources(one.replica).items():
+                    if deployment.name == self.stored.current.name:
+                        ours[resource] = ours.get(resource, 0.0) + share
+                    else:
+                        holder = f"{one.name} of deployment {deployment.name!r}"
+                        holders.setdefault(resource, []).append(holder)
+        nodes, available = await self.api.nodes(), await self.api.available()
+        wrong = missing_gpus(plan.placement, nodes, available, ours, holders)
+        if wrong is not None:
+            raise BadInput(wrong)
+
+    async def _applied(self, done: Done) -> Applied:
+        current = self.stored.current
+        return Applied(
+            name=current.name,
+            epoch=current.epoch,
+            url=(await self.runtime.gateway.report()).url,
+            replicas=tuple(sorted(one.name for one in current.replicas)),
+            started=tuple(done.started),
+            stopped=tuple(done.stopped),
+            waves=tuple(done.waves),
+            cut=tuple(done.cut),
+        )
+
+
+def controller_for(api: RayApi, current: RayDeployment) -> Controller:
+    """The controller of a deployment."""
+    return Controller(RayRuntime(StoredDeployment(api, current)))

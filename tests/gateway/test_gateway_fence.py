@@ -1,0 +1,52 @@
+"""Calls at a replica whose machine is cut off go to another one, however long they have waited."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from gateway_peers import CHAT, chunk, gateway_to, hang, peer, says, streams, until
+
+from scepsy.deploy.gateway_client import counts, fence, put_routes
+from scepsy.gateway.config import Route
+
+BODY = {"model": "m"}
+
+
+async def test_a_call_that_waits_at_a_cut_off_replica_is_answered_by_another_one(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with gateway_to(hang, max_sends=1) as (silent, gateway), peer(says(b"{}")) as other:
+        async with asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(post(http, gateway.url)) for _ in range(3)]
+            await until(lambda: silent.calls == 3)
+            await put_routes(gateway.url, [Route(llm="m", replica="m-1", url=other.url)])
+            await fence(gateway.url, ["m-0"])
+        assert [task.result() for task in waiting] == [200, 200, 200]
+        assert [one.replica for one in (await counts(gateway.url)).replicas] == ["m-1"]
+
+
+async def test_a_stream_that_has_begun_ends_with_an_error(http: aiohttp.ClientSession) -> None:
+    async def wait(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async with (
+        gateway_to(streams(chunk("one"), then=wait)) as (_, gateway),
+        http.post(gateway.url + CHAT, json={**BODY, "stream": True}) as answer,
+    ):
+        assert await answer.content.readany() == chunk("one")
+        await put_routes(gateway.url, [])
+        await fence(gateway.url, ["m-0"])
+        assert b"cut off" in await answer.content.read()
+
+
+async def test_others_calls_go_on_when_one_replica_is_cut_off(http: aiohttp.ClientSession) -> None:
+    async with gateway_to(says(b"{}")) as (_, gateway):
+        await fence(gateway.url, ["m-7"])
+        assert await post(http, gateway.url) == 200
+
+
+async def post(http: aiohttp.ClientSession, url: str) -> int:
+    async with http.post(url + CHAT, json=BODY) as answer:
+        await answer.read()
+        return answer.status

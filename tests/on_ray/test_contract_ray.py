@@ -1,0 +1,21 @@
+"""The contract of all backends, on Ray: real raylets on machines of namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from ray_site import RaySite
+
+from scepsy.testing.deploy_contract import DeployContract
+from scepsy.testing.ray_cluster import RayCluster
+
+
+@pytest.mark.ray
+class TestRay(DeployContract):
+    @pytest.fixture
+    async def site(self, whole: RayCluster) -> AsyncGenerator[RaySite]:
+        site = RaySite(whole)
+        yield site
+        whole.mend()
+        await site.clear()

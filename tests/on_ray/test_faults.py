@@ -1,0 +1,151 @@
+"""What callers see, and what happens by itself, when parts of a Ray cluster fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator
+
+import pytest
+from ray_site import ENGINES, RaySite, eventually, load
+
+from scepsy.core.plan import Plan
+from scepsy.deploy.status import Status
+from scepsy.errors import BadInput, Unreachable
+from scepsy.testing.callers import call
+from scepsy.testing.deploy_plans import plan_of
+from scepsy.testing.ray_cluster import RayCluster
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+async def site(whole: RayCluster) -> AsyncGenerator[RaySite]:
+    site = RaySite(whole)
+    yield site
+    whole.mend()
+    await site.clear()
+
+
+def three(site: RaySite) -> Plan:
+    """A replica of one LLM on the first GPU of each node."""
+    return plan_of(site.cluster, *(("m", [f"{n.name}/0"], 1.0) for n in site.cluster.nodes))
+
+
+async def until(site: RaySite, what: str, *, epoch: int, replicas: int) -> Status:
+    """The status, once so many replicas are ready; the seconds that it took are printed."""
+    begun = time.monotonic()
+
+    async def reached() -> bool:
+        try:
+            status = await site.backend.status()
+        except Unreachable:  # as long as the head is away
+            return False
+        ready = [one for one in status.replicas if one.state == "ready"]
+        return status.epoch >= epoch and status.healthy and len(ready) == replicas
+
+    await eventually(reached)
+    print(f"{what}: {time.monotonic() - begun:.1f} s")  # noqa: T201
+    return await site.backend.status()
+
+
+async def test_a_node_loses_its_power_under_load(site: RaySite) -> None:
+    done = await site.backend.apply(three(site))
+    async with load(done.url) as answers:
+        await asyncio.sleep(1)
+        await site.kill_node("w2")
+        status = await until(site, "power off", epoch=2, replicas=3)
+        await asyncio.sleep(1)
+    assert {one.node for one in status.replicas} == {"w1", "w3"}
+    answers.check("power off")
+
+
+async def test_a_node_that_is_cut_off_goes_on_and_gets_no_calls(site: RaySite) -> None:
+    done = await site.backend.apply(three(site))
+    zombie = site.machines["w2"]
+    (pid,) = zombie.pids(ENGINES)
+    async with load(done.url) as answers:
+        await asyncio.sleep(1)
+        zombie.cut()
+        status = await until(site, "cut", epoch=2, replicas=3)
+        assert zombie.pids(ENGINES) == [pid]
+        zombie.mend()
+        await asyncio.sleep(1)
+        assert {one.node for one in (await site.backend.status()).replicas} == {"w1", "w3"}
+    assert {one.node for one in status.replicas} == {"w1", "w3"}
+    assert all(one.epoch == 2 for one in status.replicas)
+    answers.check("cut off")
+
+    async def ended() -> bool:  # Ray ends the node that it has called dead
+        return not zombie.pids(ENGINES)
+
+    await eventually(ended)
+
+
+async def test_a_killed_actor_comes_back(site: RaySite) -> None:
+    done = await site.backend.apply(three(site))
+    async with load(done.url) as answers:
+        (actor,) = site.machines["w2"].pids("ray::EngineActor")
+        (engine,) = site.machines["w2"].pids(ENGINES)
+        os.kill(actor, signal.SIGKILL)
+
+        async def ended() -> bool:
+            return engine not in site.machines["w2"].pids(ENGINES)
+
+        await eventually(ended)
+        await until(site, "actor killed", epoch=1, replicas=3)
+    answers.check("actor killed")
+
+
+async def test_a_killed_gateway_comes_back_at_its_address_with_its_routes(site: RaySite) -> None:
+    done = await site.backend.apply(three(site))
+    (gateway,) = site.machines.head.pids("-m scepsy.gateway")
+
+    async def answers() -> bool:
+        return await call(done.url, "m", 4) is None
+
+    os.kill(gateway, signal.SIGKILL)
+    await eventually(answers)
+    (actor,) = site.machines.head.pids("ray::GatewayActor")
+    os.kill(actor, signal.SIGKILL)
+    await eventually(answers)
+
+
+async def test_the_head_restarts_and_calls_go_on(site: RaySite) -> None:
+    site.backend.gateway_node = "w1"
+    done = await site.backend.apply(three(site))
+    before = await site.engines()
+    async with load(done.url) as answers:
+        await asyncio.to_thread(site.machines.restart_head)
+        await until(site, "head restarted", epoch=1, replicas=3)
+    assert await site.engines() == before
+    answers.check("head restarted")
+
+
+async def test_what_does_not_fit_any_more_is_said_and_the_rest_serves(site: RaySite) -> None:
+    every = [f"{node.name}/{gpu}" for node in site.cluster.nodes for gpu in range(2)]
+    done = await site.backend.apply(plan_of(site.cluster, *(("m", [g], 1.0) for g in every)))
+    await site.kill_node("w3")
+
+    async def noted() -> bool:
+        return bool((await site.backend.status()).notes)
+
+    await eventually(noted)
+    assert "without w3 the plan does not fit" in (await site.backend.status()).notes[0]
+    assert await call(done.url, "m", 4) is None
+
+
+async def test_a_gpu_that_is_gone_or_taken_is_named(site: RaySite) -> None:
+    await site.backend.apply(three(site))
+    with pytest.raises(BadInput, match=r"'w1/gpu0' is taken.*m-0 of deployment 'default'"):
+        await site.backend.apply(three(site), name="other")
+    await site.kill_node("w3")
+
+    async def planned_anew() -> bool:
+        return (await site.backend.status()).epoch == 2
+
+    await eventually(planned_anew)
+    with pytest.raises(BadInput, match=r"node 'w3'.* is dead; living nodes: .*w1, w2"):
+        await site.backend.apply(plan_of(site.cluster, ("m", ["w3/1"], 1.0)), name="other")
