@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from scepsy.cli.simulate import command
 from scepsy.core.plan import Plan
 from scepsy.errors import BadInput, ScepsyError, Unmeetable
+from scepsy.report import wording
 from scepsy.report.simulation import render
 from scepsy.sim.results.records import SimulationResult
 from scepsy.sim.results.study import study
@@ -39,6 +40,17 @@ def test_it_writes_its_findings(tmp_path: Path) -> None:
     assert page.count("<svg") >= 6
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_it_says_how_fast_the_emulated_engines_of_the_plan_run(tmp_path: Path) -> None:
+    faster = tmp_path / "plan.json"
+    write_record(faster, msgspec.structs.replace(read_plan(Path(PLAN)), time_scale=8.0))
+    rest = ["--traces", TRACES, "--out", str(tmp_path), "--rate", "rag=0.6", "--duration", "30"]
+    done = CliRunner().invoke(command, [str(faster), *rest])
+    sentence = f"run 8{wording.TIMES} as fast as real GPUs"
+    assert sentence in " ".join(done.output.split())
+    assert sentence in (tmp_path / "report.html").read_text()
+    assert "as fast as real GPUs" not in simulate(tmp_path, *rest[4:])[0]
 
 
 def test_json_is_the_file(tmp_path: Path) -> None:

@@ -47,6 +47,23 @@ def test_a_workflow_that_only_failed_is_a_warning_and_counted(directory: Path) -
     ]
 
 
+def test_every_head_of_the_shares_is_explained(tmp_path: Path) -> None:
+    with TraceWriter(tmp_path) as writer:
+        for number in range(9):
+            begin = 1.7e9 + 10 * number
+            for llm, length in (("a", 1.0 + number / 10), ("b", 0.5)):
+                one = call(llm, begin, begin + length, run=f"r{number}", workflow="w", layer="url")
+                writer.append(one)
+    output = " ".join(shown(tmp_path).split())
+    assert "runs to add" in output
+    for head in ("+-: half-width of the 95% interval", "drift: rank correlation", "runs to add: "):
+        assert head in output
+
+
+def test_shares_that_are_not_shown_are_not_explained(directory: Path) -> None:
+    assert "drift" not in shown(directory)
+
+
 def test_without_a_name_the_median_run_of_each_workflow_is_drawn(directory: Path) -> None:
     output = shown(directory)
     assert drawn(output) == ["good run long: 1 calls, 9.00 s"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,24 @@ def test_a_folder_of_somebody_else_is_refused_and_keeps_everything(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = filled(Path(name))
-    with pytest.raises(BadInput, match=r"holds files, and no demo filled it.*--out (work/)?demo"):
+    with pytest.raises(BadInput, match=r"holds files, and no mark of a demo.*--out (work/)?demo"):
         claim(Path(name))
     assert held(Path(name)) == before
     assert not (Path(name) / MARK).exists()
+
+
+def test_the_folder_of_a_demo_without_a_mark_is_kept_until_the_user_marks_it(
+    tmp_path: Path,
+) -> None:
+    """Earlier versions left no mark."""
+    filled(tmp_path)
+    with pytest.raises(BadInput, match=r"earlier version.*run `touch (\S+)`") as refused:
+        claim(tmp_path)
+    command = re.search(r"`touch (\S+)`", str(refused.value))
+    assert command is not None
+    Path(command[1]).touch()
+    claim(tmp_path)
+    assert held(tmp_path) == {"notes.txt": "notes.txt"}
 
 
 @pytest.mark.parametrize("name", ["traces", "notes.txt", "plan.json"])

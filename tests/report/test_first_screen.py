@@ -13,6 +13,7 @@ from rich.console import Console
 from synthetic_report import BEAM, RAG, report
 
 from scepsy.cli.plan import print_plan
+from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Plan
 from scepsy.predict.headroom import headroom
 from scepsy.report import wording
@@ -28,6 +29,22 @@ from scepsy.report.result import cards, headline, within_interval
 replace = msgspec.structs.replace
 KNOWN = report()
 PLAN = KNOWN.plan
+
+
+@pytest.mark.parametrize(
+    ("engine", "scale", "said"),
+    [("emulated", 8.0, True), ("emulated", 1.0, False), ("vllm", 8.0, False)],
+)
+def test_a_plan_says_how_fast_its_emulated_engines_run(
+    engine: EngineKind, scale: float, said: bool
+) -> None:
+    llms = tuple(replace(llm, engine=engine) for llm in PLAN.llms)
+    output = io.StringIO()
+    print_plan(
+        replace(PLAN, llms=llms, time_scale=scale), Console(file=output, width=80, highlight=False)
+    )
+    sentence = f"run 8{wording.TIMES} as fast as real GPUs"
+    assert (sentence in " ".join(output.getvalue().split())) == said
 
 
 def test_no_gpu_is_the_first_thing_said_where_engines_are_emulated() -> None:

@@ -104,3 +104,9 @@ def test_toml_may_hold_a_whole_number_for_a_real_one(tmp_path: Path):
     path = tmp_path / "c.toml"
     path.write_text("gpu_memory = 80000000000\nnodes = []")
     assert read_toml(path, Cluster)[0].gpu_memory == 80e9
+
+
+def test_a_file_without_end_is_refused(tmp_path: Path):
+    for read in (read_record, read_toml):
+        with pytest.raises(BadInput, match=r"/dev/zero: larger than the 256 MiB that a plan may"):
+            read(Path("/dev/zero"), Cluster, "a plan")

@@ -194,3 +194,27 @@ def test_a_plan_is_read_and_its_parts_must_fit(tmp_path: Path):
         write_record(path, bad)
         with pytest.raises(BadInput, match=rf"plan\.json: {message}"):
             read_plan(path)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/../b", ".", "", "a\nb", "a\0b"])
+def test_names_in_a_plan_that_lead_elsewhere_are_refused(tmp_path: Path, name: str):
+    path = tmp_path / "plan.json"
+    for field, bad in (
+        (r"placement\.replicas\.replica", plan(replica(name))),
+        (
+            r"cluster\.nodes\.name",
+            msgspec.structs.replace(
+                plan(replica("a-0", node=name)), cluster=Cluster(nodes=(Node(name=name, gpus=2),))
+            ),
+        ),
+    ):
+        write_record(path, bad)
+        with pytest.raises(BadInput, match=rf"plan\.json: {field}: .* is no name"):
+            read_plan(path)
+
+
+def test_names_of_published_llms_are_names(tmp_path: Path):
+    path = tmp_path / "plan.json"
+    good = plan(replica("meta-llama/Llama-3.1-8B-0"), replica("/models/llama-0", gpu=1))
+    write_record(path, good)
+    assert read_plan(path) == good

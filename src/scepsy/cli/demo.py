@@ -177,6 +177,7 @@ def print_summary(summary: Summary, screen: Console) -> None:
     columns = ("LLM", "n", "p", "time share", "allocation", "capacity used, predicted")
     columns += ("engines busy, measured",)
     screen.print(table("LLMs", columns, per_llm))
+    screen.print(f"- {wording.BUSY}")
 
 
 def _measured(found: Measurement) -> tuple[str, ...]:

@@ -292,8 +292,9 @@ def print_llm_loads(llms: Sequence[LlmLoad], screen: Console) -> None:
         )
         for one in llms
     ]
-    columns = ("LLM", "replicas", "busy", "running", "waiting", "KV cache")
+    columns = ("LLM", "replicas", "engines busy", "running", "waiting", "KV cache")
     screen.print(table("Engines in that time, as they reported: mean (maximum)", columns, rows))
+    screen.print(f"- {wording.BUSY}")
 
 
 def _mean_and_max(mean: float | None, most: float | None, form: str) -> str:

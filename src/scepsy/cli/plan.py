@@ -34,6 +34,7 @@ from scepsy.planning.tolerance import DEFAULT_TOLERANCE
 from scepsy.predict.headroom import headroom
 from scepsy.profiler.machine import machine
 from scepsy.report import wording
+from scepsy.report.first_screen import pace_notes
 from scepsy.store import read_profile, write_record
 
 # The warning for --share-groups.
@@ -235,6 +236,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
             rows,
         )
     )
+    screen.print(f"- {wording.CAPACITY_USED}")
     predicted = [
         (
             flow.workflow,
@@ -262,6 +264,8 @@ def print_plan(decided: Plan, screen: Console) -> None:
             predicted,
         )
     )
+    for sentence in pace_notes(decided, decided.time_scale):
+        screen.print(f"- {sentence}")
     print_front(decided, screen)
     print_explanation(decided, screen)
 

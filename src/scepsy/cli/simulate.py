@@ -15,6 +15,7 @@ from scepsy.cli.output import bar, console, emit_json, json_option, seconds, tab
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable, did_you_mean
 from scepsy.planning.simulated_runs import usable_runs
+from scepsy.report.first_screen import pace_notes
 from scepsy.report.simulation import headroom_sentences, render
 from scepsy.sim.results.records import LatencyDistribution, SimulationResult
 from scepsy.sim.results.study import Pattern, study
@@ -107,7 +108,10 @@ def command(
     if as_json:
         emit_json(found)
     else:
-        _print(found, console())
+        screen = console()
+        _print(found, screen)
+        for sentence in pace_notes(plan, plan.time_scale):
+            screen.print(f"- {sentence}")
         for sentence in headroom_sentences(plan, found, rates):
             click.echo(sentence)
         _say_too_short(found)
@@ -180,7 +184,10 @@ def _print(found: SimulationResult, screen: Console) -> None:
     heads = ("LLM", "calls", "mean", "p99", "first token", "cached", "preempted")
     screen.print(table("Calls", heads, calls))
     used = [gpu.utilisation for gpu in found.gpus]
-    screen.print(f"GPUs: {sum(used) / len(used):.0%} busy on average; the busiest {max(used):.0%}")
+    screen.print(
+        f"Engines busy, weighted by their shares of GPUs: {sum(used) / len(used):.0%} on average; "
+        f"{max(used):.0%} on the GPU where they are busiest"
+    )
 
 
 def _p99(latency: LatencyDistribution) -> str:

@@ -17,7 +17,7 @@ from scepsy.core.trace import Trace
 from scepsy.errors import BadInput, did_you_mean
 from scepsy.report import wording
 from scepsy.store import read_traces
-from scepsy.traces.stability import Stability, stability
+from scepsy.traces.stability import PRECISION, Stability, stability
 from scepsy.traces.summarize import summarize
 
 BAR = 60
@@ -29,6 +29,12 @@ LEGEND = (
     "n: calls per run; p: mean number of open calls while any is open; call: mean duration; time "
     "share: part of a run's LLM time; CV: standard deviation divided by the mean; prompt, cached, "
     "output: mean tokens of a call"
+)
+SHARES_LEGEND = (
+    "mean, p10, p50, p90, CV: of the LLM's share of a run's LLM time; +-: half-width of the 95% "
+    "interval of the mean; drift: rank correlation of the share with the time at which the run "
+    "began, from -1 to +1, near 0 if the workload did not change; runs to add: runs to trace "
+    f"beside these until +- is {PRECISION:.0%} of the mean"
 )
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
@@ -96,6 +102,8 @@ def command(
     print_demands(demands, screen)
     for one in steady:
         _print_stability(one, screen)
+    if any(_has_shares(one) for one in steady):
+        screen.print(f"- {SHARES_LEGEND}")
     unattributed.show(seen, unattributed.uncertain(found), screen)
     for trace in drawn:
         _waterfall(trace, screen)
@@ -176,9 +184,14 @@ def print_demands(demands: Sequence[Demand], screen: Console) -> None:
         screen.print(f"- {LEGEND}")
 
 
+def _has_shares(found: Stability) -> bool:
+    """Whether there are shares to compare: of several LLMs, from runs with known durations."""
+    return found.latency is not None and found.llm_time is not None and len(found.shares) > 1
+
+
 def _print_stability(found: Stability, screen: Console) -> None:
     """The distribution of each LLM's share over runs, and what to think of it."""
-    if found.latency is not None and found.llm_time is not None and len(found.shares) > 1:
+    if found.latency and found.llm_time and _has_shares(found):
         rows = [
             (
                 one.llm,

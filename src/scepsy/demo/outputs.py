@@ -31,8 +31,8 @@ def claim(out: Path) -> None:
         raise BadInput(f"--out {out}: is a file; name a folder for what the demo writes")
     if not (out / MARK).is_file() and out.is_dir() and any(out.iterdir()):
         raise BadInput(
-            f"--out {out}: this folder holds files, and no demo filled it, so the demo does not "
-            f"write there; name a new or an empty folder, as in --out {out / 'demo'}"
+            f"--out {out}: this folder holds files, and no mark of a demo, so the demo does not "
+            f"write there; name a new or an empty folder, as in --out {out / 'demo'}{_older(out)}"
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -46,3 +46,13 @@ def claim(out: Path) -> None:
             "name another folder"
         ) from error
     write_atomic(out / MARK, MARK_TEXT.encode())
+
+
+def _older(out: Path) -> str:
+    """What to do with a folder that a demo seems to have filled before demos left a mark."""
+    if not all((out / name).is_file() for name in FILES):
+        return ""
+    return (
+        ". It looks like the results of an earlier version, which left no mark: if they may go, "
+        f"run `touch {out / MARK}`, and the demo replaces its own files there"
+    )

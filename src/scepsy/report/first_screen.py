@@ -32,6 +32,11 @@ def is_emulated(plan: Plan) -> bool:
     return any(llm.engine == "emulated" for llm in plan.llms)
 
 
+def pace_notes(plan: Plan, time_scale: float) -> tuple[str, ...]:
+    """A sentence where emulated engines of the plan run faster or slower than real GPUs."""
+    return (wording.pace(time_scale),) if time_scale != 1 and is_emulated(plan) else ()
+
+
 def headroom_figure(plan: Plan) -> HeadroomFigure:
     """The factor for all workflows together, and for each alone."""
     together = headroom(plan.prediction)

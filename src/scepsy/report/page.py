@@ -21,6 +21,7 @@ from scepsy.report.first_screen import (
     headroom_figure,
     is_emulated,
     latency_sum,
+    pace_notes,
 )
 from scepsy.report.gpu_map import cluster as gpumap
 from scepsy.report.gpu_map.shapes import SMALL, GpuMap
@@ -125,13 +126,9 @@ def _facts(plan: Plan) -> tuple[str, ...]:
 
 def _notes(report: Report, version: str) -> tuple[str, ...]:
     summary = report.summary
-    pace = (
-        f"Emulated GPUs ran {summary.time_scale:g}{wording.TIMES} as fast as real ones; all times "
-        "here are seconds of the wall clock."
-    )
     profiled = sorted({curve.engine for curve in report.profile.curves})
     return (
-        *((pace,) if summary.time_scale != 1 and is_emulated(report.plan) else ()),
+        *pace_notes(report.plan, summary.time_scale),
         f"Machine: {summary.machine}. Seed {summary.seed}. The whole took "
         f"{wording.seconds(summary.seconds)}.",
         f"Scepsy {version}; engines: {summary.engines}; profiled on: {', '.join(profiled)}.",

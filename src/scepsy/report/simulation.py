@@ -15,6 +15,7 @@ from scepsy.report.charts.chart import Chart
 from scepsy.report.charts.palette import colours
 from scepsy.report.charts.simulated import distribution, load_curve
 from scepsy.report.charts.spans import Spans, utilisation, waterfall
+from scepsy.report.first_screen import pace_notes
 from scepsy.report.gpu_map import cluster as gpumap
 from scepsy.report.gpu_map.shapes import GpuMap
 from scepsy.report.html import environment
@@ -84,6 +85,7 @@ def page(
         llms=found.llms,
         colours=by_llm,
         notes=(
+            *pace_notes(plan, plan.time_scale),
             "Simulated: arrivals do not wait for capacity, calls are routed by the gateway's own "
             "function, engines batch continuously. The first and last tenth of the "
             "arrivals are not counted.",

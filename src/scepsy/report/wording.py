@@ -7,6 +7,16 @@ import math
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 
 
+CAPACITY_USED = (
+    "capacity used: the rate of calls at the targets, divided by the highest rate that the LLM's "
+    "replicas sustain"
+)
+BUSY = (
+    "engines busy: the part of the time in which the engines computed; an engine that computes for "
+    "one sequence is busy, and may be far from its capacity"
+)
+
+
 def seconds(value: float | None) -> str:
     """A duration: three digits and a unit; a dash where there is none, a sign for infinity."""
     if value is None or not math.isfinite(value):
@@ -87,6 +97,15 @@ def factor(value: float) -> str:
     if not math.isfinite(value):
         return f"{TIMES} {_not_finite(value)}"
     return f"{TIMES} {value:.2g}" if value < 10 else f"{TIMES} {value:,.0f}"
+
+
+def pace(time_scale: float) -> str:
+    """How fast emulated engines run, for times and rates as they were measured on them."""
+    factor = f"{time_scale:g}{TIMES}"
+    return (
+        f"The engines are emulated and run {factor} as fast as real GPUs. Times and rates here are "
+        f"of the wall clock: on real GPUs a call takes {factor} as long."
+    )
 
 
 def count(number: int, noun: str) -> str:

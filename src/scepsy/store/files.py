@@ -18,6 +18,9 @@ from scepsy.store.located import Source
 
 T = TypeVar("T")
 
+RECORD_BYTES_MAX = 256 << 20
+"""Bytes of the largest file with one record. A plan for 16,384 GPUs has about ten million."""
+
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Replaces the file in one step: a reader sees all of the old or all of the new content.
@@ -56,7 +59,7 @@ def read_record(path: Path, record_type: type[T], kind: str | None = None) -> T:
         BadInput: it is not what we expect; names the file and the field, or says which other kind
             of file it is.
     """
-    raw = read_bytes(path, kind).removeprefix(codecs.BOM_UTF8)
+    raw = read_bytes(path, kind, RECORD_BYTES_MAX).removeprefix(codecs.BOM_UTF8)
     try:
         return msgspec.json.decode(raw, type=record_type)
     except msgspec.ValidationError as error:
@@ -69,7 +72,7 @@ def read_record(path: Path, record_type: type[T], kind: str | None = None) -> T:
 
 def read_toml(path: Path, record_type: type[T], kind: str | None = None) -> tuple[T, Source]:
     """As `read_record`, from TOML; with the source, by which further errors can name lines."""
-    raw = read_bytes(path, kind).removeprefix(codecs.BOM_UTF8)
+    raw = read_bytes(path, kind, RECORD_BYTES_MAX).removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode()
         source = Source(path, tomllib.loads(text), text)
@@ -83,10 +86,13 @@ def read_toml(path: Path, record_type: type[T], kind: str | None = None) -> tupl
         raise BadInput(message) from None
 
 
-def read_bytes(path: Path, kind: str | None = None) -> bytes:
-    """Raises NotFound, or BadInput where the file cannot be read."""
+def read_bytes(path: Path, kind: str | None = None, most: int | None = None) -> bytes:
+    """Raises NotFound, or BadInput where the file cannot be read, or has more than `most` bytes."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read() if most is None else file.read(most + 1)
+        if most is None or len(raw) <= most:
+            return raw
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -94,3 +100,7 @@ def read_bytes(path: Path, kind: str | None = None) -> bytes:
         raise BadInput(f"{path}: this is {found}, not {kind or 'a file'}") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+    raise BadInput(
+        f"{path}: larger than the {most / 2**20:g} MiB that {kind or 'such a file'} may have; "
+        "is it the right file?"
+    )

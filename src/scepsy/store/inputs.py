@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -117,6 +117,7 @@ def read_plan(path: Path) -> Plan:
     _refuse(source, chain(cluster, target_faults(plan.targets), time_scale))
     replicas = plan.placement.replicas
     _refuse(source, repeated("placement.replicas.replica", (one.replica for one in replicas)))
+    _refuse(source, _name_faults(plan))
     llms = {llm.name for llm in plan.llms}
     nodes = {node.name: node for node in plan.cluster.nodes}
     for index, replica in enumerate(replicas):
@@ -135,6 +136,19 @@ def read_plan(path: Path) -> Plan:
             _refuse(source, not_share(f"{where}.slices.gpu_share", part.gpu_share))
             _refuse(source, not_share(f"{where}.slices.memory_share", part.memory_share))
     return plan
+
+
+def _name_faults(plan: Plan) -> Iterator[Fault]:
+    """Names that backends turn into names of files and objects, and that lead elsewhere."""
+    named = [
+        *(("cluster.nodes.name", node.name) for node in plan.cluster.nodes),
+        *(("llms.name", llm.name) for llm in plan.llms),
+        *(("placement.replicas.replica", one.replica) for one in plan.placement.replicas),
+    ]
+    for field, name in named:
+        leads_away = any(part in (".", "..") for part in name.split("/"))
+        if not name or leads_away or not name.isprintable():
+            yield field, f"{name!r} is no name: it is empty, leads elsewhere or cannot be printed"
 
 
 def _refuse(source: Source, faults: Iterable[Fault]) -> None:
