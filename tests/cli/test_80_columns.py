@@ -41,12 +41,15 @@ def status(screen: Console) -> None:
             served=5678901,
             failed=23,
             pid=4194303,
+            restarts=3,
+            last_words=f"{'torch.OutOfMemoryError: ' * 9}\nCUDA out of memory",
             url="http://127.0.0.1:65535",
         )
         for index in range(2)
     )
     url = "http://127.0.0.1:65535"
-    print_status(Status(name="default", gateway="ready", url=url, replicas=replicas))
+    notes = (f"{LONG}-0 failed 6 times in a row and is not restarted any more; and so on and on",)
+    print_status(Status(name="default", gateway="ready", url=url, replicas=replicas, notes=notes))
 
 
 def driven(screen: Console) -> None:

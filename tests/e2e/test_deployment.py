@@ -127,3 +127,14 @@ def test_a_port_in_use_is_named_and_nothing_is_left(tmp_path: Path) -> None:
         assert done.returncode == 5
         assert str(port) in done.stderr
     assert [path.name for path in (tmp_path / "s").iterdir()] == [".gpus"]
+
+
+def test_a_dry_run_prints_the_waves_and_changes_nothing(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with marked() as run:
+        plan = plan_file(tmp_path / "plan.json", gpus=2)
+        told = run.scepsy("deploy", plan, "--on", "local", "--state", state, "--dry-run")
+        assert told.returncode == 0, told.stderr
+        assert "start talker-0" in told.stdout
+        assert max(map(len, told.stdout.splitlines())) <= 80
+        assert run.scepsy("status", "--state", state).returncode == 3

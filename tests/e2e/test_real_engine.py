@@ -74,7 +74,7 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
             return done.stdout
 
         up = json.loads(step("deploy", tmp_path / "first.json", "--on", "local", *state, "--json"))
-        step("trace", "--out", tmp_path / "traces", "--upstream", up["gateway"]["url"],
+        step("trace", "--out", tmp_path / "traces", "--upstream", up["url"],
              "--each", problems, "--", sys.executable, program)  # fmt: skip
         step("down", *state)
         told = json.loads(step("traces", tmp_path / "traces", "--json"))
@@ -91,7 +91,7 @@ def test_beam_search_on_llama_cpp(tmp_path: Path) -> None:
         up = json.loads(step("deploy", tmp_path / "plan.json", "--on", "local", *state, "--json"))
         driven = json.loads(
             step("drive", f"{program}:run", "--rate", "0.3", "--duration", "10", "--warmup", "0",
-                 "--inputs", problems, "--gateway", up["gateway"]["url"], "--json")
+                 "--inputs", problems, "--gateway", up["url"], "--json")
         )  # fmt: skip
         assert driven["workflows"][0]["completed"] == 3
         assert driven["workflows"][0]["failed"] == 0

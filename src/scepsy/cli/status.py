@@ -53,9 +53,11 @@ def print_status(status: Status) -> None:
     for replica in status.replicas:
         if replica.restarts:
             times = "once" if replica.restarts == 1 else f"{replica.restarts} times"
-            screen.print(f"- {replica.replica} was restarted {times}", soft_wrap=True)
+            screen.print(
+                f"- {replica.replica} was restarted {times}", markup=False, highlight=False
+            )
     for note in status.notes:
-        screen.print(f"- {note}", soft_wrap=True, markup=False)
+        screen.print(f"- {note}", markup=False, highlight=False)
     for replica in status.replicas:
         if replica.last_words:
             screen.print(f"\n{replica.replica} is {replica.state}; the end of its log:")
