@@ -237,19 +237,29 @@ class DeployContract:
     async def test_of_two_appliers_one_wins_and_the_other_is_told(
         self, site: DeploySite, tmp_path: Path
     ) -> None:
-        begun = asyncio.Event()
+        first, second = self.gpus(site)[:2]
+        done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
+        holding = asyncio.create_task(call(done.url, "m", 5 * LONG_CALL))  # until it is cancelled
+        await until_in_flight(done.url, 1)
+        waits = asyncio.Event()
+        wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)
         winner = asyncio.create_task(
-            site.backend.apply(self.some_of_m(site, 2), on_progress=lambda _: begun.set())
+            site.backend.apply(
+                wanted, on_progress=lambda said: waits.set() if "no new calls" in said else None
+            )
         )
-        await begun.wait()
+        await waits.wait()
         with pytest.raises(Conflict):
-            await site.backend.apply(self.some_of_m(site, 1))
-        loser = await self.deploy(site, self.some_of_m(site, 1), tmp_path)
+            await site.backend.apply(self.some_of_m(site, 2))
+        with pytest.raises(Conflict):
+            await site.backend.down()
+        loser = await self.deploy(site, self.some_of_m(site, 2), tmp_path)
         said, _ = await loser.communicate()
-        done: Applied = await winner
         assert loser.returncode == Conflict.exit_code, said.decode()
-        assert len(done.replicas) == 2
-        assert len(await site.engines()) == 2
+        holding.cancel()
+        after: Applied = await winner
+        assert (len(after.replicas), after.cut) == (1, ())
+        assert len(await site.engines()) == 1
         assert (await site.backend.status()).healthy
 
     async def test_a_change_that_fails_leaves_what_was_there(self, site: DeploySite) -> None:
