@@ -110,6 +110,13 @@ TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
 @click.option("--cpu", help="CPU that each engine requests, such as 4  [default: 1 + TP]")
 @click.option("--memory", help="Memory of each engine, such as 64Gi  [default: 8Gi x (1 + TP)]")
 @click.option(
+    "--grace",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="Seconds that a pod has to finish its calls before it is killed.",
+)
+@click.option(
     "--model-cache",
     metavar="CLAIM",
     help="PersistentVolumeClaim that keeps downloaded weights  [default: none is kept]",
@@ -148,6 +155,7 @@ def command(
     pull_secret: str | None,
     cpu: str | None,
     memory: str | None,
+    grace: int,
     model_cache: str | None,
     secret: str | None,
     priority_text: str | None,
@@ -175,6 +183,7 @@ def command(
         pull_secret=pull_secret,
         cpu=cpu,
         memory=memory,
+        grace=grace,
         cache_claim=model_cache,
         secret=secret,
         priority_class=priority_class,
@@ -208,9 +217,7 @@ def _kubernetes(plan: Plan, options: RenderOptions, python: str) -> Translation:
     rendered = render(plan, container_launches(plan, python=python), options)
     if isinstance(rendered, NotCarried):
         raise BadInput(f"--gpu {options.gpu} cannot carry this plan. {' '.join(rendered.reasons)}")
-    problems = check(rendered.objects)
-    if problems:
-        raise BadInput(f"the objects would be refused: {problems[0]}")
+    _refuse(check(rendered.objects))
     return Translation(
         target=f"Kubernetes, --gpu {options.gpu}",
         plan=rendered.plan,
@@ -235,7 +242,14 @@ def _other(plan: Plan, target: str, options: RenderOptions, prometheus: str) -> 
             found = keda_kueue(plan, options, prometheus)
     if isinstance(found, NotTranslated):
         raise BadInput(f"--to {target} cannot carry this plan. {' '.join(found.reasons)}")
+    if target != "ray-serve":
+        _refuse(check(found.objects))
     return found
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise BadInput(f"the objects would be refused: {problems[0]}")
 
 
 def _images(texts: Sequence[str]) -> dict[EngineKind, str]:

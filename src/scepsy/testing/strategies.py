@@ -158,8 +158,8 @@ def bare_plan(cluster: Cluster, llms: tuple[LlmSpec, ...], placement: Placement)
 
 @st.composite
 def plans(draw: st.DrawFn, *, share_groups: bool = False) -> Plan:
-    """Plans that can be placed, of LLMs that are small enough for every share. Names of LLMs and
-    nodes are of many kinds.
+    """Plans that can be placed, of LLMs that are small enough for every share, on three kinds of
+    engine.
     """
     cluster = draw(clusters(most_gpus=8))
     allocation = draw(

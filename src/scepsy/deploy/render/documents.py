@@ -1,11 +1,10 @@
-"""Objects as YAML or JSON text; the same objects always give the same text (pure)."""
+"""Objects as YAML text; the same objects always give the same text (pure)."""
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from scepsy.errors import NotFound
@@ -26,12 +25,6 @@ def yaml_stream(objects: Sequence[Any], comment: Sequence[str] = ()) -> str:
     """
     head = "".join(f"# {line}\n" for sentence in comment for line in _wrapped(sentence))
     return head + "".join(f"---\n{_yaml(one)}" for one in objects)
-
-
-def json_list(objects: Iterable[Any]) -> str:
-    """All objects as one Kubernetes List, in JSON, which kubectl reads, too."""
-    items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-    return json.dumps(items, indent=2, ensure_ascii=False) + "\n"
 
 
 def _yaml(one: Any) -> str:

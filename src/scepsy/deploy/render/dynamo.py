@@ -15,6 +15,7 @@ from scepsy.deploy.kubernetes.objects.gpus.kai import QUEUE, SCHEDULER
 from scepsy.deploy.kubernetes.objects.labels import metadata
 from scepsy.deploy.kubernetes.objects.names import dns_label, plan_id
 from scepsy.deploy.kubernetes.objects.options import LaunchIn, RenderOptions
+from scepsy.deploy.kubernetes.objects.rendering import hosted_elsewhere
 from scepsy.deploy.kubernetes.objects.workload import host_resources
 from scepsy.deploy.render.arguments import SERVER, arguments, words
 from scepsy.deploy.render.groups import (
@@ -73,7 +74,7 @@ def dynamo(plan: Plan, launch_in: LaunchIn, options: RenderOptions) -> Translati
         plan=name,
         objects=(graph,),
         lost=tuple(_lost(plan)),
-        needs=tuple(_needs(plan, options)),
+        needs=(*hosted_elsewhere(plan), *_needs(plan, options)),
         files={"graph": (graph,)},
     )
 

@@ -4,6 +4,7 @@ workloads (pure).
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from scepsy.deploy.kubernetes.objects.gpus.device_plugin import WHOLE
 from scepsy.deploy.kubernetes.objects.labels import metadata
 from scepsy.deploy.kubernetes.objects.names import dns_label, plan_id
 from scepsy.deploy.kubernetes.objects.options import RenderOptions
+from scepsy.deploy.kubernetes.objects.rendering import hosted_elsewhere
 from scepsy.deploy.render.groups import (
     LlmGroup,
     by_llm,
@@ -54,7 +56,7 @@ def keda_kueue(
         plan=name,
         objects=tuple(each for part in files.values() for each in part),
         lost=tuple(_lost(plan)),
-        needs=tuple(_needs(options, prometheus)),
+        needs=(*hosted_elsewhere(plan), *_needs(options, prometheus)),
         files=files,
     )
 
@@ -70,7 +72,7 @@ def _scaled(
 ) -> dict[str, Any]:
     """Between the floor and the plan's replicas: one more for each full batch of calls."""
     label = dns_label(one.llm.name)
-    of_llm = f'{{model_name="{one.llm.name}"}}'
+    of_llm = f"{{model_name={json.dumps(one.llm.name)}}}"
     trigger = {
         "type": "prometheus",
         "metricType": "AverageValue",

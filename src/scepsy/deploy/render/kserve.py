@@ -12,6 +12,7 @@ from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.objects.labels import metadata
 from scepsy.deploy.kubernetes.objects.names import dns_label, label_value, plan_id
 from scepsy.deploy.kubernetes.objects.options import LaunchIn, RenderOptions
+from scepsy.deploy.kubernetes.objects.rendering import hosted_elsewhere
 from scepsy.deploy.kubernetes.objects.workload import host_resources
 from scepsy.deploy.render.arguments import arguments, words
 from scepsy.deploy.render.groups import (
@@ -47,7 +48,7 @@ def kserve(plan: Plan, launch_in: LaunchIn, options: RenderOptions) -> Translati
         plan=name,
         objects=objects,
         lost=tuple(_lost(plan)),
-        needs=tuple(_needs()),
+        needs=(*hosted_elsewhere(plan), *_needs()),
         files={
             f"llm-{label_value(one.llm.name)}": (service,)
             for one, service in zip(by_llm(plan), objects, strict=True)

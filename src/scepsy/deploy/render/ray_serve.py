@@ -11,6 +11,7 @@ from typing import Any
 from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.objects.names import plan_id
 from scepsy.deploy.kubernetes.objects.options import LaunchIn
+from scepsy.deploy.kubernetes.objects.rendering import hosted_elsewhere
 from scepsy.deploy.render.arguments import SERVER, arguments, keywords
 from scepsy.deploy.render.groups import (
     LlmGroup,
@@ -55,7 +56,7 @@ def ray_serve(plan: Plan, launch_in: LaunchIn, name: str) -> Translation | NotTr
         plan=plan_id(plan),
         objects=(config,),
         lost=tuple(_lost(plan)),
-        needs=tuple(_needs(plan)),
+        needs=(*hosted_elsewhere(plan), *_needs(plan)),
         files={"serve": (config,)},
     )
 

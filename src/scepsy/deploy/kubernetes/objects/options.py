@@ -54,7 +54,7 @@ class RenderOptions:
         node_label: the node label that has the node's name in the plan.
         from_namespaces: further namespaces from which engines may be reached, such as that of a
             Prometheus.
-        grace: seconds between SIGTERM and SIGKILL.
+        grace: seconds that a pod has to finish its calls and end.
         ordered: whether engines that share a GPU wait for one another when they start.
         gang: how pods are scheduled together.
         queue: the queue of Kueue (`gang` "kueue") or of the KAI scheduler (`gpu` "kai").

@@ -97,11 +97,22 @@ def render(plan: Plan, launch_in: LaunchIn, options: RenderOptions) -> Rendered 
         replicas=replicas,
         lost=(*profile.lost(plan, options), *inference.lost(plan, options)),
         needs=(
+            *hosted_elsewhere(plan),
             *profile.needs(plan, options),
             *gangs.needs(options),
             *inference.needs(plan, options),
         ),
     )
+
+
+def hosted_elsewhere(plan: Plan) -> Iterator[str]:
+    """What is to be known of LLMs that endpoints serve."""
+    hosted = [llm.name for llm in plan.llms if llm.hosted]
+    if hosted:
+        yield (
+            f"For {', '.join(hosted)}: a gateway that routes to the endpoint in the plan. Nothing "
+            "is rendered for LLMs that endpoints serve."
+        )
 
 
 def _refusals(plan: Plan) -> Iterator[str]:

@@ -6,7 +6,7 @@ import math
 
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Replica
-from scepsy.deploy.kubernetes.objects import gangs, labels, start_order
+from scepsy.deploy.kubernetes.objects import drain, gangs, labels, start_order
 from scepsy.deploy.kubernetes.objects.gpus.pod import PodGpus
 from scepsy.deploy.kubernetes.objects.gpus.sharing import gpus_of, in_words, is_part
 from scepsy.deploy.kubernetes.objects.options import PORT, Object, RenderOptions
@@ -145,6 +145,7 @@ def _container(
         "startupProbe": _probe(failures=math.ceil(launch.ready_timeout / PROBE_PERIOD)),
         "readinessProbe": _probe(failures=3),
         "livenessProbe": _probe(failures=24),
+        **drain.lifecycle(options),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
