@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from scepsy.cli.inputs import name_option, state_directory, state_option
+from scepsy.cli.inputs import name_option
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import emit_json, json_option
+from scepsy.cli.places import Place, deploy_place_options
 from scepsy.cli.waves import grace_option, print_waves, wrapped
 from scepsy.core.plan import Plan
-from scepsy.deploy import LocalBackend
 from scepsy.engines import EngineOptions
 from scepsy.errors import CallsCut
 from scepsy.store import read_plan
@@ -20,15 +20,8 @@ from scepsy.store import read_plan
 
 @click.command("deploy")
 @click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path))
-@click.option(
-    "--on",
-    "backend",
-    type=click.Choice(["local"]),
-    required=True,
-    help="Where to run it: `local` is this machine.",
-)
+@deploy_place_options
 @name_option
-@state_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -58,9 +51,8 @@ from scepsy.store import read_plan
 @json_option
 def command(
     plan_path: Path,
-    backend: str,
+    place: Place,
     name: str,
-    state: Path | None,
     port: int,
     traces: Path | None,
     grace: float,
@@ -78,13 +70,13 @@ def command(
     """
     decided: Plan = read_plan(plan_path)
     options = EngineOptions(seed=seed, time_scale=time_scale or decided.time_scale)
-    local = LocalBackend(state_directory(state), options)
+    backend = place.backend(options)
     if dry_run:
-        waves = asyncio.run(local.preview(decided, name=name, allow_dip=allow_dip))
+        waves = asyncio.run(backend.preview(decided, name=name, allow_dip=allow_dip))
         print_waves(waves, as_json=as_json)
         return
     done = asyncio.run(
-        local.apply(
+        backend.apply(
             decided,
             name=name,
             port=port,
@@ -97,7 +89,7 @@ def command(
     if as_json:
         emit_json(done)
     else:
-        click.echo(f"{len(done.replicas)} replicas on {backend}; gateway at {done.url}")
+        click.echo(f"{len(done.replicas)} replicas on {place.backend_name}; gateway at {done.url}")
         click.echo(f"point programs at it:  export OPENAI_BASE_URL={done.url}/v1")
     if done.cut:
         click.get_current_context().exit(CallsCut.exit_code)

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import click
 
-from scepsy.cli.inputs import name_option, state_directory, state_option
+from scepsy.cli.inputs import name_option
 from scepsy.cli.output import emit_json, json_option
+from scepsy.cli.places import Place, place_options
 from scepsy.cli.waves import grace_option, wrapped
-from scepsy.deploy import LocalBackend
 from scepsy.deploy.wording import cut_text
 from scepsy.errors import CallsCut
 
 
 @click.command("down")
+@place_options
 @name_option
-@state_option
 @grace_option
 @json_option
-def command(name: str, state: Path | None, grace: float, as_json: bool) -> None:
+def command(place: Place, name: str, grace: float, as_json: bool) -> None:
     """Stop the gateway and every engine of a deployment, and forget it.
 
     Calls in flight may finish first. The exit code is 9 when some had to be cut.
     """
-    done = asyncio.run(LocalBackend(state_directory(state)).down(name, grace=grace))
+    done = asyncio.run(place.backend().down(name, grace=grace))
     if as_json:
         emit_json(done)
     else:

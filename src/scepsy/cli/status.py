@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from textwrap import indent
 
 import click
 
-from scepsy.cli.inputs import name_option, state_directory, state_option
+from scepsy.cli.inputs import name_option
 from scepsy.cli.output import console, emit_json, json_option, table
-from scepsy.deploy import LocalBackend, Status
+from scepsy.cli.places import Place, place_options
+from scepsy.deploy import Status
 from scepsy.errors import EngineFailed
 
 
 @click.command("status")
+@place_options
 @name_option
-@state_option
 @json_option
-def command(name: str, state: Path | None, as_json: bool) -> None:
+def command(place: Place, name: str, as_json: bool) -> None:
     """Every replica's state and counts.
 
     The exit code is 6 when the gateway or a replica is not ready.
     """
-    status = asyncio.run(LocalBackend(state_directory(state)).status(name))
+    status = asyncio.run(place.backend().status(name))
     if as_json:
         emit_json(status)
     else:
