@@ -57,7 +57,7 @@ def diff(
     `diff(x, x)` has no waves.
     """
     waves: list[Wave] = []
-    while True:
+    for _ in range(_waves_max(wanted, observed)):
         step = next_wave(wanted, observed, limits, allow_dip=allow_dip)
         if isinstance(step, Refusal):
             return Changeover(refusal=step)
@@ -65,6 +65,12 @@ def diff(
             return Changeover(tuple(waves))
         waves.append(step)
         observed = after(observed, step, wanted.epoch)
+    raise AssertionError(f"the waves do not end; the last one is {waves[-1]}")
+
+
+def _waves_max(wanted: Wanted, observed: Observed) -> int:
+    """More waves than any change has: nothing is started, routed to, drained or stopped twice."""
+    return 2 + 4 * (len(wanted.replicas) + len(observed.replicas))
 
 
 def after(observed: Observed, step: Wave, epoch: int) -> Observed:
