@@ -215,7 +215,7 @@ def test_a_refusal_comes_first_says_who_lacks_how_much_and_is_lifted_by_allowing
     assert first.dips
     for dip in first.dips:
         assert 0 < dip.missing <= 1
-        assert dip.llm in first.reason
+        assert str(dip).startswith(f"{dip.llm} lacks ")
     foreseen = {dip.llm: dip.missing for dip in first.dips}
     for dip in allowed.dips:
         assert dip.missing <= foreseen[dip.llm] + 1e-9

@@ -41,9 +41,7 @@ def next_wave(
     dips = _dips(match, found)
     if dips and not allow_dip:
         return Refusal(
-            "no order of starting and stopping keeps the capacity that the load needs: "
-            f"{'; '.join(map(str, dips))}. Allow this with --allow-dip, or free a GPU",
-            dips,
+            "no order of starts and stops keeps the capacity that the load needs", dips=dips
         )
     return wave(wanted, observed, limits, match, found)
 

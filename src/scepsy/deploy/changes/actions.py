@@ -57,7 +57,8 @@ class Dip:
 
     def __str__(self) -> str:
         part = f"{self.missing:.0%} of the capacity that its load needs"
-        ready = f", until {', '.join(self.until)} serve" if self.until else ""
+        verb = "serves" if len(self.until) == 1 else "serve"
+        ready = f" until {', '.join(self.until)} {verb}" if self.until else ""
         return f"{self.llm} lacks {part}{ready}"
 
 
@@ -94,7 +95,7 @@ class Refusal:
     """Why the wanted state is not brought about. Nothing, or nothing more, is to be changed.
 
     Attributes:
-        reason: a sentence with the names and the numbers.
+        reason: a sentence; where `dips` has the numbers, it does not repeat them.
         dips: capacity that would be missing; empty where the reason is another one. With dips, the
             change can be made if they are allowed.
     """

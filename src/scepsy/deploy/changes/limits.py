@@ -39,14 +39,14 @@ class Limits:
 def limits_of(
     plan: Plan, *, before: Plan | None = None, taken: Mapping[GpuId, Room] | None = None
 ) -> Limits:
-    """The limits of a change to `plan`: all GPUs of its cluster, less what others have `taken`, and
-    the capacity that its load needs. `before` is the plan that runs, which tells what a replica of
-    its sizes can do.
+    """The limits of a change to `plan`: the GPUs of its cluster that are free for it, less parts
+    that others have `taken`, and the capacity that its load needs. `before` is the plan that runs,
+    which tells what a replica of its sizes can do.
     """
     others = taken or {}
     gpus: dict[GpuId, Room] = {}
     for node in plan.cluster.nodes:
-        for index in range(node.gpus):
+        for index in node.free:
             used = others.get((node.name, index), Room(compute=0.0, memory=0.0))
             gpus[node.name, index] = Room(1.0 - used.compute, 1.0 - used.memory)
     return Limits(gpus=gpus, capacity=Capacity.of(plan, before=before))

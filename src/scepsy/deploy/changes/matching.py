@@ -67,15 +67,12 @@ def matched(wanted: Wanted, observed: Observed, limits: Limits) -> Matched:
     kept = {running[one].name for one in pairs.values()}
     failed = tuple(one for one in running if one.failed)
     leave = tuple(one for one in running if one.name not in kept and not one.failed)
-    taken = {one.name for one in running}
-    missing = [
-        _named(replica, taken) for index, replica in enumerate(replicas) if index not in pairs
-    ]
+    missing = [replica for index, replica in enumerate(replicas) if index not in pairs]
     return Matched(
         keep=tuple(running[pairs[index]] for index in sorted(pairs)),
         leave=leave,
         failed=failed,
-        start=_moves(missing, leave),
+        start=_moves(_named(missing, {one.name for one in running}), leave),
     )
 
 
@@ -145,13 +142,20 @@ def _that_fit(
     return left
 
 
-def _named(replica: Replica, taken: set[str]) -> Replica:
-    number, name = 0, replica.replica
-    while name in taken:
-        name = f"{replica.llm}-{number}"
-        number += 1
-    taken.add(name)
-    return msgspec.structs.replace(replica, replica=name)
+def _named(missing: Sequence[Replica], running: set[str]) -> list[Replica]:
+    """The replicas under names that nothing that runs has: those of the plan where they are free,
+    otherwise the LLM's next free one.
+    """
+    taken = running | {replica.replica for replica in missing}
+    named: list[Replica] = []
+    for replica in missing:
+        name, number = replica.replica, 0
+        if name in running:
+            while name in taken:
+                name, number = f"{replica.llm}-{number}", number + 1
+            taken.add(name)
+        named.append(msgspec.structs.replace(replica, replica=name))
+    return named
 
 
 def _moves(missing: Sequence[Replica], leave: Sequence[ObservedReplica]) -> tuple[Start, ...]:

@@ -115,8 +115,10 @@ class _Draft:
         if not steps or steps[0].starts:
             return
         leading = True
+        # A route that is about to be made comes before a drain that counts on it.
+        joining = {one.replica.llm for one in self.match.keep if not one.serves}
         for step in steps:
-            if step.starts:
+            if step.starts or step.llm in joining:
                 leading = False
                 continue
             dip = self.now.dip(step)
@@ -166,7 +168,7 @@ class _Draft:
         self.now.ledger.take(step.parts)  # It does not serve before it is routed to.
         for new in self.match.start:
             if new.replica.replica == step.name:
-                why = "it is in the plan" if new.replaces is None else "it moves"
+                why = "the plan has it" if new.replaces is None else f"it replaces {new.replaces}"
                 self.actions.append(Action("start", new.replica, why, new.replaces))
         for one in self.match.keep:
             if one.name == step.name:
@@ -176,7 +178,7 @@ class _Draft:
         self.drained.add(step.name)
         self.now.serving[step.llm] -= step.gives
         one = next(one for one in self.match.leave if one.name == step.name)
-        reason = _why_it_goes(one) + (f" and {why}" if why else "")
+        reason = _why_it_goes(one) + (f", and {why}" if why else "")
         self._add("drain", one.replica, reason)
 
     def _add(self, kind: str, replica: Replica, reason: str) -> None:
@@ -191,7 +193,11 @@ def starts_of(match: Matched, llm: str) -> tuple[str, ...]:
 
 
 def _why_it_goes(one: ObservedReplica) -> str:
-    return "it was started otherwise than it would be now" if one.outdated else "the plan moved on"
+    return (
+        "it was started otherwise than it would be now"
+        if one.outdated
+        else "the plan does not have it"
+    )
 
 
 def _gpus(replica: Replica) -> set[GpuId]:
