@@ -286,3 +286,17 @@ async def test_an_engine_of_which_nobody_knows_is_stopped(local: LocalBackend) -
     local.files.save(msgspec.structs.replace(before, replicas=()))
     assert (await local.down()).stopped >= 1
     assert not is_alive(again.pid, again.born)
+
+
+async def test_a_deployment_whose_state_is_damaged_is_taken_down_all_the_same(
+    local: LocalBackend,
+) -> None:
+    await local.apply(plan())
+    before = local.load("default")
+    local.files.folder("default").joinpath("state.json").write_text("{")
+    with pytest.raises(BadInput, match="not valid JSON"):
+        await local.status()
+    assert (await local.down()).stopped == 3  # engine, gateway, supervisor
+    assert not is_alive(before.replicas[0].pid, before.replicas[0].born)
+    with pytest.raises(NotFound):
+        await local.down()

@@ -33,7 +33,7 @@ from scepsy.deploy.wording import way_text
 from scepsy.engines import EngineOptions
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
-from scepsy.errors import ScepsyError, Unreachable
+from scepsy.errors import BadInput, ScepsyError, Unreachable
 from scepsy.gateway.config import check_routes
 
 
@@ -88,7 +88,7 @@ class LocalBackend:
             try:
                 return await self._run(file, change)
             except BaseException:
-                await self._undo(file, before, on_progress)
+                await self._undo(file, before, grace, on_progress)
                 raise
 
     async def repair(self, name: str = "default", *, on_progress: OnProgress = _silent) -> Applied:
@@ -120,8 +120,13 @@ class LocalBackend:
         return await observe(self.files, self.load(name), expects=self.restarts is not None)
 
     async def down(self, name: str = "default", *, grace: float = GRACE) -> TakenDown:
-        """See `Backend.down`. Processes of the deployment that nobody noted are stopped too."""
-        self.load(name)
+        """See `Backend.down`. Processes of the deployment that nobody noted are stopped too, and
+        all of them where its state cannot be read.
+        """
+        try:
+            self.load(name)
+        except BadInput:
+            return await self._down_unread(name)
         async with changing(self.files, name):
             return await self._down(DeploymentFile(self.files, self.load(name)), grace)
 
@@ -166,7 +171,9 @@ class LocalBackend:
         ensure_supervisor(file, self.restarts)
         return _applied(file.current, change.done)
 
-    async def _undo(self, file: DeploymentFile, before: Deployment | None, say: OnProgress) -> None:
+    async def _undo(
+        self, file: DeploymentFile, before: Deployment | None, grace: float, say: OnProgress
+    ) -> None:
         """Back to the plan before a change that failed; nothing is left of a first deployment."""
         file.writes = False  # what cannot be written must not keep us from stopping what we started
         if before is None:
@@ -174,7 +181,7 @@ class LocalBackend:
             self.files.remove(file.current.name)
             return
         say("the change failed: going back to the plan before it")
-        change = self._change(file, before.plan, before.options, 0.0, True, say)
+        change = self._change(file, before.plan, before.options, grace, True, say)
         with suppress(ScepsyError):
             await change.run()
             await change.runtime.route([one.name for one in file.current.replicas], ())
@@ -194,6 +201,13 @@ class LocalBackend:
         self.files.remove(file.current.name)
         cut = tuple(CutCalls(replica=name, calls=left[name]) for name in sorted(left))
         return TakenDown(name=file.current.name, stopped=stopped, cut=cut)
+
+    async def _down_unread(self, name: str) -> TakenDown:
+        folder = self.files.folder(name)
+        async with changing(self.files, name):
+            stopped = await stop_unknown(folder, {})
+            self.files.remove(name)
+        return TakenDown(name=name, stopped=stopped)
 
 
 async def _clear(file: DeploymentFile) -> None:
