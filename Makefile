@@ -8,13 +8,17 @@ RAY_STAMP := $(VENV)/.installed-ray
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.installed
 
-.PHONY: docs frameworks examples demo demo-real demo-vllm test test-fast test-vllm test-ray check bench setup setup-vllm setup-ray setup-kubernetes test-kubernetes gpubench-cpu clean
+.PHONY: docs frameworks examples demo demo-real demo-vllm demo-cluster test test-fast test-vllm test-ray check bench setup setup-vllm setup-ray setup-kubernetes test-kubernetes gpubench-cpu clean
 
 demo: setup
 	@$(BIN)/scepsy demo
 
 demo-real: setup
 	@$(BIN)/scepsy demo --engine llamacpp --out out/demo-real
+
+# A Ray cluster of four machines in namespaces serves the demo's workflows, and one loses its power. It needs root.
+demo-cluster: setup setup-ray
+	@$(BIN)/python experiments/demo_cluster.py
 
 # Beam search on two real vLLM engines, a core each.
 demo-vllm: setup setup-vllm

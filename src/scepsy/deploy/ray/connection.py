@@ -37,6 +37,7 @@ def connect(address: str) -> None:
         ray.shutdown()
     if address != "auto":
         _check_listens(address)
+    logging.getLogger("ray").setLevel(logging.ERROR)
     for left in reversed(range(_ATTEMPTS)):
         try:
             ray.init(**_arguments(address))

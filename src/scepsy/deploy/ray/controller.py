@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.deploy.apply import Change, Done, refused
 from scepsy.deploy.backend import GRACE, Applied, CutCalls, OnProgress, TakenDown
@@ -20,6 +21,7 @@ from scepsy.deploy.ray import names
 from scepsy.deploy.ray.api import RayApi
 from scepsy.deploy.ray.groups import PlacementGroups
 from scepsy.deploy.ray.jobs import Jobs
+from scepsy.deploy.ray.mps import why_not_shared
 from scepsy.deploy.ray.nodes import alive, missing_gpus
 from scepsy.deploy.ray.records import RayDeployment, Request
 from scepsy.deploy.ray.replacing import replaced
@@ -63,6 +65,7 @@ class Controller:
         a first deployment nothing is left. Raises as `Backend.apply` does.
         """
         before = self.stored.current
+        _check_shares(asked.plan)
         self._check_gateway(before, asked)
         await self._check_gpus(asked.plan)
         fields = msgspec.structs.replace(
@@ -260,6 +263,16 @@ class Controller:
             waves=tuple(done.waves),
             cut=tuple(done.cut),
         )
+
+
+def _check_shares(plan: Plan) -> None:
+    """Raises BadInput where an engine cannot get its parts of GPUs."""
+    engines: dict[str, EngineKind] = {llm.name: llm.engine for llm in plan.llms}
+    for replica in plan.placement.replicas:
+        gpu_type = plan.cluster.nodes[0].gpu_type
+        wrong = why_not_shared(replica, engines[replica.llm], gpu_type)
+        if wrong is not None:
+            raise BadInput(wrong)
 
 
 def controller_for(api: RayApi, current: RayDeployment) -> Controller:

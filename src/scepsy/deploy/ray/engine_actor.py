@@ -8,6 +8,8 @@ import msgspec
 
 from scepsy.deploy.ray.api import node_address
 from scepsy.deploy.ray.loop_thread import LoopThread
+from scepsy.deploy.ray.mps import needs_mps
+from scepsy.deploy.ray.mps_actor import daemon_of
 from scepsy.deploy.ray.node_folder import log_path, node_folder
 from scepsy.deploy.ray.records import EngineOrder
 from scepsy.deploy.ray.supervised import SupervisedProcess
@@ -54,4 +56,10 @@ class EngineActor:
             boards=tuple(str(gpu_board(node_folder(), part.node, part.gpu)) for part in parts),
         )
         options = replace(order.options, host=self._host, exit_with_parent=True)
-        return engine_for(order.llm.engine).launch(order.llm, resources, port=port, options=options)
+        launch = engine_for(order.llm.engine).launch(
+            order.llm, resources, port=port, options=options
+        )
+        if not needs_mps(order.replica, order.llm.engine, order.gpu_type):
+            return launch
+        daemon = daemon_of(order.gpus[0])
+        return replace(launch, env={**launch.env, **daemon.client_env})

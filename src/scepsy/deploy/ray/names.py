@@ -58,6 +58,11 @@ def gateway_name(deployment: str) -> str:
     return f"{deployment}/gateway"
 
 
+def mps_name(node: str, gpu: int) -> str:
+    """The actor that owns the MPS daemon of a shared GPU."""
+    return f"mps/{gpu_resource(node, gpu)}"
+
+
 def replica_name(deployment: str, epoch: int, replica: str) -> str:
     """The actor that owns one engine. A replica that is started anew by a later plan, or at another
     place, is another actor.

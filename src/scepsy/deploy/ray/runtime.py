@@ -22,6 +22,7 @@ from scepsy.deploy.ray.gateway import RayGateway
 from scepsy.deploy.ray.groups import strategy
 from scepsy.deploy.ray.nodes import alive
 from scepsy.deploy.ray.records import EngineOrder, KnownReplica, ProcessReport
+from scepsy.deploy.ray.shared_gpus import SharedGpus, shares
 from scepsy.deploy.ray.state import StoredDeployment
 from scepsy.deploy.routes import routes_of
 from scepsy.errors import EngineFailed
@@ -74,6 +75,7 @@ class RayRuntime:
         known = self.stored.find(replica.replica) or self._new(replica)
         await self.stored.put(known)
         try:
+            await SharedGpus(self.api).begin(replica, self.stored.current)
             url = await self._started(known)
         except EngineFailed:
             await self.api.kill(self._actor(known))
@@ -116,6 +118,8 @@ class RayRuntime:
             with suppress(ActorGone, ActorSilent):  # with the actor ends its engine
                 await self.api.ask(await self.api.find(self._actor(one)), "stop")
         await self.api.kill(self._actor(one))
+        if shares(one.replica, self.stored.current):
+            await SharedGpus(self.api).end(one.replica)
 
     async def report(self, one: KnownReplica) -> ProcessReport | None:
         """What the replica's actor says; "dead" where it is gone, None where it does not answer."""
