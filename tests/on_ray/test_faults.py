@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncGenerator
 
@@ -135,6 +136,19 @@ async def test_what_does_not_fit_any_more_is_said_and_the_rest_serves(site: RayS
     await eventually(noted)
     assert "without w3 the plan does not fit" in (await site.backend.status()).notes[0]
     assert await call(done.url, "m", 4) is None
+
+
+async def test_without_the_token_nobody_is_let_in(site: RaySite) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scepsy", "status", *site.flags),
+        env={**env, "HOME": str(site.machines.folder)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await command.communicate()
+    assert command.returncode == Unreachable.exit_code
+    assert b"RAY_AUTH_MODE=token" in said
+    assert len(said.splitlines()) == 1, said.decode()
 
 
 async def test_a_gpu_that_is_gone_or_taken_is_named(site: RaySite) -> None:

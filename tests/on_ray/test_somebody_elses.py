@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
@@ -31,7 +32,8 @@ def others() -> Iterator[RayCluster]:
     reason = why_impossible()
     if reason is not None:
         pytest.skip(f"machines cannot be made here: {reason}")
-    disconnect()
+    if "ray" in sys.modules:
+        disconnect()
     cluster = Cluster(nodes=tuple(Node(name=name, gpus=2) for name in ("w1", "w2")))
     with RayCluster(cluster, gpus_by_name=False) as made, pytest.MonkeyPatch.context() as patch:
         for name, value in made.env.items():

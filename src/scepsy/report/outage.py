@@ -72,7 +72,11 @@ def page(outage: Outage) -> OutagePage:
 def headline(outage: Outage) -> str:
     """The result in one sentence."""
     lost = wording.count(len(outage.lost), "call")
-    return f"Node {outage.node} lost its power under load: {lost} lost that another replica serves"
+    what = f"{lost} lost" if outage.lost else "no call lost"
+    return (
+        f"Node {outage.node} lost its power under load: {what} that a living replica could have "
+        "served"
+    )
 
 
 def sentences(outage: Outage) -> tuple[str, ...]:
@@ -91,9 +95,9 @@ def sentences(outage: Outage) -> tuple[str, ...]:
     return (
         f"{outage.node} lost its power {outage.lost_at:.1f} s after the load began.",
         served,
-        f"{wording.count(len(again), 'call')} that began at {outage.node} or at another replica "
-        "were sent a second time, and answered.",
-        f"{wording.count(len(outage.failed), 'call')} failed, {len(outage.lost)} of them while "
-        "another replica of their LLM lived.",
+        f"{wording.count(len(again), 'call')} had to be sent to a second replica, and succeeded "
+        "there.",
+        f"{wording.count(len(outage.failed), 'call')} of {len(outage.calls)} failed, "
+        f"{len(outage.lost)} of them while another replica of their LLM lived.",
         f"{wording.count(len(runs), 'run')} of {len(outage.runs)} failed.",
     )

@@ -22,6 +22,9 @@ _CLIENT_PORT = 10001
 _START = 300.0
 """Seconds that `ray start` has on a machine whose cores are oversubscribed."""
 
+TOKEN = secrets.token_hex(32)
+"""Of all clusters of this process, since Ray reads a token only once."""
+
 DETECTION = {
     "RAY_health_check_initial_delay_ms": "2000",
     "RAY_health_check_period_ms": "1000",
@@ -43,7 +46,7 @@ class RayCluster:
         self, cluster: Cluster, *, gpus_by_name: bool = True, cpus_per_node: int = 2
     ) -> None:
         self.cluster = cluster
-        self.token = secrets.token_hex(32)
+        self.token = TOKEN
         self._by_name = gpus_by_name
         self._cpus = cpus_per_node
         self._stack = ExitStack()
@@ -80,6 +83,11 @@ class RayCluster:
 
     def __getitem__(self, node: str) -> Machine:
         return self._network[node]
+
+    @property
+    def folder(self) -> Path:
+        """A folder that is removed with the cluster."""
+        return self._network.folder
 
     @property
     def address(self) -> str:

@@ -93,6 +93,7 @@ class Controller:
         that are left. Raises BadInput where it does not fit on them.
         """
         current = self.stored.current
+        await self.runtime.find_hung()
         living = alive(await self.api.nodes())
         plan: Plan | Infeasible = current.plan
         if any(part.node not in living for one in plan.placement.replicas for part in one.slices):

@@ -20,6 +20,7 @@ from scepsy.deploy.ray.api import ActorGone, ActorOptions, ActorSilent, RayApi
 from scepsy.deploy.ray.engine_actor import EngineActor
 from scepsy.deploy.ray.gateway import RayGateway
 from scepsy.deploy.ray.groups import strategy
+from scepsy.deploy.ray.health import answers
 from scepsy.deploy.ray.nodes import alive
 from scepsy.deploy.ray.records import EngineOrder, KnownReplica, ProcessReport
 from scepsy.deploy.ray.shared_gpus import SharedGpus, shares
@@ -43,12 +44,14 @@ class RayRuntime:
 
     Attributes:
         silent: since when actors have not answered, by replica, in seconds of the monotonic clock.
+        hung: replicas that answered no health check when `find_hung` asked them.
         given_up: replicas whose engines ended so often that they are not restarted any more.
     """
 
     stored: StoredDeployment
     silent: dict[str, float] = field(default_factory=dict[str, float])
     given_up: set[str] = field(default_factory=set[str])
+    hung: set[str] = field(default_factory=set[str])
 
     @property
     def api(self) -> RayApi:
@@ -70,6 +73,15 @@ class RayRuntime:
                 for one, report in zip(replicas, reports, strict=True)
             )
         )
+
+    async def find_hung(self) -> None:
+        """Asks every engine on a living node whether it is well, and does not wait until its actor
+        has noticed that it hangs.
+        """
+        living = alive(await self.api.nodes()).keys()
+        asked = [one for one in self.stored.current.replicas if one.url and one.nodes <= living]
+        well = await asyncio.gather(*(answers(one.url) for one in asked))
+        self.hung = {one.name for one, good in zip(asked, well, strict=True) if not good}
 
     async def start(self, replica: Replica) -> None:
         known = self.stored.find(replica.replica) or self._new(replica)
@@ -110,6 +122,7 @@ class RayRuntime:
         going = [one for one in self.stored.current.replicas if one.name in names]
         await asyncio.gather(*(self.end(one) for one in going))
         await self.stored.forget(names)
+        self.hung -= set(names)
 
     async def end(self, one: KnownReplica) -> None:
         """Stops the engine, where its node is reached, and ends its actor."""
@@ -224,13 +237,15 @@ class RayRuntime:
         busy = any(each.in_flight for each in calls if each.replica == one.name)
         return ObservedReplica(
             replica=one.replica,
-            state="dead" if not on else self._state(one, report, busy),
+            state=self._state(one, report, busy) if on else "dead",
             routed=any(each.routed for each in calls if each.replica == one.name),
             epoch=one.epoch,
             outdated=one.digest != digest,
         )
 
     def _state(self, one: KnownReplica, report: ProcessReport | None, busy: bool) -> ReplicaState:
+        if one.name in self.hung:
+            return "hung"
         if report is None:
             since = self.silent.get(one.name, time.monotonic())
             long = time.monotonic() - since > self.stored.current.policy.hung_after
