@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import pytest
-from ray_site import RaySite
+from ray_site import RaySite, eventually
 
 from scepsy.core.cluster import Cluster, Node
 from scepsy.deploy.ray.api import RayApi, ray_module
@@ -55,21 +55,26 @@ async def held() -> set[tuple[str, int]]:
     return set() if found is None else {one.gpu for one in found.held}
 
 
-async def free(kind: str = "GPU") -> float:
-    return (await RayApi().available()).get(kind, 0.0)
+async def until_free(gpus: float) -> None:
+    """Waits until so many GPUs are free: Ray's count comes a little late."""
+
+    async def so_many() -> bool:
+        return (await RayApi().available()).get("GPU", 0.0) == gpus
+
+    await eventually(so_many)
 
 
 async def test_exactly_the_gpus_of_the_plan_are_held(site: RaySite) -> None:
     placed = [("m", ["w1/1"], 0.5), ("k", ["w1/1"], 0.5), ("m", ["w2/0", "w2/1"], 1.0)]
     done = await site.backend.apply(plan_of(site.cluster, *placed))
     assert await held() == {("w1", 1), ("w2", 0), ("w2", 1)}
-    assert await free() == 1.0
+    await until_free(1.0)
     assert await call(done.url, "m", 4) is None
     assert await call(done.url, "k", 4) is None
     await site.backend.apply(plan_of(site.cluster, ("k", ["w1/1"], 0.5)))
     assert await held() == {("w1", 1)}
     await site.backend.down()
-    assert await free() == 4.0
+    await until_free(4.0)
 
 
 async def test_a_gpu_that_others_have_is_named_and_nothing_is_kept(site: RaySite) -> None:
@@ -77,7 +82,7 @@ async def test_a_gpu_that_others_have_is_named_and_nothing_is_kept(site: RaySite
     placed = [("m", ["w1/0"], 1.0), ("m", ["w1/1"], 1.0)]
     with pytest.raises(BadInput, match=r"GPU 'w1/[01]' is taken .* free GPUs of w1: [01]\."):
         await site.backend.apply(plan_of(site.cluster, *placed))
-    assert await free() == 3.0
+    await until_free(3.0)
     assert not await site.engines()
     await asyncio.to_thread(ray_module("ray.util").remove_placement_group, taken)
 

@@ -100,9 +100,9 @@ def _told(address: str, error: Exception) -> str:
     text = str(error)
     if "timed out" in text and "RAY_AUTH_MODE" not in os.environ:  # what it says without a token
         return (
-            f"the Ray cluster at {address} does not let us in, or is too busy to answer. If it asks "
-            "for a token, set RAY_AUTH_MODE=token and copy ~/.ray/auth_token from its head to this "
-            "machine"
+            f"the Ray cluster at {address} does not let us in, or is too busy to answer. If it "
+            "asks for a token, set RAY_AUTH_MODE=token and copy ~/.ray/auth_token from its head to "
+            "this machine"
         )
     if "oken" in text and ("auth" in text.lower() or "nauthenticated" in text):
         given = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,16 +16,22 @@ from scepsy.errors import Conflict, ScepsyError
 
 Work = Callable[[OnProgress], Awaitable[msgspec.Struct]]
 
+_LISTENS = 4.0
+"""Seconds after which a command that has not asked for news has ended, or was killed."""
+
 _NEWS_WITHIN = 1.0
 """Seconds after which a listener is told that there is nothing new."""
 
 
 @dataclass(slots=True, eq=False)
 class ChangeJob:
-    """One change. `by_command` is false for a repair that the controller has begun itself."""
+    """One change. `by_command` is false for a repair that the controller has begun itself. `heard`
+    is when its command last asked for news, in seconds of the monotonic clock.
+    """
 
     number: int
     by_command: bool
+    heard: float = field(default_factory=time.monotonic)
     said: list[str] = field(default_factory=list[str])
     news: asyncio.Event = field(default_factory=asyncio.Event)
     end: Told | None = None
@@ -49,11 +56,12 @@ class Jobs:
         return self._running is not None
 
     async def begin(self, work: Work, *, by_command: bool) -> int:
-        """Starts a change and returns its number. A command's change waits until a repair that goes
-        on has ended. Raises Conflict where another command's change goes on.
+        """Starts a change and returns its number. A command's change waits until a change has ended
+        that nobody listens to any more: a repair, or that of a killed command. Raises Conflict
+        where another command's change goes on.
         """
         while (running := self._running) is not None:
-            if running.by_command or not by_command:
+            if not by_command or await self._is_listened_to(running):
                 raise Conflict(
                     f"another command is changing deployment {self._deployment!r}; wait until it "
                     "has ended, or choose another name with --name"
@@ -66,9 +74,21 @@ class Jobs:
         job.task = asyncio.create_task(self._run(job, work))
         return job.number
 
+    async def _is_listened_to(self, running: ChangeJob) -> bool:
+        """Whether the command of a change still asks for news."""
+        asked = time.monotonic()
+        while running.by_command and self._running is running:
+            if running.heard > asked:
+                return True
+            if time.monotonic() - running.heard > _LISTENS:
+                return False
+            await asyncio.sleep(0.1)
+        return False
+
     async def told(self, number: int, known: int) -> Told:
         """What happened after the first `known` sentences, waiting a little where nothing has."""
         job = self._jobs[number]
+        job.heard = time.monotonic()
         if job.end is None and len(job.said) <= known:
             job.news.clear()
             with suppress(TimeoutError):

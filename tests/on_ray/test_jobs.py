@@ -1,0 +1,77 @@
+"""Changes of one deployment: one after another, whether or not their commands still listen."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from scepsy.deploy.backend import OnProgress
+from scepsy.deploy.ray.jobs import Jobs
+from scepsy.errors import BadInput, Conflict
+
+
+class Result(msgspec.Struct):
+    number: int
+
+
+def work(number: int, go: asyncio.Event):
+    async def change(say: OnProgress) -> Result:
+        say(f"begun {number}")
+        await go.wait()
+        return Result(number)
+
+    return change
+
+
+async def listened(jobs: Jobs, number: int) -> str:
+    """The result, asked for as a command does."""
+    known = 0
+    while not (told := await jobs.told(number, known)).done:
+        known += len(told.said)
+    return told.result or told.error
+
+
+async def test_of_two_commands_the_second_is_told() -> None:
+    jobs, go = Jobs("d"), asyncio.Event()
+    first = await jobs.begin(work(1, go), by_command=True)
+    listening = asyncio.create_task(listened(jobs, first))
+    with pytest.raises(Conflict, match="another command is changing deployment 'd'"):
+        await jobs.begin(work(2, go), by_command=True)
+    with pytest.raises(Conflict):
+        await jobs.begin(work(3, go), by_command=False)
+    go.set()
+    assert await listening == '{"number":1}'
+    second = await jobs.begin(work(2, go), by_command=True)
+    assert await listened(jobs, second) == '{"number":2}'
+
+
+async def test_a_change_whose_command_was_killed_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scepsy.deploy.ray.jobs._LISTENS", 0.2)
+    jobs, go = Jobs("d"), asyncio.Event()
+    first = await jobs.begin(work(1, go), by_command=True)
+    second = asyncio.create_task(jobs.begin(work(2, go), by_command=True))
+    await asyncio.sleep(0.5)
+    assert not second.done()
+    go.set()
+    assert await listened(jobs, await second) == '{"number":2}'
+    assert await listened(jobs, first) == '{"number":1}'
+
+
+async def test_a_repair_is_waited_for_and_errors_keep_their_names() -> None:
+    jobs, go = Jobs("d"), asyncio.Event()
+
+    async def refused(_: OnProgress) -> Result:
+        await go.wait()
+        raise BadInput("no")
+
+    repair = await jobs.begin(refused, by_command=False)
+    command = asyncio.create_task(jobs.begin(work(2, go), by_command=True))
+    await asyncio.sleep(0.2)
+    assert not command.done()
+    go.set()
+    assert await listened(jobs, repair) == "bad_input"
+    assert await listened(jobs, await command) == '{"number":2}'
