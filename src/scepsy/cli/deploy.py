@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import click
+import msgspec
 
 from scepsy.cli.inputs import name_option
 from scepsy.cli.number_types import FiniteRange
@@ -70,6 +71,9 @@ def command(
     """
     decided: Plan = read_plan(plan_path)
     options = EngineOptions(seed=seed, time_scale=time_scale or decided.time_scale)
+    if place.backend_name == "kubernetes":
+        # There a plan's own time scale is what its engines get.
+        decided = msgspec.structs.replace(decided, time_scale=options.time_scale)
     backend = place.backend(options)
     if dry_run:
         waves = asyncio.run(backend.preview(decided, name=name, allow_dip=allow_dip))

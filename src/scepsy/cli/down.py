@@ -30,6 +30,7 @@ def command(place: Place, name: str, grace: float, as_json: bool) -> None:
     else:
         for cut in done.cut:
             click.echo(wrapped(cut_text(cut.replica or "the gateway", cut.calls, grace)))
-        click.echo(f"{name}: {done.stopped} processes stopped")
+        what = "processes" if place.backend_name == "local" else "pods"
+        click.echo(f"{name}: {done.stopped} {what} stopped")
     if done.cut:
         click.get_current_context().exit(CallsCut.exit_code)

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Coroutine
 from pathlib import Path
 
 import click
 import msgspec
 
 from scepsy.cli.output import json_option
+from scepsy.deploy.kubernetes.following import follow
 from scepsy.gateway.config import GatewayConfig
-from scepsy.gateway.server import serve
+from scepsy.gateway.server import Gateway, serve
 
 
 @click.command("gateway")
 @click.option(
     "--upstream",
     envvar="OPENAI_BASE_URL",
-    required=True,
     metavar="URL",
     help="Server that answers the calls  [default: $OPENAI_BASE_URL]",
+)
+@click.option(
+    "--kubernetes-deployment",
+    "deployment",
+    metavar="NAME",
+    help="Follow the routes of this deployment and the EndpointSlices of its engines, inside the "
+    "cluster that they are in. There is no --upstream then.",
+)
+@click.option(
+    "--kubernetes-namespace",
+    "namespace",
+    help="Namespace of that deployment  [default: that of this pod, or of the kubeconfig]",
+)
+@click.option(
+    "--kubernetes-routes",
+    "table",
+    metavar="CONFIGMAP",
+    help="ConfigMap with its routes  [default: NAME-routes]",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
@@ -32,7 +52,10 @@ from scepsy.gateway.server import serve
 )
 @json_option
 def command(
-    upstream: str,
+    upstream: str | None,
+    deployment: str | None,
+    namespace: str | None,
+    table: str | None,
     host: str,
     port: int,
     traces: Path | None,
@@ -40,11 +63,15 @@ def command(
     record_content: bool,
     as_json: bool,
 ) -> None:
-    """Pass LLM calls on to URL, and record each call. The command runs until it is stopped."""
+    """Pass LLM calls on to URL, or to the engines of a deployment on Kubernetes, and record each
+    call. The command runs until it is stopped.
+    """
+    if deployment is None and upstream is None:
+        raise click.UsageError("give --upstream URL, set OPENAI_BASE_URL, or follow a deployment")
     config = GatewayConfig(
         host=host,
         port=port,
-        upstream=upstream,
+        upstream=upstream if deployment is None else None,
         traces=None if traces is None else str(traces),
         workflow=workflow,
         record_content=record_content,
@@ -54,4 +81,13 @@ def command(
         message = msgspec.json.encode({"url": url}).decode() if as_json else f"listening on {url}"
         click.echo(message)
 
-    asyncio.run(serve(config, on_ready=ready))
+    if deployment is None:
+        asyncio.run(serve(config, on_ready=ready))
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+    def beside(gateway: Gateway) -> Coroutine[None, None, None]:
+        routes = table or f"{deployment}-routes"
+        return follow(gateway, namespace=namespace, deployment=deployment, table=routes)
+
+    asyncio.run(serve(config, on_ready=ready, beside=beside))

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
-import msgspec
-
-from scepsy.deploy.kubernetes.api import ApiRefusal, Json, connected
+from scepsy.deploy.kubernetes.api import ApiRefusal, connected
 from scepsy.deploy.kubernetes.mirror import Mirror
 from scepsy.deploy.kubernetes.resources import ApiVersions
-from scepsy.deploy.kubernetes.slices import RoutingTable, ready_pods, routes
+from scepsy.deploy.kubernetes.slices import read_table, ready_pods, routes
 from scepsy.errors import BadInput, NotFound, Unreachable, first_of
 from scepsy.gateway.server import Gateway
-
-TABLE_KEY = "routes.json"
-"""The key of the routing table in its ConfigMap."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,10 +63,14 @@ async def _apply(
     while True:
         await changed.wait()
         changed.clear()
-        wanted = read_table(maps.objects.get(table))
+        try:
+            wanted = read_table(maps.objects.get(table))
+        except BadInput as error:
+            _log.error("%s", error)
+            continue
         if wanted is None or not slices.read:
             continue
-        now = (routes(wanted, ready_pods(slices.objects.values())), wanted.closed, wanted.llms)
+        now = (routes(wanted, ready_pods(slices.objects.values())), wanted.closed, wanted.expected)
         if now == last:
             continue
         last = now
@@ -85,15 +83,3 @@ async def _apply(
             gateway.close()
         names = ", ".join(one.replica for one in now[0]) or "none"
         _log.info("epoch %d; routes to: %s", wanted.epoch, names)
-
-
-def read_table(found: Mapping[str, Json] | None) -> RoutingTable | None:
-    """The routing table in a ConfigMap; None where there is none that can be read."""
-    text = ((found or {}).get("data") or {}).get(TABLE_KEY)
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=RoutingTable)
-    except msgspec.MsgspecError as error:
-        _log.error("the routing table cannot be read: %s", error)
-        return None

@@ -14,6 +14,7 @@ _PLURALS = {
     "ConfigMap": "configmaps",
     "Deployment": "deployments",
     "EndpointSlice": "endpointslices",
+    "Event": "events",
     "HTTPRoute": "httproutes",
     "InferencePool": "inferencepools",
     "Lease": "leases",

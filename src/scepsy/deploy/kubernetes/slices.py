@@ -7,15 +7,20 @@ readiness probe and its node answers. So no call goes to a pod that starts, ends
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from scepsy.core.record import Record
+from scepsy.deploy.kubernetes.fields import items, part
+from scepsy.errors import BadInput
 from scepsy.gateway.config import Route
 
 Json = dict[str, Any]
+
+TABLE_KEY = "routes.json"
+"""The key of the routing table in its ConfigMap."""
 
 
 class RoutedReplica(Record, frozen=True, kw_only=True):
@@ -47,18 +52,30 @@ class RoutingTable(Record, frozen=True, kw_only=True):
         epoch: number of the plan.
         replicas: those that get calls while they are ready.
         hosted: routes to endpoints outside of the cluster.
+        expected: LLMs whose calls get 503, and not 404, while no replica of theirs is ready.
+        drained: replicas that got no new calls and whose calls have ended, or were given up.
         closed: whether new calls are answered with 503, since the deployment is taken down.
     """
 
     epoch: int = 0
     replicas: tuple[RoutedReplica, ...] = ()
     hosted: tuple[Route, ...] = ()
+    expected: tuple[str, ...] = ()
+    drained: tuple[str, ...] = ()
     closed: bool = False
 
-    @property
-    def llms(self) -> tuple[str, ...]:
-        """The LLMs that the deployment serves, whether or not a replica is ready."""
-        return tuple(sorted({one.route.llm for one in self.replicas}))
+
+def read_table(found: Mapping[str, Json] | None) -> RoutingTable | None:
+    """The routing table in a ConfigMap; None where there is none. Raises BadInput where it is
+    damaged, or of a newer version.
+    """
+    text: str | None = part(found, "data").get(TABLE_KEY)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=RoutingTable)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"the routing table cannot be read: {error}") from error
 
 
 def ready_pods(slices: Iterable[Json]) -> dict[str, str]:
@@ -76,20 +93,14 @@ def _ready(one: Json) -> Iterator[tuple[str, str]]:
     kind = one.get("addressType")
     if kind not in ("IPv4", "IPv6"):
         return
-    ports: Sequence[Json] = one.get("ports") or ()
-    port = next((each["port"] for each in ports if each.get("name") in ("http", "", None)), None)
+    ports = [each for each in items(one, "ports") if each.get("name") in ("http", "", None)]
+    port = ports[0]["port"] if ports else None
     if port is None:
         return
-    endpoints: Sequence[Json] = one.get("endpoints") or ()
-    for endpoint in endpoints:
+    for endpoint in items(one, "endpoints"):
         # An unknown state is to be read as ready, says the API; ours always know it.
-        conditions: Json = endpoint.get("conditions") or {}
-        pod: Mapping[str, Any] = endpoint.get("targetRef") or {}
-        if (
-            conditions.get("ready") is False
-            or pod.get("kind") != "Pod"
-            or not endpoint.get("addresses")
-        ):
+        ready, pod = part(endpoint, "conditions").get("ready"), part(endpoint, "targetRef")
+        if ready is False or pod.get("kind") != "Pod" or not endpoint.get("addresses"):
             continue
         address = endpoint["addresses"][0]
         host = f"[{address}]" if kind == "IPv6" else address

@@ -104,13 +104,16 @@ class Container:
             self.state.ended = (127, began, now(), str(error))
             return 127
         self.state.started = began
-        self.state.ready = "readinessProbe" not in self.spec and "startupProbe" not in self.spec
+        self.state.passed = "startupProbe" not in self.spec
+        self.state.ready = self.state.passed and "readinessProbe" not in self.spec
         self.changed()
         probes = asyncio.create_task(self._probe())
-        code = await self._process.wait()
-        self._signal(signal.SIGKILL)
-        probes.cancel()
-        await asyncio.wait([probes])
+        try:
+            code = await self._process.wait()
+        finally:
+            self._signal(signal.SIGKILL)
+            probes.cancel()
+            await asyncio.wait([probes])
         self._process = None
         self.state.started, self.state.ready = None, False
         self.state.ended = (code if code >= 0 else 128 - code, began, now(), self._log_end())
@@ -118,13 +121,19 @@ class Container:
         return code
 
     async def _probe(self) -> None:
-        """First the startup probe, then readiness and liveness side by side."""
+        """First the startup probe, then readiness and liveness side by side. A success that is
+        waited for is noticed within 0.2 s, so that tests need not wait for a whole period.
+        """
         async with aiohttp.ClientSession() as session:
-            if "startupProbe" in self.spec:
-                probe = self.spec["startupProbe"]
-                if not await self._passes(session, probe, wanted=True):
+            startup = self.spec.get("startupProbe")
+            if startup is not None:
+                try:
+                    async with asyncio.timeout(_period(startup) * startup["failureThreshold"]):
+                        await self._succeeds(session, startup)
+                except TimeoutError:
                     self._signal(signal.SIGKILL)
                     return
+                self.state.passed = True
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._readiness(session))
                 both.create_task(self._liveness(session))
@@ -135,47 +144,40 @@ class Container:
             self._set_ready(True)
             return
         while True:
-            await self._passes(session, probe, wanted=True, limit=False)
+            await self._succeeds(session, probe)
             self._set_ready(True)
-            await self._passes(session, probe, wanted=False, limit=False)
+            await self._fails(session, probe, min(1.0, _period(probe)))
             self._set_ready(False)
 
     async def _liveness(self, session: aiohttp.ClientSession) -> None:
         probe = self.spec.get("livenessProbe")
         if probe is not None:
-            await self._passes(session, probe, wanted=False, limit=False)
+            await self._fails(session, probe, _period(probe))
             self._signal(signal.SIGKILL)
 
-    async def _passes(
-        self,
-        session: aiohttp.ClientSession,
-        probe: Mapping[str, Any],
-        *,
-        wanted: bool,
-        limit: bool = True,
-    ) -> bool:
-        """Asks until the answer is as `wanted` (a success once, or failures in a row as many as the
-        probe allows). With a `limit`, False after that many failures in a row.
-        """
+    async def _succeeds(self, session: aiohttp.ClientSession, probe: Mapping[str, Any]) -> None:
+        while not await self._asked(session, probe):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+    async def _fails(
+        self, session: aiohttp.ClientSession, probe: Mapping[str, Any], period: float
+    ) -> None:
+        """Returns after as many failures in a row as the probe allows."""
+        failures = 0
+        while failures < probe.get("failureThreshold", 3):
+            await asyncio.sleep(period)
+            failures = 0 if await self._asked(session, probe) else failures + 1
+
+    async def _asked(self, session: aiohttp.ClientSession, probe: Mapping[str, Any]) -> bool:
         get = probe["httpGet"]
         ports = {one.get("name"): one["containerPort"] for one in self.spec.get("ports", ())}
         port = ports.get(get["port"], get["port"])
         url = f"http://{self.address}:{port}{get.get('path', '/')}"
         timeout = aiohttp.ClientTimeout(total=probe.get("timeoutSeconds", 1))
-        failures, most = 0, probe.get("failureThreshold", 3)
-        await asyncio.sleep(probe.get("initialDelaySeconds", 0))
-        while True:
-            good = False
-            with suppress(aiohttp.ClientError, TimeoutError, OSError):
-                async with session.get(url, timeout=timeout) as response:
-                    good = response.status < 400
-            failures = 0 if good else failures + 1
-            if wanted and good:
-                return True
-            if failures >= most and (limit or not wanted):
-                return False
-            # The first success is looked for often, so that tests need not wait for a whole period.
-            await asyncio.sleep(0.2 if wanted else min(1.0, probe.get("periodSeconds", 10)))
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with session.get(url, timeout=timeout) as response:
+                return response.status < 400
+        return False
 
     def _set_ready(self, ready: bool) -> None:
         if self.state.ready != ready:
@@ -193,3 +195,7 @@ class Container:
             return ""
         lines = self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         return "\n".join(lines)[-_LOG_BYTES:]
+
+
+def _period(probe: Mapping[str, Any]) -> float:
+    return float(probe.get("periodSeconds", 10))

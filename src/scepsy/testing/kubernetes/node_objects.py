@@ -20,6 +20,7 @@ class NodeSpec:
         gpus: number of GPUs.
         shares: parts into which MPS divides each GPU; 1 for whole GPUs.
         subnet: the first three numbers of its pods' addresses, for example "10.88.1".
+        tainted: whether it takes only pods that tolerate nvidia.com/gpu.
         cpu, memory: Kubernetes quantities.
     """
 
@@ -27,6 +28,7 @@ class NodeSpec:
     gpus: int
     shares: int = 1
     subnet: str
+    tainted: bool = False
     cpu: str = "64"
     memory: str = "512Gi"
 
@@ -46,6 +48,7 @@ class NodeSpec:
 
 
 def node(spec: NodeSpec, labels: dict[str, str]) -> Json:
+    taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -58,6 +61,7 @@ def node(spec: NodeSpec, labels: dict[str, str]) -> Json:
                 **labels,
             },
         },
+        "spec": {"taints": [taint] if spec.tainted else []},
     }
 
 
@@ -104,6 +108,7 @@ class ContainerState:
     Attributes:
         waiting: (reason, message) while it does not run.
         started: when its process started; None while none runs.
+        passed: whether its startup probe has passed.
         ended: (exit code, when it started, when it ended, end of its log) of the last process.
         done: whether it will not be started again.
         ready: whether it may get calls.
@@ -114,6 +119,7 @@ class ContainerState:
     image: str
     waiting: tuple[str, str] = ("ContainerCreating", "")
     started: str | None = None
+    passed: bool = False
     ended: tuple[int, str, str, str] | None = None
     done: bool = False
     ready: bool = False
@@ -125,7 +131,7 @@ class ContainerState:
             "image": self.image,
             "imageID": "",
             "ready": self.ready,
-            "started": self.started is not None,
+            "started": self.started is not None and self.passed,
             "restartCount": self.restarts,
             "state": self._state(),
         }

@@ -1,0 +1,98 @@
+"""What a deployment's cluster remembers of it: a ConfigMap (pure)."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from scepsy.core.llm import LlmSpec
+from scepsy.core.plan import Plan
+from scepsy.core.record import Record
+from scepsy.deploy.kubernetes.objects.options import RenderOptions
+from scepsy.errors import BadInput
+
+Json = dict[str, Any]
+
+_PLAIN_MAX = 500_000
+"""Bytes of a plan that is stored as text. An object of a cluster may have 1.5 MB at most."""
+
+
+class ClusterDeployment(Record, frozen=True, kw_only=True):
+    """A deployment on a cluster.
+
+    Attributes:
+        plan: the plan that was accepted last.
+        epoch: its number.
+        options: how its objects are made.
+        port: of the gateway's Service.
+        seed, python: of the engines' commands.
+        leaving: LLMs of earlier plans of which replicas may still serve.
+        settled: whether the plan has been reached.
+    """
+
+    plan: Plan
+    epoch: int
+    options: RenderOptions
+    port: int
+    seed: int = 0
+    python: str = "python3"
+    leaving: tuple[LlmSpec, ...] = ()
+    settled: bool = False
+    format: int = 1
+
+
+def state_name(name: str) -> str:
+    """The name of the ConfigMap, and of the Lease that a deployer holds."""
+    return f"{name}-scepsy"
+
+
+def packed(state: ClusterDeployment) -> Json:
+    """The `data` or `binaryData` of the ConfigMap."""
+    text = msgspec.json.format(msgspec.json.encode(state), indent=1)
+    if len(text) <= _PLAIN_MAX:
+        return {"data": {"deployment.json": text.decode()}}
+    zipped = gzip.compress(text, mtime=0)
+    return {"binaryData": {"deployment.json.gz": base64.b64encode(zipped).decode()}}
+
+
+def unpacked(found: Json, title: str) -> ClusterDeployment:
+    """The state in a ConfigMap. Raises BadInput where it is damaged, or of a newer version."""
+    try:
+        if "deployment.json" in (found.get("data") or {}):
+            text = found["data"]["deployment.json"].encode()
+        else:
+            text = gzip.decompress(base64.b64decode(found["binaryData"]["deployment.json.gz"]))
+        return msgspec.json.decode(text, type=ClusterDeployment)
+    except (KeyError, ValueError, OSError, msgspec.MsgspecError) as error:
+        raise BadInput(
+            f"{title} does not hold a deployment that this version of Scepsy can read: {error}"
+        ) from error
+
+
+def next_state(before: ClusterDeployment | None, asked: ClusterDeployment) -> ClusterDeployment:
+    """What is asked for, as the state after `before`: with the next epoch, or with the same one
+    where nothing changes.
+    """
+    if before is None:
+        return _of_epoch(asked, 1)
+    same = msgspec.structs.replace(_of_epoch(before, 1), leaving=(), settled=False)
+    ours = {llm.name for llm in asked.plan.llms}
+    leaving = (*before.leaving, *before.plan.llms)
+    return msgspec.structs.replace(
+        _of_epoch(asked, before.epoch if _of_epoch(asked, 1) == same else before.epoch + 1),
+        leaving=tuple(llm for llm in leaving if llm.name not in ours),
+    )
+
+
+def taken_back(before: ClusterDeployment) -> ClusterDeployment:
+    """The state after a change of `before` that failed: its plan again, with a later epoch."""
+    return msgspec.structs.replace(_of_epoch(before, before.epoch + 2), settled=False)
+
+
+def _of_epoch(state: ClusterDeployment, epoch: int) -> ClusterDeployment:
+    options = replace(state.options, epoch=epoch)
+    return msgspec.structs.replace(state, epoch=epoch, options=options)

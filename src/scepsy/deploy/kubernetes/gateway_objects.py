@@ -1,0 +1,142 @@
+"""The gateway of a deployment inside its cluster, and what it is told (pure)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from scepsy.deploy.kubernetes.objects import labels
+from scepsy.deploy.kubernetes.objects.names import dns_label
+from scepsy.deploy.kubernetes.objects.options import IMAGES, Object, RenderOptions
+from scepsy.deploy.kubernetes.slices import TABLE_KEY, RoutingTable
+
+PORT = 8080
+"""The port on which the gateway listens in its pod, and its Service by default."""
+
+GRACE = 600
+"""Seconds that a gateway's pod has to finish its calls when it is replaced or evicted."""
+
+
+def gateway_name(options: RenderOptions) -> str:
+    return dns_label(f"{options.name}-gateway")
+
+
+def table_name(options: RenderOptions) -> str:
+    return dns_label(f"{options.name}-routes")
+
+
+def selector(options: RenderOptions) -> dict[str, str]:
+    """Selects the gateway's pods."""
+    return {**labels.instance(options), labels.COMPONENT: "gateway"}
+
+
+def table_object(options: RenderOptions, table: RoutingTable) -> Object:
+    """The ConfigMap that the gateway follows."""
+    text = msgspec.json.format(msgspec.json.encode(table), indent=1).decode()
+    meta = _metadata(options, table_name(options))
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {TABLE_KEY: text}}
+
+
+def gateway_objects(options: RenderOptions, port: int) -> tuple[Object, ...]:
+    """What runs the gateway: an account that may read what it follows and nothing else, its pod,
+    and the Service that programs call.
+    """
+    name = gateway_name(options)
+    meta = _metadata(options, name)
+    reads = ("get", "list", "watch")
+    rules: list[Object] = [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [table_name(options)],
+            "verbs": reads,
+        },
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": reads[1:]},
+    ]
+    role: Object = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    account: Object = {"kind": "ServiceAccount", "name": name, "namespace": options.namespace}
+    rbac = "rbac.authorization.k8s.io/v1"
+    return (
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        {"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": rules},
+        {
+            "apiVersion": rbac,
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": role,
+            "subjects": [account],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {
+                "selector": selector(options),
+                "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
+            },
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": meta,
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": selector(options)},
+                # The old gateway leaves when the new one is ready, and finishes its calls.
+                "strategy": {
+                    "type": "RollingUpdate",
+                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+                },
+                "template": {
+                    "metadata": {"labels": selector(options)},
+                    "spec": _pod(options, name),
+                },
+            },
+        },
+    )
+
+
+def _pod(options: RenderOptions, name: str) -> Object:
+    probe: Object = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 2}
+    command = ["scepsy", "gateway", "--host", "0.0.0.0", "--port", str(PORT)]
+    command += ["--kubernetes-deployment", labels.instance(options)[labels.INSTANCE]]
+    command += ["--kubernetes-routes", table_name(options)]
+    container: Object = {
+        "name": "gateway",
+        "image": options.images.get("emulated") or IMAGES["emulated"],
+        "command": command,
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "readinessProbe": probe,
+        "livenessProbe": {**probe, "periodSeconds": 10, "failureThreshold": 6},
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "256Mi"},
+            "limits": {"memory": "1Gi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    pod: Object = {
+        "serviceAccountName": name,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": options.user,
+            "runAsGroup": options.user,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }
+    if options.pull_secret is not None:
+        pod["imagePullSecrets"] = [{"name": options.pull_secret}]
+    return pod
+
+
+def _metadata(options: RenderOptions, name: str) -> Object:
+    every = {**selector(options), "app.kubernetes.io/managed-by": "scepsy"}
+    return {"name": name, "namespace": options.namespace, "labels": every}

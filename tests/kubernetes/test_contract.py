@@ -1,0 +1,23 @@
+"""The contract of all backends, on a real Kubernetes control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from kubernetes_site import KubernetesSite
+
+from scepsy.testing.deploy_contract import DeployContract
+from scepsy.testing.kubernetes.cluster import KubernetesCluster
+
+_numbers = count(1)
+
+
+class TestKubernetes(DeployContract):
+    @pytest.fixture
+    def site(self, cluster: KubernetesCluster) -> Iterator[KubernetesSite]:
+        site = KubernetesSite(cluster, f"contract-{next(_numbers)}")
+        site.begin()
+        yield site
+        site.end()
