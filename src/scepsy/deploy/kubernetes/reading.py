@@ -43,14 +43,11 @@ class ClusterReading:
         )
         return ClusterView([*deployments, *stateful], pods, lost_nodes(nodes), table)
 
-    async def silent(
-        self, view: ClusterView, names: Collection[str] | None = None
-    ) -> frozenset[str]:
+    async def silent(self, view: ClusterView) -> frozenset[str]:
         """The replicas that the control plane counts as ready and that do not answer a health
-        check: it takes a while until a probe has failed often enough. Of `names`, where given.
+        check: it takes a while until a probe has failed often enough.
         """
-        asked = [one for one in view.seen if names is None or one.replica.replica in names]
-        ready = [one for one in asked if one.ready and not view.is_lost(one)]
+        ready = [one for one in view.seen if one.ready and not view.is_lost(one)]
         answers = await asyncio.gather(*(self._answers(one.pod) for one in ready))
         return frozenset(
             one.replica.replica for one, good in zip(ready, answers, strict=True) if not good

@@ -29,6 +29,9 @@ from scepsy.errors import BadInput, EngineFailed, Unreachable
 _POLL = 0.5
 """Seconds between two readings."""
 
+_STOP_GRACE = 2
+"""Seconds that a pod of a stopped replica has to end."""
+
 _GATEWAY_TIMEOUT = 180.0
 """Seconds that the gateway has to start, and to take up new routes."""
 
@@ -97,12 +100,11 @@ class KubernetesRuntime:
         return left
 
     async def stop(self, names: Collection[str]) -> None:
-        """Deletes the workloads and waits until their pods have gone. A pod on a node that does not
-        answer is deleted without waiting for the node, which nobody routes to any more; an engine
-        that hangs is killed at once.
+        """Deletes the workloads and waits until their pods have gone. Their calls have ended or
+        were given up, so that no pod needs its usual grace. A pod on a node that does not answer
+        is deleted without waiting for the node, which nobody routes to any more.
         """
         view = await self.reading.view()
-        silent = await self.reading.silent(view, names)
         while True:
             going = [one for one in view.seen if one.replica.replica in names]
             for one in going:
@@ -111,8 +113,8 @@ class KubernetesRuntime:
                 for pod in one.pods:
                     if pod["spec"].get("nodeName") in view.lost:
                         await self.objects.delete(pod, gracePeriodSeconds=0)
-                    elif one.replica.replica in silent and not _ending(pod):
-                        await self.objects.delete(pod, gracePeriodSeconds=1)
+                    elif pod["metadata"].get("deletionGracePeriodSeconds", 0) > _STOP_GRACE:
+                        await self.objects.delete(pod, gracePeriodSeconds=_STOP_GRACE)
             if not going:
                 break
             await asyncio.sleep(_POLL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ class Container:
     Attributes:
         spec: the container's part of the pod.
         argv, env: the process.
+        pre_stop: the command of the hook; empty where there is none.
         address: the pod's address, at which probes ask.
         restarts: "Always", "OnFailure" or "Never".
         log: where its output goes.
@@ -44,6 +45,7 @@ class Container:
     log: Path
     state: ContainerState
     changed: Callable[[], None]
+    pre_stop: Sequence[str] = ()
     _process: asyncio.subprocess.Process | None = None
     _stopping: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -70,15 +72,22 @@ class Container:
         self.changed()
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM to the process and its children, and after `grace` seconds SIGKILL."""
+        """The preStop hook, then SIGTERM to the process and its children, and `grace` seconds after
+        the beginning SIGKILL. As with a real kubelet, a hook that takes all of the grace leaves two
+        seconds after SIGTERM.
+        """
         self._stopping = True
         self._wake.set()
         process = self._process
         if process is None:
             return
+        until = asyncio.get_running_loop().time() + grace
+        if self.pre_stop:
+            await self._hook(grace)
         self._signal(signal.SIGTERM)
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), grace)
+            left = until - asyncio.get_running_loop().time()
+            await asyncio.wait_for(process.wait(), max(left, 2.0))
         self.kill()
         await process.wait()
 
@@ -87,6 +96,21 @@ class Container:
         self._stopping = True
         self._wake.set()
         self._signal(signal.SIGKILL)
+
+    async def _hook(self, grace: float) -> None:
+        with self.log.open("ab") as log:
+            hook = await asyncio.create_subprocess_exec(
+                *self.pre_stop,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.env},
+            )
+        try:
+            await asyncio.wait_for(hook.wait(), grace)
+        except TimeoutError:
+            hook.kill()
+            await hook.wait()
 
     async def _once(self) -> int:
         began = now()

@@ -95,11 +95,14 @@ class Pod:
             for mount in part.get("volumeMounts", ())
             if mount["name"] in places
         }
+        hook = part.get("lifecycle", {}).get("preStop", {}).get("exec")
         own = commands.environment(part, self.pod, self.address, mounted)
         one = Container(
             spec=part,
             argv=commands.argv(part, self.address, mounted),
-            env={**self.env, **own},
+            # What would be 127.0.0.1 in a network of its own.
+            env={"POD_IP": self.address, **self.env, **own},
+            pre_stop=commands.argv(hook, self.address, mounted) if hook else (),
             address=self.address,
             restarts=restarts,
             log=self.folder / f"{part['name']}.log",
