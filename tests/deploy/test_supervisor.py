@@ -90,6 +90,9 @@ async def test_a_crash_loop_ends_and_is_told_with_the_last_words(local: LocalBac
     assert "out of patience" in told["m-0"].last_words
     assert any("m-0 failed 3 times in a row" in note for note in status.notes)
     assert not status.healthy
+    supervisor = local.load("default").supervisor
+    assert supervisor is not None
+    end(supervisor.pid)  # what it has given up is not for its successor to say
     again = await local.apply(TWO)  # tries again
     assert again.started == ("m-0",)
     assert (await status_where(local, lambda now: now.healthy)).notes == ()

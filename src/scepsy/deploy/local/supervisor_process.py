@@ -32,6 +32,7 @@ def ensure_supervisor(file: DeploymentFile, policy: RestartPolicy | None) -> Non
     argv += ("--name", current.name, "--policy", msgspec.json.encode(policy).decode())
     if current.options.exit_with_parent:
         argv += ("--exit-with-parent", str(os.getpid()))
+    files.restarts(current.name).unlink(missing_ok=True)  # of a supervisor before it
     log = files.supervisor_log(current.name)
     rotate(log)
     launch = Launch(argv=argv, url="", env=mark(files.folder(current.name)))

@@ -25,23 +25,21 @@ async def observe(files: StateDirectory, deployment: Deployment, *, expects: boo
     """
     gateway = deployment.gateway
     told = await _counts(deployment)
-    found = await asyncio.gather(
-        *(health(one.pid, one.born, one.url) for one in deployment.replicas)
-    )
+    replicas = sorted(deployment.replicas, key=lambda one: one.name)
+    found = await asyncio.gather(*(health(one.pid, one.born, one.url) for one in replicas))
     front: State = "dead"
     if gateway is not None:
         well = await health(gateway.pid, gateway.born, gateway.url)
         front = "unhealthy" if well == "silent" else well
     log = read_restarts(files.restarts(deployment.name))
-    if log.of(GATEWAY).given_up:
+    if front == "dead" and log.of(GATEWAY).given_up:
         front = "failed"
     return Status(
         name=deployment.name,
         gateway=front,
         url="" if gateway is None else gateway.url,
         replicas=tuple(
-            _replica_status(one, well, told, log)
-            for one, well in zip(deployment.replicas, found, strict=True)
+            _replica_status(one, well, told, log) for one, well in zip(replicas, found, strict=True)
         ),
         epoch=deployment.epoch,
         notes=tuple(_notes(files, deployment, log, expects=expects)),
