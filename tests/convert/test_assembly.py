@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scepsy.convert import Imported, Span, assemble
@@ -43,6 +43,7 @@ def calls(spans: list[Span]) -> dict[str, tuple[str, float, float]]:
     return {call.call: (call.llm, call.start, call.end) for call in put_together(spans).calls}
 
 
+@settings(deadline=None)
 @given(leaves(), st.data())
 def test_wrapping_and_repeating_spans_changes_no_call(
     found: list[Span], data: st.DataObject

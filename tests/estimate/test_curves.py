@@ -11,15 +11,18 @@ import pytest
 from builders import call, trace
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
-from scepsy.core.profile import Curve
+from scepsy.core.profile import Curve, StepTime
 from scepsy.core.trace import Call, Trace
 from scepsy.curves.jobs import Job, jobs
 from scepsy.errors import BadInput, NotFound
-from scepsy.estimate.curves import estimate
+from scepsy.estimate.curves import QUEUEING_ERROR, estimate
+from scepsy.estimate.step_times.fitted import FittedSteps
 from scepsy.estimate.step_times.sources import steps_from
 from scepsy.estimate.step_times.steps import Steps
 from scepsy.hardware.architectures import shape_called
 from scepsy.hardware.step_time import StepLoad, StepTimer
+from scepsy.predict.interval import NINETY_PERCENT
+from scepsy.predict.response import MEAN_TO_DEVIATION
 
 CLUSTER = Cluster(nodes=(Node(name="a", gpus=4),))
 LLM = LlmSpec(name="g", engine="vllm", max_sequences=32, max_tp=4, **shape_called("llama-3.1-8b"))
@@ -64,6 +67,17 @@ def test_curves_of_all_sizes() -> None:
     ordered = [curves[key].max_throughput for key in sorted(curves, key=lambda k: k[0] * k[1])]
     assert ordered == sorted(ordered)
     assert curves[4, 1.0].points[0].latency < curves[1, 1.0].points[0].latency
+
+
+def test_exact_step_times_leave_the_error_of_the_queueing_model() -> None:
+    """It is up to 16% (docs/evaluation/estimates.md), which the 90% interval has to hold."""
+    traces = runs()
+    job = next(j for j in jobs(traces, [LLM], CLUSTER) if j.tp == 1 and j.gpu_share == 1)
+    exact = StepTime(fixed=0.01, prefill_token=1e-4, sequence=1e-3, kv_token=1e-6, error=0.001)
+    found = estimate(job, traces, CLUSTER, [FittedSteps("h100", {("g", 1, 1.0): exact})])
+    assert not isinstance(found, str)
+    assert found[0].error == QUEUEING_ERROR
+    assert NINETY_PERCENT * MEAN_TO_DEVIATION * found[0].error >= 0.16
 
 
 def test_one_call_alone_takes_what_its_steps_take() -> None:

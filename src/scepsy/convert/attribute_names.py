@@ -19,10 +19,10 @@ OPERATIONS = (
     "llm.request.type",
     "gen_ai.type",
     "gen_ai.request.type",
+    "sentry.op",  # beside Vercel's names for whole agents, which it tells from calls
     "ai.operationId",
     "operation.name",
     "call_type",
-    "sentry.op",
 )
 LLM = (
     "gen_ai.request.model",
@@ -39,6 +39,7 @@ LLM = (
     "ai.response.model",
     "mlflow.llm.model",
     "ai.model_id",
+    "vercel.ai.model.id",  # Sentry's SDK for JavaScript writes Vercel's names so
 )
 PROMPT = (
     "gen_ai.usage.input_tokens",
@@ -87,6 +88,8 @@ MAX_TOKENS = (
     "llm.request.max_tokens",
     "ai.settings.maxOutputTokens",
     "ai.settings.maxTokens",
+    "vercel.ai.settings.maxOutputTokens",
+    "vercel.ai.settings.maxTokens",
 )
 STREAM = (
     "gen_ai.request.stream",
@@ -95,6 +98,7 @@ STREAM = (
     "gen_ai.response.streaming",
     "llm.is_streaming",
     "llm.request.stream",
+    "vercel.ai.streaming",
 )
 USAGE = (
     "langfuse.observation.usage_details",

@@ -29,11 +29,14 @@ from scepsy.convert.attribute_names import (
 )
 from scepsy.convert.evidence import Evidence, weigh
 from scepsy.convert.foreign_record import ForeignRecord, known
+from scepsy.convert.instants import NANO
 from scepsy.convert.roles import Role, role
 from scepsy.convert.span import LlmRequest
 from scepsy.convert.usage import usage_of
 from scepsy.core.trace import Endpoint
 
+_WAIT_MAX = 1e4
+"""Seconds. A longer wait for the first token has another unit."""
 FIRST_TOKEN = (
     "First Token Stream Event",  # OpenInference
     "gen_ai.content.completion.chunk",  # OpenLLMetry, and its older name
@@ -126,6 +129,9 @@ def known_wait(found: ForeignRecord) -> float | None:
         "gen_ai.latency.time_to_first_token",  # vLLM's own spans
         "gen_ai.server.time_to_first_token",
     )
+    if seconds is None and (wait := found.number("gen_ai.response.time_to_first_token")):
+        # Seconds by Sentry's conventions, nanoseconds by Alibaba's.
+        seconds = wait if wait < _WAIT_MAX else wait / NANO
     if seconds is None:
         seconds = found.milliseconds("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
     return seconds if seconds is None or seconds >= 0 else None

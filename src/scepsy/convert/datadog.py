@@ -4,22 +4,28 @@ Fields by docs.datadoghq.com/llm_observability: "Export API" (`span_kind`, `mode
 `start_ns` beside the ids) and "HTTP API" (`meta.kind`, `meta.model_name`; dd-trace-py writes
 `meta["span.kind"]`). `duration` is in nanoseconds; `start_ns` is, too, but the documented answer
 has milliseconds there, so its unit is recognised by its size. The TypeScript client writes
-camelCase. Cached tokens are part of the input tokens.
+camelCase. Cached tokens are part of the input tokens. LiteLLM sends such spans, too (github
+BerriAI/litellm, litellm/integrations/datadog/datadog_llm_obs.py): the name of the LLM, whether it
+streamed and whether the answer came from a cache stand in `meta.metadata`, and the "time to first
+token" of a call that does not stream is its duration.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from scepsy.convert.foreign_record import ForeignRecord, each
 from scepsy.convert.instants import NANO
 from scepsy.convert.roles import Role, role
-from scepsy.convert.span import LlmRequest, Span
+from scepsy.convert.span import CACHED_ANSWER, LlmRequest, Span
 from scepsy.core.trace import Endpoint
 
 _TRACE, _SPAN, _START = ("trace_id", "traceId"), ("span_id", "spanId"), ("start_ns", "startNs")
 _OTHERS = {"task": "workflow", "experiment": "evaluation"}
 """Kinds that `role` does not know by their names."""
+_EQUAL = 1e-6
+"""Seconds by which equal times may differ where they were rounded differently."""
 
 
 def recognises(part: ForeignRecord) -> bool:
@@ -45,6 +51,7 @@ def _span(record: ForeignRecord) -> Iterator[Span]:
     kind = (_kind(record) or "").lower()
     found = Role(None, _OTHERS[kind]) if kind in _OTHERS else role(kind)
     endpoint = None if found is None else found.endpoint
+    cached = record.part("meta").part("metadata").true("cache_hit")
     parent = record.text("parent_id", "parentId")
     parent = None if parent in ("undefined", "0") else parent
     title = record.text("name") if parent is None and endpoint is None else None
@@ -55,8 +62,8 @@ def _span(record: ForeignRecord) -> Iterator[Span]:
         start=start,
         end=end,
         where=record.place,
-        request=None if endpoint is None else _request(record, endpoint, start),
-        kind="other" if found is None else found.kind,
+        request=None if endpoint is None or cached else _request(record, endpoint, start),
+        kind=CACHED_ANSWER if cached else "other" if found is None else found.kind,
         workflow_guess=title or record.text("ml_app", "mlApp"),
         error=_error(record),
     )
@@ -73,15 +80,19 @@ def _request(record: ForeignRecord, endpoint: Endpoint, start: float) -> LlmRequ
     limits = [
         one.count("max_tokens", "max_completion_tokens", "max_output_tokens") for one in settings
     ]
+    names = [one.text("model_name", "modelName") for one in (record, meta, meta.part("metadata"))]
+    asked = any(one.true("stream", "is_streamed_request") for one in settings)
+    whole = wait is not None and wait >= (record.number("duration") or math.inf) / NANO - _EQUAL
+    streams = asked or (wait is not None and not whole)
     return LlmRequest(
-        llm=record.text("model_name", "modelName") or meta.text("model_name"),
+        llm=next((name for name in names if name is not None), None),
         endpoint=endpoint,
         prompt_tokens=metrics.count("input_tokens", "prompt_tokens"),
         cached_tokens=metrics.count("cache_read_input_tokens"),
         output_tokens=metrics.count("output_tokens", "completion_tokens"),
         max_tokens=next((limit for limit in limits if limit is not None), None),
-        stream=wait is not None or any(one.true("stream") for one in settings),
-        first_token=None if wait is None else start + wait,
+        stream=streams,
+        first_token=start + wait if wait is not None and streams else None,
     )
 
 

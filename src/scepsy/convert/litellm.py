@@ -3,20 +3,20 @@
 Fields by docs.litellm.ai/docs/proxy/logging_spec (`id`, `trace_id`, `call_type`, `startTime` and
 `endTime` in Unix seconds) and `SpendLogsPayload` in github BerriAI/litellm,
 litellm/proxy/_types.py (`request_id`, `session_id`, dates). What was cached stands in
-`metadata.usage_object`. An answer from LiteLLM's own cache is no call of an LLM.
+`metadata.usage_object`, before LiteLLM wrote that in `response.usage`; the request of a spend log
+in `proxy_server_request` (the same repository, tests/logging_callback_tests/gcs_pub_sub_body). An
+answer from LiteLLM's own cache is no call of an LLM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scepsy.convert.foreign_record import ForeignRecord, each
+from scepsy.convert.foreign_record import ForeignRecord, each, known
 from scepsy.convert.roles import role
-from scepsy.convert.span import LlmRequest, Span
+from scepsy.convert.span import CACHED_ANSWER, LlmRequest, Span
 from scepsy.convert.usage import usage_of
 from scepsy.core.trace import Endpoint
-
-_CACHED_ANSWER = "answer from a cache"
 
 
 def recognises(part: ForeignRecord) -> bool:
@@ -44,21 +44,24 @@ def _span(record: ForeignRecord) -> Iterator[Span]:
         end=record.moment("endTime"),
         where=record.place,
         request=request,
-        kind=_CACHED_ANSWER if cached else "other" if found is None else found.kind,
+        kind=CACHED_ANSWER if cached else "other" if found is None else found.kind,
         error=_error(record, metadata),
     )
 
 
 def _request(record: ForeignRecord, metadata: ForeignRecord, endpoint: Endpoint) -> LlmRequest:
     usage = usage_of(metadata.part("usage_object"))
+    answered = usage_of(record.part("response").part("usage"))
     sent = record.part("model_parameters")
+    if not sent.fields:
+        sent = record.part("proxy_server_request")
     first, end = record.moment("completionStartTime"), record.moment("endTime")
     streams = record.true("stream") or sent.true("stream")
     return LlmRequest(
         llm=record.text("model", "model_group"),
         endpoint=endpoint,
         prompt_tokens=record.count("prompt_tokens"),
-        cached_tokens=usage.cached,
+        cached_tokens=known(usage.cached, answered.cached),
         output_tokens=record.count("completion_tokens"),
         max_tokens=sent.count("max_tokens", "max_completion_tokens", "max_output_tokens"),
         stream=streams,

@@ -59,8 +59,20 @@ def _in_field(record: ForeignRecord, name: str) -> Iterator[tuple[str, object]]:
             found = found.with_fields(
                 found.where, {key.replace("@", "."): one for key, one in found.fields.items()}
             )
+        found = found.with_fields(
+            found.where, {key: _untyped(one) for key, one in found.fields.items()}
+        )
         yield from found.fields.items()  # names may have dots, or be objects in objects
         yield from found.flat().fields.items()
+
+
+def _untyped(value: object) -> object:
+    """The value of Sentry's {"value": 17, "type": "integer"}; any other value as it is."""
+    if not isinstance(value, dict):
+        return value
+    fields = cast(Json, value)
+    typed = {"value", "type"} <= fields.keys() <= {"value", "type", "unit"}
+    return fields["value"] if typed else fields
 
 
 def _parsed(key: str, value: object) -> dict[str, object]:

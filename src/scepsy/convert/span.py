@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from scepsy.core.trace import Endpoint
 
 GENERATES = ("chat", "completions", "responses")
+CACHED_ANSWER = "answer from a cache"
+"""The kind of a span of a call that no LLM served."""
 
 
 @dataclass(frozen=True, slots=True)
