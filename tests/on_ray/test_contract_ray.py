@@ -13,6 +13,8 @@ from scepsy.testing.ray_cluster import RayCluster
 
 @pytest.mark.ray
 class TestRay(DeployContract):
+    long_call = 4800  # an actor is a process of its own, which imports Ray first
+
     @pytest.fixture
     async def site(self, whole: RayCluster) -> AsyncGenerator[RaySite]:
         site = RaySite(whole)

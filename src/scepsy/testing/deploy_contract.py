@@ -29,8 +29,8 @@ from scepsy.testing.deploy_plans import LLMS, plan_of
 OTHER_LLMS = tuple(msgspec.structs.replace(llm, max_sequences=32) for llm in LLMS)
 """The same LLMs, whose engines are started otherwise: none of the running ones can stay."""
 
-LONG_CALL = 1200
-"""Tokens of a call that takes about ten seconds."""
+HOLDING_CALL = 6000
+"""Tokens of a call that takes most of a minute."""
 
 
 class DeploySite(ABC):
@@ -69,7 +69,13 @@ class DeploySite(ABC):
 class DeployContract:
     """Tests of a backend. A subclass provides a fixture `site`, which is a `DeploySite` with
     nothing deployed. Where the test ends, the fixture takes everything down.
+
+    Attributes:
+        long_call: tokens of a call that takes about ten seconds. It has to outlast the start of an
+            engine.
     """
+
+    long_call: ClassVar[int] = 1200
 
     async def test_deploy_status_and_down(self, site: DeploySite) -> None:
         plan = self.two(site)
@@ -196,7 +202,7 @@ class DeployContract:
     ) -> None:
         first, second = self.gpus(site)[:2]
         done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
-        calling = asyncio.create_task(call(done.url, "m", LONG_CALL))
+        calling = asyncio.create_task(call(done.url, "m", self.long_call))
         await until_in_flight(done.url, 1)
         wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)
         command = await self.deploy(site, wanted, tmp_path, "--grace", "0.5")
@@ -209,7 +215,7 @@ class DeployContract:
     async def test_a_call_that_ends_within_the_grace_is_not_cut(self, site: DeploySite) -> None:
         first, second = self.gpus(site)[:2]
         done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
-        calling = asyncio.create_task(call(done.url, "m", LONG_CALL))
+        calling = asyncio.create_task(call(done.url, "m", self.long_call))
         await until_in_flight(done.url, 1)
         wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)
         after = await site.backend.apply(wanted)
@@ -221,13 +227,13 @@ class DeployContract:
     async def test_down_waits_for_calls_and_says_which_it_cut(self, site: DeploySite) -> None:
         plan = self.some_of_m(site, 1)
         done = await site.backend.apply(plan)
-        patient = asyncio.create_task(call(done.url, "m", LONG_CALL // 4))
+        patient = asyncio.create_task(call(done.url, "m", self.long_call // 4))
         await until_in_flight(done.url, 1)
         gone = await site.backend.down(grace=120)
         assert gone.cut == ()
         assert await patient is None
         done = await site.backend.apply(plan)
-        cut = asyncio.create_task(call(done.url, "m", LONG_CALL))
+        cut = asyncio.create_task(call(done.url, "m", self.long_call))
         await until_in_flight(done.url, 1)
         gone = await site.backend.down(grace=0.2)
         assert [(one.replica, one.calls) for one in gone.cut] == [("m-0", 1)]
@@ -239,7 +245,7 @@ class DeployContract:
     ) -> None:
         first, second = self.gpus(site)[:2]
         done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
-        holding = asyncio.create_task(call(done.url, "m", 5 * LONG_CALL))  # until it is cancelled
+        holding = asyncio.create_task(call(done.url, "m", HOLDING_CALL))  # until it is cancelled
         await until_in_flight(done.url, 1)
         waits = asyncio.Event()
         wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)

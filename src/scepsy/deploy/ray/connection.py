@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ _CONNECT = 5.0
 _ATTEMPTS = 3
 """How often a connection is tried where the head was too slow to make one."""
 
+_TALKATIVE = ("ray", "ray._private.worker", "ray.client_builder", "ray.util.client.logsclient")
+"""Loggers of Ray that tell a user of Scepsy nothing."""
+
 _CLIENT = "ray://"
 _CLIENT_PORT = 10001
 _HEAD_PORT = 6379
@@ -30,17 +34,20 @@ def connect(address: str) -> None:
     Raises BadInput for an address that is none, and Unreachable where nothing answers there, where
     it does not let us in, or where it is not a cluster that we can use.
     """
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     ray = ray_module()
     if ray.is_initialized():
         if _works(ray):
             return
         ray.shutdown()
     if address != "auto":
-        _check_listens(address)
-    logging.getLogger("ray").setLevel(logging.ERROR)
+        address = _check_listens(address)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     for left in reversed(range(_ATTEMPTS)):
         try:
-            ray.init(**_arguments(address))
+            with warnings.catch_warnings(action="ignore"):  # what they say, the error says too
+                ray.init(**_arguments(address))
         except Exception as error:  # Ray raises many kinds, and some are gRPC's
             # On a busy head the process that serves us may take too long to start.
             if left and "client server failed" in str(error):
@@ -70,7 +77,8 @@ def _arguments(address: str) -> Mapping[str, Any]:
     return {**common, "logging_level": logging.ERROR, "configure_logging": False}
 
 
-def _check_listens(address: str) -> None:
+def _check_listens(address: str) -> str:
+    """The address with its port. Raises BadInput, Unreachable."""
     host, port = split(address)
     try:
         socket.create_connection((host, port), _CONNECT).close()
@@ -79,6 +87,7 @@ def _check_listens(address: str) -> None:
             f"nothing answers at {host}:{port} ({error.strerror or error}); is Ray's head running "
             "there, and is this the address that `scepsy ray up` printed?"
         ) from error
+    return f"{_CLIENT if address.startswith(_CLIENT) else ''}{host}:{port}"
 
 
 def split(address: str) -> tuple[str, int]:
@@ -98,18 +107,15 @@ def split(address: str) -> tuple[str, int]:
 
 def _told(address: str, error: Exception) -> str:
     text = str(error)
-    if "timed out" in text and "RAY_AUTH_MODE" not in os.environ:  # what it says without a token
+    token = "oken" in text and ("auth" in text.lower() or "nauthenticated" in text)
+    # Without the right token, Ray's client waits until its time is over.
+    if token or "Failed to connect" in text or "timed out" in text or "connection timeout" in text:
+        set_ = "RAY_AUTH_TOKEN" in os.environ or os.environ.get("RAY_AUTH_MODE") == "token"
+        has = "the one that is set may be another's" if set_ else "none is set"
         return (
-            f"the Ray cluster at {address} does not let us in, or is too busy to answer. If it "
-            "asks for a token, set RAY_AUTH_MODE=token and copy ~/.ray/auth_token from its head to "
-            "this machine"
-        )
-    if "oken" in text and ("auth" in text.lower() or "nauthenticated" in text):
-        given = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
-        has = "the one that is set is not this cluster's" if given else "none is set"
-        return (
-            f"the Ray cluster at {address} asks for a token, and {has}: set RAY_AUTH_MODE=token, "
-            "and copy ~/.ray/auth_token from the head to this machine"
+            f"the Ray cluster at {address} does not let us in{'' if token else ' or is too busy'}. "
+            f"It may ask for a token, and {has}: set RAY_AUTH_MODE=token, and copy "
+            "~/.ray/auth_token from the head to this machine"
         )
     if "raylet" in text or ("node" in text and "not found" in text):
         host, _ = split(address)

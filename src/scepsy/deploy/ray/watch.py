@@ -43,7 +43,7 @@ async def status_of(runtime: RayRuntime) -> Status:
         )
     return Status(
         name=current.name,
-        gateway=front.state,
+        gateway=front.state if current.port else "starting",
         url=front.url,
         replicas=tuple(replicas),
         epoch=current.epoch,
