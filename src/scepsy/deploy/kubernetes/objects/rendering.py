@@ -98,11 +98,25 @@ def render(plan: Plan, launch_in: LaunchIn, options: RenderOptions) -> Rendered 
         lost=(*profile.lost(plan, options), *inference.lost(plan, options)),
         needs=(
             *hosted_elsewhere(plan),
+            *_there_already(options),
             *profile.needs(plan, options),
             *gangs.needs(options),
             *inference.needs(plan, options),
         ),
     )
+
+
+def _there_already(options: RenderOptions) -> Iterator[str]:
+    """Objects that the rendered ones name and that somebody else makes."""
+    named = {
+        "Secret": (options.secret, options.pull_secret),
+        "PersistentVolumeClaim": (options.cache_claim,),
+        "PriorityClass": (options.priority_class if options.priority is None else None,),
+    }
+    for kind, names in named.items():
+        for name in names:
+            if name is not None:
+                yield f"The {kind} {name!r}."
 
 
 def hosted_elsewhere(plan: Plan) -> Iterator[str]:
