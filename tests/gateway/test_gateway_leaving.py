@@ -7,9 +7,13 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from gateway_peers import CHAT, chunk, gateway_to, peer, streams
 
 from scepsy.deploy.gateway_client import close, counts, drained, put_routes
+from scepsy.errors import Unreachable
 from scepsy.gateway.config import Route
 
 BODY = {"model": "m", "stream": True}
@@ -80,3 +84,31 @@ async def test_a_closed_gateway_answers_what_is_in_flight_and_nothing_else(
             assert (await refused.json())["error"]["code"] == "closing"
         go_on.set()
         assert got + await answer.content.read() == chunk("one") + chunk("two")
+
+
+async def test_a_gateway_that_is_slow_to_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Slowness says nothing of the calls: a replica with calls must not be stopped for it."""
+    asked = 0
+
+    async def status(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if asked <= 2:
+            await asyncio.sleep(60)
+        left = int(asked == 3)
+        counted = {"replica": "m-0", "in_flight": left, "served": 0, "failed": 0}
+        return web.json_response({"in_flight": left, "replicas": [counted]})
+
+    monkeypatch.setattr("scepsy.deploy.gateway_client._ANSWER_WITHIN", 0.2)
+    app = web.Application()
+    app.router.add_get("/scepsy/status", status)
+    async with TestServer(app) as server:
+        assert await drained(str(server.make_url("")).rstrip("/"), ["m-0"], 30) == {}
+    assert asked == 4
+
+
+async def test_a_gateway_that_has_ended_is_unreachable() -> None:
+    with pytest.raises(Unreachable, match="does not answer"):
+        await drained("http://127.0.0.1:1", ["m-0"], 30)

@@ -13,11 +13,15 @@ import msgspec
 from scepsy.errors import Unreachable
 from scepsy.gateway.config import Route
 
-_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
-"""Seconds that a gateway has to answer."""
+_ANSWER_WITHIN = 30.0
+"""Seconds that a gateway has to answer. On a machine with too much work it may take some."""
 
 _POLL = 0.1
 """Seconds between two readings of the calls in flight."""
+
+
+class _TooSlow(Unreachable):
+    """A gateway that has not answered in time. That says nothing of its calls."""
 
 
 class CallCounts(msgspec.Struct, frozen=True):
@@ -74,9 +78,11 @@ async def fence(gateway_url: str, replicas: Collection[str]) -> None:
     await _ask("PUT", f"{gateway_url}/scepsy/fence", msgspec.json.encode(sorted(replicas)))
 
 
-async def counts(gateway_url: str) -> GatewayCounts:
-    """The gateway's counts of calls. Raises Unreachable."""
-    body = await _ask("GET", f"{gateway_url}/scepsy/status", None)
+async def counts(gateway_url: str, within: float | None = None) -> GatewayCounts:
+    """The gateway's counts of calls. Raises Unreachable, also where it takes more than `within`
+    seconds (30).
+    """
+    body = await _ask("GET", f"{gateway_url}/scepsy/status", None, within)
     try:
         return msgspec.json.decode(body, type=GatewayCounts)
     except msgspec.MsgspecError as error:
@@ -88,18 +94,28 @@ async def drained(gateway_url: str, names: Collection[str], grace: float) -> dic
     replicas must not be routed to any more.
 
     Returns the calls that are in flight after that, for each replica that has any. Raises
-    Unreachable where the gateway does not answer at the first look; where it ends later, its calls
-    have ended with it.
+    Unreachable where the gateway has ended before the first look; where it ends later, its calls
+    have ended with it. One that is slow to answer is asked again.
     """
-    left = (await counts(gateway_url)).at(names)
     deadline = asyncio.get_running_loop().time() + grace
-    while left and asyncio.get_running_loop().time() < deadline:
+    told = await _told(gateway_url, deadline)
+    while (left := told.at(names)) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_POLL)
         try:
-            left = (await counts(gateway_url)).at(names)
+            told = await _told(gateway_url, deadline)
         except Unreachable:
             return left
     return left
+
+
+async def _told(gateway_url: str, deadline: float) -> GatewayCounts:
+    """The gateway's counts. Until the deadline, a gateway that is slow to answer is asked again."""
+    while True:
+        try:
+            return await counts(gateway_url)
+        except _TooSlow:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
 
 
 async def closed(gateway_url: str, grace: float) -> dict[str, int]:
@@ -109,11 +125,11 @@ async def closed(gateway_url: str, grace: float) -> dict[str, int]:
     """
     await close(gateway_url)
     deadline = asyncio.get_running_loop().time() + grace
-    told = await counts(gateway_url)
+    told = await _told(gateway_url, deadline)
     while told.in_flight and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_POLL)
         try:
-            told = await counts(gateway_url)
+            told = await _told(gateway_url, deadline)
         except Unreachable:
             break
     left = told.at([one.replica for one in told.replicas])
@@ -121,10 +137,12 @@ async def closed(gateway_url: str, grace: float) -> dict[str, int]:
     return left | ({"": unsent} if unsent > 0 else {})
 
 
-async def _ask(method: str, url: str, body: bytes | None) -> bytes:
+async def _ask(method: str, url: str, body: bytes | None, within: float | None = None) -> bytes:
+    seconds = _ANSWER_WITHIN if within is None else within
+    timeout = aiohttp.ClientTimeout(total=seconds)
     try:
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+            aiohttp.ClientSession(timeout=timeout) as session,
             session.request(method, url, data=body) as response,
         ):
             answer = await response.read()
@@ -133,6 +151,10 @@ async def _ask(method: str, url: str, body: bytes | None) -> bytes:
                     f"the gateway refused {method} {url}: {answer[:500].decode(errors='replace')}"
                 )
             return answer
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except TimeoutError as error:
+        raise _TooSlow(
+            f"the gateway did not answer {method} {url} within {seconds:g} s; is it overloaded?"
+        ) from error
+    except aiohttp.ClientError as error:
         what = str(error) or type(error).__name__
         raise Unreachable(f"the gateway does not answer {method} {url}: {what}") from error

@@ -72,7 +72,7 @@ async def _counts(deployment: Deployment) -> GatewayCounts | None:
     if deployment.gateway is None:
         return None
     try:
-        return await counts(deployment.gateway.url)
+        return await counts(deployment.gateway.url, within=5.0)
     except Unreachable:
         return None
 
