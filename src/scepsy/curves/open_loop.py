@@ -50,15 +50,16 @@ def open_loop(
     rate: float,
     seconds: float,
     seed: int = 0,
+    replicas: int = 1,
 ) -> tuple[float, list[Sample]]:
-    """Runs of all workflows together send `rate` calls per second for `seconds`. Returns the calls
-    that are counted, and how many of them were sent per second.
+    """Runs of all workflows together send `rate` calls per second to each replica for `seconds`.
+    Returns the calls that are counted, and how many of them were sent to a replica per second.
 
     The runs of each workflow arrive as a Poisson process of their own, as they do at a deployment.
     With the same seed they come in the same order and with gaps in the same proportion (common
     random numbers), so that a curve is smooth and engines are compared with the same arrivals.
     """
-    per_run = rate / stream.chain_calls(whole=True) / sum(stream.rates.values())
+    per_run = replicas * rate / stream.chain_calls(whole=True) / sum(stream.rates.values())
     loads = [
         OpenLoopLoad(
             RecordedWorkflow(name, runs[name]),
@@ -68,18 +69,21 @@ def open_loop(
         if (count := round(per_run * weight * seconds))
     ]
     begin = longest_run(stream)
-    simulation = engine.simulation()
+    simulation = engine.simulation(replicas)
     simulate(simulation, loads)
     counted = [sample_of(call) for call in simulation.calls if begin <= call.start < seconds]
-    return len(counted) / max(seconds - begin, 1e-9), counted
+    return len(counted) / max(seconds - begin, 1e-9) / replicas, counted
 
 
 def one_by_one(
-    engine: EngineModel, stream: Stream, runs: Mapping[str, Sequence[Recording]]
+    engine: EngineModel,
+    stream: Stream,
+    runs: Mapping[str, Sequence[Recording]],
+    replicas: int = 1,
 ) -> list[Sample]:
-    """The calls of every run, each of which has the engine to itself."""
+    """The calls of every run, each of which has the replicas to itself."""
     gap = ALONE * max(longest_run(stream), 1.0)
-    simulation = engine.simulation()
+    simulation = engine.simulation(replicas)
     count = 0
     loads: list[OpenLoopLoad] = []
     for name, of in runs.items():

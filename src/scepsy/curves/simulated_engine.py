@@ -34,20 +34,23 @@ class EngineModel:
     request_time: float
     blocks: Mapping[str, Blocks]
 
-    def replica(self, events: EventQueue) -> SimulatedReplica:
-        """The replica with an empty cache."""
+    def replica(self, events: EventQueue, name: str = "simulated") -> SimulatedReplica:
+        """A replica with an empty cache."""
         engine = SimulatedEngine(
             self.timer,
             kv_tokens=self.kv_tokens,
             max_sequences=self.llm.max_sequences,
             step_tokens=host_time(self.llm.engine).step_tokens,
         )
-        return SimulatedReplica("simulated", engine, events, request_time=self.request_time)
+        return SimulatedReplica(name, engine, events, request_time=self.request_time)
 
-    def simulation(self) -> Simulation:
-        """The replica behind a gateway, which asks it to serve calls of the oldest run first."""
+    def simulation(self, replicas: int = 1) -> Simulation:
+        """One or more replicas behind a gateway, which routes the calls and asks each replica to
+        serve those of the oldest run first.
+        """
         events = EventQueue()
-        group = LlmReplicas([self.replica(events)], min(self.llm.max_context, self.kv_tokens))
+        servers = [self.replica(events, f"{self.llm.name}-{one}") for one in range(replicas)]
+        group = LlmReplicas(servers, min(self.llm.max_context, self.kv_tokens))
         return Simulation(events, {self.llm.name: group})
 
 
