@@ -82,6 +82,22 @@ def test_nothing_is_drained_while_a_start_may_still_add_capacity() -> None:
     assert not first.of("drain")
 
 
+def test_nothing_is_drained_while_one_that_stays_is_starting() -> None:
+    """The rerank engine has to make room for the judge, and may, but its GPU is busy."""
+    engines = (
+        ObservedReplica(replica("generator-0", ("n", 0), share=0.5), "starting", routed=False),
+        ObservedReplica(replica("rerank-0", ("n", 0), share=0.5)),
+    )
+    wanted = (engines[0].replica, replica("judge-0", ("n", 0), share=0.5))
+    cluster = Cluster(nodes=(Node(name="n", gpus=1),))
+    change = diff(Wanted(plan_of(cluster, wanted), 1), Observed(engines), limits(8.0))
+    assert [told(wave) for wave in change.waves[:3]] == [
+        ["start generator-0"],
+        ["route generator-0", "drain rerank-0"],
+        ["stop rerank-0"],
+    ]
+
+
 def test_without_room_on_gpu_2_the_load_decides() -> None:
     full = (*RUNNING, replica("rerank-0", ("n", 2), share=0.5))
     kept = plan_of(CLUSTER, (*PLAN.placement.replicas[:2], *full[2:]))

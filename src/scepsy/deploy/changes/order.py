@@ -18,9 +18,12 @@ from itertools import count
 
 from scepsy.deploy.changes.capacity import Capacity
 from scepsy.deploy.changes.ledger import Ledger, Part, contested
+from scepsy.deploy.changes.observed import GpuId
 
-STEPS_MAX = 4000
-"""States that the search visits. They bound its time: about a second."""
+WORK_MAX = 200_000
+"""Steps that the search does and looks at, over all states that it visits. They bound its time to
+a few seconds: 10,000 states of ten replicas, 100 of a thousand.
+"""
 
 ROUNDING = 1e-9
 """Part of a floor by which capacity may be below it, because sums are rounded."""
@@ -162,62 +165,85 @@ def _quick(
     """
     before = balance.copy()
     waiting = sorted(starts, key=lambda step: step.size, reverse=True)
-    there = list(leaves)
+    there: dict[GpuId, list[Step]] = defaultdict(list)
+    for step in leaves:
+        for part in step.parts:
+            there[part.gpu].append(step)
     steps: list[Step] = []
     while waiting:
-        fitting = next((step for step in waiting if balance.can(step)), None)
-        if fitting is not None:
-            balance.do(fitting)
-            waiting.remove(fitting)
-            steps.append(fitting)
-            continue
-        choices: list[tuple[float, int, list[Step]]] = []
-        for number, step in enumerate(waiting):
-            room = _room_for(step, there, balance)
-            if room is None:
-                continue
-            choices.append((_dip_of(room, balance), number, room))
-            if choices[-1][0] == 0.0:
-                break
-        if not choices:
-            return None
-        dip, _, room = min(choices, key=lambda choice: choice[:2])
-        if floors and dip > 0.0:
+        fitting = [step for step in waiting if balance.can(step)]
+        for step in fitting:
+            if balance.can(step):
+                balance.do(step)
+                waiting.remove(step)
+                steps.append(step)
+        if not waiting:
+            break
+        room = _cheapest_room(waiting, there, balance, floors=floors)
+        if room is None:
             return None
         for one in room:
             balance.do(one)
-            there.remove(one)
+            for part in one.parts:
+                there[part.gpu].remove(one)
             steps.append(one)
     return replayed(before, steps)
 
 
-def _room_for(start: Step, there: Sequence[Step], balance: Balance) -> list[Step] | None:
-    """Replicas that have to leave before the start fits, those first whose LLM keeps the most spare
-    capacity. None where it does not even fit without all of them.
+def _cheapest_room(
+    waiting: Sequence[Step],
+    there: Mapping[GpuId, Sequence[Step]],
+    balance: Balance,
+    *,
+    floors: bool,
+) -> list[Step] | None:
+    """The replicas that leave for one of those that wait: for the first that costs no dip, or else
+    for the one that costs the smallest. None where `floors` are to be kept and cannot be.
     """
-    now = balance.copy()
+    cheapest: tuple[float, list[Step] | None] = float("inf"), None
+    for step in waiting:
+        room = _room_for(step, there, balance)
+        if room is None:
+            continue
+        dip = _dip_of(room, balance)
+        if dip == 0.0:
+            return room
+        if not floors and dip < cheapest[0]:
+            cheapest = dip, room
+    return cheapest[1]
+
+
+def _room_for(
+    start: Step, there: Mapping[GpuId, Sequence[Step]], balance: Balance
+) -> list[Step] | None:
+    """Replicas that have to leave before the start fits, those first whose LLM keeps the most spare
+    capacity. None where it does not even fit without all of them. The balance is left as it was.
+    """
     out: list[Step] = []
+    fits = True
     for part in start.parts:
-        while (what := now.ledger.lacks(part)) is not None:
+        while fits and (what := balance.ledger.lacks(part)) is not None:
             on = [
                 (one, held)
-                for one in there
+                for one in there[part.gpu]
                 if one not in out
                 for held in one.parts
                 if held.gpu == part.gpu and (held.memory if what == "memory" else held.compute) > 0
             ]
-            if not on:
-                return None
-            one, _ = max(on, key=lambda each: (now.spare(each[0]), each[1].memory))
-            now.do(one)
-            out.append(one)
-    for one in list(out):
-        now.undo(one)
-        if now.ledger.has_room(start.parts):
-            out.remove(one)
-        else:
-            now.do(one)
-    return out
+            fits = bool(on)
+            if on:
+                one, _ = max(on, key=lambda each: (balance.spare(each[0]), each[1].memory))
+                balance.do(one)
+                out.append(one)
+    needed: list[Step] = []
+    for one in out:
+        balance.undo(one)
+        if not balance.ledger.has_room(start.parts):
+            balance.do(one)
+            needed.append(one)
+    for one in needed:
+        balance.undo(one)
+    return needed if fits else None
 
 
 def _dip_of(room: Sequence[Step], balance: Balance) -> float:
@@ -249,10 +275,10 @@ class _Search:
         ties = count()
         heap: list[tuple[float, int, int, int, tuple[int, ...]]] = [(0.0, 0, next(ties), 0, ())]
         seen: set[int] = set()
-        for _ in range(STEPS_MAX):
-            if not heap:
-                return None
+        work = 0
+        while heap and work < WORK_MAX:
             dip, _, _, mask, path = heappop(heap)
+            work += len(path) + len(self._steps)
             if mask & all_started == all_started:
                 return self._lazy([self._steps[number] for number in path])
             if mask in seen:
