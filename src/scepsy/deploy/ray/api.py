@@ -143,7 +143,9 @@ class RayApi:
         try:
             reference = await asyncio.to_thread(lambda: getattr(handle, method).remote(*arguments))
             waiting = asyncio.wrap_future(reference.future())
-            return await asyncio.wait_for(waiting, within)
+            waiting.add_done_callback(_noticed)
+            # Not cancelled where it takes too long: Ray's client does not bear cancelled futures.
+            return await asyncio.wait_for(asyncio.shield(waiting), within)
         except errors.ActorDiedError as error:
             raise ActorGone(_first_line(error)) from error
         except errors.RayTaskError as error:
@@ -187,3 +189,9 @@ class RayApi:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _noticed(answer: asyncio.Future[Any]) -> None:
+    """Answers that come too late are nobody's, and so are their errors."""
+    if not answer.cancelled():
+        answer.exception()
