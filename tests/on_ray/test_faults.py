@@ -85,6 +85,12 @@ async def test_a_node_that_is_cut_off_goes_on_and_gets_no_calls(site: RaySite) -
     await eventually(ended)
 
 
+async def gets_calls(site: RaySite, node: str) -> bool:
+    """Whether the replica on this node has served a call since it has its address."""
+    status = await site.backend.status()
+    return all(one.served for one in status.replicas if one.node == node)
+
+
 async def test_a_killed_actor_comes_back(site: RaySite) -> None:
     done = await site.backend.apply(three(site))
     async with load(done.url) as answers:
@@ -97,6 +103,7 @@ async def test_a_killed_actor_comes_back(site: RaySite) -> None:
 
         await eventually(ended)
         await until(site, "actor killed", epoch=1, replicas=3)
+        await eventually(lambda: gets_calls(site, "w2"))
     answers.check("actor killed")
 
 

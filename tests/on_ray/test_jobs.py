@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from scepsy.deploy.backend import OnProgress
-from scepsy.deploy.ray.jobs import Jobs
+from scepsy.deploy.ray.jobs import Jobs, Work
 from scepsy.errors import BadInput, Conflict
 
 
@@ -25,6 +25,13 @@ def work(number: int, go: asyncio.Event):
     return change
 
 
+async def begun(jobs: Jobs, change: Work) -> int:
+    """The number of a command's change, which asks until it may begin."""
+    while (number := await jobs.begin(change, by_command=True)) is None:
+        pass
+    return number
+
+
 async def listened(jobs: Jobs, number: int) -> str:
     """The result, asked for as a command does."""
     known = 0
@@ -35,7 +42,7 @@ async def listened(jobs: Jobs, number: int) -> str:
 
 async def test_of_two_commands_the_second_is_told() -> None:
     jobs, go = Jobs("d"), asyncio.Event()
-    first = await jobs.begin(work(1, go), by_command=True)
+    first = await begun(jobs, work(1, go))
     listening = asyncio.create_task(listened(jobs, first))
     with pytest.raises(Conflict, match="another command is changing deployment 'd'"):
         await jobs.begin(work(2, go), by_command=True)
@@ -43,7 +50,7 @@ async def test_of_two_commands_the_second_is_told() -> None:
         await jobs.begin(work(3, go), by_command=False)
     go.set()
     assert await listening == '{"number":1}'
-    second = await jobs.begin(work(2, go), by_command=True)
+    second = await begun(jobs, work(2, go))
     assert await listened(jobs, second) == '{"number":2}'
 
 
@@ -51,9 +58,10 @@ async def test_a_change_whose_command_was_killed_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("scepsy.deploy.ray.jobs._LISTENS", 0.2)
+    monkeypatch.setattr("scepsy.deploy.ray.jobs._WAITS", 0.1)
     jobs, go = Jobs("d"), asyncio.Event()
-    first = await jobs.begin(work(1, go), by_command=True)
-    second = asyncio.create_task(jobs.begin(work(2, go), by_command=True))
+    first = await begun(jobs, work(1, go))
+    second = asyncio.create_task(begun(jobs, work(2, go)))
     await asyncio.sleep(0.5)
     assert not second.done()
     go.set()
@@ -69,7 +77,8 @@ async def test_a_repair_is_waited_for_and_errors_keep_their_names() -> None:
         raise BadInput("no")
 
     repair = await jobs.begin(refused, by_command=False)
-    command = asyncio.create_task(jobs.begin(work(2, go), by_command=True))
+    assert repair is not None
+    command = asyncio.create_task(begun(jobs, work(2, go)))
     await asyncio.sleep(0.2)
     assert not command.done()
     go.set()

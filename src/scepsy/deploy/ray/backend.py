@@ -139,7 +139,8 @@ class RayBackend:
 
     async def _job(self, controller: Any, say: OnProgress, method: str, *arguments: object) -> str:
         """The result of a change that the controller makes; a broken-off command breaks it off."""
-        number = await self._ask(controller, method, *arguments)
+        while (number := await self._ask(controller, method, *arguments)) is None:
+            continue  # until a change has ended that nobody listens to
         known = 0
         try:
             while True:

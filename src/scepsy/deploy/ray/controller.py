@@ -33,7 +33,7 @@ from scepsy.deploy.wording import way_text
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput, Conflict, ScepsyError
 
-_PERIOD = 0.5
+_PERIOD = 1.0
 """Seconds between two looks at the nodes and the actors."""
 
 _log = logging.getLogger(__name__)
@@ -142,7 +142,8 @@ class Controller:
         current = self.stored.current
         living = alive(await self.api.nodes()).keys()
         dead = frozenset(one.name for one in current.replicas if not one.nodes <= living)
-        if dead != self._fenced:
+        # First those on dead nodes: to ask the others takes time.
+        if dead != self._fenced or await self.runtime.follow():
             serving = [one.name for one in current.replicas if one.phase == "serving"]
             await self.runtime.route_to(serving)
             self._fenced = dead

@@ -31,17 +31,19 @@ class ControllerActor:
         self._controller: Controller | None = None
         self._jobs = self._thread.call(self._begin())
 
-    def apply(self, request: bytes) -> int:
-        """Begins a change to a `Request` (JSON) and returns its number. Raises Conflict."""
+    def apply(self, request: bytes) -> int | None:
+        """Begins a change to a `Request` (JSON) and returns its number; see `Jobs.begin`. Raises
+        Conflict.
+        """
         return self._thread.call(self._apply(msgspec.json.decode(request, type=Request)))
 
-    def repair(self) -> int:
-        """Begins a repair and returns its number. Raises NotFound, Conflict."""
+    def repair(self) -> int | None:
+        """Begins a repair; see `Jobs.begin`. Raises NotFound, Conflict."""
         controller = self._known()
         return self._thread.call(self._jobs.begin(controller.repair, by_command=True))
 
-    def down(self, grace: float) -> int:
-        """Begins to take the deployment down. Raises NotFound, Conflict."""
+    def down(self, grace: float) -> int | None:
+        """Begins to take the deployment down; see `Jobs.begin`. Raises NotFound, Conflict."""
         return self._thread.call(self._down(self._known(), grace))
 
     def told(self, number: int, known: int) -> bytes:
@@ -76,7 +78,7 @@ class ControllerActor:
             raise NotFound(f"there is no deployment {self._name!r} on this Ray cluster")
         return self._controller
 
-    async def _apply(self, request: Request) -> int:
+    async def _apply(self, request: Request) -> int | None:
         async def work(say: OnProgress) -> Applied:
             controller = self._controller
             if controller is None or controller.gone:
@@ -87,7 +89,7 @@ class ControllerActor:
 
         return await self._jobs.begin(work, by_command=True)
 
-    async def _down(self, controller: Controller, grace: float) -> int:
+    async def _down(self, controller: Controller, grace: float) -> int | None:
         async def work(_: OnProgress) -> TakenDown:
             return await controller.down(grace)
 

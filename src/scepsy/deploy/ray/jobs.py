@@ -19,6 +19,9 @@ Work = Callable[[OnProgress], Awaitable[msgspec.Struct]]
 _LISTENS = 4.0
 """Seconds after which a command that has not asked for news has ended, or was killed."""
 
+_WAITS = 5.0
+"""Seconds that a command is kept waiting for an answer."""
+
 _NEWS_WITHIN = 1.0
 """Seconds after which a listener is told that there is nothing new."""
 
@@ -55,10 +58,10 @@ class Jobs:
         """Whether a change goes on."""
         return self._running is not None
 
-    async def begin(self, work: Work, *, by_command: bool) -> int:
-        """Starts a change and returns its number. A command's change waits until a change has ended
-        that nobody listens to any more: a repair, or that of a killed command. Raises Conflict
-        where another command's change goes on.
+    async def begin(self, work: Work, *, by_command: bool) -> int | None:
+        """Starts a change and returns its number. None where a change goes on that nobody listens
+        to any more, a repair or that of a killed command: ask again until it has ended. Raises
+        Conflict where another command's change goes on.
         """
         while (running := self._running) is not None:
             if not by_command or await self._is_listened_to(running):
@@ -67,7 +70,9 @@ class Jobs:
                     "has ended, or choose another name with --name"
                 )
             assert running.task is not None
-            await asyncio.wait([running.task])
+            await asyncio.wait([running.task], timeout=_WAITS)
+            if self._running is running:
+                return None
         job = ChangeJob(len(self._jobs), by_command)
         self._jobs[job.number] = job
         self._running = job

@@ -34,7 +34,7 @@ PLACED_WITHIN = 90.0
 _POLL = 0.2
 """Seconds between two questions to an actor whose engine starts."""
 
-_QUICK = 5.0
+_QUICK = 2.0
 """Seconds that an actor has to answer while others wait for it."""
 
 
@@ -73,6 +73,22 @@ class RayRuntime:
                 for one, report in zip(replicas, reports, strict=True)
             )
         )
+
+    async def follow(self) -> bool:
+        """Notes the addresses of engines that their actors have started again, which are new ones.
+        Returns whether there are any.
+        """
+        living = alive(await self.api.nodes()).keys()
+        known = [one for one in self.stored.current.replicas if one.url and one.nodes <= living]
+        reports = await asyncio.gather(*(self.report(one) for one in known))
+        moved = {
+            one.name: report.url
+            for one, report in zip(known, reports, strict=True)
+            if report is not None and report.state == "ready" and report.url != one.url
+        }
+        for name, url in moved.items():
+            await self.stored.change_each([name], url=url)
+        return bool(moved)
 
     async def find_hung(self) -> None:
         """Asks every engine on a living node whether it is well, and does not wait until its actor
