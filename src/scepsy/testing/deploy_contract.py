@@ -202,7 +202,7 @@ class DeployContract:
     ) -> None:
         first, second = self.gpus(site)[:2]
         done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
-        calling = asyncio.create_task(call(done.url, "m", self.long_call))
+        calling = asyncio.create_task(call(done.url, "m", HOLDING_CALL))
         await until_in_flight(done.url, 1)
         wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)
         command = await self.deploy(site, wanted, tmp_path, "--grace", "0.5")
@@ -233,7 +233,7 @@ class DeployContract:
         assert gone.cut == ()
         assert await patient is None
         done = await site.backend.apply(plan)
-        cut = asyncio.create_task(call(done.url, "m", self.long_call))
+        cut = asyncio.create_task(call(done.url, "m", HOLDING_CALL))
         await until_in_flight(done.url, 1)
         gone = await site.backend.down(grace=0.2)
         assert [(one.replica, one.calls) for one in gone.cut] == [("m-0", 1)]
