@@ -7,14 +7,18 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from kubernetes_waits import eventually
 from scepsy.core.plan import Plan
+from scepsy.deploy.kubernetes.launches import container_launches
+from scepsy.deploy.kubernetes.objects import NotCarried, RenderOptions, render
 from scepsy.deploy.kubernetes.resources import ApiVersions, path_of
 from scepsy.store import read_plan
 from scepsy.testing.kubernetes.cluster import KubernetesCluster
@@ -112,6 +116,36 @@ def pods(cluster: KubernetesCluster) -> list[Json]:
 def condition(pod: Json, name: str) -> Json:
     found = {one["type"]: one for one in pod["status"].get("conditions", ())}
     return found.get(name, {})
+
+
+@pytest.mark.usefixtures("nodes")
+@pytest.mark.parametrize("folder", [EXAMPLES / "shared-gpu"])
+def test_engines_that_share_a_gpu_start_one_after_another(
+    cluster: KubernetesCluster, plan: Plan
+) -> None:
+    """Emulated engines in the place of vLLM's; the claims are not there on this version."""
+    llms = tuple(msgspec.structs.replace(llm, engine="emulated") for llm in plan.llms)
+    emulated = msgspec.structs.replace(plan, llms=llms)
+    options = RenderOptions(namespace=NAMESPACE, gpu="dra")
+    rendered = render(emulated, container_launches(emulated), options)
+    assert not isinstance(rendered, NotCarried)
+    apply(cluster, list(rendered.objects))
+    eventually(
+        lambda: (
+            len(found := pods(cluster)) == len(plan.placement.replicas)
+            and all(condition(pod, "Ready").get("status") == "True" for pod in found)
+        ),
+        limit=300,  # one after another
+    )
+    by_replica = {
+        pod["metadata"]["annotations"]["scepsy/replica-name"]: pod for pod in pods(cluster)
+    }
+    sharing = sorted(one.replica for one in plan.placement.replicas if one.gpu_share < 1)
+    assert len(sharing) == 3
+    for before, after in pairwise(sharing):
+        ready = condition(by_replica[before], "Ready")["lastTransitionTime"]
+        (engine,) = by_replica[after]["status"]["containerStatuses"]
+        assert ready <= engine["state"]["running"]["startedAt"]
 
 
 @pytest.mark.usefixtures("nodes")
