@@ -98,8 +98,9 @@ def cluster_toml() -> str:
     return page(
         "# cluster.toml",
         NOTE,
-        "The machines that a plan may use. An unknown key is refused. If all nodes are equal, no "
-        "file is needed: `--cluster 2x8xh100` means two nodes of eight H100 each.",
+        "The machines that a plan may use. An unknown key is refused. "
+        "[`scepsy cluster discover`](../guides/find-gpus.md) writes the file. If all nodes are "
+        "equal, none is needed: `--cluster 2x8xh100` means two nodes of eight H100 each.",
         "```toml\ngpu_memory = 80e9\n\n[[nodes]]\n"
         'name = "node-0"\ngpus = 8\ngpu_type = "h100"\n```',
         "Known GPU types: " + ", ".join(f"`{name}`" for name in sorted(gpus())) + ".",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from scepsy.discover.found import FoundGpu, FoundNode
@@ -19,39 +19,42 @@ Object = Mapping[str, Any]
 
 def ray_nodes(
     nodes: Iterable[Object],
-    available: Mapping[str, Mapping[str, float]],
+    free: Mapping[str, Collection[int]],
     *,
     rack_label: str = RACK_LABEL,
 ) -> tuple[FoundNode, ...]:
     """The living nodes that have GPUs.
 
-    `nodes` are the records of `ray.nodes()`; `available` is by node id what is left of each
-    resource. A node of a cluster that `scepsy ray up` started has a resource for each of its GPUs:
-    those are ours, and none is taken. On another cluster Ray does not tell which GPUs are in use,
-    only how many, so the last numbers of a node are marked as taken.
+    `nodes` are the records of `ray.nodes()`; `free` has by node id the numbers of the GPUs that Ray
+    gives out, or that we hold already. A node of a cluster that `scepsy ray up` started has a
+    resource for each of its GPUs, by which Ray gives them out to nobody but us: all are free.
     """
     found = [
-        _node(node, available.get(str(node["NodeID"]), {}), rack_label)
+        _node(node, free.get(str(node["NodeID"]), ()), rack_label)
         for node in nodes
         if node.get("Alive")
     ]
     return tuple(sorted((node for node in found if node.gpus), key=lambda node: node.name))
 
 
-def _node(node: Object, left: Mapping[str, float], rack_label: str) -> FoundNode:
-    labels = cast(Mapping[str, str], node.get("Labels") or {})
-    resources = cast(Mapping[str, float], node.get("Resources") or {})
-    name = labels.get(NODE_LABEL) or str(
-        node.get("NodeManagerHostname") or node["NodeManagerAddress"]
-    )
-    ours = sum(key.startswith(f"{name}/gpu") for key in resources)
+def asks_for_gpus(node: Object) -> int:
+    """How many GPUs have to be asked for on a node to learn which are free; 0 where they have names
+    of their own, or where there are none.
+    """
+    resources = _resources(node)
+    if not node.get("Alive") or _named(resources, _name(node)):
+        return 0
+    return math.floor(resources.get("GPU", 0.0) + ROUNDING)
+
+
+def _node(node: Object, free: Collection[int], rack_label: str) -> FoundNode:
+    labels, resources, name = _labels(node), _resources(node), _name(node)
+    ours = _named(resources, name)
     here = ours or math.floor(resources.get("GPU", 0.0) + ROUNDING)
-    used = 0.0 if ours else resources.get("GPU", 0.0) - left.get("GPU", 0.0)
-    first_taken = here - math.ceil(used - ROUNDING)
-    why = f"{used:g} GPUs of the node are in use in Ray"
     product = _product(labels, resources)
+    why = "another program uses it in Ray"
     gpus = tuple(
-        FoundGpu(product=product, taken=why if number >= first_taken else None)
+        FoundGpu(product=product, taken=None if ours or number in free else why)
         for number in range(here)
     )
     return FoundNode(
@@ -61,6 +64,24 @@ def _node(node: Object, left: Mapping[str, float], rack_label: str) -> FoundNode
         rack=labels.get(rack_label),
         notes=tuple(_notes(name, gpus, product)),
     )
+
+
+def _name(node: Object) -> str:
+    named = _labels(node).get(NODE_LABEL) or node.get("NodeManagerHostname")
+    return str(named or node["NodeManagerAddress"])
+
+
+def _labels(node: Object) -> Mapping[str, str]:
+    return cast(Mapping[str, str], node.get("Labels") or {})
+
+
+def _resources(node: Object) -> Mapping[str, float]:
+    return cast(Mapping[str, float], node.get("Resources") or {})
+
+
+def _named(resources: Iterable[str], node: str) -> int:
+    """The number of GPUs that are resources by name."""
+    return sum(key.startswith(f"{node}/gpu") for key in resources)
 
 
 def _product(labels: Mapping[str, str], resources: Iterable[str]) -> str:
