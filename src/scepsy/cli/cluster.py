@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from scepsy.cli.gpu_sources import found_by_kubernetes, found_by_nvidia_smi
+from scepsy.cli.gpu_sources import found_by_kubernetes, found_by_nvidia_smi, found_by_ray
 from scepsy.cli.output import console, emit_json, json_option, table
 from scepsy.discover import Described, FoundNode, describe
 from scepsy.errors import BadInput
@@ -94,7 +94,7 @@ def discover(
     elif by_kubernetes:
         found, asked = found_by_kubernetes(sources, context, rack_label), "Kubernetes"
     else:
-        raise BadInput("--ray: this version cannot ask Ray yet; use --nvidia-smi")
+        found, asked = found_by_ray(str(ray_address), rack_label), "Ray"
     found = _racked(found, racks)
     described = describe(found, gpu_type=gpu_type, gpu_memory=gpu_memory)
     write_atomic(out, cluster_toml(described.cluster, _comments(described, asked)).encode())

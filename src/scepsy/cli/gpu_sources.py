@@ -1,4 +1,4 @@
-"""Whom `scepsy cluster discover` asks: nvidia-smi, a Kubernetes API server, or files of theirs."""
+"""Whom `scepsy cluster discover` asks: nvidia-smi, Ray, a Kubernetes API server, or files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from scepsy.deploy.kubernetes.api import ApiRefusal, connected
+from scepsy.deploy.ray.api import RayApi, ray_module
+from scepsy.deploy.ray.connection import connect, disconnect
+from scepsy.deploy.ray.free_gpus import GpuProbes
 from scepsy.discover import FoundNode
 from scepsy.discover.commands import ask_nvidia_smi
 from scepsy.discover.kubernetes_nodes import Object, kubernetes_nodes, objects_of
 from scepsy.discover.nvidia_smi.machine import machine
+from scepsy.discover.ray_nodes import RACK_LABEL, asks_for_gpus, ray_nodes
 from scepsy.errors import BadInput
 from scepsy.store.files import read_bytes, read_record
 
@@ -76,3 +80,22 @@ async def _listed(context: str | None) -> tuple[list[Object], list[Object]]:
                 f"namespaces, or give what `{KUBECTL}` printed with --from"
             ) from None
     return objects_of(nodes, "Node"), objects_of(pods, "Pod")
+
+
+def found_by_ray(address: str, rack_label: str | None) -> tuple[FoundNode, ...]:
+    """The nodes of a Ray cluster. Raises NotFound where Ray is not installed, BadInput for an
+    address that is none, and Unreachable.
+    """
+    connect(address)
+    try:
+        return asyncio.run(_asked(rack_label or RACK_LABEL))
+    finally:
+        disconnect()
+
+
+async def _asked(rack_label: str) -> tuple[FoundNode, ...]:
+    api = RayApi()
+    nodes: list[Object] = await api.in_thread(ray_module().nodes)
+    asked = {str(node["NodeID"]): asks_for_gpus(node) for node in nodes}
+    free = await GpuProbes(api).free({node: gpus for node, gpus in asked.items() if gpus})
+    return ray_nodes(nodes, free, rack_label=rack_label)
