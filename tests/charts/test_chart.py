@@ -168,7 +168,7 @@ def test_long_release_names_make_names_that_are_allowed() -> None:
     assert check(objects) == ()
 
 
-@pytest.mark.parametrize("values", [VALUES["upstream"]], ids=["pass"])
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 def test_the_gateway_has_every_option_that_the_chart_gives_it(values: dict[str, Any]) -> None:
     (container,) = pod_of(rendered(values))["containers"]
     assert container["command"] == ["scepsy", "gateway"]
