@@ -16,7 +16,7 @@ from scepsy.errors import Conflict, ScepsyError
 
 Work = Callable[[OnProgress], Awaitable[msgspec.Struct]]
 
-_LISTENS = 4.0
+_LISTENS = 15.0
 """Seconds after which a command that has not asked for news has ended, or was killed."""
 
 _WAITS = 5.0
