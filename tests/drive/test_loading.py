@@ -88,5 +88,5 @@ def test_names_the_file_and_line_that_is_wrong(tmp_path: Path) -> None:
         read_inputs(empty)
     with pytest.raises(NotFound, match=r"missing\.txt"):
         read_inputs(tmp_path / "missing.txt")
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="this is a directory"):
         read_inputs(tmp_path)

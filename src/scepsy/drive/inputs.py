@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from scepsy.errors import BadInput, NotFound
+from scepsy.errors import BadInput
+from scepsy.store.files import lines_of
 
 
 def read_inputs(path: Path) -> list[object]:
@@ -32,13 +33,10 @@ def read_lines(path: Path) -> list[str]:
 
 def _numbered(path: Path) -> list[tuple[int, str]]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
+        texts = [line.decode().strip() for line in lines_of(path)]
+    except UnicodeDecodeError as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
-    lines = enumerate(map(str.strip, text.split("\n")), start=1)
-    return [(number, line) for number, line in lines if line]
+    return [(number, text) for number, text in enumerate(texts, start=1) if text]
 
 
 def _decode(path: Path, number: int, line: str) -> object:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from scepsy.convert.instants import instant
 from scepsy.errors import BadInput
-from scepsy.store.files import read_bytes
+from scepsy.store.files import lines_of
 
 _KNOWN = (
     "known are JSON lines with `timestamp`, CSV with TIMESTAMP, and a number of seconds per line"
@@ -34,21 +34,21 @@ def read_arrivals(path: Path) -> list[float]:
     Raises NotFound, or BadInput that names the line.
     """
     try:
-        # Not splitlines: JSON may hold other characters that end a line for Python.
-        lines = read_bytes(path).decode("utf-8-sig").split("\n")
+        times = sorted(_times(path, (line.decode("utf-8-sig") for line in lines_of(path))))
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not text: {error}") from None
-    times = sorted(_times(path, lines))
     if len(times) < 2 or times[0] == times[-1]:
         raise BadInput(f"{path}: {len(times)} arrival times; at least two different are needed")
     return [time - times[0] for time in times]
 
 
-def _times(path: Path, lines: Sequence[str]) -> Iterator[float]:
-    filled = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    read = _reader(filled[0][1]) if filled else float
-    for number, line in filled:
+def _times(path: Path, lines: Iterable[str]) -> Iterator[float]:
+    read: Callable[[str], float | None] | None = None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
+            read = read or _reader(line)
             time = read(line)
         except (ValueError, IndexError, RecursionError, csv.Error, msgspec.DecodeError) as error:
             raise BadInput(f"{path}:{number}: no arrival time ({error}); {_KNOWN}") from None

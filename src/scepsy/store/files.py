@@ -6,9 +6,10 @@ import codecs
 import os
 import secrets
 import tomllib
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -20,6 +21,11 @@ T = TypeVar("T")
 
 RECORD_BYTES_MAX = 256 << 20
 """Bytes of the largest file with one record. A plan for 16,384 GPUs has about ten million."""
+
+LINE_BYTES_MAX = 64 << 20
+"""Bytes of the longest line of a file that is read line by line. A call with a recorded prompt of a
+million tokens has about five million.
+"""
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -59,7 +65,7 @@ def read_record(path: Path, record_type: type[T], kind: str | None = None) -> T:
         BadInput: it is not what we expect; names the file and the field, or says which other kind
             of file it is.
     """
-    raw = read_bytes(path, kind, RECORD_BYTES_MAX).removeprefix(codecs.BOM_UTF8)
+    raw = read_bytes(path, kind).removeprefix(codecs.BOM_UTF8)
     try:
         return msgspec.json.decode(raw, type=record_type)
     except msgspec.ValidationError as error:
@@ -72,7 +78,7 @@ def read_record(path: Path, record_type: type[T], kind: str | None = None) -> T:
 
 def read_toml(path: Path, record_type: type[T], kind: str | None = None) -> tuple[T, Source]:
     """As `read_record`, from TOML; with the source, by which further errors can name lines."""
-    raw = read_bytes(path, kind, RECORD_BYTES_MAX).removeprefix(codecs.BOM_UTF8)
+    raw = read_bytes(path, kind).removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode()
         source = Source(path, tomllib.loads(text), text)
@@ -86,13 +92,45 @@ def read_toml(path: Path, record_type: type[T], kind: str | None = None) -> tupl
         raise BadInput(message) from None
 
 
-def read_bytes(path: Path, kind: str | None = None, most: int | None = None) -> bytes:
+def read_bytes(path: Path, kind: str | None = None, most: int = RECORD_BYTES_MAX) -> bytes:
     """Raises NotFound, or BadInput where the file cannot be read, or has more than `most` bytes."""
+    with opened(path, kind) as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise BadInput(
+            f"{path}: larger than the {most / 2**20:g} MiB that {kind or 'such a file'} may have; "
+            "is it the right file?"
+        )
+    return raw
+
+
+def lines_of(path: Path, most: int = LINE_BYTES_MAX) -> Iterator[bytes]:
+    """The lines of a file of any size, with the newline at their end, as they are asked for.
+
+    Raises NotFound, or BadInput where the file cannot be read, or a line has more than `most`
+    bytes.
+    """
+    with opened(path) as file:
+        while line := bounded_line(path, file, most):
+            yield line
+
+
+def bounded_line(path: Path, file: BinaryIO, most: int) -> bytes:
+    """The next line of a file, empty at its end. Raises BadInput where it has more than `most`
+    bytes.
+    """
+    line = file.readline(most + 1)
+    if len(line) > most:
+        raise BadInput(f"{path}: a line is longer than {most / 2**20:g} MiB; is it the right file?")
+    return line
+
+
+@contextmanager
+def opened(path: Path, kind: str | None = None) -> Generator[BinaryIO]:
+    """The file for reading. Raises NotFound, or BadInput where it cannot be opened or read."""
     try:
         with path.open("rb") as file:
-            raw = file.read() if most is None else file.read(most + 1)
-        if most is None or len(raw) <= most:
-            return raw
+            yield file
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -100,7 +138,3 @@ def read_bytes(path: Path, kind: str | None = None, most: int | None = None) -> 
         raise BadInput(f"{path}: this is {found}, not {kind or 'a file'}") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    raise BadInput(
-        f"{path}: larger than the {most / 2**20:g} MiB that {kind or 'such a file'} may have; "
-        "is it the right file?"
-    )

@@ -17,7 +17,7 @@ from typing import cast
 from scepsy.convert import Findings, ForeignRecord, unwrapped
 from scepsy.convert.foreign_record import Json, short
 from scepsy.errors import BadInput, NotFound
-from scepsy.store.json_texts import after_prefix, json_values
+from scepsy.store.json_texts import after_prefix, json_values, whole
 
 # What a file cannot be, by its first bytes.
 _BINARY = (
@@ -57,9 +57,8 @@ def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[Forei
     findings = Findings() if findings is None else findings
     try:
         with path.open("rb") as raw:
-            yield from _records(
-                path, _as_utf8(cast("io.BufferedReader[io.RawIOBase]", raw)), findings
-            )
+            found = _as_utf8(path, cast("io.BufferedReader[io.RawIOBase]", raw))
+            yield from _records(path, found, findings)
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -74,12 +73,12 @@ def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[Forei
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _as_utf8(raw: io.BufferedReader[io.RawIOBase]) -> io.BufferedReader[io.RawIOBase]:
+def _as_utf8(path: Path, raw: io.BufferedReader[io.RawIOBase]) -> io.BufferedReader[io.RawIOBase]:
     """The same file without gzip, which may have been applied twice, and in UTF-8."""
     while raw.peek(2)[:2] == _GZIP:
         raw = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw, mode="rb")))
     if raw.peek(2)[:2] in _UTF16:
-        content = raw.read().decode("utf-16", "replace").encode()
+        content = whole(path, raw).decode("utf-16", "replace").encode()
         raw = io.BufferedReader(cast(io.RawIOBase, io.BytesIO(content)))
     return raw
 
@@ -142,7 +141,7 @@ def _csv(
 ) -> Iterator[ForeignRecord]:
     csv.field_size_limit(_FIELD_MAX)
     with io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text:
-        rows = csv.reader(text)
+        rows = csv.reader(_text_lines(path, text))
         try:
             names = next((row for row in rows if row), [""])
             if len(names) < 2:
@@ -161,3 +160,10 @@ def _csv(
                 yield ForeignRecord(str(path), f":{rows.line_num}", fields, findings)
         except csv.Error as error:
             raise BadInput(f"{path}:{rows.line_num}: not valid CSV: {error}") from None
+
+
+def _text_lines(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(_FIELD_MAX + 1):
+        if len(line) > _FIELD_MAX:
+            raise BadInput(f"{path}: a line is longer than a row may be; is it the right file?")
+        yield line

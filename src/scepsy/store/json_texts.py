@@ -15,6 +15,7 @@ import msgspec
 
 from scepsy.convert import Findings
 from scepsy.errors import BadInput
+from scepsy.store.files import bounded_line
 from scepsy.store.js_literals import JsLiteralError, parse_js
 
 _SPACE = b"\xef\xbb\xbf \r\n\t\x1e\0"
@@ -23,6 +24,8 @@ _SPACE = b"\xef\xbb\xbf \r\n\t\x1e\0"
 """
 _PREFIX_MAX = 200
 """Bytes that may stand before the JSON of a log line: time, level and name of a logger."""
+DOCUMENT_BYTES_MAX = 2 << 30
+"""Bytes of the largest JSON document, which may be one line. It is held in memory."""
 _NO_JSON = "no JSON"
 _decoder = json.JSONDecoder()
 
@@ -40,29 +43,42 @@ def json_values(
     """
     first = b""
     at = 0
-    for line in file:
+    while line := bounded_line(path, file, DOCUMENT_BYTES_MAX):
         at += 1
         if line.strip(_SPACE):
             first = line.strip(_SPACE) + b"\n"
             break
     with suppress(_NotJsonError):
         value = _decoded(first)
-        following = _next_line(file)
+        following = _next_line(path, file)
         if following is None:
             yield "", value
             return
         yield f":{at}", value
         yield from _lines(path, file, at, following, findings)
         return
-    text = (b"\n" * (at - 1) + first + file.read()).rstrip(_SPACE)
+    text = (b"\n" * (at - 1) + first + whole(path, file)).rstrip(_SPACE)
     with suppress(_NotJsonError):
         yield "", _decoded(text)
         return
     yield from _scattered(path, text.decode("utf-8", "replace"), findings)
 
 
-def _next_line(file: io.BufferedReader[io.RawIOBase]) -> tuple[int, bytes] | None:
-    for skipped, line in enumerate(file, start=1):
+def whole(path: Path, file: io.BufferedReader[io.RawIOBase]) -> bytes:
+    """The rest of a file that is held in memory. Raises BadInput where it is too large for that."""
+    rest = file.read(DOCUMENT_BYTES_MAX + 1)
+    if len(rest) > DOCUMENT_BYTES_MAX:
+        raise BadInput(
+            f"{path}: one JSON document of more than {DOCUMENT_BYTES_MAX / 2**20:g} MiB, which "
+            "would be held in memory: export JSON lines or CSV instead"
+        )
+    return rest
+
+
+def _next_line(path: Path, file: io.BufferedReader[io.RawIOBase]) -> tuple[int, bytes] | None:
+    skipped = 0
+    while line := bounded_line(path, file, DOCUMENT_BYTES_MAX):
+        skipped += 1
         if line.strip(_SPACE):
             return skipped, line
     return None
@@ -84,11 +100,11 @@ def _lines(
                 yield f":{at}", _decoded(line)
             except _NotJsonError as error:
                 if line.strip() in (b"{", b"["):
-                    rest = (b"\n" * (at - 1) + line + file.read()).decode("utf-8", "replace")
+                    rest = (b"\n" * (at - 1) + line + whole(path, file)).decode("utf-8", "replace")
                     yield from _scattered(path, rest, findings)
                     return
                 findings.leave_out(f"not valid JSON, or cut off: {error}", f"{path}:{at}")
-        line = file.readline()
+        line = bounded_line(path, file, DOCUMENT_BYTES_MAX)
         at += 1
 
 

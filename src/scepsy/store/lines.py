@@ -19,7 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from scepsy.errors import BadInput
-from scepsy.store.files import read_bytes
+from scepsy.store.files import lines_of
 
 _log = logging.getLogger(__name__)
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -32,18 +32,20 @@ def read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterat
     in `warnings`. Raises NotFound; BadInput for any other malformed line.
     """
     decoder = msgspec.json.Decoder(record_type)
-    lines = read_bytes(path).split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines_of(path), start=1):
+        torn = not line.endswith(b"\n")
         if not line.strip():
             continue
         try:
             record = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if number == len(lines):
+            if torn:
                 warnings.append(f"{path}:{number}: the last line is torn and was left out")
                 return
             raise BadInput(f"{path}:{number}: {error}") from None
         yield number, record
+        if torn:  # what a writer has added since would not be a whole line
+            return
 
 
 def open_lines(path: Path) -> int:
