@@ -14,6 +14,7 @@ import pytest
 import yaml
 from kubernetes_site import KubernetesSite
 
+from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.api import Json
 from scepsy.deploy.kubernetes.backend import KubernetesBackend
@@ -145,9 +146,9 @@ async def test_an_api_that_the_cluster_lacks_is_named(site: KubernetesSite) -> N
 
 
 async def test_a_node_that_is_not_there_is_named(site: KubernetesSite) -> None:
-    other = KubernetesSite(site.machines, site.namespace, nodes=3)
-    said = await refused(site.backend, some(other, "n2/0"), BadInput)
-    assert "n2" in said
+    elsewhere = Cluster(nodes=(Node(name="n9", gpus=2),))
+    said = await refused(site.backend, plan_of(elsewhere, ("m", ["n9/0"], 1.0)), BadInput)
+    assert "n9" in said
     assert not left(site)
 
 

@@ -179,11 +179,12 @@ class KubernetesBackend:
         own = {**labels.instance(options), MANAGED_BY: "scepsy"}
         meta: Json = {"name": name, "namespace": options.namespace, "labels": own}
         path = f"{collection('coordination.k8s.io/v1', 'Lease', options.namespace)}/{name}"
-        async with held(objects.api, path, meta):
+
+        async def exists() -> bool:
+            return await self._load(objects) is not None
+
+        async with held(objects.api, path, meta, keep=exists):
             yield
-        if await self._load(objects) is None:
-            with suppress(ApiRefusal):
-                await objects.api.delete(path)
 
     async def _load(self, objects: Objects) -> ClusterDeployment | None:
         name = state_name(objects.options.name)

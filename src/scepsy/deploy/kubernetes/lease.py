@@ -7,7 +7,7 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -23,8 +23,11 @@ _RENEWAL = 1.0
 
 
 @asynccontextmanager
-async def held(api: KubernetesApi, path: str, meta: Json) -> AsyncGenerator[None]:
-    """Holds the Lease at `path`, whose metadata is `meta`, while the block runs.
+async def held(
+    api: KubernetesApi, path: str, meta: Json, *, keep: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[None]:
+    """Holds the Lease at `path`, whose metadata is `meta`, while the block runs. Afterwards it is
+    given back, or deleted where `keep` says that nothing is left for which to have one.
 
     A Lease that somebody holds is watched until its holder renews it or `SECONDS` have passed, by
     this machine's own clock. Where it cannot be renewed in time, the block is cancelled.
@@ -66,7 +69,7 @@ async def held(api: KubernetesApi, path: str, meta: Json) -> AsyncGenerator[None
         await asyncio.wait([renewal])
         if not lost:
             with suppress(ApiRefusal, ScepsyError):
-                await _put(api, path, lease, "")
+                await _give_back(api, path, lease, keep=await keep())
 
 
 async def _taken(api: KubernetesApi, path: str, meta: Json, me: str) -> Json:
@@ -95,6 +98,14 @@ async def _taken(api: KubernetesApi, path: str, meta: Json, me: str) -> Json:
         return await _put(api, path, lease, me)
     except ApiRefusal as refusal:
         raise explained(refusal, f"Lease {meta['name']}") from refusal
+
+
+async def _give_back(api: KubernetesApi, path: str, lease: Json, *, keep: bool) -> None:
+    if keep:
+        await _put(api, path, lease, "")
+        return
+    version = lease["metadata"]["resourceVersion"]
+    await api.delete(path, {"preconditions": {"resourceVersion": version}})
 
 
 async def _put(api: KubernetesApi, path: str, lease: Json, holder: str) -> Json:

@@ -13,7 +13,7 @@ from scepsy.deploy.kubernetes.objects import labels
 from scepsy.deploy.kubernetes.objects.options import RenderOptions
 from scepsy.deploy.kubernetes.refusals import explained
 from scepsy.deploy.kubernetes.resources import ApiVersions, collection, path_of, title
-from scepsy.errors import Conflict
+from scepsy.errors import Conflict, NotFound
 
 MANAGER = "scepsy"
 """Our field manager."""
@@ -86,8 +86,18 @@ class Objects:
             raise explained(refusal, what) from refusal
 
     async def check(self, objects: Iterable[Json]) -> list[tuple[Json | None, Json]]:
-        """What `apply` would make of each object. Raises as it does; nothing is changed."""
-        return [await self.apply(one, dry=True) for one in objects]
+        """What `apply` would make of each object. Raises as it does; nothing is changed. To bind a
+        role, the server wants it to be there, so a first RoleBinding is not checked.
+        """
+        found: list[tuple[Json | None, Json]] = []
+        for one in objects:
+            try:
+                found.append(await self.apply(one, dry=True))
+            except NotFound:
+                if one["kind"] != "RoleBinding":
+                    raise
+                found.append((None, one))
+        return found
 
     async def find(self, version: str, kind: str, name: str) -> Json | None:
         """One object of the namespace, None where there is none."""
