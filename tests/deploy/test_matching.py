@@ -26,7 +26,7 @@ ROOM = limits_of(plan_of(CLUSTER, ())).gpus
 
 def match(wanted: tuple[Replica, ...], observed: Observed) -> Matched:
     plan = plan_of(CLUSTER, wanted)
-    return matched(Wanted(plan), observed, limits_of(plan))
+    return matched(Wanted(plan, 2), observed, limits_of(plan))
 
 
 def bytes_loaded(found: Matched, observed: Observed) -> float:

@@ -246,3 +246,18 @@ def test_a_gpu_that_is_gone_or_taken_is_named() -> None:
     )
     assert isinstance(taken, Refusal)
     assert "0.5 of its memory" in taken.reason
+
+
+def test_weights_that_a_change_brings_onto_nodes_do_not_turn_it_round() -> None:
+    """Once the first two run, the bytes that are left would be fewer with the nodes exchanged."""
+    cluster = Cluster(nodes=(Node(name="m", gpus=1), Node(name="n", gpus=1)))
+    wanted = (
+        replica("a-0", ("m", 0), share=0.2),
+        replica("b-1", ("m", 0), share=0.2),
+        replica("b-2", ("m", 0), share=0.2),
+        replica("b-3", ("n", 0), share=0.2, memory=0.5),
+    )
+    plan = plan_of(cluster, wanted)
+    change = diff(Wanted(plan), Observed(), limits_of(plan))
+    assert sum(len(wave.of("start")) for wave in change.waves) == len(wanted)
+    assert not any(wave.of("drain") for wave in change.waves)

@@ -61,7 +61,9 @@ def matched(wanted: Wanted, observed: Observed, limits: Limits) -> Matched:
     loading = Loading.of(wanted.llms, observed)
     running = observed.replicas
     plan = wanted.plan
-    replicas = arranged(wanted.replicas, running, plan.cluster, limits.gpus, loading)
+    replicas = arranged(
+        wanted.replicas, running, plan.cluster, limits.gpus, loading, epoch=wanted.epoch
+    )
     pairs = _pairs(replicas, running)
     pairs = _that_fit(replicas, pairs, running, limits)
     kept = {running[one].name for one in pairs.values()}

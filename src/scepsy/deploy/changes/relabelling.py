@@ -12,7 +12,7 @@ is the bytes to load; where that is equal, units stay on the GPUs that the plan 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +32,12 @@ from scepsy.hardware.startable import SHARE_TOLERANCE
 
 ELSEWHERE = 1.0
 """Bytes that count for a unit on other GPUs than the plan's, so that it goes there for a reason."""
+
+SETTLED = 1e18
+"""Bytes that count for each replica that belongs to the wanted plan already and would have to go
+again: more than any sum of weights. Otherwise the weights that a change brings onto nodes would
+make another choice cheaper while it is under way, and it might not end.
+"""
 
 NO_ROOM = 1e24
 """Bytes that count where a unit does not fit or may not go: more than any sum of weights."""
@@ -77,9 +83,15 @@ def arranged(
     cluster: Cluster,
     gpus: Mapping[GpuId, Room],
     loading: Loading,
+    *,
+    epoch: int,
 ) -> tuple[Replica, ...]:
-    """A plan's replicas, in the same order, on the GPUs where the fewest bytes are to be loaded."""
-    stay = [one.replica for one in running if may_stay(one)]
+    """A plan's replicas, in the same order, on the GPUs where the fewest bytes are to be loaded.
+    Replicas of the plan's own `epoch` stay where they are.
+    """
+    able = [one for one in running if may_stay(one)]
+    stay = [one.replica for one in able]
+    settled = frozenset(one.name for one in able if one.epoch == epoch)
     map_ = _Map(cluster, gpus)
     to = {gpu: gpu for replica in replicas for gpu in gpus_of(replica)}
     units = _units(replicas)
@@ -90,7 +102,7 @@ def arranged(
         used = {to[gpu] for unit in units if len(unit.gpus) > size for gpu in unit.gpus}
         smaller = [[to[gpu] for gpu in unit.gpus] for unit in units if 1 < len(unit.gpus) < size]
         columns = _columns(here, stay, used, map_, size)
-        chosen = _assigned(same, here, columns, stay, map_, loading)
+        chosen = _assigned(same, here, columns, stay, map_, loading, settled)
         swap = _swaps(here, chosen, map_)
         moved = {gpu: swap.get(now, now) for gpu, now in to.items()}
         if all(map_.in_one_domain([swap.get(gpu, gpu) for gpu in group]) for group in smaller):
@@ -178,6 +190,7 @@ def _assigned(
     stay: Sequence[Replica],
     map_: _Map,
     loading: Loading,
+    settled: frozenset[str],
 ) -> list[Group]:
     """For each unit, the group of GPUs on which all units together load the fewest bytes."""
     on: defaultdict[frozenset[GpuId], list[Replica]] = defaultdict(list)
@@ -186,6 +199,10 @@ def _assigned(
     for replica in stay:
         on[gpus_of(replica)].append(replica)
         columns_of[replica.llm] |= {column_at[g] for g in gpus_of(replica) if g in column_at}
+    settled_at = np.zeros(len(columns))
+    for replica in stay:
+        for column in {column_at[g] for g in gpus_of(replica) if g in column_at}:
+            settled_at[column] += replica.replica in settled
     nodes = [tuple(node for node, _ in group) for group in columns]
     kinds = {each: number for number, each in enumerate(dict.fromkeys(nodes))}
     kind = np.array([kinds[each] for each in nodes])
@@ -196,14 +213,16 @@ def _assigned(
         first = {each: nodes.index(each) for each in kinds}
         alone = [_bytes(unit.at(columns[first[each]]), {}, loading) for each in kinds]
         cost[row] = np.array(alone)[kind]
+        own = settled_at.copy()
         for column in {c for one in unit.replicas for c in columns_of[one.llm]}:
             cost[row, column] = _bytes(unit.at(columns[column]), on, loading)
+            own[column] -= len(_kept(unit.at(columns[column]), on) & settled)
         wanted = map_.types(unit.gpus)
         fits = np.array([each == wanted for each in types])
         needs = unit.needs
         fits &= (compute >= needs[0] - SHARE_TOLERANCE).all(axis=1)
         fits &= (memory >= needs[1] - SHARE_TOLERANCE).all(axis=1)
-        cost[row] += ELSEWHERE + NO_ROOM * ~fits
+        cost[row] += ELSEWHERE + NO_ROOM * ~fits + SETTLED * own
         cost[row, column_at[here[row][0]]] -= ELSEWHERE
     chosen = list(here)
     for row, column in cheapest_pairs(cost):
@@ -212,21 +231,35 @@ def _assigned(
 
 
 def _bytes(
-    replicas: Iterable[Replica],
+    replicas: Sequence[Replica],
     on: Mapping[frozenset[GpuId], Sequence[Replica]],
     loading: Loading,
 ) -> float:
     """Bytes to load for these replicas, less those that run already."""
-    total = 0.0
-    kept: Counter[str] = Counter()
+    pairs = _same(replicas, on)
+    return sum(
+        loading.bytes_of(one.llm, one.tp, (part.node for part in one.slices))
+        for one, kept in zip(replicas, pairs, strict=True)
+        if kept is None
+    )
+
+
+def _kept(
+    replicas: Sequence[Replica], on: Mapping[frozenset[GpuId], Sequence[Replica]]
+) -> set[str]:
+    """Names of the running replicas that stay if these are wanted."""
+    return {one for one in _same(replicas, on) if one is not None}
+
+
+def _same(
+    replicas: Sequence[Replica], on: Mapping[frozenset[GpuId], Sequence[Replica]]
+) -> list[str | None]:
+    """For each replica, the name of the running one that stays for it; None if it must start."""
+    found: list[str | None] = []
     for replica in replicas:
-        same = [one for one in on.get(gpus_of(replica), ()) if near(one, replica)]
-        free = [one for one in same if not kept[one.replica]]
-        if free:
-            kept[free[0].replica] += 1
-        else:
-            total += loading.bytes_of(replica.llm, replica.tp, (p.node for p in replica.slices))
-    return total
+        same = (one.replica for one in on.get(gpus_of(replica), ()) if near(one, replica))
+        found.append(next((name for name in same if name not in found), None))
+    return found
 
 
 def _swaps(here: Sequence[Group], chosen: Sequence[Group], map_: _Map) -> dict[GpuId, GpuId]:
