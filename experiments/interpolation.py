@@ -59,7 +59,9 @@ def reciprocal(left: Left) -> tuple[float, None]:
 
 def bootstrap(left: Left) -> tuple[float, float]:
     """As `reciprocal`, with the spread that the planner uses."""
-    measured = Measured(left.rates, never_falling(left.points), 1.0, points=left.points)
+    measured = Measured(
+        left.rates, latency := never_falling(left.points), latency, 1.0, points=left.points
+    )
     return float(measured.latency_at(np.array([left.at]))[0]), measured.noise_at(left.at)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from builders import call, curve, trace
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, LlmAllocation, Target
+from scepsy.core.profile import Overlap
 from scepsy.errors import BadInput
 from scepsy.predict import Pipeline, responses
 from scepsy.traces.summarize import summarize
@@ -50,6 +52,30 @@ def test_latency_and_throughput_are_the_papers() -> None:
     assert found.latency_mean == pytest.approx(4 / 3 * 4 / 2 + 0.5 + 1.0)
     assert found.throughput == pytest.approx(min(10 / 4, 5 / 1))
     assert found.bottleneck == "a"
+
+
+def test_a_stage_has_the_latency_and_the_overlap_of_replicas_that_share_the_calls() -> None:
+    known = {
+        "one": Overlap(latency=1.0, parallelism=1.6),
+        "pooled": Overlap(latency=0.7, parallelism=2.0),
+    }
+    shared = [
+        replace(one, points=tuple(replace(point, **known) for point in one.points))
+        for one in CURVES
+    ]
+    one = pipeline(rate=2.0)
+    faster = Pipeline(one.demands, one.targets, responses(shared))
+    for count, latency, spent in ((1, 1.0, 1 / 1.6), (2, 0.8, None), (4, 0.7, 0.7 / 2.0)):
+        was, now = (of.predict(allocation(count, 1)).workflows[0] for of in (one, faster))
+        mine, before = now.stages[0], was.stages[0]
+        assert mine.call_latency == pytest.approx(latency * before.call_latency)
+        assert now.throughput == was.throughput
+        costs = faster.stage_costs(LlmSpec(name="a"), 1, 1.0, np.array([count]))
+        assert costs[0] == pytest.approx(mine.seconds)
+        # Traced, two of the four calls are open at once.
+        assert mine.seconds == pytest.approx(4 / 2 * mine.overlap * mine.call_latency)
+        if spent is not None:
+            assert mine.seconds == pytest.approx(4 * spent * before.call_latency)
 
 
 def test_replicas_divide_the_rate_and_multiply_the_throughput() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from functools import cache
+from statistics import fmean
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,11 +20,13 @@ from scepsy.curves.bursts import Stream, bursts_of
 from scepsy.curves.control_variate import LatencyRatio, latency_ratio, ratio_at
 from scepsy.curves.fitted_timer import FittedTimer
 from scepsy.curves.open_loop import one_by_one, open_loop, recordings
+from scepsy.curves.overlap import parallelism
 from scepsy.curves.rounds import Round, Sample, typical_calls
 from scepsy.curves.same_calls import same_calls
 from scepsy.curves.simulated_engine import EngineModel
 from scepsy.curves.step_scale import scaled
 from scepsy.planning.provenance import merge
+from scepsy.predict import responses
 from scepsy.profiler import calibrate
 from scepsy.profiler.calibrate import calibrated_points
 from scepsy.profiler.curves import curves
@@ -173,6 +177,25 @@ def test_points_rise_and_say_how_sure_they_are() -> None:
     assert [p.latency for p in found] == sorted(p.latency for p in found)
     assert all(0 < p.noise < 0.5 * p.latency for p in found[1:])
     assert found[-1].rate == pytest.approx(RATES[-1], rel=0.1)
+
+
+def test_points_say_how_much_faster_several_replicas_are_that_share_the_calls() -> None:
+    """Fan-outs of up to three calls fill an engine of four seats, but not four of them."""
+    found = points(1.0)
+    known = [(p.one, p.pooled) for p in found if p.one is not None and p.pooled is not None]
+    assert len(known) == len(found)
+    faster = [pooled.latency for _, pooled in known]
+    assert faster == sorted(faster, reverse=True)
+    assert faster[0] == pytest.approx(1.0, abs=0.1)
+    assert faster[-1] < 0.8
+    profile = replace(curve("g", {0.0: 1.0}, max_throughput=15.0), points=found)
+    blend = responses([profile])["g", "w"].at(1, 1.0)
+    assert blend is not None
+    rate, runs = found[1].rate, recordings(engine(), stream())
+    _, two = open_loop(engine(), stream(), runs, rate, 400.0, replicas=2)
+    latency, at = fmean(call.latency for call in two), np.array([rate / 15.0])
+    assert blend.latency_at(at, 2)[0] == pytest.approx(latency, rel=0.05)
+    assert blend.spent_at(at, 2, 1.0)[0] == pytest.approx(latency / parallelism(two), rel=0.05)
 
 
 def test_a_simulation_that_is_far_off_is_not_used() -> None:

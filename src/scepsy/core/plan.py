@@ -142,12 +142,16 @@ class StagePrediction(Record, frozen=True, kw_only=True):
         llm: name of the LLM.
         seconds: seconds that the stage adds to a run.
         call_latency: mean latency of one call in seconds.
+        overlap: calls of a run that overlapped while traced, on average, over those that overlap
+            under the plan; 1 where that is not known. Above 1, a run waits longer for them than
+            `call_latency` says.
         max_rate: runs per second at which the LLM saturates if this workflow is alone.
     """
 
     llm: str
     seconds: float
     call_latency: float
+    overlap: float = 1.0
     max_rate: float
 
 

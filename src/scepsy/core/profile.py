@@ -18,6 +18,10 @@ that was adjusted to a measurement.
 """
 
 
+POOLED_REPLICAS = 4
+"""Replicas that share the calls in the simulation from which `ProfilePoint.pooled` comes."""
+
+
 class Quantiles(Record, frozen=True, kw_only=True):
     """A distribution over calls, in seconds.
 
@@ -28,6 +32,18 @@ class Quantiles(Record, frozen=True, kw_only=True):
     p50: float
     p90: float
     p99: float
+
+
+class Overlap(Record, frozen=True, kw_only=True):
+    """Calls of the same run that overlap, in a long simulation at the rate of a point.
+
+    Attributes:
+        latency: mean latency of a call, over that in the simulation of one replica.
+        parallelism: mean number of a run's calls that are open at once, while any is.
+    """
+
+    latency: float
+    parallelism: float
 
 
 class ProfilePoint(Record, frozen=True, kw_only=True):
@@ -44,6 +60,8 @@ class ProfilePoint(Record, frozen=True, kw_only=True):
         noise: standard error of the mean latency.
         ttft_quantiles, tpot_quantiles: percentiles over the calls; None if answers were not
             streamed.
+        one: what was simulated of one replica; its `latency` is 1. None if nothing was.
+        pooled: the same where `POOLED_REPLICAS` replicas share the calls, each at this rate.
     """
 
     rate: float
@@ -57,6 +75,8 @@ class ProfilePoint(Record, frozen=True, kw_only=True):
     noise: float
     ttft_quantiles: Quantiles | None = None
     tpot_quantiles: Quantiles | None = None
+    one: Overlap | None = None
+    pooled: Overlap | None = None
 
 
 class StepTime(Record, frozen=True, kw_only=True):

@@ -54,18 +54,21 @@ class _Served:
     Attributes:
         flow: the calls.
         blend: the latency curve of a replica for them.
+        replicas: how many serve them.
         load: utilisation of a replica.
         own_load: the part of that utilisation that the workflow itself causes.
     """
 
     flow: Flow
     blend: Blend
+    replicas: int
     load: float
     own_load: float
 
     def slower(self, loads: Floats) -> Floats:
         """The latency of calls at `loads`, divided by that at the predicted load."""
-        return self.blend.extended_at(loads) / self.blend.extended_at(np.array([self.load]))
+        now = self.blend.extended_at(np.array([self.load]), self.replicas)
+        return self.blend.extended_at(loads, self.replicas) / now
 
 
 def with_intervals(
@@ -110,7 +113,9 @@ def _served(pipeline: Pipeline, allocation: Allocation) -> dict[tuple[str, str],
             for flow, blend in zip(flows, blends, strict=True)
         ]
         for flow, blend, load in zip(flows, blends, own, strict=True):
-            found[flow.target.workflow, part.llm] = _Served(flow, blend, sum(own), load)
+            found[flow.target.workflow, part.llm] = _Served(
+                flow, blend, part.replicas, sum(own), load
+            )
     return found
 
 

@@ -2,18 +2,19 @@
 
 With arXiv 2604.15186, for workflow w at rate x and LLM m with r replicas:
 
-    latency(x)  = other + sum over m of  L_m(x * n_m / r) * n_m / p_m
+    latency(x)  = other + sum over m of  L_m(x * n_m / r, r) * n_m / p_m
     throughput  = min over m of  r * T_m / n_m
 
-where L_m(rate) is the mean latency of a call at that rate per replica and T_m the rate at which one
-replica saturates (both from the profile), n_m the calls of the LLM in a run, and p_m the mean
+where L_m(rate, r) is the mean latency of a call at that rate to each of r replicas and T_m the rate
+at which one saturates (both from the profile), n_m the calls of the LLM in a run, and p_m the mean
 number of them that are open at once.
 
-This module adds two things to the paper. `other` is the time that no stage explains: tools, the
-client's own work, and overlap between LLMs. It is taken from the traces. If several workflows call
-an LLM, their loads are added as *utilisation*, u = sum over w of x_w * n_wm / (r * T_wm), and the
-latency of each workflow is read from its own curve at u. Calls of different workflows differ in
-length, so their rates cannot be added.
+This module adds three things to the paper. L_m and p_m depend on the number of replicas, and p_m on
+the rate, where the curve knows that (`predict.response`); else p_m is the traced one. `other` is
+the time that no stage explains: tools, the client's own work, and overlap between LLMs. It is taken
+from the traces. If several workflows call an LLM, their loads are added as *utilisation*, u = sum
+over w of x_w * n_wm / (r * T_wm), and the latency of each workflow is read from its own curve at u.
+Calls of different workflows differ in length, so their rates cannot be added.
 
 A replica on a GPU share was profiled alone on its GPU. The slowdown by neighbours is an input
 (`Pipeline.slowdowns`, from `planning.contention`), so that the objective stays separable by LLM.
@@ -151,7 +152,9 @@ class Pipeline:
         utilisation = load / np.asarray(replicas, dtype=np.float64)
         costs = np.zeros(replicas.shape)
         for flow, blend in zip(flows, blends, strict=True):
-            costs += flow.target.weight * flow.serial_calls * blend.latency_at(utilisation)
+            calls, parallelism = flow.demand.calls, flow.demand.parallelism
+            spent = blend.spent_at(utilisation, replicas, parallelism)
+            costs += flow.target.weight * calls * spent
         return costs
 
     def predict(self, allocation: Allocation) -> Prediction:
@@ -187,13 +190,16 @@ class Pipeline:
         capacity = [part.replicas * blend.max_throughput for blend in blends]
         load = sum(flow.rate / most for flow, most in zip(flows, capacity, strict=True))
         for flow, blend, most in zip(flows, blends, capacity, strict=True):
-            latency = float(blend.latency_at(np.array([load]))[0])
+            at, parallelism = np.array([load]), flow.demand.parallelism
+            latency = float(blend.latency_at(at, part.replicas)[0])
+            spent = float(blend.spent_at(at, part.replicas, parallelism)[0])
             spare = max(0.0, 1.0 - (load - flow.rate / most))
             stages[flow.target.workflow].append(
                 StagePrediction(
                     llm=part.llm,
-                    seconds=flow.serial_calls * latency,
+                    seconds=flow.demand.calls * spent,
                     call_latency=latency,
+                    overlap=spent * parallelism / latency if np.isfinite(latency) else 1.0,
                     max_rate=spare * most / flow.demand.calls,
                 )
             )

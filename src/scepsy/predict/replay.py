@@ -2,9 +2,10 @@
 
 A call starts when the calls that it waited for have ended, plus its recorded gap
 (`scepsy.traces.graph`). Its recorded duration is multiplied by the mean latency on the LLM's curve
-at the load of the allocation, divided by the mean recorded duration. So calls that the pipeline
-takes as serial may overlap, the time of tools is kept, and the latency of every run gives
-quantiles.
+at the load of the allocation, divided by the mean recorded duration. It is also multiplied by
+`StagePrediction.overlap`, so that calls which overlap take as long together as they will. Calls
+that the pipeline takes as serial may overlap, the time of tools is kept, and the latency of every
+run gives quantiles.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Recorded:
         for stage in stages:
             if not self.duration.get(stage.llm):
                 return None
-            slower[stage.llm] = stage.call_latency / self.duration[stage.llm]
+            slower[stage.llm] = stage.overlap * stage.call_latency / self.duration[stage.llm]
         return self.times.latencies(slower)
 
 

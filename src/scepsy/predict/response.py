@@ -1,6 +1,18 @@
-"""Latency curves: the mean latency of a call to one replica against the replica's utilisation.
+"""Latency curves: the mean latency of a call against the utilisation of each replica.
 
 Curves are interpolated between measured points and not extrapolated.
+
+A curve is measured at one replica, which takes every burst of calls in full. Several replicas that
+share the calls are faster at the same utilisation: each takes a part of a burst, and a call waits
+only while all of them are busy. In an M/M/c queue of utilisation u the waiting time is about
+u^(sqrt(2c + 2) - 1) / (c (1 - u)) service times (Sakasegawa, An approximation formula
+L_q = alpha rho^beta / (1 - rho), Ann. Inst. Statist. Math. 29, 1977), near saturation in proportion
+to 1/c. So latency is linear in 1 / replicas here, between one replica and `POOLED_REPLICAS`, which
+were simulated. More replicas count as that many.
+
+A run waits for the calls of a burst together. Where they wait for one another on one replica, they
+overlap less than on several or under less load. So a curve also has the seconds that a run spends
+for each call: latency over the mean number of its calls that are open at once.
 """
 
 from __future__ import annotations
@@ -14,10 +26,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from scepsy.core.profile import Curve, ProfilePoint
+from scepsy.core.profile import POOLED_REPLICAS, Curve, ProfilePoint
 from scepsy.statistics.regression import isotonic
 
 Floats = NDArray[np.float64]
+Replicas = int | NDArray[np.int64]
 
 RESAMPLES = 200
 """Draws of the parametric bootstrap: the standard error of its standard deviation is 5%."""
@@ -32,6 +45,8 @@ class Measured:
     Attributes:
         utilisation: of each point, rising, in (0, 1].
         latency: mean seconds of a call at each point, never falling.
+        pooled: the same where `POOLED_REPLICAS` replicas share the calls; at most `latency`.
+        spent: seconds of a run for each call, as `latency` and as `pooled`; None if not known.
         max_throughput: calls per second of one replica at saturation.
         points: the measured points, before the fit.
         error: mean absolute error, relative, of an estimated curve (`Curve.error`).
@@ -39,35 +54,54 @@ class Measured:
 
     utilisation: Floats
     latency: Floats
+    pooled: Floats
     max_throughput: float
     points: tuple[ProfilePoint, ...] = ()
     error: float = 0.0
+    spent: tuple[Floats, Floats] | None = None
 
-    def latency_at(self, utilisation: Floats) -> Floats:
-        """Seconds; constant below the lowest point, inf beyond the highest.
+    def latency_at(self, utilisation: Floats, replicas: Replicas = 1) -> Floats:
+        """Seconds; constant below the lowest point, inf beyond the highest. `replicas` is one
+        number, or one for each utilisation.
 
         Between points, the reciprocal of latency is interpolated linearly. In an M/G/1 queue with
         processor sharing it is linear in the utilisation u, proportional to 1 - u (Kleinrock,
         Queueing Systems II, section 4.4). Latency itself is convex, so straight lines between few
         points would lie above it.
         """
-        latency = self._between_points(utilisation)
+        latency = self._between_points(utilisation, replicas)
         return np.where(utilisation <= self.utilisation[-1] + 1e-9, latency, np.inf)
 
-    def _between_points(self, utilisation: Floats) -> Floats:
-        return 1.0 / np.interp(utilisation, self.utilisation, 1.0 / self.latency)
+    def spent_at(self, utilisation: Floats, replicas: Replicas, parallelism: float) -> Floats:
+        """Seconds of a run for each call, interpolated as latency is; inf beyond the highest point.
+        Where that is not known, latency over `parallelism`.
+        """
+        if self.spent is None:
+            return self.latency_at(utilisation, replicas) / parallelism
+        spent = self._interpolated(self.spent, utilisation, replicas)
+        return np.where(utilisation <= self.utilisation[-1] + 1e-9, spent, np.inf)
 
-    def extended_at(self, utilisation: Floats) -> Floats:
+    def _between_points(self, utilisation: Floats, replicas: Replicas = 1) -> Floats:
+        return self._interpolated((self.latency, self.pooled), utilisation, replicas)
+
+    def _interpolated(
+        self, known: tuple[Floats, Floats], utilisation: Floats, replicas: Replicas
+    ) -> Floats:
+        one, pooled = (1.0 / np.interp(utilisation, self.utilisation, 1.0 / each) for each in known)
+        return one + _pooled_part(replicas) * (pooled - one)
+
+    def extended_at(self, utilisation: Floats, replicas: Replicas = 1) -> Floats:
         """As `latency_at`, but extrapolated beyond the highest point on the line through the last
         two points.
 
         Only intervals use this, for calls under a load somewhat higher than the traced one. Latency
         rises faster than the line there, so the interval is too narrow rather than too wide.
         """
-        latency = self._between_points(utilisation)
+        latency = self._between_points(utilisation, replicas)
         if len(self.latency) < 2:
             return latency
-        run, rise = np.diff(self.utilisation[-2:])[0], np.diff(self.latency[-2:])[0]
+        run = np.diff(self.utilisation[-2:])[0]
+        rise = np.diff(self._between_points(self.utilisation[-2:], replicas))[0]
         beyond = np.maximum(0.0, utilisation - self.utilisation[-1])
         return latency + beyond * (rise / run if run > 0 else 0.0)
 
@@ -145,18 +179,29 @@ class Blend:
             + self.weight * self.slowdown / self.above.max_throughput
         )
 
-    def latency_at(self, utilisation: Floats) -> Floats:
-        """Mean seconds of a call at each utilisation; inf beyond the measured ones."""
+    def latency_at(self, utilisation: Floats, replicas: Replicas = 1) -> Floats:
+        """Mean seconds of a call at each utilisation of each of so many replicas; inf beyond the
+        measured ones.
+        """
         if self.weight in (0.0, 1.0):  # 0 * inf is not a number
-            return self.slowdown * (self.above if self.weight else self.below).latency_at(
-                utilisation
-            )
-        below, above = self.below.latency_at(utilisation), self.above.latency_at(utilisation)
+            curve = self.above if self.weight else self.below
+            return self.slowdown * curve.latency_at(utilisation, replicas)
+        below, above = (one.latency_at(utilisation, replicas) for one in (self.below, self.above))
         return self.slowdown * ((1 - self.weight) * below + self.weight * above)
 
-    def extended_at(self, utilisation: Floats) -> Floats:
+    def spent_at(self, utilisation: Floats, replicas: Replicas, parallelism: float) -> Floats:
+        """Seconds of a run for each call, as `Measured.spent_at`."""
+        if self.weight in (0.0, 1.0):
+            curve = self.above if self.weight else self.below
+            return self.slowdown * curve.spent_at(utilisation, replicas, parallelism)
+        below, above = (
+            one.spent_at(utilisation, replicas, parallelism) for one in (self.below, self.above)
+        )
+        return self.slowdown * ((1 - self.weight) * below + self.weight * above)
+
+    def extended_at(self, utilisation: Floats, replicas: Replicas = 1) -> Floats:
         """As `latency_at`, but extrapolated linearly beyond the measured utilisations."""
-        below, above = self.below.extended_at(utilisation), self.above.extended_at(utilisation)
+        below, above = (one.extended_at(utilisation, replicas) for one in (self.below, self.above))
         return self.slowdown * ((1 - self.weight) * below + self.weight * above)
 
     def noise_at(self, utilisation: float) -> float:
@@ -192,21 +237,45 @@ def _response(curves: Sequence[Curve]) -> Response:
 
 
 def _measured(curve: Curve) -> Measured:
-    rates = np.array([point.rate for point in curve.points])
+    rates, points = np.array([point.rate for point in curve.points]), curve.points
+    latency = never_falling(points)
+    several = never_falling(points, [one.pooled.latency if one.pooled else 1.0 for one in points])
     return Measured(
         utilisation=np.minimum(rates / curve.max_throughput, 1.0),
-        latency=never_falling(curve.points),
+        latency=latency,
+        pooled=np.minimum(latency, several),
         max_throughput=curve.max_throughput,
-        points=curve.points,
+        points=points,
         error=curve.error,
+        spent=_spent(points),
     )
 
 
-def never_falling(points: Sequence[ProfilePoint]) -> Floats:
-    """The latencies by isotonic (never falling) least-squares regression, each point weighted by
-    its samples. More load never makes a call faster, so a dip is noise.
+def _spent(points: Sequence[ProfilePoint]) -> tuple[Floats, Floats] | None:
+    known = [(one.one, one.pooled) for one in points if one.one and one.pooled]
+    if len(known) < len(points):
+        return None
+    alone, pooled = (
+        never_falling(points, [one.latency / one.parallelism for one in of])
+        for of in zip(*known, strict=True)
+    )
+    return alone, np.minimum(alone, pooled)
+
+
+def never_falling(points: Sequence[ProfilePoint], factors: Sequence[float] | None = None) -> Floats:
+    """The latencies, times `factors`, by isotonic (never falling) least-squares regression, each
+    point weighted by its samples. More load never makes a call faster, so a dip is noise.
     """
-    return _isotonic(points, np.array([[point.latency for point in points]]))[0]
+    latency = np.array([[point.latency for point in points]])
+    return _isotonic(points, latency if factors is None else latency * np.array(factors))[0]
+
+
+def _pooled_part(replicas: Replicas) -> Floats:
+    """How far that many replicas are on the way from one to `POOLED_REPLICAS`, 0 to 1, linearly
+    in 1 / replicas.
+    """
+    part = (1.0 - 1.0 / np.asarray(replicas, dtype=np.float64)) / (1.0 - 1.0 / POOLED_REPLICAS)
+    return np.clip(part, 0.0, 1.0)
 
 
 def _isotonic(points: Sequence[ProfilePoint], latencies: Floats) -> Floats:

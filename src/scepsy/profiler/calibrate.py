@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from scepsy.core.profile import ProfilePoint, StepTime
+from scepsy.core.profile import POOLED_REPLICAS, Overlap, ProfilePoint, StepTime
 from scepsy.curves.batch_means import batches, mean_latency
 from scepsy.curves.bursts import Stream
 from scepsy.curves.control_variate import LatencyRatio, Pair, latency_ratio, ratio_at
@@ -20,6 +21,7 @@ from scepsy.curves.open_loop import (
     open_loop,
     recordings,
 )
+from scepsy.curves.overlap import parallelism
 from scepsy.curves.rounds import Round, Sample, TypicalCalls
 from scepsy.curves.same_calls import same_calls
 from scepsy.curves.simulated_engine import EngineModel, longest
@@ -83,11 +85,10 @@ def calibrated_points(
         if _describes(found := _ratios(engine, kept, name, warmup))
     }
     points: dict[str, list[ProfilePoint]] = {name: [] for name in ratios}
-    for rate, samples in _simulated(engine, stream, top, lasts, seed) if ratios else ():
+    for one in _simulated(engine, stream, top, lasts, seed) if ratios else ():
         for name, found in ratios.items():
-            own = [sample for sample in samples if sample.workflow == name]
-            if own:
-                points[name].append(_point(rate, own, {name: typical[name]}, found))
+            if one.of(name):
+                points[name].append(_point(one, name, typical, found))
     return {name: tuple(found) for name, found in points.items() if len(found) > 1}
 
 
@@ -127,14 +128,39 @@ def _describes(ratios: Sequence[LatencyRatio]) -> bool:
     return enough and all(1 / RATIO_MAX <= one.ratio <= RATIO_MAX for one in ratios)
 
 
+@dataclass(frozen=True, slots=True)
+class _Simulated:
+    """Calls to one replica at `rate` calls per second, and to `POOLED_REPLICAS` at that rate
+    each.
+    """
+
+    rate: float
+    samples: Sequence[Sample]
+    pooled: Sequence[Sample]
+
+    def of(self, workflow: str) -> list[Sample]:
+        return [sample for sample in self.samples if sample.workflow == workflow]
+
+    def overlaps(self, workflow: str, typical: TypicalCalls) -> tuple[Overlap, Overlap]:
+        """Of the workflow's calls, at one replica and at several."""
+        pooled = [sample for sample in self.pooled if sample.workflow == workflow]
+        one = self.of(workflow)
+        alone, several = (mean_latency([of], typical).mean for of in (one, pooled))
+        return (
+            Overlap(latency=1.0, parallelism=parallelism(one)),
+            Overlap(latency=several / alone, parallelism=parallelism(pooled)),
+        )
+
+
 def _simulated(
     engine: EngineModel, stream: Stream, top: float, lasts: float, seed: int
-) -> Iterator[tuple[float, list[Sample]]]:
-    """Calls per second, and calls, of long simulations at rising rates up to `top`; it ends before
-    a rate at which latency grows without end. None takes fewer than `lasts` seconds.
+) -> Iterator[_Simulated]:
+    """Long simulations at rising rates up to `top`; it ends before a rate at which latency grows
+    without end. None takes fewer than `lasts` seconds.
     """
     runs = recordings(engine, stream)
-    yield 0.0, one_by_one(engine, stream, runs)
+    alone, pooled = (one_by_one(engine, stream, runs, count) for count in (1, POOLED_REPLICAS))
+    yield _Simulated(0.0, alone, pooled)
     for load in LOADS:
         calls = min(CALLS_MAX, CALLS_IDLE / max(1.0 - load, CALLS_IDLE / CALLS_MAX))
         seconds = max(lasts, calls / (load * top))
@@ -142,22 +168,31 @@ def _simulated(
         found = batches(samples, [sample.latency for sample in samples], BATCHES)
         if latency_growth(found) > MATERIAL_GROWTH:
             return
-        yield rate, samples
+        less = max(lasts, seconds / POOLED_REPLICAS)
+        _, pooled = open_loop(engine, stream, runs, load * top, less, seed, POOLED_REPLICAS)
+        yield _Simulated(rate, samples, pooled)
 
 
 def _point(
-    rate: float, simulated: Sequence[Sample], typical: TypicalCalls, ratios: Sequence[LatencyRatio]
+    simulated: _Simulated, workflow: str, typical: TypicalCalls, ratios: Sequence[LatencyRatio]
 ) -> ProfilePoint:
     """A simulated point times the ratio. All its times get the ratio of the mean latency."""
+    rate, own = simulated.rate, simulated.of(workflow)
     ratio, noise = ratio_at(ratios, rate)
-    known = mean_latency([simulated], typical)
+    known = mean_latency([own], typical)
     samples = [
         msgspec.structs.replace(
             one, latency=ratio * one.latency, ttft=None if one.ttft is None else ratio * one.ttft
         )
-        for one in simulated
+        for one in own
     ]
     # Alone, every traced run was simulated once, so that only the ratio is uncertain.
     error = math.hypot(noise * known.mean, ratio * known.noise if rate else 0.0)
     point = profile_point(rate, ratio * known.mean, error, samples)
-    return msgspec.structs.replace(point, samples=sum(one.calls for one in ratios))
+    one, pooled = simulated.overlaps(workflow, typical)
+    return msgspec.structs.replace(
+        point,
+        samples=sum(one.calls for one in ratios),
+        one=one,
+        pooled=pooled,
+    )
