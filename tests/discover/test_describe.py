@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scepsy.core.cluster import Cluster, Node
@@ -126,6 +126,7 @@ def test_what_was_discovered_is_read_back(path: Path, tmp_path: Path) -> None:
 names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=3, unique=True), names, st.lists(names, max_size=3))
 def test_any_names_are_read_back(nodes: list[str], rack: str, comments: list[str]) -> None:
     cluster = Cluster(

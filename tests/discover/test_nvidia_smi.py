@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scepsy.discover.found import MIB
@@ -143,6 +143,7 @@ def test_every_cut_of_a_file_is_read_or_refused() -> None:
             assert len(node.gpus) == gpus or node.linked is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for told in (text, output("rtx-5090")[:1500] + text):
@@ -157,6 +158,7 @@ def links(draw: st.DrawFn) -> tuple[int, frozenset[tuple[int, int]]]:
     return gpus, frozenset(draw(st.sets(st.sampled_from(pairs)))) if pairs else frozenset()
 
 
+@settings(deadline=None)
 @given(links())
 def test_a_domain_is_the_largest_in_which_all_are_joined(
     found: tuple[int, frozenset[tuple[int, int]]],
@@ -173,6 +175,7 @@ def test_a_domain_is_the_largest_in_which_all_are_joined(
     assert all(a // size != b // size for a, b in odd_links(linked, gpus, size))
 
 
+@settings(deadline=None)
 @given(links(), st.integers(0, 3), st.booleans())
 def test_the_matrix_that_was_written_is_read(
     found: tuple[int, frozenset[tuple[int, int]]], nics: int, underlined: bool

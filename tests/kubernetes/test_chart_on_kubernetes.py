@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,11 @@ import pytest
 
 from charts.test_chart import rendered
 from kubernetes_waits import eventually
+from scepsy.deploy.kubernetes.gateway_objects import table_object
+from scepsy.deploy.kubernetes.objects.options import RenderOptions
 from scepsy.deploy.kubernetes.resources import ApiVersions, path_of
+from scepsy.deploy.kubernetes.slices import RoutedReplica, RoutingTable
+from scepsy.gateway.config import Route
 from scepsy.testing.kubernetes.cluster import KubernetesCluster
 from scepsy.testing.kubernetes.node_objects import NodeSpec
 
@@ -24,7 +29,7 @@ LLM = (
 ENGINE: Json = {
     "apiVersion": "v1",
     "kind": "Pod",
-    "metadata": {"name": "engine", "namespace": NAMESPACE},
+    "metadata": {"name": "engine-0", "namespace": NAMESPACE, "labels": {"app": "engine"}},
     "spec": {
         "terminationGracePeriodSeconds": 1,
         "containers": [
@@ -36,6 +41,22 @@ ENGINE: Json = {
                 "readinessProbe": {"httpGet": {"path": "/health", "port": 8000}},
             }
         ],
+    },
+}
+
+
+SERVICE: Json = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {
+        "name": "engines",
+        "namespace": NAMESPACE,
+        "labels": {"app.kubernetes.io/instance": "agents"},
+    },
+    "spec": {
+        "clusterIP": "None",
+        "selector": {"app": "engine"},
+        "ports": [{"name": "http", "port": 8000, "targetPort": 8000, "protocol": "TCP"}],
     },
 }
 
@@ -68,7 +89,8 @@ def ready_pod(cluster: KubernetesCluster, start: str) -> str | None:
 def apply(cluster: KubernetesCluster, objects: list[Json]) -> None:
     """Server-side apply, which refuses unknown fields by dropping none of ours in silence."""
     versions = ApiVersions.of(cluster.call(lambda api: api.get("/apis")))
-    for one in map(versions.fitted, objects):
+    ordered = sorted(objects, key=lambda one: one["kind"] == "Deployment")  # last, as Helm does
+    for one in map(versions.fitted, ordered):
         answer = cluster.call(
             lambda api, o=one: api.patch(path_of(o), o, "apply", fieldManager="helm")
         )
@@ -98,3 +120,24 @@ def test_the_chart_s_gateway_runs_and_passes_calls_on(
     assert [one["metadata"]["name"] for one in service["items"]] == ["demo-gateway"]
     path = f"/api/v1/namespaces/{NAMESPACE}/endpoints/demo-gateway"
     eventually(lambda: cluster.call(lambda api: api.get(path)).get("subsets"))
+
+
+def test_the_chart_s_gateway_follows_a_deployment_with_its_own_rights(
+    cluster: KubernetesCluster, engine: str
+) -> None:
+    assert engine
+    route = Route(llm="tiny", replica="tiny-0", url="http://engine", engine="emulated")
+    replica = RoutedReplica(workload="engine", stateful=True, route=route)
+    table = RoutingTable(epoch=1, replicas=(replica,), expected=("tiny",))
+    routes = table_object(RenderOptions(name="agents", namespace=NAMESPACE), table)
+    apply(cluster, [SERVICE, routes, *rendered({"deployment": "agents"})])
+    eventually(lambda: ready_pod(cluster, "demo-gateway") is not None)
+    gateway = f"http://{ready_pod(cluster, 'demo-gateway')}:8080"
+
+    def served() -> bool:
+        try:
+            return call(gateway)["usage"]["completion_tokens"] > 0
+        except urllib.error.HTTPError:
+            return False
+
+    eventually(served)
