@@ -47,11 +47,16 @@ def namespace(cluster: KubernetesCluster) -> Iterator[str]:
             "resources": {"requests": size},
         },
     }
+    # NVIDIA's operator makes it on a cluster with GPUs.
+    runtime: Json = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    runtimes = "/apis/node.k8s.io/v1/runtimeclasses"
+    cluster.call(lambda api: api.post(runtimes, runtime))
     cluster.call(lambda api: api.post("/api/v1/persistentvolumes", volume))
     cluster.call(lambda api: api.post(f"{path}/persistentvolumeclaims", claim))
     yield NAMESPACE
     cluster.call(lambda api: api.delete(path))
     eventually(lambda: cluster.call(lambda api: api.find(path)) is None)
+    cluster.call(lambda api: api.delete(f"{runtimes}/nvidia"))
     volume_path = "/api/v1/persistentvolumes/weights"
     cluster.call(lambda api: api.delete(volume_path))
     eventually(lambda: cluster.call(lambda api: api.find(volume_path)) is None)

@@ -129,7 +129,9 @@ class Kubelet:
             if uid not in self._ends:
                 self._ends[uid] = self._start(self._end(pod))
             elif uid in self._pods:
-                self._start(self._hasten(self._pods[uid], meta["deletionGracePeriodSeconds"]))
+                # It was deleted again, perhaps with a shorter grace.
+                grace = float(meta["deletionGracePeriodSeconds"])
+                asyncio.get_running_loop().call_later(grace + 2.0, self._pods[uid].kill)
         elif uid not in self._runs and pod["status"].get("phase") not in ("Succeeded", "Failed"):
             self._runs[uid] = self._start(self._run(pod))
 
@@ -181,11 +183,6 @@ class Kubelet:
             if refusal.status not in (404, 409):
                 raise
         self._forget(meta["uid"])
-
-    async def _hasten(self, pod: Pod, grace: float) -> None:
-        """A pod that ends already was deleted again, perhaps with a shorter grace."""
-        await asyncio.sleep(grace + 2.0)
-        pod.kill()
 
     def _gone(self, uid: str) -> None:
         """A pod that was deleted without waiting for its node."""
