@@ -34,14 +34,10 @@ class Loading:
 
     @classmethod
     def of(cls, llms: Mapping[str, LlmSpec], observed: Observed) -> Loading:
-        """A node has the weights of an LLM if a replica of it is there and has not died."""
-        seen = {
-            (part.node, one.replica.llm)
-            for one in observed.replicas
-            if one.state != "dead"
-            for part in one.replica.slices
-        }
-        return cls(llms, observed.weights | seen)
+        """A node has the weights that `observed.weights` names. Running replicas do not count:
+        they come and go during a change, and its choice of GPUs must not change with them.
+        """
+        return cls(llms, observed.weights)
 
     def bytes_of(self, llm: str, tp: int, nodes: Iterable[str]) -> float:
         """Bytes to start a replica whose `tp` GPUs are on these nodes (one entry for each GPU). Of

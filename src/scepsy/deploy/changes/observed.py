@@ -67,8 +67,8 @@ class Observed:
 
     Attributes:
         replicas: every replica that may hold a part of a GPU, with distinct names.
-        weights: (node, name of LLM) where the weights are known to be on a node although no
-            replica of the LLM is.
+        weights: (node, name of LLM) where the weights are on a node and stay there, for example in
+            a cache on its disk. Must not shrink while a change is under way.
     """
 
     replicas: tuple[ObservedReplica, ...] = ()
