@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from scepsy.cli.drive import workflow_name
 from scepsy.cli.inputs import parse_mix, parse_target, parse_targets
-from scepsy.cli.main import COMMANDS
+from scepsy.cli.main import COMMANDS, cli
 from scepsy.cli.profile import parse_shares
 from scepsy.cli.trace import program_name
 from scepsy.errors import BadInput
@@ -73,7 +74,11 @@ def test_names_come_from_scripts_and_modules() -> None:
 def test_every_command_has_help_and_json(name: str) -> None:
     shown = scepsy(name, "--help")
     assert shown.returncode == 0, shown.stderr
-    assert "--json" in shown.stdout
+    command = cli.get_command(click.Context(cli), name)
+    members = command.commands.values() if isinstance(command, click.Group) else [command]
+    for member in members:
+        assert member is not None
+        assert "--json" in {text for option in member.params for text in option.opts}
 
 
 def test_importing_scepsy_is_light_and_the_public_names_are_few() -> None:

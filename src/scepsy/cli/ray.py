@@ -17,7 +17,7 @@ from scepsy.errors import BadInput, NotFound
 
 @click.group("ray")
 def command() -> None:
-    """Start a Ray cluster whose GPUs Scepsy gives out by name; `up --json` is for programs."""
+    """Ray clusters whose GPUs Scepsy gives out by name."""
 
 
 @command.command("up")
