@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -139,8 +140,10 @@ class RayBackend:
 
     async def _job(self, controller: Any, say: OnProgress, method: str, *arguments: object) -> str:
         """The result of a change that the controller makes; a broken-off command breaks it off."""
-        while (number := await self._ask(controller, method, *arguments)) is None:
-            continue  # until a change has ended that nobody listens to
+        begun, waited = time.monotonic(), 0.0
+        while (number := await self._ask(controller, method, *arguments, waited)) is None:
+            await asyncio.sleep(0.5)  # until a change has ended that nobody listens to
+            waited = time.monotonic() - begun
         known = 0
         try:
             while True:

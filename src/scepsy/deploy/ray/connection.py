@@ -50,7 +50,7 @@ def connect(address: str) -> None:
                 ray.init(**_arguments(address))
         except Exception as error:  # Ray raises many kinds, and some are gRPC's
             # On a busy head the process that serves us may take too long to start.
-            if left and "client server failed" in str(error):
+            if left and "Initialization failure from server" in str(error):
                 continue
             raise Unreachable(_told(address, error)) from error
         return

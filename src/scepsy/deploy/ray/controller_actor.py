@@ -31,20 +31,22 @@ class ControllerActor:
         self._controller: Controller | None = None
         self._jobs = self._thread.call(self._begin())
 
-    def apply(self, request: bytes) -> int | None:
+    def apply(self, request: bytes, waited: float = 0.0) -> int | None:
         """Begins a change to a `Request` (JSON) and returns its number; see `Jobs.begin`. Raises
         Conflict.
         """
-        return self._thread.call(self._apply(msgspec.json.decode(request, type=Request)))
+        return self._thread.call(self._apply(msgspec.json.decode(request, type=Request), waited))
 
-    def repair(self) -> int | None:
+    def repair(self, waited: float = 0.0) -> int | None:
         """Begins a repair; see `Jobs.begin`. Raises NotFound, Conflict."""
         controller = self._known()
-        return self._thread.call(self._jobs.begin(controller.repair, by_command=True))
+        return self._thread.call(
+            self._jobs.begin(controller.repair, by_command=True, waited=waited)
+        )
 
-    def down(self, grace: float) -> int | None:
+    def down(self, grace: float, waited: float = 0.0) -> int | None:
         """Begins to take the deployment down; see `Jobs.begin`. Raises NotFound, Conflict."""
-        return self._thread.call(self._down(self._known(), grace))
+        return self._thread.call(self._down(self._known(), grace, waited))
 
     def told(self, number: int, known: int) -> bytes:
         """See `Jobs.told`, as JSON."""
@@ -78,7 +80,7 @@ class ControllerActor:
             raise NotFound(f"there is no deployment {self._name!r} on this Ray cluster")
         return self._controller
 
-    async def _apply(self, request: Request) -> int | None:
+    async def _apply(self, request: Request, waited: float) -> int | None:
         async def work(say: OnProgress) -> Applied:
             controller = self._controller
             if controller is None or controller.gone:
@@ -87,13 +89,13 @@ class ControllerActor:
                 self._watch(controller, self._jobs)
             return await controller.apply(request, say)
 
-        return await self._jobs.begin(work, by_command=True)
+        return await self._jobs.begin(work, by_command=True, waited=waited)
 
-    async def _down(self, controller: Controller, grace: float) -> int | None:
+    async def _down(self, controller: Controller, grace: float, waited: float) -> int | None:
         async def work(_: OnProgress) -> TakenDown:
             return await controller.down(grace)
 
-        return await self._jobs.begin(work, by_command=True)
+        return await self._jobs.begin(work, by_command=True, waited=waited)
 
     async def _preview(self, request: Request) -> tuple[str, ...]:
         first = RayDeployment(name=self._name, plan=request.plan)

@@ -16,12 +16,6 @@ from scepsy.errors import Conflict, ScepsyError
 
 Work = Callable[[OnProgress], Awaitable[msgspec.Struct]]
 
-_LISTENS = 15.0
-"""Seconds after which a command that has not asked for news has ended, or was killed."""
-
-_WAITS = 5.0
-"""Seconds that a command is kept waiting for an answer."""
-
 _NEWS_WITHIN = 1.0
 """Seconds after which a listener is told that there is nothing new."""
 
@@ -34,7 +28,7 @@ class ChangeJob:
 
     number: int
     by_command: bool
-    heard: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=lambda: _now())
     said: list[str] = field(default_factory=list[str])
     news: asyncio.Event = field(default_factory=asyncio.Event)
     end: Told | None = None
@@ -58,42 +52,29 @@ class Jobs:
         """Whether a change goes on."""
         return self._running is not None
 
-    async def begin(self, work: Work, *, by_command: bool) -> int | None:
-        """Starts a change and returns its number. None where a change goes on that nobody listens
-        to any more, a repair or that of a killed command: ask again until it has ended. Raises
-        Conflict where another command's change goes on.
+    async def begin(self, work: Work, *, by_command: bool, waited: float = 0.0) -> int | None:
+        """Starts a change and returns its number. None where another change goes on and it is not
+        known, or not so, that its command still listens: ask again. `waited` is for how many
+        seconds that has been done. Raises Conflict where another command's change goes on.
         """
-        while (running := self._running) is not None:
-            if not by_command or await self._is_listened_to(running):
+        running = self._running
+        if running is not None:
+            if not by_command or (running.by_command and running.heard > _now() - waited):
                 raise Conflict(
                     f"another command is changing deployment {self._deployment!r}; wait until it "
                     "has ended, or choose another name with --name"
                 )
-            assert running.task is not None
-            await asyncio.wait([running.task], timeout=_WAITS)
-            if self._running is running:
-                return None
+            return None
         job = ChangeJob(len(self._jobs), by_command)
         self._jobs[job.number] = job
         self._running = job
         job.task = asyncio.create_task(self._run(job, work))
         return job.number
 
-    async def _is_listened_to(self, running: ChangeJob) -> bool:
-        """Whether the command of a change still asks for news."""
-        asked = time.monotonic()
-        while running.by_command and self._running is running:
-            if running.heard > asked:
-                return True
-            if time.monotonic() - running.heard > _LISTENS:
-                return False
-            await asyncio.sleep(0.1)
-        return False
-
     async def told(self, number: int, known: int) -> Told:
         """What happened after the first `known` sentences, waiting a little where nothing has."""
         job = self._jobs[number]
-        job.heard = time.monotonic()
+        job.heard = _now()
         if job.end is None and len(job.said) <= known:
             job.news.clear()
             with suppress(TimeoutError):
@@ -122,3 +103,7 @@ class Jobs:
         finally:
             self._running = None
             job.news.set()
+
+
+def _now() -> float:
+    return time.monotonic()
