@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 from statistics import median
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "scepsy"
+TESTS = Path(__file__).resolve().parent
 FILES = sorted(SOURCE.rglob("*.py"))
 LINES_MEDIAN_MAX = 120
 LINES_MAX = 350
@@ -115,3 +116,9 @@ def _explained(doc: str) -> set[str]:
     section = doc.partition("Attributes:\n")[2].partition("\n\n")[0]
     names = re.findall(r"^    (\w[\w, ]*): ", section, re.MULTILINE)
     return {name for group in names for name in group.split(", ")}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Pytest imports them by their name alone, and refuses to run any where two are equal."""
+    names = Counter(file.name for file in TESTS.rglob("test_*.py"))
+    assert not {name for name, count in names.items() if count > 1}
