@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scepsy.core.plan import Replica, Slice
+from scepsy.deploy.local.locking import changing
 from scepsy.deploy.local.state_directory import StateDirectory
+from scepsy.engines.procfs import identity, is_alive
 from scepsy.errors import BadInput, Conflict
 
 FILES = StateDirectory(Path("/state"))
@@ -68,3 +74,44 @@ def test_logs_of_different_replicas_are_different_files() -> None:
     logs |= {FILES.gateway_log("d"), FILES.supervisor_log("d")}
     assert len(logs) == len(names) + 2
     assert all(len(log.name.encode()) <= 255 for log in logs)
+
+
+def test_whoever_removes_a_deployment_leaves_its_next_owner_alone(tmp_path: Path) -> None:
+    files = StateDirectory(tmp_path)
+    with ExitStack() as later:
+        with files.locked("d"):
+            files.remove("d")
+            later.enter_context(files.locked("d"))
+        assert files.holder("d") is not None
+        assert files.folder("d").exists()
+        with pytest.raises(Conflict), files.locked("d"):
+            pass
+
+
+async def test_a_command_begins_when_the_supervisor_has_ended(tmp_path: Path) -> None:
+    """It lets go of its lock some time before."""
+    script = """if True:
+        import signal, sys, threading, time
+        from pathlib import Path
+        from scepsy.deploy.local.state_directory import StateDirectory
+        told = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: told.set())
+        with StateDirectory(Path(sys.argv[1])).locked("d", "supervisor"):
+            print("locked", flush=True)
+            while not told.is_set():
+                time.sleep(0.01)
+        time.sleep(1)
+    """
+    argv = [sys.executable, "-c", script, str(tmp_path)]
+    process = await asyncio.create_subprocess_exec(*argv, stdout=PIPE)
+    assert process.stdout is not None
+    born = identity(process.pid)
+    assert born is not None
+    try:
+        assert await process.stdout.readline() == b"locked\n"
+        async with changing(StateDirectory(tmp_path), "d"):
+            assert not is_alive(process.pid, born)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -136,3 +136,38 @@ async def test_a_command_has_precedence_over_a_supervisor_that_restarts(
     assert len(done.replicas) == 2
     assert (await status_where(local, lambda told: told.healthy)).notes == ()
     assert len(marked(local.files.folder("default"))) == 4
+
+
+async def test_a_supervisor_outlives_a_state_directory_that_cannot_be_written(
+    local: LocalBackend,
+) -> None:
+    await local.apply(ONE)
+    current = local.load("default")
+    assert current.supervisor is not None
+    in_the_way = local.files.folder("default") / "holder.json"
+    in_the_way.mkdir()
+    end(current.replicas[0].pid)
+    await _says(local, "nothing can be started again now")
+    assert is_alive(current.supervisor.pid, current.supervisor.born)
+    in_the_way.rmdir()
+    status = await status_where(local, lambda told: told.healthy)
+    assert status.replicas[0].pid != current.replicas[0].pid
+
+
+async def test_a_supervisor_that_cannot_read_the_state_says_so_and_ends(
+    local: LocalBackend,
+) -> None:
+    await local.apply(ONE)
+    (local.files.folder("default") / "state.json").write_text("{")
+    log = await _says(local, "the supervisor ends")
+    assert "not valid JSON" in log
+    assert "Traceback" not in log
+
+
+async def _says(local: LocalBackend, what: str) -> str:
+    """The supervisor's log, once it has these words."""
+    path = local.files.supervisor_log("default")
+    async with asyncio.timeout(120):
+        while what not in (text := path.read_text()):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    return text

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
+import pytest
 from gateway_peers import CHAT, chunk, gateway_to, hang, peer, says, streams, until
 
 from scepsy.deploy.gateway_client import counts, fence, put_routes
 from scepsy.gateway.config import Route
+from scepsy.gateway.upstreams.fence import Fence, Fenced
 
 BODY = {"model": "m"}
 
@@ -50,3 +52,28 @@ async def post(http: aiohttp.ClientSession, url: str) -> int:
     async with http.post(url + CHAT, json=BODY) as answer:
         await answer.read()
         return answer.status
+
+
+async def test_a_replica_whose_node_is_back_gets_calls_again(http: aiohttp.ClientSession) -> None:
+    async with gateway_to(says(b"{}")) as (one, gateway):
+        await fence(gateway.url, ["m-0"])
+        assert await post(http, gateway.url) == 503
+        await put_routes(gateway.url, [Route(llm="m", replica="m-0", url=one.url)])
+        assert await post(http, gateway.url) == 200
+
+
+async def test_a_fence_may_be_raised_again_while_calls_still_end() -> None:
+    fence = Fence()
+
+    async def ends_slowly() -> None:
+        async with fence.guard():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                fence.raise_now()
+
+    task = asyncio.create_task(ends_slowly())
+    await asyncio.sleep(0)
+    fence.raise_now()
+    with pytest.raises(Fenced):
+        await task

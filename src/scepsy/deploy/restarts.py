@@ -78,8 +78,10 @@ def decide(
         return Restart()
     # 1,000 doublings are more than a float has.
     growth = policy.factor ** min(row - 2, 100)
-    due = failures[-1].at + min(policy.longest_wait, policy.first_wait * growth)
-    return Restart() if now >= due else WaitUntil(due)
+    last = failures[-1].at
+    due = last + min(policy.longest_wait, policy.first_wait * growth)
+    # Before the failure: the clock was set back, and may have hours to go until it is due.
+    return Restart() if now >= due or now < last else WaitUntil(due)
 
 
 def in_a_row(failures: Sequence[Failure], policy: RestartPolicy) -> int:

@@ -11,6 +11,7 @@ from schema_validation import validate
 
 from scepsy.core.cluster import Node
 from scepsy.core.plan import Plan
+from scepsy.deploy.kubernetes.gateway_objects import gateway_objects
 from scepsy.deploy.kubernetes.launches import container_launches
 from scepsy.deploy.kubernetes.objects import NotCarried, RenderOptions, check, render
 from scepsy.testing.strategies import plans
@@ -122,3 +123,16 @@ def test_odd_names_become_dns_labels() -> None:
     first, second = rendered(odd).replicas.values()
     assert first["metadata"]["name"] != second["metadata"]["name"]
     assert first["metadata"]["annotations"]["scepsy/llm-name"] == "Org/Model_A 7.5B"
+
+
+def test_no_name_of_an_llm_is_that_of_the_deployments_own_objects() -> None:
+    odd = ("gateway", "routes", "engines", "scepsy", "META/L-3.1", "meta/l-3.1", "meta-l-3-1")
+    odd += ("x" * 200, "x" * 201, "y", "null", "1e3", "0x10", "\u00fc", "\u65e5\u672c", "-", "a b")
+    plan = plan_of(
+        *(replica(f"{name}-0", "n1", (at,)) for at, name in enumerate(odd)),
+        nodes=(Node(name="n1", gpus=len(odd)),),
+    )
+    options = RenderOptions()
+    every = (*rendered(plan).objects, *gateway_objects(options, 8080))
+    assert not [problem for problem in check(every) if "two of this name" in problem]
+    assert not check(rendered(plan).objects)

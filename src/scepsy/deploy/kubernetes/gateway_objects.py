@@ -17,7 +17,7 @@ GRACE = 600
 
 
 def gateway_name(options: RenderOptions) -> str:
-    return dns_label(f"{options.name}-gateway")
+    return dns_label(f"{options.name}-{labels.GATEWAY}")
 
 
 def table_name(options: RenderOptions) -> str:

@@ -8,7 +8,8 @@ import signal
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager, suppress
 
-from scepsy.deploy.local.state_directory import StateDirectory
+from scepsy.deploy.local.state_directory import Holder, StateDirectory
+from scepsy.engines.procfs import is_alive
 from scepsy.errors import Conflict
 
 _SUPERVISOR_WITHIN = 20.0
@@ -31,6 +32,7 @@ async def changing(files: StateDirectory, name: str) -> AsyncGenerator[None]:
     with ExitStack() as stack:
         clock = asyncio.get_running_loop().time
         began = clock()
+        told: Holder | None = None
         while True:
             try:
                 stack.enter_context(files.locked(name))
@@ -41,7 +43,13 @@ async def changing(files: StateDirectory, name: str) -> AsyncGenerator[None]:
                 if clock() > began + limit or (holder is not None and holder.role == "command"):
                     raise
                 if holder is not None:
+                    told = holder
                     with suppress(ProcessLookupError):
                         os.kill(holder.pid, signal.SIGTERM)
+            await asyncio.sleep(_POLL)
+        # It lets go of the lock before it ends; a command must not take it for one that stays.
+        while told is not None and is_alive(told.pid, told.born):
+            if clock() > began + _SUPERVISOR_WITHIN:
+                break
             await asyncio.sleep(_POLL)
         yield

@@ -59,7 +59,7 @@ class Repairs:
                     await self._gateway(sick, file)
                 else:
                     await self._replica(sick, file)
-            except ScepsyError as error:
+            except (ScepsyError, OSError) as error:
                 _log.warning("%s could not be started again: %s", sick.name, error)
                 self.signs.failed_to_start(sick, f"it did not start: {error}".splitlines()[0])
 

@@ -75,9 +75,11 @@ class StateDirectory:
             yield
         finally:
             with suppress(OSError):
-                holder.unlink()
+                os.unlink(holder.name, dir_fd=handle)
+            # Where the deployment was removed, somebody else may have made its folder anew.
             with suppress(OSError):  # it is not empty, or removed already
-                folder.rmdir()
+                if folder.stat().st_ino == os.fstat(handle).st_ino:
+                    folder.rmdir()
             os.close(handle)
 
     def _lock(self, folder: Path, name: str) -> int:

@@ -23,7 +23,7 @@ from scepsy.deploy.local.state_directory import StateDirectory
 from scepsy.deploy.local.vital_signs import VitalSigns
 from scepsy.deploy.restarts import RestartPolicy
 from scepsy.engines.procfs import end_with_parent, is_alive
-from scepsy.errors import Conflict, ScepsyError
+from scepsy.errors import BadInput, Conflict, ScepsyError, first_of
 
 _PERIOD = 1.0
 """Seconds between two looks at a deployment."""
@@ -46,13 +46,16 @@ class Supervisor:
 
     async def run(self, pid: int) -> None:
         """Until the deployment is gone, or has another supervisor than this process."""
-        async with asyncio.TaskGroup() as tasks:
-            while (current := self._files.load_if_any(self._name)) is not None:
-                if _has_another(current, pid):
-                    break
-                await self._look(current, tasks)
-                await asyncio.sleep(_PERIOD)
-            self._repairs.stop()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while (current := self._files.load_if_any(self._name)) is not None:
+                    if _has_another(current, pid):
+                        break
+                    await self._look(current, tasks)
+                    await asyncio.sleep(_PERIOD)
+                self._repairs.stop()
+        except* ScepsyError as failures:
+            raise first_of(failures) from None
 
     async def _look(self, current: Deployment, tasks: asyncio.TaskGroup) -> None:
         repaired = self._repairs.going_on
@@ -80,13 +83,17 @@ class Supervisor:
                 self._lock.close()
 
     def _enter(self) -> bool:
-        with suppress(Conflict):
+        try:
             self._lock.enter_context(self._files.locked(self._name, "supervisor"))
             current = self._files.load_if_any(self._name)
             if current is not None:
                 self._file = DeploymentFile(self._files, current)
                 return True
-            self._lock.close()
+        except Conflict:
+            return False
+        except BadInput as error:  # a full disk, for example, which somebody may make room on
+            _log.warning("nothing can be started again now: %s", error)
+        self._lock.close()
         return False
 
 

@@ -42,5 +42,6 @@ class Fence:
         """Ends every block that is guarded."""
         self.up = True
         now = asyncio.get_running_loop().time()
-        for scope in self._waiting:
+        waiting, self._waiting = self._waiting, set()  # a block can be ended once only
+        for scope in waiting:
             scope.reschedule(now)

@@ -126,16 +126,18 @@ class Upstreams:
 
     def replace(self, routes: Sequence[Route], waiting: Collection[str] = ()) -> None:
         """Replaces the routes. An upstream whose route stays, or comes back while it still has
-        calls in flight, keeps its counts. The LLMs in `waiting` are known also without a route.
+        calls in flight, keeps its counts, unless it was fenced: its server may be back then, and a
+        fence stays up. The LLMs in `waiting` are known also without a route.
         """
-        known = {one.route: one for one in (*self.leaving, *self.routed)}
+        every = (*self.leaving, *self.routed)
+        known = {one.route: one for one in every if not one.fence.up}
         by_llm: dict[str, tuple[Upstream, ...]] = dict.fromkeys(waiting, ())
         for route in routes:
             upstream = known.get(route) or Upstream(route, probed=not route.hosted)
             by_llm[route.llm] = (*by_llm.get(route.llm, ()), upstream)
         self._by_llm = by_llm
         kept = set(routes)
-        self._left = tuple(one for route, one in known.items() if route not in kept)
+        self._left = tuple(one for one in every if one.fence.up or one.route not in kept)
         self.index_aliases()
 
     def fence(self, replicas: Collection[str]) -> int:

@@ -15,6 +15,9 @@ REPLICA_NAME = "scepsy/replica-name"
 GPUS = "scepsy/gpus"
 """Annotations with the plan's own names, which labels may have to shorten."""
 
+GATEWAY = "gateway"
+"""The end of the name of a deployment's gateway."""
+
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
 PART_OF = "app.kubernetes.io/part-of"
@@ -61,8 +64,16 @@ def metadata(
 
 
 def workload_name(options: RenderOptions, replica: Replica) -> str:
-    return dns_label(f"{options.name}-{replica.replica}")
+    return _named(options, replica.replica)
 
 
 def service_name(options: RenderOptions, llm: str) -> str:
-    return dns_label(f"{options.name}-{llm}")
+    return _named(options, llm)
+
+
+def _named(options: RenderOptions, name: str) -> str:
+    """The name of an object of an LLM or a replica. The deployment's own gateway has the plain name
+    of one that is called "gateway", which gets a digest instead.
+    """
+    text = f"{options.name}-{name}"
+    return dns_label(f"{text}\0" if name == GATEWAY else text)
