@@ -8,9 +8,16 @@ import time
 import msgspec
 import pytest
 
-from scepsy.deploy.backend import OnProgress
+from scepsy.core.cluster import Cluster, Node
+from scepsy.deploy.backend import Applied, OnProgress
+from scepsy.deploy.ray.api import RayApi
+from scepsy.deploy.ray.controller import Controller
 from scepsy.deploy.ray.jobs import Jobs, Work
-from scepsy.errors import BadInput, Conflict
+from scepsy.deploy.ray.records import RayDeployment
+from scepsy.deploy.ray.runtime import RayRuntime
+from scepsy.deploy.ray.state import StoredDeployment
+from scepsy.errors import BadInput, Conflict, EngineFailed
+from scepsy.testing.deploy_plans import plan_of
 
 
 class Result(msgspec.Struct):
@@ -85,3 +92,43 @@ async def test_a_repair_is_waited_for_and_errors_keep_their_names() -> None:
     go.set()
     assert await listened(jobs, repair) == "bad_input"
     assert await listened(jobs, await command) == '{"number":2}'
+
+
+async def test_a_change_of_a_controller_that_was_restarted_is_not_mixed_up_with_another() -> None:
+    go = asyncio.Event()
+    number = await begun(Jobs("d"), work(1, go))
+    restarted = Jobs("d")
+    repair = await restarted.begin(work(2, go), by_command=False)
+    assert repair != number
+    told = await restarted.told(number, 0)
+    assert told.done
+    assert told.error == "unreachable"
+    await restarted.cancel(number)
+    go.set()
+
+
+class _Failing(Controller):
+    """Always finds something lost, and never gets it back."""
+
+    looks = 0
+    repairs = 0
+
+    async def repair(self, say: OnProgress) -> Applied:
+        self.repairs += 1
+        raise EngineFailed("m-0 ended before it was ready")
+
+    async def _lost_something(self, busy: bool) -> bool:
+        self.looks += 1
+        self.gone = self.looks == 200
+        return not busy
+
+
+async def test_a_repair_that_keeps_failing_is_tried_less_and_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scepsy.deploy.ray.controller._PERIOD", 0.005)
+    plan = plan_of(Cluster(nodes=(Node(name="n", gpus=1),)), ("m", ["n/0"], 1.0))
+    current = RayDeployment(name="d", plan=plan, epoch=1)
+    controller = _Failing(RayRuntime(StoredDeployment(RayApi(), current)))
+    await controller.watch(Jobs("d"))
+    assert 2 <= controller.repairs < 10

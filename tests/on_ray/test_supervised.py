@@ -61,3 +61,11 @@ async def test_a_crash_loop_ends_with_the_last_words(tmp_path: Path) -> None:
     report = one.report()
     assert (report.state, report.failures) == ("failed", 3)
     assert "no such GPU" in report.last_words
+
+
+async def test_a_folder_that_cannot_be_made_is_a_failure_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("no folder")
+    one = supervised(tmp_path / "full", "-c", SERVER, "PORT")
+    async with asyncio.timeout(60):
+        await one.run()
+    assert one.report().state == "failed"

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -29,12 +30,18 @@ from scepsy.deploy.ray.reservations import Reservations
 from scepsy.deploy.ray.runtime import RayRuntime
 from scepsy.deploy.ray.state import StoredDeployment, all_deployments
 from scepsy.deploy.reconcile import diff
+from scepsy.deploy.restarts import Failure, Restart, RestartPolicy, decide
 from scepsy.deploy.wording import way_text
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput, Conflict, ScepsyError
 
 _PERIOD = 1.0
 """Seconds between two looks at the nodes and the actors."""
+
+_FAILURES_KEPT = 20
+
+_REPAIRS = RestartPolicy(first_wait=1.0, longest_wait=30.0, most=1 << 30)
+"""When repairs that fail are tried again: for ever, since what they lack may come back."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +54,7 @@ class Controller:
     gone: bool = False
     _fenced: frozenset[str] = frozenset()
     _refused_on: frozenset[str] = frozenset()
+    _failed: list[Failure] = field(default_factory=list[Failure])
 
     @property
     def api(self) -> RayApi:
@@ -130,12 +138,23 @@ class Controller:
         while not self.gone:
             await asyncio.sleep(_PERIOD)
             try:
-                if self.stored.current.epoch and await self._lost_something(jobs.busy):
-                    await jobs.begin(self.repair, by_command=False)
+                lost = self.stored.current.epoch and await self._lost_something(jobs.busy)
+                if lost and isinstance(decide(self._failed, time.time(), _REPAIRS), Restart):
+                    await jobs.begin(self._mend, by_command=False)
             except Conflict:
                 continue
             except ScepsyError as error:
                 _log.warning("the controller could not look: %s", error)
+
+    async def _mend(self, say: OnProgress) -> Applied:
+        """A repair that nobody asked for. After it has failed, the next one waits."""
+        try:
+            return await self.repair(say)
+        except ScepsyError as error:
+            _log.warning("what is lost could not be replaced: %s", error)
+            failure = Failure(at=time.time(), served=0.0, why=str(error))
+            self._failed = [*self._failed, failure][-_FAILURES_KEPT:]
+            raise
 
     async def _lost_something(self, busy: bool) -> bool:
         """Whether a replica is lost that can be replaced. Fences those on dead nodes."""
@@ -143,6 +162,8 @@ class Controller:
         living = alive(await self.api.nodes()).keys()
         dead = frozenset(one.name for one in current.replicas if not one.nodes <= living)
         # First those on dead nodes: to ask the others takes time.
+        if dead != self._fenced:
+            self._failed = []
         if dead != self._fenced or await self.runtime.follow():
             serving = [one.name for one in current.replicas if one.phase == "serving"]
             await self.runtime.route_to(serving)
@@ -192,6 +213,7 @@ class Controller:
         parts = [part for one in change.wanted.replicas for part in one.slices]
         await self.reservations.give_back(keep=[(part.node, part.gpu) for part in parts])
         await self.stored.change(settled=True, leaving=(), notes=())
+        self._failed = []
         return await self._applied(change.done)
 
     async def _undo(self, before: RayDeployment, say: OnProgress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,12 +13,19 @@ import msgspec
 
 from scepsy.deploy.backend import OnProgress
 from scepsy.deploy.ray.records import Told
-from scepsy.errors import Conflict, ScepsyError
+from scepsy.errors import Conflict, ScepsyError, Unreachable
 
 Work = Callable[[OnProgress], Awaitable[msgspec.Struct]]
 
 _NEWS_WITHIN = 1.0
 """Seconds after which a listener is told that there is nothing new."""
+
+_LOST = Told(
+    done=True,
+    error=Unreachable.code,
+    message="the deployment's controller was restarted while it made this change, and goes on with "
+    "it by itself; see `scepsy status`, and ask again where it is not what you want",
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +53,8 @@ class Jobs:
     def __init__(self, deployment: str) -> None:
         self._deployment = deployment
         self._jobs: dict[int, ChangeJob] = {}
+        # No two controllers use one number: a command may ask the second for a change of the first.
+        self._next = secrets.randbits(48)
         self._running: ChangeJob | None = None
 
     @property
@@ -65,7 +75,8 @@ class Jobs:
                     "has ended, or choose another name with --name"
                 )
             return None
-        job = ChangeJob(len(self._jobs), by_command)
+        job = ChangeJob(self._next, by_command)
+        self._next += 1
         self._jobs[job.number] = job
         self._running = job
         job.task = asyncio.create_task(self._run(job, work))
@@ -73,7 +84,9 @@ class Jobs:
 
     async def told(self, number: int, known: int) -> Told:
         """What happened after the first `known` sentences, waiting a little where nothing has."""
-        job = self._jobs[number]
+        job = self._jobs.get(number)
+        if job is None:
+            return _LOST
         job.heard = _now()
         if job.end is None and len(job.said) <= known:
             job.news.clear()
@@ -84,10 +97,10 @@ class Jobs:
 
     async def cancel(self, number: int) -> None:
         """Breaks a change off and waits until it has been taken back."""
-        task = self._jobs[number].task
-        assert task is not None
-        task.cancel()
-        await asyncio.wait([task])
+        job = self._jobs.get(number)
+        if job is not None and job.task is not None:
+            job.task.cancel()
+            await asyncio.wait([job.task])
 
     async def _run(self, job: ChangeJob, work: Work) -> None:
         try:

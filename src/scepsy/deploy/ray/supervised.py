@@ -82,7 +82,7 @@ class SupervisedProcess:
         """One life of the process: how it ended. Nothing of it is left."""
         try:
             process = await self._start()
-        except ScepsyError as error:
+        except (ScepsyError, OSError) as error:
             return Failure(at=time.time(), served=0.0, why=str(error))
         began = time.monotonic()
         self._state = "ready"
