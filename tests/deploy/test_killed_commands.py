@@ -16,6 +16,7 @@ from scepsy.core.plan import Plan
 from scepsy.deploy import LocalBackend
 from scepsy.deploy.local.marks import marked
 from scepsy.store import write_record
+from scepsy.testing.callers import call
 from scepsy.testing.deploy_plans import LLMS, plan_of
 
 CLUSTER = Cluster(nodes=(Node(name="n", gpus=2),))
@@ -98,3 +99,23 @@ async def test_commands_that_are_killed_at_any_time_leave_no_orphan(
     assert {one.rpartition("-")[0] for one in done.replicas} == {llm.name for llm in LLMS}
     assert (await local.status()).healthy
     assert len(marked(local.files.folder("default"))) == 4
+
+
+async def test_after_a_down_that_was_killed_while_it_waited_a_deploy_serves_again(
+    local: LocalBackend,
+) -> None:
+    done = await local.apply(ONE)
+    async with asyncio.TaskGroup() as tasks:
+        long = tasks.create_task(call(done.url, "m", 1500))
+        async with asyncio.timeout(60):
+            while not (await local.status()).replicas[0].in_flight:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        down = tasks.create_task(local.down(grace=600))
+        async with asyncio.timeout(60):
+            while await call(done.url, "m", 4) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        down.cancel()
+        await asyncio.wait([down])
+        await local.apply(ONE)
+        assert await call(done.url, "m", 4) is None
+    assert long.result() is None

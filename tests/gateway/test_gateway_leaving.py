@@ -112,3 +112,15 @@ async def test_a_gateway_that_is_slow_to_answer_is_asked_again(
 async def test_a_gateway_that_has_ended_is_unreachable() -> None:
     with pytest.raises(Unreachable, match="does not answer"):
         await drained("http://127.0.0.1:1", ["m-0"], 30)
+
+
+async def test_a_closed_gateway_that_gets_new_routes_is_open_again(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with gateway_to(streams(chunk("one"))) as (engine, gateway):
+        await close(gateway.url)
+        async with http.post(gateway.url + CHAT, json=BODY) as refused:
+            assert refused.status == 503
+        await put_routes(gateway.url, [Route(llm="m", replica="m-0", url=engine.url)])
+        async with http.post(gateway.url + CHAT, json=BODY) as answer:
+            assert await answer.content.read() == chunk("one")

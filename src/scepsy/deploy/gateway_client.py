@@ -67,7 +67,7 @@ async def put_routes(
 
 
 async def close(gateway_url: str) -> None:
-    """From now on the gateway answers new calls with 503. Raises Unreachable."""
+    """The gateway answers new calls with 503 until it gets new routes. Raises Unreachable."""
     await _ask("PUT", f"{gateway_url}/scepsy/closed", b"")
 
 
@@ -129,7 +129,10 @@ async def closed(gateway_url: str, grace: float) -> dict[str, int]:
     while told.in_flight and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_POLL)
         try:
+            await close(gateway_url)  # new routes, as when a node is lost, have opened it again
             told = await _told(gateway_url, deadline)
+        except _TooSlow:
+            continue
         except Unreachable:
             break
     left = told.at([one.replica for one in told.replicas])

@@ -71,7 +71,8 @@ class Admin:
 
     async def put_routes(self, request: web.BaseRequest) -> web.StreamResponse:
         """Replaces all routes by those in the body. Calls in flight end on their old replicas. Each
-        `waiting` in the query names an LLM that will have a route: its calls get 503, not 404.
+        `waiting` in the query names an LLM that will have a route: its calls get 503, not 404. A
+        gateway that was closed is open again: taking its deployment down was broken off.
         """
         routes = _read(await request.read(), tuple[Route, ...])
         if isinstance(routes, ErrorAnswer):
@@ -81,10 +82,11 @@ class Admin:
         except BadInput as error:
             return refuse(malformed(str(error)))
         self.plane.upstreams.replace(routes, request.query.getall("waiting", []))
+        self.plane.closed = False
         return _json({"routes": len(routes)})
 
     async def put_closed(self, _: web.BaseRequest) -> web.StreamResponse:
-        """From now on new calls are refused. Calls in flight go on."""
+        """New calls are refused until new routes come. Calls in flight go on."""
         self.plane.closed = True
         return _json({"in_flight": self.plane.in_flight})
 

@@ -44,15 +44,17 @@ class Gateway:
 
     def replace_routes(self, routes: Sequence[Route], waiting: Collection[str] = ()) -> None:
         """Calls go to these replicas from now on. Those of an LLM in `waiting` that has no route
-        are answered with 503 instead of 404. Calls in flight end on their old replicas.
+        are answered with 503 instead of 404. Calls in flight end on their old replicas. A gateway
+        that was closed is open again.
 
         Raises BadInput as `check_routes` does.
         """
         check_routes(routes)
         self._plane.upstreams.replace(routes, waiting)
+        self._plane.closed = False
 
     def close(self) -> None:
-        """From now on new calls are refused with 503. Calls in flight go on."""
+        """New calls are refused with 503 until new routes come. Calls in flight go on."""
         self._plane.closed = True
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scepsy.core.cluster import Cluster, Node
@@ -23,6 +23,7 @@ from scepsy.deploy.kubernetes.diagnosis import trouble
 from scepsy.deploy.kubernetes.launches import container_launches
 from scepsy.deploy.kubernetes.object_diff import differences
 from scepsy.deploy.kubernetes.objects import RenderOptions
+from scepsy.deploy.kubernetes.objects.names import dns_label
 from scepsy.deploy.kubernetes.placed import digest_of, replica_of, workload_of
 from scepsy.deploy.kubernetes.refusals import explained
 from scepsy.deploy.kubernetes.resources import ApiVersions, path_of
@@ -78,6 +79,19 @@ def test_a_route_needs_a_ready_pod_of_its_own_workload() -> None:
     }
     found = {one.replica: one.url for one in routes(table, ready)}
     assert found == {"m-1": "http://1", "m-1-0": "http://2", "h-endpoint": "https://h"}
+
+
+@given(
+    st.text("abc-0", min_size=1, max_size=90), st.text("0123456789bcdf", min_size=10, max_size=10)
+)
+@example(42 * "a", 10 * "b")
+@example(80 * "a", 10 * "b")
+def test_a_pod_of_any_workload_is_known_by_its_name(name: str, digest: str) -> None:
+    """A ReplicaSet cuts the first part of its pods' names to 58 characters."""
+    workload = dns_label(f"default-{name}")
+    pod = f"{workload}-{digest}-"[:58] + "x2f9k"
+    route = Route(llm="m", replica="m-0", url="http://pod")
+    assert RoutedReplica(workload=workload, stateful=False, route=route).owns(pod)
 
 
 @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))

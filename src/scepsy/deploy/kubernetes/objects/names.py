@@ -9,9 +9,10 @@ import msgspec
 
 from scepsy.core.plan import Plan
 
-NAME_MAX = 50
+NAME_MAX = 46
 """Characters of an object's name. Kubernetes adds up to twelve to those of a StatefulSet and puts
-the result into a label of 63.
+the result into a label of 63. To those of a Deployment it adds twelve as well, cuts the result to
+58, and adds five: what is cut could not be told from another workload's pod.
 """
 LABEL_MAX = 63
 _VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
