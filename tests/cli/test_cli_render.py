@@ -17,6 +17,8 @@ from scepsy.errors import BadInput
 from scepsy.store import write_record
 from scepsy.testing.strategies import bare_plan
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "kubernetes"
+
 
 def write_plan(path: Path, *shares: float) -> Path:
     """A plan with a replica of "judge" for each share, on one GPU."""
@@ -62,6 +64,20 @@ def test_files_are_written_the_same_twice_and_stale_ones_go(tmp_path: Path) -> N
     assert {path.name for path in out.iterdir()} == {"shared.yaml", "mine.yaml"}
 
 
+def test_what_is_told_fits_80_columns_and_counts_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, out = EXAMPLES / "shared-gpu" / "plan.json", Path("out")
+    monkeypatch.chdir(tmp_path)
+    for target in ("kubernetes", "ray-serve", "kserve", "dynamo", "keda-kueue"):
+        done = run(plan, "--to", target, "--gpu", "dra", "--out", out / target)
+        assert max(map(len, done.stderr.splitlines())) <= 80
+        if target == "ray-serve":
+            assert done.stdout.replace("\N{NO-BREAK SPACE}", " ") == (
+                "1 object written to 1 file in the folder out/ray-serve\n"
+            )
+
+
 def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -93,6 +109,10 @@ def test_json_for_programs(tmp_path: Path) -> None:
         ("--priority-class", "a=b", "WHOLE NUMBER"),
         ("--cpu", "two", "cpu: 'two' is not a quantity"),
         ("--namespace", "My_Space", "namespace 'My_Space'"),
+        ("--name", "../../evil", "letters, digits and dashes"),
+        ("--secret", "My_Keys", "no Secret can have the name 'My_Keys'"),
+        ("--pull-secret", "My_Keys", "no Secret can have the name 'My_Keys'"),
+        ("--model-cache", "a/b", "no PersistentVolumeClaim can have the name 'a/b'"),
     ],
 )
 def test_options_that_make_no_objects_are_refused(

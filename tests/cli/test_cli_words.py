@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -177,3 +179,39 @@ def test_an_error_of_a_file_is_one_line(
     assert capsys.readouterr().err == (
         "scepsy: calls.jsonl: cannot be used: No space left on device\n"
     )
+
+
+def test_a_deployment_needs_a_place() -> None:
+    code, output, _ = scepsy("deploy", ASSETS / "plan.json", "--dry-run")
+    assert code == 2
+    assert "Missing option '--on'. Choose from:" in output
+
+
+@pytest.mark.parametrize("text", ["x: [", "only words", "- a\n- b\n", ""])
+def test_a_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    _, _, wrong = scepsy("status", "--on", "kubernetes", "--kubeconfig", path)
+    assert isinstance(wrong, BadInput)
+    assert str(path) in str(wrong)
+
+
+def test_every_option_is_explained_and_its_words_end_before_its_default() -> None:
+    clipped = [
+        f"{name} {option.opts[0]}: {option.help}"
+        for name, command in _commands(cli, "scepsy")
+        for option in command.params
+        if isinstance(option, click.Option)
+        and not (option.help or "").partition("[default")[0].rstrip().endswith(".")
+    ]
+    assert not clipped
+
+
+def _commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, group
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for word in group.list_commands(context):
+            command = group.get_command(context, word)
+            assert command is not None
+            yield from _commands(command, f"{name} {word}")

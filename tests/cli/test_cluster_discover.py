@@ -134,10 +134,12 @@ def test_a_machine_without_nvidia_smi_is_told_what_to_do(
         (("--nvidia-smi", "--from", "nowhere.txt"), "nowhere.txt: no such file"),
         (
             ("--nvidia-smi", "--from", OUTPUTS / "l40s.txt", "--rack", "n9=r"),
-            "--rack n9: there is no such node with GPUs",
+            "--rack n9: there is no such node; nodes with GPUs are l40s",
         ),
         (("--nvidia-smi", "--from", OUTPUTS / "l40s.txt", "--rack", "r1"), "write NODE=RACK"),
         (("--nvidia-smi", "--from", OUTPUTS / "README.md"), "README.md: this is no list of GPUs"),
+        (("--kubernetes", "--from", OUTPUTS / "l40s.txt"), "make the file with `kubectl get nodes"),
+        (("--ray", "10.0.0.1", "--from", OUTPUTS / "l40s.txt"), "--from is for --nvidia-smi and"),
     ],
 )
 def test_faults_name_the_option_or_file(

@@ -24,9 +24,28 @@ WAVE = Wave(
 
 def test_a_wave_is_one_sentence_with_actions_of_a_kind_together() -> None:
     assert wave_text(3, WAVE) == (
-        f"wave 3: start m-1, m-0 (it is in the plan); stop k-0 (it hangs); {WAVE.dips[0]}"
+        f"wave 3: start m-1, m-0 (they are in the plan); stop k-0 (it hangs); {WAVE.dips[0]}"
     )
     assert way_text(Changeover(waves=(WAVE, WAVE)))[1] == wave_text(2, WAVE)
+
+
+def test_a_reason_of_several_replicas_is_in_the_plural() -> None:
+    reasons = {
+        "the plan has it": "the plan has them",
+        "the plan does not have it, and its room is needed": (
+            "the plan does not have them, and their room is needed"
+        ),
+        "it hangs": "they hang",
+        "it has died": "they have died",
+        "it stays in plan 3": "they stay in plan 3",
+        "it was started otherwise than it would be now": (
+            "they were started otherwise than they would be now"
+        ),
+    }
+    for one, several in reasons.items():
+        for told, names in ((one, ("a",)), (several, ("a", "b"))):
+            wave = Wave(tuple(Action("stop", replica(name), one) for name in names))
+            assert wave_text(1, wave) == f"wave 1: stop {', '.join(names)} ({told})"
 
 
 def test_calls_that_were_cut_are_counted() -> None:

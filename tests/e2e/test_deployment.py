@@ -129,6 +129,17 @@ def test_a_port_in_use_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "s").iterdir()] == [".gpus"]
 
 
+def test_a_deployment_says_how_fast_emulated_engines_run(tmp_path: Path) -> None:
+    with marked() as run:
+        plan = plan_file(tmp_path / "plan.json", gpus=1)
+        flags = ("--on", "local", "--state", tmp_path / "state", "--time-scale")
+        told = run.scepsy("deploy", plan, *flags, "4")
+        assert told.returncode == 0, told.stderr
+        assert "emulated and run 4" in told.stdout
+        assert max(map(len, told.stdout.splitlines())) <= 80
+        assert run.scepsy("down", "--state", tmp_path / "state").returncode == 0
+
+
 def test_a_dry_run_prints_the_waves_and_changes_nothing(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with marked() as run:

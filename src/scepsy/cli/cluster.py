@@ -22,7 +22,7 @@ def command() -> None:
     """Clusters: the machines and GPUs that a plan may use."""
 
 
-@command.command("discover")
+@command.command("discover", short_help="Write a cluster file of the GPUs that there are.")
 @click.option("--nvidia-smi", "by_nvidia_smi", is_flag=True, help="Ask nvidia-smi.")
 @click.option("--ray", "ray_address", metavar="ADDRESS", help="Ask the Ray cluster at ADDRESS.")
 @click.option("--kubernetes", "by_kubernetes", is_flag=True, help="Ask a Kubernetes API server.")
@@ -34,7 +34,7 @@ def command() -> None:
     metavar="[NODE=]FILE",
     help="With --nvidia-smi: what `nvidia-smi -q -x; nvidia-smi topo -m` printed on the machine "
     "NODE, which is by default the name of the file. With --kubernetes: what `kubectl get nodes,"
-    "pods -A -o json` printed. May be repeated  [default: ask]",
+    "pods -A -o json` printed. May be repeated.  [default: nvidia-smi or the API server is asked]",
 )
 @click.option(
     "--rack",
@@ -43,13 +43,15 @@ def command() -> None:
     metavar="NODE=RACK",
     help="Rack in which a node stands. May be repeated.",
 )
-@click.option("--rack-label", metavar="KEY", help="Label that names a node's rack.")
+@click.option(
+    "--rack-label", metavar="KEY", help="Label of Ray or Kubernetes whose value is a node's rack."
+)
 @click.option("--gpu-type", metavar="TYPE", help="Describe GPUs of this type only, as in h100.")
 @click.option(
     "--gpu-memory",
     type=click.FloatRange(min=0, min_open=True),
     metavar="BYTES",
-    help="Memory of one GPU  [default: what is found, else the nominal size of its type]",
+    help="Memory of one GPU in bytes.  [default: what is found, else the nominal size of its type]",
 )
 @click.option(
     "--out",
@@ -87,6 +89,8 @@ def discover(
         raise BadInput("say what to ask: one of --nvidia-smi, --ray ADDRESS and --kubernetes")
     if context is not None and not by_kubernetes:
         raise BadInput("--context is a context of a kubeconfig, for --kubernetes")
+    if sources and ray_address is not None:
+        raise BadInput("--from is for --nvidia-smi and --kubernetes; --ray asks a running cluster")
     if out.exists() and not force:
         raise BadInput(f"{out}: there is such a file already; replace it with --force")
     if by_nvidia_smi:
@@ -139,5 +143,6 @@ def _racked(nodes: Sequence[FoundNode], given: Sequence[str]) -> tuple[FoundNode
             raise BadInput(f"--rack {text!r}: write NODE=RACK")
         racks[node] = rack
     if unknown := sorted(set(racks) - {node.name for node in nodes}):
-        raise BadInput(f"--rack {unknown[0]}: there is no such node with GPUs")
+        known = ", ".join(node.name for node in nodes)
+        raise BadInput(f"--rack {unknown[0]}: there is no such node; nodes with GPUs are {known}")
     return tuple(replace(node, rack=racks.get(node.name, node.rack)) for node in nodes)

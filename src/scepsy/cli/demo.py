@@ -42,7 +42,7 @@ from scepsy.traces.summarize import summarize
     "--llms",
     "llms_path",
     type=click.Path(path_type=Path),
-    help="File with other LLMs of the same names  [default: the LLMs of the example]",
+    help="File with other LLMs of the same names.  [default: the LLMs of the example]",
 )
 @click.option(
     "--out",
@@ -55,7 +55,7 @@ from scepsy.traces.summarize import summarize
     "--root",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="Folder of the repository  [default: this folder]",
+    help="Folder of the repository.  [default: this folder]",
 )
 @click.option(
     "--seed",

@@ -16,6 +16,7 @@ from scepsy.cli.waves import grace_option, print_waves, wrapped
 from scepsy.core.plan import Plan
 from scepsy.engines import EngineOptions
 from scepsy.errors import CallsCut
+from scepsy.report.first_screen import pace_notes
 from scepsy.store import read_plan
 
 
@@ -33,7 +34,8 @@ from scepsy.store import read_plan
     "--traces",
     type=click.Path(path_type=Path),
     default=None,
-    help="Record calls into this directory  [default: where the deployment records]",
+    help="Folder on the gateway's machine into which calls are recorded.  "
+    "[default: that of the running deployment; a new one records nothing]",
 )
 @grace_option
 @click.option(
@@ -41,12 +43,13 @@ from scepsy.store import read_plan
     is_flag=True,
     help="Let an LLM have less capacity on the way than its load needs, if nothing else works.",
 )
-@click.option("--dry-run", is_flag=True, help="Only print the waves of the change.")
+@click.option("--dry-run", is_flag=True, help="Print the waves of the change, and change nothing.")
 @click.option(
     "--time-scale",
     type=FiniteRange(0.01, 1000),
     default=None,
-    help="How much faster than the real GPU an emulated engine runs  [default: as profiled]",
+    help="Factor by which emulated engines run faster than the real GPU: 2 halves all times.  "
+    "[default: the plan's]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of emulated engines.")
 @json_option
@@ -95,5 +98,7 @@ def command(
     else:
         click.echo(f"{len(done.replicas)} replicas on {place.backend_name}; gateway at {done.url}")
         click.echo(f"point programs at it:  export OPENAI_BASE_URL={done.url}/v1")
+        for sentence in pace_notes(decided, options.time_scale):
+            click.echo(wrapped(sentence))
     if done.cut:
         click.get_current_context().exit(CallsCut.exit_code)

@@ -59,7 +59,7 @@ from scepsy.store import write_record
     envvar="OPENAI_BASE_URL",
     required=True,
     metavar="URL",
-    help="Where the LLM calls go  [default: $OPENAI_BASE_URL]",
+    help="Where the LLM calls go.  [default: $OPENAI_BASE_URL]",
 )
 @click.option(
     "--duration",

@@ -86,10 +86,14 @@ from scepsy.traces.lengths import with_lengths
     "mix_texts",
     multiple=True,
     metavar="WORKFLOW=RATE",
-    help="How often runs of each workflow come, for LLMs that several call  [default: alike]",
+    help="How often runs of each workflow come, for LLMs that several call.  [default: alike]",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("profile.json"), show_default=True
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("profile.json"),
+    show_default=True,
+    help="File to write.",
 )
 @json_option
 def command(

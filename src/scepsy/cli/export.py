@@ -15,7 +15,13 @@ from scepsy.store import read_traces, write_atomic
 
 @click.command("export")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--format", "format_name", type=click.Choice(["otlp", "perfetto"]), required=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["otlp", "perfetto"]),
+    required=True,
+    help="Format of the file.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")
 @click.option("--workflow", help="Export only this workflow.")
 @json_option

@@ -21,7 +21,7 @@ from scepsy.gateway.server import Gateway, serve
     "--upstream",
     envvar="OPENAI_BASE_URL",
     metavar="URL",
-    help="Server that answers the calls  [default: $OPENAI_BASE_URL]",
+    help="Server that answers the calls.  [default: $OPENAI_BASE_URL]",
 )
 @click.option(
     "--kubernetes-deployment",
@@ -33,16 +33,22 @@ from scepsy.gateway.server import Gateway, serve
 @click.option(
     "--kubernetes-namespace",
     "namespace",
-    help="Namespace of that deployment  [default: that of this pod, or of the kubeconfig]",
+    help="Namespace of that deployment.  [default: that of this pod, or of the kubeconfig]",
 )
 @click.option(
     "--kubernetes-routes",
     "table",
     metavar="CONFIGMAP",
-    help="ConfigMap with its routes  [default: NAME-routes]",
+    help="ConfigMap with its routes.  [default: NAME-routes]",
 )
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 picks a free one.",
+)
 @click.option("--traces", type=click.Path(path_type=Path), help="Record calls into this directory.")
 @click.option(
     "--workflow", default="default", show_default=True, help="Workflow of calls that name none."

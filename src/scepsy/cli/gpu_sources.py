@@ -60,7 +60,10 @@ def found_by_kubernetes(
 
 
 def _in_files(sources: Sequence[str]) -> tuple[list[Object], list[Object]]:
-    contents = [read_record(Path(one), dict[str, Any], "output of kubectl") for one in sources]
+    try:
+        contents = [read_record(Path(one), dict[str, Any], "output of kubectl") for one in sources]
+    except BadInput as error:
+        raise BadInput(f"{error}; make the file with `{KUBECTL}`") from None
     nodes, pods = ([one for c in contents for one in objects_of(c, kind)] for kind in _KINDS)
     for kind, objects in zip(_KINDS, (nodes, pods), strict=True):
         if not objects:

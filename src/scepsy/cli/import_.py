@@ -43,7 +43,7 @@ class FileRead:
 )
 @click.option(
     "--workflow",
-    help="Name for all runs  [default: as the traces tell, else the first file's name]",
+    help="Name for all runs.  [default: as the traces tell, else the first file's name]",
 )
 @click.option("--llm", help="LLM of the calls that name none.")
 @json_option

@@ -31,7 +31,7 @@ known_llms_option = click.option(
     "--llms",
     "llms_path",
     type=click.Path(path_type=Path),
-    help="File with the LLMs, TOML  [default: the LLMs that the traces call, if their names are "
+    help="File with the LLMs, TOML.  [default: the LLMs that the traces call, if their names are "
     "those of known architectures]",
 )
 stand_in_option = click.option(
@@ -45,17 +45,30 @@ state_option = click.option(
     "--state",
     type=click.Path(path_type=Path),
     default=None,
-    help="Folder with the state of deployments  [default: $SCEPSY_STATE or ~/.local/state/scepsy]",
+    help="Folder with the state of deployments.  [default: $SCEPSY_STATE or ~/.local/state/scepsy]",
 )
 workflow_option = click.option(
     "--workflow",
     "workflows",
     multiple=True,
     metavar="NAME",
-    help="Use only the calls of this workflow. May be repeated  [default: all workflows]",
+    help="Use only the calls of this workflow. May be repeated.  [default: all workflows]",
 )
+
+
+def _deployment_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    """Raises BadInput for a name that is no name of a folder."""
+    if not name or name.startswith(".") or "/" in name or not name.isprintable():
+        raise BadInput(f"--name {name!r}: write a name of letters, digits and dashes")
+    return name
+
+
 name_option = click.option(
-    "--name", default="default", show_default=True, help="Name of the deployment."
+    "--name",
+    default="default",
+    show_default=True,
+    callback=_deployment_name,
+    help="Name of the deployment.",
 )
 
 

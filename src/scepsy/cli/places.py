@@ -80,7 +80,7 @@ _RAY = (
         envvar="RAY_ADDRESS",
         metavar="HOST[:PORT]",
         help="Ray: address of the head, on a machine of the cluster; ray://HOST[:PORT] from "
-        "elsewhere  [default: $RAY_ADDRESS]",
+        "elsewhere.  [default: $RAY_ADDRESS]",
     ),
 )
 
@@ -89,7 +89,7 @@ _RAY_OBJECTS = (
         "--gateway-node",
         default="",
         metavar="NODE",
-        help="Ray: node on which a new deployment's gateway runs  [default: that of the head]",
+        help="Ray: node on which a new deployment's gateway runs.  [default: that of the head]",
     ),
 )
 
@@ -97,12 +97,14 @@ _CONNECTION = (
     click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path),
-        help="Kubernetes: the file with clusters and users  [default: $KUBECONFIG or "
+        help="Kubernetes: the file with clusters and users.  [default: $KUBECONFIG or "
         "~/.kube/config; in a pod its service account]",
     ),
-    click.option("--context", help="Kubernetes: the context of that file  [default: its current]"),
     click.option(
-        "--namespace", help="Kubernetes: namespace of the deployment  [default: the context's]"
+        "--context", help="Kubernetes: the context of that file.  [default: its current one]"
+    ),
+    click.option(
+        "--namespace", help="Kubernetes: namespace of the deployment.  [default: the context's]"
     ),
 )
 
@@ -126,23 +128,28 @@ _OBJECTS = (
         "--python",
         default="python3",
         show_default=True,
-        help="Kubernetes: the Python of the engines' images.",
+        help="Kubernetes: command that runs Python in the engines' images.",
     ),
-    click.option("--pull-secret", help="Kubernetes: Secret with the registry's credentials."),
+    click.option(
+        "--pull-secret", help="Kubernetes: name of the Secret with the registry's credentials."
+    ),
     click.option(
         "--model-cache",
         metavar="CLAIM",
         help="Kubernetes: PersistentVolumeClaim that keeps downloaded weights.",
     ),
     click.option(
-        "--secret", help="Kubernetes: Secret whose keys are variables of the engines (HF_TOKEN)."
+        "--secret",
+        help="Kubernetes: name of the Secret whose keys are environment variables of the engines, "
+        "such as HF_TOKEN.",
     ),
     click.option(
         "--patience",
         type=click.FloatRange(1),
         default=PATIENCE,
         show_default=True,
-        help="Kubernetes: seconds that an engine may lack a node, an image or a quota.",
+        help="Kubernetes: seconds for which an engine may lack a node, an image or a quota before "
+        "the command gives up.",
     ),
 )
 
@@ -158,7 +165,7 @@ def place_options(command: Command) -> Command:
         place = Place(**{name: given.pop(name) for name in names})
         command(place=place, **given)
 
-    on = _on("local", required=False, help="Where it runs.")
+    on = _on("local", help="Where the deployment runs.")
     return _added(with_place, (on, state_option, *_RAY, *_CONNECTION))
 
 
@@ -181,10 +188,10 @@ def deploy_place_options(command: Command) -> Command:
         command(place=place, **given)
 
     words = (
-        "Where to run it: `local` is this machine, `ray` a Ray cluster, `kubernetes` the cluster "
-        "of a kubeconfig."
+        "Where to run the plan: `local` is this machine, `ray` a Ray cluster, `kubernetes` the "
+        "cluster of a kubeconfig."
     )
-    on = _on(None, required=True, help=words)
+    on = _on(None, help=words)
     return _added(with_place, (on, state_option, *_RAY, *_RAY_OBJECTS, *_CONNECTION, *_OBJECTS))
 
 
@@ -200,15 +207,17 @@ def engine_images(texts: tuple[str, ...]) -> dict[EngineKind, str]:
     return found
 
 
-def _on(default: str | None, *, required: bool, help: str) -> Callable[[Command], Command]:
+def _on(default: str | None, *, help: str) -> Callable[[Command], Command]:
+    """The option --on. It must be given where there is no default."""
+    # Click takes a default of None for a value that was given.
+    known = {} if default is None else {"default": default, "show_default": True}
     return click.option(
         "--on",
         "backend_name",
         type=click.Choice(list(BACKENDS)),
-        default=default,
-        required=required,
-        show_default=not required,
+        required=default is None,
         help=help,
+        **known,
     )
 
 

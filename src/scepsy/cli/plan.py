@@ -116,7 +116,11 @@ ones are not visible in the printed digits.
     help="Parts of TP groups too, where the profile has them (nobody has measured such engines).",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("plan.json"), show_default=True
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("plan.json"),
+    show_default=True,
+    help="File to write.",
 )
 @json_option
 def command(

@@ -41,7 +41,11 @@ from scepsy.traces.lengths import with_lengths
 @cluster_option
 @llms_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("profile.json"), show_default=True
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("profile.json"),
+    show_default=True,
+    help="File to write.",
 )
 @workflow_option
 @click.option(
@@ -88,13 +92,13 @@ from scepsy.traces.lengths import with_lengths
     "mix_texts",
     multiple=True,
     metavar="WORKFLOW=RATE",
-    help="How often runs of each workflow come, for LLMs that several call  [default: alike]",
+    help="How often runs of each workflow come, for LLMs that several call.  [default: alike]",
 )
 @click.option(
     "--parallel",
     type=click.IntRange(1),
     default=None,
-    help="Engines to measure at the same time  [default: as many as the GPUs hold]",
+    help="Engines to measure at the same time.  [default: as many as the GPUs hold]",
 )
 @click.option(
     "--time-scale",
@@ -103,12 +107,18 @@ from scepsy.traces.lengths import with_lengths
     show_default=True,
     help="How much faster than the real GPU an emulated engine runs.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of emulated engines.",
+)
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
     default=None,
-    help="State directory of deployments. Emulated engines count memory on its GPUs  "
+    help="State directory of deployments. Emulated engines count memory on its GPUs.  "
     "[default: $SCEPSY_STATE or ~/.local/state/scepsy]",
 )
 @json_option

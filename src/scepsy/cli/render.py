@@ -11,6 +11,7 @@ import click
 from scepsy.cli.inputs import name_option
 from scepsy.cli.output import emit_json, json_option
 from scepsy.cli.rendered_files import write_files
+from scepsy.cli.waves import wrapped
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.launches import container_launches
@@ -28,6 +29,7 @@ from scepsy.deploy.render import (
 from scepsy.deploy.render.documents import yaml_stream
 from scepsy.deploy.render.keda_kueue import PROMETHEUS
 from scepsy.errors import BadInput
+from scepsy.report.wording import count
 from scepsy.store import read_plan
 
 TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
@@ -52,10 +54,10 @@ TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to write YAML files into  [default: one stream to standard output]",
+    help="Folder to write YAML files into.  [default: one stream to standard output]",
 )
 @name_option
-@click.option("--namespace", default="default", show_default=True, help="Of all objects.")
+@click.option("--namespace", default="default", show_default=True, help="Namespace of all objects.")
 @click.option(
     "--epoch",
     type=click.IntRange(1),
@@ -71,12 +73,15 @@ TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
     help="Image of the engines of one kind, such as vllm=registry.example/vllm:1. May be repeated.",
 )
 @click.option(
-    "--python", default="python3", show_default=True, help="The Python of the engines' images."
+    "--python",
+    default="python3",
+    show_default=True,
+    help="Command that runs Python in the engines' images.",
 )
 @click.option(
     "--mps-pipe",
     metavar="FOLDER",
-    help="Pipe directory of the nodes' MPS daemons, with {gpu} where each GPU has its own  "
+    help="Pipe directory of the nodes' MPS daemons, with {gpu} where each GPU has its own.  "
     "[default: that of --gpu]",
 )
 @click.option(
@@ -86,7 +91,9 @@ TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
     show_default=True,
     help="Schedule the engines of an LLM together: by a PodGroup, or by Kueue.",
 )
-@click.option("--queue", default="default", show_default=True, help="Queue of Kueue, or of KAI.")
+@click.option(
+    "--queue", default="default", show_default=True, help="Name of the queue of Kueue or of KAI."
+)
 @click.option(
     "--gateway",
     type=click.Choice(get_args(InferenceGateway)),
@@ -98,17 +105,21 @@ TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
     "--gateway-name",
     default="inference-gateway",
     show_default=True,
-    help="The Gateway of the HTTPRoutes.",
+    help="Name of the Gateway that the HTTPRoutes belong to.",
 )
 @click.option(
     "--prometheus",
     default=PROMETHEUS,
     show_default=True,
-    help="Where KEDA reads the engines' metrics.",
+    help="Address of the Prometheus in which KEDA reads the engines' metrics.",
 )
-@click.option("--pull-secret", help="Secret with the credentials of the images' registry.")
-@click.option("--cpu", help="CPU that each engine requests, such as 4  [default: 1 + TP]")
-@click.option("--memory", help="Memory of each engine, such as 64Gi  [default: 8Gi x (1 + TP)]")
+@click.option(
+    "--pull-secret", help="Name of the Secret with the credentials of the images' registry."
+)
+@click.option(
+    "--cpu", help="Number of CPUs that each engine requests, such as 4.  [default: 1 + TP]"
+)
+@click.option("--memory", help="Memory of each engine, such as 64Gi.  [default: 8Gi x (1 + TP)]")
 @click.option(
     "--grace",
     type=click.IntRange(1),
@@ -119,7 +130,7 @@ TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
 @click.option(
     "--model-cache",
     metavar="CLAIM",
-    help="PersistentVolumeClaim that keeps downloaded weights  [default: none is kept]",
+    help="PersistentVolumeClaim that keeps downloaded weights.  [default: none is kept]",
 )
 @click.option("--secret", help="Secret whose keys are variables of the engines, such as HF_TOKEN.")
 @click.option(
@@ -165,8 +176,8 @@ def command(
     """Write PLAN as the objects of another system, which may be kept in a repository and applied by
     its own tools.
 
-    What of the plan the objects do not express is printed. A plan that they cannot carry is
-    refused, with the reason. The same plan always gives the same bytes.
+    The parts of the plan that the objects do not express are printed. A plan that they cannot carry
+    is refused, with the reason. The same plan always gives the same bytes.
     """
     priority_class, priority = _priority(priority_text)
     options = RenderOptions(
@@ -203,11 +214,14 @@ def command(
         emit_json({"plan": translated.plan, "files": files, **translated.as_json()})
         return
     for sentence in translated.comment:
-        click.echo(sentence, err=True)
+        click.echo(wrapped(sentence), err=True)
     if out is None:
         click.echo(yaml_stream(translated.objects, translated.comment), nl=False)
     else:
-        click.echo(f"{len(translated.objects)} objects are in {len(files)} files in {out}")
+        click.echo(
+            f"{count(len(translated.objects), 'object')} written to "
+            f"{count(len(files), 'file')} in the folder {out}"
+        )
 
 
 def _kubernetes(plan: Plan, options: RenderOptions, python: str) -> Translation:

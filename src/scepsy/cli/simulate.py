@@ -40,7 +40,7 @@ RUNS = 400
     "rate_texts",
     multiple=True,
     metavar="WORKFLOW=RATE",
-    help="Runs per second  [default: the plan's targets]",
+    help="Runs per second.  [default: the plan's targets]",
 )
 @click.option(
     "--scale",
@@ -60,9 +60,15 @@ RUNS = 400
 @click.option(
     "--duration",
     type=FiniteRange(min=0, min_open=True),
-    help=f"Seconds in which runs arrive  [default: enough for {RUNS} runs of each workflow]",
+    help=f"Seconds in which runs arrive.  [default: enough for {RUNS} runs of each workflow]",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of the arrivals and of the runs that are drawn.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -34,9 +34,9 @@ from scepsy.store import read_traces
     envvar="OPENAI_BASE_URL",
     required=True,
     metavar="URL",
-    help="Server that answers the calls  [default: $OPENAI_BASE_URL]",
+    help="Server that answers the calls.  [default: $OPENAI_BASE_URL]",
 )
-@click.option("--workflow", help="Name of the workflow  [default: the program's name]")
+@click.option("--workflow", help="Name of the workflow.  [default: the program's name]")
 @click.option(
     "--each",
     type=click.Path(path_type=Path),

@@ -43,7 +43,7 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--workflow", help="Show only this workflow.")
 @click.option(
-    "--run", "run_name", help="Run to draw  [default: the run of median latency of each workflow]"
+    "--run", "run_name", help="Run to draw.  [default: the run of median latency of each workflow]"
 )
 @click.option(
     "--like",

@@ -17,7 +17,7 @@ grace_option = click.option(
     default=GRACE,
     show_default=True,
     metavar="SECONDS",
-    help="How long calls in flight may take to finish before their replica stops.",
+    help="Seconds in which calls in flight may finish before their replica is stopped.",
 )
 
 

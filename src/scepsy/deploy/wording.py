@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from itertools import groupby
 
 from scepsy.deploy.changes.actions import Action, ActionKind, Changeover, Refusal, Wave
@@ -14,6 +16,20 @@ _VERBS: dict[ActionKind, str] = {
 }
 _ORDER = tuple(_VERBS)
 
+_OF_SEVERAL = {
+    "has it": "has them",
+    "have it": "have them",
+    "it has": "they have",
+    "it is": "they are",
+    "it was": "they were",
+    "it would": "they would",
+    "it hangs": "they hang",
+    "it wakes": "they wake",
+    "it stays": "they stay",
+    "its": "their",
+}
+_IT = re.compile(r"\b(" + "|".join(_OF_SEVERAL) + r")\b")
+
 
 def wave_text(number: int, wave: Wave) -> str:
     """One wave, for example "wave 2: send calls to m-1; send no new calls to k-0 (the plan does not
@@ -21,7 +37,7 @@ def wave_text(number: int, wave: Wave) -> str:
     """
     ordered = sorted(wave.actions, key=lambda one: (_ORDER.index(one.kind), one.reason))
     parts = [
-        f"{_VERBS[kind]} {', '.join(one.replica.replica for one in actions)} ({reason})"
+        _part(kind, reason, [one.replica.replica for one in actions])
         for (kind, reason), actions in groupby(ordered, key=_same)
     ]
     dips = [str(dip) for dip in wave.dips]
@@ -45,6 +61,11 @@ def refusal_text(refusal: Refusal) -> str:
         return refusal.reason
     missing = "; ".join(str(dip) for dip in refusal.dips)
     return f"{refusal.reason} ({missing}); allow it with --allow-dip"
+
+
+def _part(kind: ActionKind, reason: str, replicas: Sequence[str]) -> str:
+    why = reason if len(replicas) == 1 else _IT.sub(lambda it: _OF_SEVERAL[it[0]], reason)
+    return f"{_VERBS[kind]} {', '.join(replicas)} ({why})"
 
 
 def _same(action: Action) -> tuple[ActionKind, str]:

@@ -68,7 +68,10 @@ def _refuse_twice(nodes: Sequence[FoundNode]) -> None:
     for node in nodes:
         for gpu in node.gpus:
             if gpu.uuid is not None and owner.setdefault(gpu.uuid, node.name) != node.name:
-                raise BadInput(f"{owner[gpu.uuid]} and {node.name} have the same GPU {gpu.uuid}")
+                raise BadInput(
+                    f"{owner[gpu.uuid]} and {node.name} have the same GPU {gpu.uuid}; give one "
+                    "file for each machine"
+                )
 
 
 def _named(node: FoundNode, gpu_type: str) -> FoundNode:

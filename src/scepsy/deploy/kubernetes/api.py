@@ -207,7 +207,15 @@ async def connected(
     try:
         own = await _load(configs, configuration, kubeconfig, context)
     except configs.ConfigException as error:
-        raise BadInput(f"{_source(kubeconfig)}: {error}") from error
+        raise BadInput(
+            f"{_source(kubeconfig)}: {error}; `kubectl config get-contexts` lists the contexts"
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError, *_yaml_errors()) as error:
+        # The client raises these where the file is no YAML, or something else than a kubeconfig.
+        raise BadInput(
+            f"{_source(kubeconfig)}: this is not a kubeconfig; write it again with your cluster's "
+            "log-in command, or name another with --kubeconfig"
+        ) from error
     client: Any = library.ApiClient(configuration)
     try:
         yield KubernetesApi(configuration.host, namespace or own or "default", client)
@@ -237,7 +245,14 @@ async def _load(
 
 
 def _source(kubeconfig: Path | None) -> str:
-    return str(kubeconfig) if kubeconfig is not None else "kubeconfig"
+    return str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG", "kubeconfig")
+
+
+def _yaml_errors() -> tuple[type[Exception], ...]:
+    """What the client's YAML library raises for text that is no YAML."""
+    import yaml
+
+    return (yaml.YAMLError,)
 
 
 def _parsed(text: bytes) -> Json:

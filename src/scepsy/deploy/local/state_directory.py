@@ -49,8 +49,9 @@ class StateDirectory:
         """The deployment as last written. Raises NotFound, or BadInput for a damaged file."""
         path = self._state(name)
         if not path.exists():
-            known = ", ".join(self.names()) or "none"
-            raise NotFound(f"no deployment {name!r} under {self.root}; there are: {known}")
+            known = ", ".join(self.names())
+            others = f"there are {known}: choose with --name" if known else "there is none at all"
+            raise NotFound(f"there is no deployment {name!r} under {self.root}; {others}")
         return read_record(path, Deployment, "a deployment's state")
 
     def load_if_any(self, name: str) -> Deployment | None:

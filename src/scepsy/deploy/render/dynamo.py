@@ -130,8 +130,8 @@ def _lost(plan: Plan) -> Iterator[str]:
     pooling = [one.llm.name for one in by_llm(plan) if one.llm.kind != "generate"]
     if pooling:
         yield (
-            f"Whether Dynamo's frontend serves what {', '.join(pooling)} is for (embed, rerank) "
-            "was not tried."
+            f"Embedding and reranking by {', '.join(pooling)}: whether Dynamo's frontend serves "
+            "such calls was not tried."
         )
 
 

@@ -103,7 +103,7 @@ def shares_lost(plan: Plan) -> Iterator[str]:
     for one in parts:
         yield (
             f"The shares of {one.llm.name}: each replica ({len(one.replicas)} in all) gets "
-            f"{one.tp} whole GPUs instead of {one.size}."
+            f"{one.tp} whole GPU{'' if one.tp == 1 else 's'} instead of {one.size}."
         )
     if parts:
         gpus = sum(one.tp * len(one.replicas) for one in by_llm(plan))

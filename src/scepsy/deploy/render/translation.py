@@ -30,13 +30,13 @@ class Translation:
     @property
     def comment(self) -> tuple[str, ...]:
         """Sentences for the head of each file."""
-        lost = [f"- {sentence}" for sentence in self.lost] or ["- Nothing."]
+        lost = [f"- {sentence}" for sentence in self.lost] or ["- None."]
         needs = [f"- {sentence}" for sentence in self.needs] or ["- Nothing more."]
         return (
             f"Plan {self.plan} for {self.target}. Made by `scepsy render`; do not edit.",
-            "What of the plan this does not express:",
+            "These parts of the plan are not expressed by the objects:",
             *lost,
-            "What it needs:",
+            "The objects need:",
             *needs,
         )
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from scepsy.deploy.kubernetes.objects.options import Object
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTPE]i|[mkMGTPE]|)")
@@ -27,6 +28,7 @@ def pod_problems(spec: Object) -> Iterator[str]:
     yield from _twice("volumes", volumes)
     claims = [str(claim.get("name")) for claim in spec.get("resourceClaims", [])]
     yield from _twice("resourceClaims", claims)
+    yield from _name_problems(spec)
     containers = [*spec.get("initContainers", []), *spec.get("containers", [])]
     yield from _twice("containers", [str(one.get("name")) for one in containers])
     if not spec.get("containers"):
@@ -35,6 +37,20 @@ def pod_problems(spec: Object) -> Iterator[str]:
         where = f"container {one.get('name')}"
         for problem in _container_problems(one, volumes, claims):
             yield f"{where}: {problem}"
+
+
+def _name_problems(spec: Object) -> Iterator[str]:
+    """Names of objects that the pod needs and that are made by others."""
+    named = [("Secret", one.get("name")) for one in spec.get("imagePullSecrets", [])]
+    for container in spec.get("containers", []):
+        for source in container.get("envFrom", []):
+            named += [("Secret", one.get("name")) for one in source.values()]
+    for volume in spec.get("volumes", []):
+        if claim := volume.get("persistentVolumeClaim"):
+            named.append(("PersistentVolumeClaim", claim.get("claimName")))
+    for kind, name in named:
+        if not _DNS_SUBDOMAIN.fullmatch(str(name or "")):
+            yield f"no {kind} can have the name {name!r}: small letters, digits, '-' and '.' only"
 
 
 def quantity(text: str) -> Fraction:
