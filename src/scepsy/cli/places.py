@@ -210,7 +210,7 @@ def engine_images(texts: tuple[str, ...]) -> dict[EngineKind, str]:
 def _on(default: str | None, *, help: str) -> Callable[[Command], Command]:
     """The option --on. It must be given where there is no default."""
     # Click takes a default of None for a value that was given.
-    known = {} if default is None else {"default": default, "show_default": True}
+    known: dict[str, Any] = {} if default is None else {"default": default, "show_default": True}
     return click.option(
         "--on",
         "backend_name",
