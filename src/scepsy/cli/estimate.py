@@ -14,6 +14,7 @@ from scepsy.cli.inputs import (
     cluster_option,
     known_llms_option,
     only,
+    out_option,
     parse_mix,
     stand_in_option,
     traces_of,
@@ -88,13 +89,7 @@ from scepsy.traces.lengths import with_lengths
     metavar="WORKFLOW=RATE",
     help="How often runs of each workflow come, for LLMs that several call.  [default: alike]",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("profile.json"),
-    show_default=True,
-    help="File to write.",
-)
+@out_option("profile.json")
 @json_option
 def command(
     traces_path: Path,

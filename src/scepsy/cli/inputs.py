@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import click
@@ -54,6 +54,17 @@ workflow_option = click.option(
     metavar="NAME",
     help="Use only the calls of this workflow. May be repeated.  [default: all workflows]",
 )
+
+
+def out_option(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option --out of a command that writes one file."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default=Path(default),
+        show_default=True,
+        help="File to write.",
+    )
 
 
 def _deployment_name(_context: click.Context, _option: click.Parameter, name: str) -> str:

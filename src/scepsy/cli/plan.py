@@ -14,6 +14,7 @@ from scepsy.cli.descriptions import cluster_of, llms_of
 from scepsy.cli.inputs import (
     cluster_option,
     known_llms_option,
+    out_option,
     parse_targets,
     stand_in_option,
     traces_of,
@@ -115,13 +116,7 @@ ones are not visible in the printed digits.
     is_flag=True,
     help="Parts of TP groups too, where the profile has them (nobody has measured such engines).",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("plan.json"),
-    show_default=True,
-    help="File to write.",
-)
+@out_option("plan.json")
 @json_option
 def command(
     traces_path: Path,

@@ -15,6 +15,7 @@ from scepsy.cli.inputs import (
     cluster_option,
     llms_option,
     only,
+    out_option,
     parse_mix,
     state_directory,
     traces_of,
@@ -40,13 +41,7 @@ from scepsy.traces.lengths import with_lengths
 @click.argument("traces_path", metavar="TRACES", type=click.Path(path_type=Path))
 @cluster_option
 @llms_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("profile.json"),
-    show_default=True,
-    help="File to write.",
-)
+@out_option("profile.json")
 @workflow_option
 @click.option(
     "--shares",
