@@ -5,6 +5,7 @@ new calls.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -12,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from gateway_peers import CHAT, chunk, gateway_to, peer, streams
 
-from scepsy.deploy.gateway_client import close, counts, drained, put_routes
+from scepsy.deploy.gateway_client import close, closed, counts, drained, put_routes
 from scepsy.errors import Unreachable
 from scepsy.gateway.config import Route
 
@@ -124,3 +125,25 @@ async def test_a_closed_gateway_that_gets_new_routes_is_open_again(
         await put_routes(gateway.url, [Route(llm="m", replica="m-0", url=engine.url)])
         async with http.post(gateway.url + CHAT, json=BODY) as answer:
             assert await answer.content.read() == chunk("one")
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda url: drained(url, ["m-0"], 1e9), lambda url: closed(url, 1e9)]
+)
+async def test_nobody_waits_as_long_as_the_grace_for_a_gateway_that_hangs(
+    ask: Callable[[str], Awaitable[dict[str, int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scepsy.deploy.gateway_client._ANSWER_WITHIN", 0.5)
+    one = {"replica": "m-0", "in_flight": 2, "served": 0, "failed": 0}
+    asked = 0
+
+    async def hangs_later(request: web.BaseRequest) -> web.Response:
+        nonlocal asked
+        if request.method == "GET":
+            asked += 1
+            if asked > 1:
+                await asyncio.Event().wait()
+        return web.json_response({"in_flight": 2, "replicas": [one]})
+
+    async with peer(hangs_later) as hung, asyncio.timeout(60):
+        assert await ask(hung.url) == {"m-0": 2}

@@ -16,6 +16,9 @@ from scepsy.gateway.config import Route
 _ANSWER_WITHIN = 30.0
 """Seconds that a gateway has to answer. On a machine with too much work it may take some."""
 
+_QUESTIONS = 3
+"""Questions in a row that a gateway leaves without an answer if it hangs."""
+
 _POLL = 0.1
 """Seconds between two readings of the calls in flight."""
 
@@ -95,7 +98,7 @@ async def drained(gateway_url: str, names: Collection[str], grace: float) -> dic
 
     Returns the calls that are in flight after that, for each replica that has any. Raises
     Unreachable where the gateway has ended before the first look; where it ends later, its calls
-    have ended with it. One that is slow to answer is asked again.
+    have ended with it. One that is slow to answer is asked again; one that hangs has ended, too.
     """
     deadline = asyncio.get_running_loop().time() + grace
     told = await _told(gateway_url, deadline)
@@ -108,14 +111,19 @@ async def drained(gateway_url: str, names: Collection[str], grace: float) -> dic
     return left
 
 
-async def _told(gateway_url: str, deadline: float) -> GatewayCounts:
-    """The gateway's counts. Until the deadline, a gateway that is slow to answer is asked again."""
-    while True:
+async def _told(gateway_url: str, deadline: float, *, closing: bool = False) -> GatewayCounts:
+    """The gateway's counts, after it was closed where it is `closing`. Until the deadline, a
+    gateway that is slow to answer is asked again a few times. It hangs if it answers none of them.
+    """
+    for last in (False,) * (_QUESTIONS - 1) + (True,):
         try:
+            if closing:  # new routes, as when a node is lost, have opened it again
+                await close(gateway_url)
             return await counts(gateway_url)
         except _TooSlow:
-            if asyncio.get_running_loop().time() >= deadline:
+            if last or asyncio.get_running_loop().time() >= deadline:
                 raise
+    raise AssertionError
 
 
 async def closed(gateway_url: str, grace: float) -> dict[str, int]:
@@ -129,10 +137,7 @@ async def closed(gateway_url: str, grace: float) -> dict[str, int]:
     while told.in_flight and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_POLL)
         try:
-            await close(gateway_url)  # new routes, as when a node is lost, have opened it again
-            told = await _told(gateway_url, deadline)
-        except _TooSlow:
-            continue
+            told = await _told(gateway_url, deadline, closing=True)
         except Unreachable:
             break
     left = told.at([one.replica for one in told.replicas])

@@ -220,3 +220,8 @@ def test_a_command_is_read_as_its_engine_reads_it() -> None:
     assert arguments(launch) == {"--fast": None, "--seed": "7", "--x": "-1"}
     assert words(arguments(launch), ["--fast"]) == ["--seed", "7", "--x", "-1"]
     assert keywords(arguments(launch)) == {"fast": True, "seed": 7, "x": -1}
+
+
+@pytest.mark.parametrize("text", ["12e4567", "1_000", "nan", "infinity", "007", "1e3", " 1"])
+def test_what_only_python_reads_as_a_number_stays_text(text: str) -> None:
+    assert keywords({"--revision": text}) == {"revision": text}

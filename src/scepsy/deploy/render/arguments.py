@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from scepsy.engines.protocol import Launch
+
+# Python reads more as numbers, such as 1_000 and nan, or the digest 12e4567 of a revision.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 
 Arguments = dict[str, str | None]
 """Options in their order, with their values; None for a switch."""
@@ -61,9 +66,6 @@ def keywords(options: Arguments, without: Collection[str] = ()) -> dict[str, obj
 def _value(text: str | None) -> object:
     if text is None:
         return True
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else text
