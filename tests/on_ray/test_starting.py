@@ -89,7 +89,7 @@ def test_ray_up_prints_a_line_for_every_machine_and_refuses_one_that_is_none(
     arguments = ["ray", "up", "--cluster", str(file), "--head", "10.0.0.1"]
     shown = CliRunner().invoke(cli, arguments)
     assert shown.exit_code == 0
-    assert "# On head:" in shown.output
+    assert "# On the head:" in shown.output
     assert "# On w1:" in shown.output
     lines = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).output)
     assert [line["machine"] for line in lines] == ["head", "w1"]

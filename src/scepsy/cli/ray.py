@@ -58,7 +58,8 @@ def up(cluster_path: Path, head: str, storage: str, machine: str | None, as_json
     click.echo("# Once, on the head; then copy ~/.ray/auth_token to every machine:")
     click.echo("RAY_AUTH_MODE=token ray get-auth-token --generate")
     for line in lines:
-        click.echo(f"\n# On {line.machine}:\n{line}")
+        where = "the head" if line.machine == "head" else line.machine
+        click.echo(f"\n# On {where}:\n{line}")
     click.echo(
         f"\n# Then, on any of the machines:\nscepsy deploy PLAN --on ray --address {_shown(head)}"
     )

@@ -47,8 +47,9 @@ class Dip:
         llm: name of the LLM.
         missing: part of the capacity that the plan's load needs, above 0 and at most 1. At 1 no
             replica serves the LLM.
-        until: names of the replicas that start in the meantime. Once they all serve, nothing is
-            missing.
+        until: the replicas that start in the meantime, by the names that they would get now. Once
+            they all serve, nothing is missing. A name that becomes free on the way may be taken
+            instead, so sentences give their number only.
     """
 
     llm: str
@@ -57,9 +58,9 @@ class Dip:
 
     def __str__(self) -> str:
         part = f"{self.missing:.0%} of the capacity that its load needs"
-        verb = "serves" if len(self.until) == 1 else "serve"
-        ready = f" until {', '.join(self.until)} {verb}" if self.until else ""
-        return f"{self.llm} lacks {part}{ready}"
+        more = len(self.until)
+        replicas = "another replica serves" if more == 1 else f"{more} more replicas serve"
+        return f"{self.llm} lacks {part}" + (f" until {replicas}" if more else "")
 
 
 @dataclass(frozen=True, slots=True)

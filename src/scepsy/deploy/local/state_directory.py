@@ -50,7 +50,7 @@ class StateDirectory:
         path = self._state(name)
         if not path.exists():
             known = ", ".join(self.names())
-            others = f"there are {known}: choose with --name" if known else "there is none at all"
+            others = f"choose one with --name: {known}" if known else "`scepsy deploy` makes one"
             raise NotFound(f"there is no deployment {name!r} under {self.root}; {others}")
         return read_record(path, Deployment, "a deployment's state")
 
