@@ -155,3 +155,12 @@ def test_a_sleeping_replica_is_woken_and_nothing_else_is_started() -> None:
         [("start", "it wakes")],
         [("route", "it is ready")],
     ]
+
+
+def test_replicas_that_run_are_no_weights_that_stay_on_a_node() -> None:
+    """They come and go during a change, and its choice of GPUs would change with them."""
+    running = ObservedReplica(replica("a-0", ("n", 0)), epoch=1)
+    kept = frozenset({("m", "a")})
+    alone = Loading.of(LLMS, Observed(weights=kept))
+    assert Loading.of(LLMS, Observed((running,), weights=kept)) == alone
+    assert alone.bytes_of("a", 1, ["m"]) < alone.bytes_of("a", 1, ["n"])

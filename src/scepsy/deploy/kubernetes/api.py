@@ -122,7 +122,10 @@ class KubernetesApi:
     async def text(self, path: str, **query: str) -> str:
         """The body of an answer that is not JSON, such as a log. Raises as `request` does."""
         response = await self._send("GET", path, query, None, "application/json", _TIMEOUT)
-        text: bytes = await response.read()
+        try:
+            text: bytes = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(error) from error
         if not 200 <= response.status < 300:
             raise ApiRefusal(response.status, _parsed(text))
         return text.decode(errors="replace")

@@ -76,11 +76,23 @@ async def _taken(api: KubernetesApi, path: str, meta: Json, me: str) -> Json:
     body: Json = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta}
     body["spec"] = _spec(me)
     folder = path.rpartition("/")[0]
-    try:
-        return await api.post(folder, body)
-    except ApiRefusal as refusal:
-        if refusal.reason != "AlreadyExists":
-            raise explained(refusal, f"Lease {meta['name']}") from refusal
+    while True:
+        try:
+            return await api.post(folder, body)
+        except ApiRefusal as refusal:
+            if refusal.reason != "AlreadyExists":
+                raise explained(refusal, f"Lease {meta['name']}") from refusal
+        try:
+            return await _taken_over(api, path, meta, me)
+        except ApiRefusal as refusal:
+            if refusal.status != 404:  # its holder has taken the deployment down meanwhile
+                raise explained(refusal, f"Lease {meta['name']}") from refusal
+
+
+async def _taken_over(api: KubernetesApi, path: str, meta: Json, me: str) -> Json:
+    """The Lease, which was there, once its holder does not live any more. Raises Conflict where it
+    does.
+    """
     lease = await api.get(path)
     until = asyncio.get_running_loop().time() + SECONDS
     while (holder := lease["spec"].get("holderIdentity")) and holder != me:
@@ -94,10 +106,7 @@ async def _taken(api: KubernetesApi, path: str, meta: Json, me: str) -> Json:
             )
         if asyncio.get_running_loop().time() > until:
             break
-    try:
-        return await _put(api, path, lease, me)
-    except ApiRefusal as refusal:
-        raise explained(refusal, f"Lease {meta['name']}") from refusal
+    return await _put(api, path, lease, me)
 
 
 async def _give_back(api: KubernetesApi, path: str, lease: Json, *, keep: bool) -> None:
