@@ -70,7 +70,8 @@ def test_what_is_told_fits_80_columns_and_counts_in_words(
     plan, out = EXAMPLES / "shared-gpu" / "plan.json", Path("out")
     monkeypatch.chdir(tmp_path)
     for target in ("kubernetes", "ray-serve", "kserve", "dynamo", "keda-kueue"):
-        done = run(plan, "--to", target, "--gpu", "dra", "--out", out / target)
+        profile = ("--gpu", "dra") if target == "kubernetes" else ()
+        done = run(plan, "--to", target, *profile, "--out", out / target)
         assert max(map(len, done.stderr.splitlines())) <= 80
         if target == "ray-serve":
             assert done.stdout.replace("\N{NO-BREAK SPACE}", " ") == (
@@ -120,6 +121,25 @@ def test_options_that_make_no_objects_are_refused(
 ) -> None:
     with pytest.raises(BadInput, match=message):
         run(write_plan(tmp_path / "plan.json", 1.0), "--to", "kubernetes", option, value)
+
+
+@pytest.mark.parametrize(
+    ("target", "option", "value", "users"),
+    [
+        ("kserve", "--gpu", "hami", "it is for --to kubernetes)"),
+        ("ray-serve", "--cpu", "4", "it is for --to kubernetes, --to kserve, --to dynamo)"),
+        ("keda-kueue", "--queue", "q", "it is for --to kubernetes, --to dynamo)"),
+        ("kubernetes", "--prometheus", "http://p", "it is for --to keda-kueue)"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    tmp_path: Path, target: str, option: str, value: str, users: str
+) -> None:
+    plan = write_plan(tmp_path / "plan.json", 1.0)
+    with pytest.raises(BadInput) as refused:
+        run(plan, "--to", target, option, value)
+    assert f"{option} changes nothing for --to {target}" in str(refused.value)
+    assert users in str(refused.value)
 
 
 def test_choices_reach_the_objects(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import click
 from scepsy.cli.inputs import name_option
 from scepsy.cli.output import emit_json, json_option
 from scepsy.cli.rendered_files import write_files
+from scepsy.cli.target_options import refuse_unused
 from scepsy.cli.waves import wrapped
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Plan
@@ -49,7 +50,7 @@ TRANSLATIONS = ("ray-serve", "kserve", "dynamo", "keda-kueue")
     type=click.Choice(list(GPU_PROFILES)),
     default="device-plugin",
     show_default=True,
-    help="How pods get GPUs and parts of them.",
+    help="With --to kubernetes: how pods get GPUs and parts of them.",
 )
 @click.option(
     "--out",
@@ -179,6 +180,7 @@ def command(
     The parts of the plan that the objects do not express are printed. A plan that they cannot carry
     is refused, with the reason. The same plan always gives the same bytes.
     """
+    refuse_unused(click.get_current_context(), target)
     priority_class, priority = _priority(priority_text)
     options = RenderOptions(
         name=name,
