@@ -26,7 +26,6 @@ def refuse_unused(context: click.Context, target: str) -> None:
         option.opts[0]
         for option in context.command.params
         if isinstance(option, click.Option)
-        and option.name is not None
         and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
     ]
     for option in given:
