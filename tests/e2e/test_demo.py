@@ -50,7 +50,11 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, after: float) -> None:
         # As a terminal does it: to the whole foreground group.
         os.killpg(demo.pid, signal.SIGINT)
         printed, _ = demo.communicate(timeout=30)
-        assert demo.returncode == 130, printed
+        # A slow machine may still be starting the interpreter, which then dies of the signal.
+        started = after > 1 or printed
+        assert demo.returncode == 130 or (not started and demo.returncode == -signal.SIGINT), (
+            printed
+        )
         assert "Traceback" not in printed
     assert not (out / "state").exists()
 

@@ -22,6 +22,11 @@ Json = dict[str, Any]
 _PERIOD = 0.5
 """Seconds between two readings of Services and Endpoints."""
 
+_CONNECT_WITHIN = 5.0
+"""Seconds in which a connection to a Service finds a pod. A real node follows the endpoints within
+milliseconds; here a reading of them may be older than the pod.
+"""
+
 _HOSTS = Path("/etc/hosts")
 
 
@@ -64,12 +69,19 @@ class ClusterNetwork:
         turn = cycle(range(1 << 20))
 
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            ready = self._backends.get(address, [])
-            with suppress(OSError):
-                if ready:
-                    upstream = await asyncio.open_connection(*ready[next(turn) % len(ready)])
-                    await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_CONNECT_WITHIN):
+                    upstream = await connected()
+                await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
             writer.close()
+
+        async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            while True:
+                ready = self._backends.get(address, [])
+                with suppress(OSError):
+                    if ready:
+                        return await asyncio.open_connection(*ready[next(turn) % len(ready)])
+                await asyncio.sleep(_PERIOD / 5)
 
         return await asyncio.start_server(forward, *address)
 
