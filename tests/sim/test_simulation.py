@@ -248,7 +248,9 @@ def test_calls_go_where_the_gateway_would_send_them() -> None:
 def test_what_a_plan_cannot_do_is_said() -> None:
     full = deployment(plan(replica("a", "big", 0), replica("b", "small", 0)))
     assert isinstance(full, Infeasible)
-    assert full.reason == "GPU 0 of n: 2 of its memory is given away"
+    assert full.reason == (
+        "GPU 0 of n: the memory shares of its replicas add up to 2, which is more than the GPU has"
+    )
     none = deployment(plan(replica("a", "big", 0, memory=0.2)))
     assert isinstance(none, Infeasible)
     assert "leave no room for KV cache" in none.reason

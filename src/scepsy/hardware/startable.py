@@ -43,6 +43,8 @@ def _overfull(replicas: Iterable[Replica]) -> Infeasible | None:
         for (node, gpu), share in taken.items():
             if share > 1.0 + SHARE_TOLERANCE:
                 return Infeasible(
-                    what, f"GPU {gpu} of {node}: {share:.3g} of its {what} is given away"
+                    what,
+                    f"GPU {gpu} of {node}: the {what} shares of its replicas add up to {share:.3g}, "
+                    "which is more than the GPU has",
                 )
     return None

@@ -148,7 +148,7 @@ def _name_faults(plan: Plan) -> Iterator[Fault]:
     for field, name in named:
         leads_away = any(part in (".", "..") for part in name.split("/"))
         if not name or leads_away or not name.isprintable():
-            yield field, f"{name!r} is no name: it is empty, leads elsewhere or cannot be printed"
+            yield field, f"{name!r} is no name; use letters, digits and dashes"
 
 
 def _refuse(source: Source, faults: Iterable[Fault]) -> None:
