@@ -44,7 +44,7 @@ def _overfull(replicas: Iterable[Replica]) -> Infeasible | None:
             if share > 1.0 + SHARE_TOLERANCE:
                 return Infeasible(
                     what,
-                    f"GPU {gpu} of {node}: the {what} shares of its replicas add up to {share:.3g}, "
-                    "which is more than the GPU has",
+                    f"GPU {gpu} of {node}: the {what} shares of its replicas add up to "
+                    f"{share:.3g}, which is more than the GPU has",
                 )
     return None
