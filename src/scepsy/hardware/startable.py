@@ -18,6 +18,10 @@ def unstartable(plan: Plan) -> Infeasible | None:
     llms = {llm.name: llm for llm in plan.llms}
     for replica in plan.placement.replicas:
         llm = llms[replica.llm]
+        gpus = {(part.node, part.gpu) for part in replica.slices}
+        if not len(gpus) == len(replica.slices) == replica.tp:
+            wrong = f"{len(replica.slices)} parts of {len(gpus)} different GPUs for TP{replica.tp}"
+            return Infeasible("tp", f"{replica.replica} has {wrong}; it needs one part of each GPU")
         if (split := refusal(llm, replica.tp)) is not None:
             return Infeasible("tp", f"{replica.replica}: {split}")
         wanting = misfit(

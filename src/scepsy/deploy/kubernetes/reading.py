@@ -15,6 +15,7 @@ from scepsy.deploy.kubernetes.gateway_objects import PORT, gateway_name, selecto
 from scepsy.deploy.kubernetes.objects import labels
 from scepsy.deploy.kubernetes.objects.options import PORT as ENGINE_PORT
 from scepsy.deploy.kubernetes.observing import ClusterView, is_ready, lost_nodes
+from scepsy.deploy.kubernetes.refusals import explained
 from scepsy.deploy.kubernetes.slices import RoutingTable, read_table
 from scepsy.deploy.kubernetes.writing import Objects
 from scepsy.errors import Unreachable
@@ -78,7 +79,7 @@ class ClusterReading:
         except ApiRefusal as refusal:
             if refusal.status == 403:
                 return []
-            raise
+            raise explained(refusal, "nodes") from refusal
         return listed["items"]
 
     async def gateway_pods(self) -> list[Json]:

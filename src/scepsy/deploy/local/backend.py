@@ -27,7 +27,7 @@ from scepsy.deploy.local.watch import observe
 from scepsy.deploy.reconcile import diff
 from scepsy.deploy.restarts import RestartPolicy
 from scepsy.deploy.routes import hosted_routes
-from scepsy.deploy.startable import check_startable
+from scepsy.deploy.startable import check_one_machine, check_startable
 from scepsy.deploy.status import Status
 from scepsy.deploy.wording import way_text
 from scepsy.engines import EngineOptions
@@ -73,6 +73,7 @@ class LocalBackend:
         under a new epoch, with as little capacity on the way as it takes.
         """
         check_startable(plan)
+        check_one_machine(plan)
         check_routes(hosted_routes(plan))
         async with changing(self.files, name):
             before = self.files.load_if_any(name)
@@ -106,6 +107,7 @@ class LocalBackend:
     ) -> tuple[str, ...]:
         """See `Backend.preview`."""
         check_startable(plan)
+        check_one_machine(plan)
         current = self.files.load_if_any(name) or Deployment(name=name, plan=plan, epoch=0)
         file = DeploymentFile(self.files, current, writes=False)
         change = self._change(file, plan, self.options, GRACE, allow_dip, _silent)
