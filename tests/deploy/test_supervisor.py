@@ -146,10 +146,12 @@ async def test_a_supervisor_outlives_a_state_directory_that_cannot_be_written(
     assert current.supervisor is not None
     in_the_way = local.files.folder("default") / "holder.json"
     in_the_way.mkdir()
-    end(current.replicas[0].pid)
-    await _says(local, "nothing can be started again now")
-    assert is_alive(current.supervisor.pid, current.supervisor.born)
-    in_the_way.rmdir()
+    try:
+        end(current.replicas[0].pid)
+        await _says(local, "nothing can be started again now")
+        assert is_alive(current.supervisor.pid, current.supervisor.born)
+    finally:
+        in_the_way.rmdir()
     status = await status_where(local, lambda told: told.healthy)
     assert status.replicas[0].pid != current.replicas[0].pid
 
