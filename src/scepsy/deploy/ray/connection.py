@@ -22,6 +22,12 @@ _ATTEMPTS = 3
 _TALKATIVE = ("ray", "ray._private.worker", "ray.client_builder", "ray.util.client.logsclient")
 """Loggers of Ray that tell a user of Scepsy nothing."""
 
+_SETTINGS = 4
+"""Type of HTTP/2's frame of settings, the fourth byte of a frame (RFC 9113, section 6.5)."""
+
+_HTTP2_OPENING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
+"""What a client sends first: the preface, and settings that change nothing."""
+
 _CLIENT = "ray://"
 _CLIENT_PORT = 10001
 _HEAD_PORT = 6379
@@ -81,13 +87,34 @@ def _check_listens(address: str) -> str:
     """The address with its port. Raises BadInput, Unreachable."""
     host, port = split(address)
     try:
-        socket.create_connection((host, port), _CONNECT).close()
+        with socket.create_connection((host, port), _CONNECT) as connection:
+            answers = _answers_grpc(connection)
     except OSError as error:
         raise Unreachable(
             f"nothing answers at {host}:{port} ({error.strerror or error}); is Ray's head running "
             "there, and is this the address that `scepsy ray up` printed?"
         ) from error
+    if not answers:
+        raise Unreachable(
+            f"what answers at {host}:{port} is not Ray; give the address of Ray's head, which "
+            "`scepsy ray up` printed"
+        )
     return f"{_CLIENT if address.startswith(_CLIENT) else ''}{host}:{port}"
+
+
+def _answers_grpc(connection: socket.socket) -> bool:
+    """Whether a gRPC server is at the other end: it answers the opening of an HTTP/2 connection
+    with its settings (RFC 9113, section 3.4). `ray.init` waits without end for anything else.
+    """
+    if os.environ.get("RAY_USE_TLS") == "1":
+        return True  # it would wait for TLS to begin
+    connection.settimeout(_CONNECT)
+    try:
+        connection.sendall(_HTTP2_OPENING)
+        frame = connection.recv(9)
+    except OSError:
+        return False
+    return len(frame) > 3 and frame[3] == _SETTINGS
 
 
 def split(address: str) -> tuple[str, int]:
