@@ -217,7 +217,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
         (
             part.llm,
             describe(part),
-            f"{part.gpus:.1f}",
+            f"{part.gpus:.4g}",
             f"{part.memory_share:.0%}",
             f"{decided.prediction.utilisation[part.llm]:.0%}",
             " ".join(places[part.llm]),
@@ -226,7 +226,7 @@ def print_plan(decided: Plan, screen: Console) -> None:
     ]
     total = (
         f"{decided.placement.gpus} of {decided.cluster.gpus} GPUs, "
-        f"{decided.allocation.gpus:.1f} of their compute"
+        f"{decided.allocation.gpus:.4g} of their compute"
     )
     screen.print(
         table(
@@ -277,7 +277,7 @@ def print_front(decided: Plan, screen: Console) -> None:
     rows = [
         (
             f"{point.gpus}",
-            f"{point.gpu_shares:.1f}",
+            f"{point.gpu_shares:.4g}",
             seconds(point.objective),
             f"{point.objective / points[-1].objective - 1:+.1%}",
             f"{wording.TIMES} {point.headroom:.2f}",
