@@ -134,7 +134,7 @@ def compare(experiment: Experiment) -> tuple[list[Row], list[distributions.Row]]
         *("--traces", experiment.path("traces")),
     )
     try:
-        gateway = up["gateway"]["url"]
+        gateway = up["url"]
         traced = experiment.runs / TRACING_RATE
         experiment.drive((PROFILED, SERVED), TRACING_RATE, traced, gateway)
         # The gateway goes on recording; a prediction must not know what it is compared with.
