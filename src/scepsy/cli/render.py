@@ -10,10 +10,10 @@ import click
 
 from scepsy.cli.inputs import name_option
 from scepsy.cli.output import emit_json, json_option
+from scepsy.cli.places import engine_images
 from scepsy.cli.rendered_files import write_files
 from scepsy.cli.target_options import refuse_unused
 from scepsy.cli.waves import wrapped
-from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.launches import container_launches
 from scepsy.deploy.kubernetes.objects import NotCarried, RenderOptions, check, render
@@ -187,7 +187,7 @@ def command(
         namespace=namespace,
         epoch=epoch,
         gpu=gpu,
-        images=_images(image_texts),
+        images=engine_images(image_texts),
         mps_pipe=mps_pipe,
         gang=gang,
         queue=queue,
@@ -266,17 +266,6 @@ def _other(plan: Plan, target: str, options: RenderOptions, prometheus: str) -> 
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
         raise BadInput(f"the objects would be refused: {problems[0]}")
-
-
-def _images(texts: Sequence[str]) -> dict[EngineKind, str]:
-    found: dict[EngineKind, str] = {}
-    for text in texts:
-        kind, equals, image = text.partition("=")
-        known = next((one for one in get_args(EngineKind) if one == kind), None)
-        if not equals or not image or known is None:
-            raise BadInput(f"--image {text}: write ENGINE=IMAGE, such as vllm=vllm/vllm-openai:v1")
-        found[known] = image
-    return found
 
 
 def _priority(text: str | None) -> tuple[str | None, int | None]:

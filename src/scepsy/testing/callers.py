@@ -19,7 +19,7 @@ class Answers:
 
 
 async def call(url: str, llm: str, tokens: int) -> str | None:
-    """One streamed completion of exactly so many tokens. Returns why it failed; None where it was
+    """One streamed completion of exactly `tokens` tokens. Returns why it failed; None where it was
     answered in full.
     """
     body = {"model": llm, "prompt": "why", "max_tokens": tokens, "ignore_eos": True, "stream": True}
@@ -62,7 +62,7 @@ async def calling(
 
 
 async def until_in_flight(url: str, calls: int) -> None:
-    """Waits until the gateway has so many calls in flight at replicas."""
+    """Waits until the gateway has at least `calls` calls in flight at replicas."""
     async with asyncio.timeout(60), aiohttp.ClientSession() as session:
         while True:
             async with session.get(f"{url}/scepsy/status") as answer:
