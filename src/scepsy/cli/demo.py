@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
-from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.cli.output import PlainConsole, console, emit_json, json_option, seconds, table
 from scepsy.cli.plan import print_plan
 from scepsy.cli.traces import print_demands
 from scepsy.core.llm import EngineKind
@@ -90,7 +91,7 @@ def command(
     if llms_path is not None:
         settings = replace(settings, llms=llms_path)
     settings = quick_settings(settings) if quick else settings
-    screen = Console(quiet=True) if as_json else console()
+    screen = PlainConsole(quiet=True) if as_json else console()
     with Narrator(screen) as narrator:
         report = asyncio.run(run(settings, narrator.listener))
     if as_json:
@@ -118,13 +119,14 @@ class Narrator:
         self._status.stop()
 
     def _phase(self, text: str) -> None:
-        self._screen.print(f"[bold]{time.monotonic() - self._begun:6.1f} s[/bold]  {text}")
-        self._status.update(text)
+        passed = f"{time.monotonic() - self._begun:6.1f} s"
+        self._screen.print(Text.assemble((passed, "bold"), f"  {text}"))
+        self._status.update(Text(text))
 
     def _profiling(self, job: Job, what: str, left: float) -> None:
         self._done += what == DONE
         now = f"{job}, {what}, at most {left:.0f} s left"
-        self._status.update(f"profiling: {self._done} engines done; {now}")
+        self._status.update(Text(f"profiling: {self._done} engines done; {now}"))
 
     def _traced(self, traces: Sequence[Trace]) -> None:
         print_demands(summarize(traces), self._screen)

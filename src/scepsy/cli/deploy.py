@@ -12,6 +12,7 @@ from scepsy.cli.inputs import name_option
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import emit_json, json_option
 from scepsy.cli.places import Place, deploy_place_options
+from scepsy.cli.terminal import echo
 from scepsy.cli.waves import grace_option, print_waves, wrapped
 from scepsy.core.plan import Plan
 from scepsy.engines import EngineOptions
@@ -90,15 +91,15 @@ def command(
             traces=traces,
             grace=grace,
             allow_dip=allow_dip,
-            on_progress=lambda what: None if as_json else click.echo(wrapped(what)),
+            on_progress=lambda what: None if as_json else echo(wrapped(what)),
         )
     )
     if as_json:
         emit_json(done)
     else:
-        click.echo(f"{len(done.replicas)} replicas on {place.backend_name}; gateway at {done.url}")
-        click.echo(f"point programs at it:  export OPENAI_BASE_URL={done.url}/v1")
+        echo(f"{len(done.replicas)} replicas on {place.backend_name}; gateway at {done.url}")
+        echo(f"point programs at it:  export OPENAI_BASE_URL={done.url}/v1")
         for sentence in pace_notes(decided, options.time_scale):
-            click.echo(wrapped(sentence))
+            echo(wrapped(sentence))
     if done.cut:
         click.get_current_context().exit(CallsCut.exit_code)

@@ -9,6 +9,7 @@ import click
 from scepsy.cli.inputs import name_option
 from scepsy.cli.output import emit_json, json_option
 from scepsy.cli.places import Place, place_options
+from scepsy.cli.terminal import echo
 from scepsy.cli.waves import grace_option, wrapped
 from scepsy.deploy.wording import cut_text
 from scepsy.errors import CallsCut
@@ -29,8 +30,8 @@ def command(place: Place, name: str, grace: float, as_json: bool) -> None:
         emit_json(done)
     else:
         for cut in done.cut:
-            click.echo(wrapped(cut_text(cut.replica or "the gateway", cut.calls, grace)))
+            echo(wrapped(cut_text(cut.replica or "the gateway", cut.calls, grace)))
         what = "processes" if place.backend_name == "local" else "pods"
-        click.echo(f"{name}: {done.stopped} {what} stopped")
+        echo(f"{name}: {done.stopped} {what} stopped")
     if done.cut:
         click.get_current_context().exit(CallsCut.exit_code)

@@ -14,8 +14,9 @@ from rich import progress
 from rich.console import Console
 
 from scepsy.cli.number_types import FiniteRange
-from scepsy.cli.output import console, emit_json, json_option, seconds, table
+from scepsy.cli.output import PlainConsole, console, emit_json, json_option, seconds, table
 from scepsy.cli.reachable import check_reachable
+from scepsy.cli.terminal import echo
 from scepsy.core.trace import RunMark
 from scepsy.drive import (
     DriveInterrupted,
@@ -133,7 +134,7 @@ def command(
     else:
         print_result(result, console())
     if result.interrupted:
-        click.echo(f"scepsy: {interruption(result, duration)}", err=True)
+        echo(f"scepsy: {interruption(result, duration)}", err=True)
         raise KeyboardInterrupt
     failed = sum(flow.failed for flow in result.workflows)
     if failed:
@@ -191,8 +192,8 @@ def drive_progress(quiet: bool) -> Generator[Callable[[DriveProgress], None]]:
         progress.TextColumn("driving"),
         progress.BarColumn(),
         progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[now]}"),
-        console=Console(stderr=True),
+        progress.TextColumn("{task.fields[now]}", markup=False),
+        console=PlainConsole(stderr=True),
         disable=quiet,
     )
     task = bar.add_task("", total=None, now="")

@@ -20,8 +20,9 @@ from scepsy.cli.inputs import (
     traces_of,
     workflow_option,
 )
-from scepsy.cli.output import console, emit_json, json_option
+from scepsy.cli.output import PlainConsole, console, emit_json, json_option
 from scepsy.cli.profile import parse_shares, print_profile
+from scepsy.cli.terminal import echo
 from scepsy.core.cluster import Cluster
 from scepsy.core.profile import Curve, Profile
 from scepsy.core.trace import Trace
@@ -126,9 +127,9 @@ def command(
     else:
         steps = (FittedSteps(gpu_type, fitted(read_profile(steps_path).curves)),)
     measured = read_profile(measured_path) if measured_path else Profile(curves=())
-    screen = Console(stderr=True, quiet=as_json)
+    screen = PlainConsole(stderr=True, quiet=as_json)
     for note in notes:
-        click.echo(f"warning: {note}", err=True)
+        echo(f"warning: {note}", err=True)
     curves = _estimate(todo, traces, cluster, steps, mix, screen)
     estimated = Profile(curves=tuple(_corrected(curve, measured) for curve in curves))
     write_record(out, estimated)
@@ -136,7 +137,7 @@ def command(
         emit_json(estimated)
     else:
         print_profile(estimated, console())
-        click.echo(f"estimated, not measured; written to {out}")
+        echo(f"estimated, not measured; written to {out}")
 
 
 def _estimate(

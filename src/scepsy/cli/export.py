@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from scepsy.cli.output import emit_json, json_option
+from scepsy.cli.terminal import echo
 from scepsy.convert import otlp_documents, perfetto_events
 from scepsy.errors import BadInput
 from scepsy.store import read_traces, write_atomic
@@ -46,5 +47,5 @@ def command(
         emit_json({"out": str(out), "runs": len(found.traces), "warnings": found.warnings})
         return
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{len(found.traces)} runs are in {out}")
+        echo(f"warning: {warning}", err=True)
+    echo(f"{len(found.traces)} runs are in {out}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from scepsy.cli.output import console, emit_json, json_option
+from scepsy.cli.terminal import echo
 from scepsy.cli.traces import Counts, counts, print_demands, summaries
 from scepsy.convert import FORMATS, Findings, Imported, Span, assemble, detect, spans_of
 from scepsy.errors import BadInput
@@ -128,11 +129,11 @@ def _report(out: Path, found: Imported, sources: Sequence[FileRead], as_json: bo
         return
     screen = console()
     for source in sources:
-        click.echo(f"{source.file}: {source.format}")
+        echo(f"{source.file}: {source.format}")
     skipped = ", ".join(f"{count} {kind}" for kind, count in found.skipped.items())
     others = sum(found.skipped.values())
     not_calls = f"; {others} of them are not LLM calls: {skipped}" if others else ""
-    click.echo(f"{wording.count(found.spans, 'span')}{not_calls}")
+    echo(f"{wording.count(found.spans, 'span')}{not_calls}")
     for one in found.left_out:
         screen.print(f"left out: {one}", style="yellow", markup=False)
     for one in found.unknown:
@@ -141,4 +142,4 @@ def _report(out: Path, found: Imported, sources: Sequence[FileRead], as_json: bo
         screen.print(f"note: {note}", style="yellow", markup=False)
     print_demands(demands, screen)
     calls, runs = wording.count(len(found.calls), "call"), wording.count(len(traces), "run")
-    click.echo(f"\n{calls} of {runs}, written to {out}")
+    echo(f"\n{calls} of {runs}, written to {out}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from scepsy.cli.terminal import echo
 from scepsy.core.plan import Target
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput, did_you_mean
@@ -99,7 +100,7 @@ def traces_of(directory: Path) -> tuple[Trace, ...]:
     """
     found = read_traces(directory)
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     return found.traces
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 import click
 import msgspec
 
+from scepsy.cli.terminal import echo, escaped_json
 from scepsy.errors import BadInput, ScepsyError, did_you_mean, first_of
 
 COMMANDS = {
@@ -146,6 +147,6 @@ def _as_ctrl_c(_signal: int, _frame: FrameType | None) -> None:
 def _report(error: ScepsyError) -> None:
     if "--json" in sys.argv:
         body = {"error": {"code": error.code, "message": str(error)}}
-        click.echo(msgspec.json.encode(body).decode(), err=True)
+        click.echo(escaped_json(msgspec.json.encode(body).decode()), err=True)
     else:
-        click.echo(f"scepsy: {error}", err=True)
+        echo(f"scepsy: {error}", err=True)

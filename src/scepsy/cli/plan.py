@@ -21,6 +21,7 @@ from scepsy.cli.inputs import (
 )
 from scepsy.cli.number_types import FEWEST, FiniteRange, GpuCount, Limit, Percentage
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
+from scepsy.cli.terminal import echo
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Finalist, FrontPoint, Infeasible, Plan, WorkflowPrediction
 from scepsy.core.profile import Profile
@@ -143,9 +144,9 @@ def command(
     traces, wanted = traces_of(traces_path), {target.workflow for target in targets}
     llms = llms_of(llms_path, stand_ins, [one for one in traces if one.workflow in wanted])
     for warning in elsewhere(profile, machine(), versions(profile)):
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     if share_groups:
-        click.echo(f"warning: {SHARED_GROUPS}", err=True)
+        echo(f"warning: {SHARED_GROUPS}", err=True)
         if not any(curve.tp > 1 and curve.gpu_share < 1 for curve in profile.curves):
             click.echo(
                 "warning: the profile has no parts of TP groups, so none will be planned; "
@@ -176,7 +177,7 @@ def command(
         emit_json(decided)
     else:
         print_plan(decided, console())
-        click.echo(f"\nwritten to {out}; start it with: scepsy deploy {out} --on local")
+        echo(f"\nwritten to {out}; start it with: scepsy deploy {out} --on local")
 
 
 def check_limits(gpus: int | str | None, limits: Sequence[LatencyLimit], *, fast: bool) -> None:

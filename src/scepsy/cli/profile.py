@@ -24,6 +24,7 @@ from scepsy.cli.inputs import (
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.cli.profiling import progress
+from scepsy.cli.terminal import echo
 from scepsy.core.plan import size_name
 from scepsy.core.profile import Profile
 from scepsy.curves.jobs import DEFAULT_SHARES, jobs
@@ -148,7 +149,7 @@ def command(
     cluster, llms = cluster_of(cluster_path), read_llms(llms_path)
     traces, notes = with_lengths(traces, llms)
     for note in notes:
-        click.echo(f"warning: {note}", err=True)
+        echo(f"warning: {note}", err=True)
     todo = jobs(traces, llms, cluster, parse_shares(shares), share_groups=share_groups)
     partial = out.with_name(out.name + ".partial.jsonl")
     settings = SweepSettings(budget=budget, max_rate=max_rate, gaps=gaps, replay=replay)
@@ -164,7 +165,7 @@ def command(
         try:
             measured = asyncio.run(profile(todo, setup, journal, parallel=parallel))
         except KeyboardInterrupt:
-            click.echo(f"\ninterrupted: {goes_on(partial)}", err=True)
+            echo(f"\ninterrupted: {goes_on(partial)}", err=True)
             raise
         write_record(out, measured)
         journal.remove()
@@ -173,8 +174,8 @@ def command(
     else:
         print_profile(measured, console())
         for note in lower_bounds(measured, max_rate):
-            click.echo(note)
-        click.echo(f"written to {out}")
+            echo(note)
+        echo(f"written to {out}")
 
 
 def goes_on(partial: Path) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from scepsy.cli.output import PlainConsole
 from scepsy.curves.jobs import Job
 from scepsy.profiler.setup import DONE, OnProgress
 
@@ -16,10 +16,10 @@ from scepsy.profiler.setup import DONE, OnProgress
 def progress(todo: Sequence[Job], *, quiet: bool) -> Generator[OnProgress]:
     """Gives the callback that the profiler wants."""
     bars = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
-        TextColumn("{task.fields[now]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[now]}", markup=False),
+        console=PlainConsole(stderr=True),
         disable=quiet,
     )
     overall = bars.add_task("engines", total=len(todo), now=f"0 of {len(todo)}")

@@ -13,6 +13,7 @@ from scepsy.cli.output import emit_json, json_option
 from scepsy.cli.places import engine_images
 from scepsy.cli.rendered_files import write_files
 from scepsy.cli.target_options import refuse_unused
+from scepsy.cli.terminal import echo
 from scepsy.cli.waves import wrapped
 from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.launches import container_launches
@@ -216,7 +217,7 @@ def command(
         emit_json({"plan": translated.plan, "files": files, **translated.as_json()})
         return
     for sentence in translated.comment:
-        click.echo(wrapped(sentence), err=True)
+        echo(wrapped(sentence), err=True)
     if out is None:
         click.echo(yaml_stream(translated.objects, translated.comment), nl=False)
     else:

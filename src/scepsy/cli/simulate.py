@@ -12,6 +12,7 @@ from rich.console import Console
 from scepsy.cli.inputs import parse_rates, traces_of
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
+from scepsy.cli.terminal import echo
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.errors import BadInput, Unmeetable, did_you_mean
 from scepsy.planning.simulated_runs import usable_runs
@@ -97,7 +98,7 @@ def command(
     loads = {name: (rate, max(1, round(rate * lasts))) for name, rate in rates.items()}
     traces, notes = usable_runs(traces_of(traces_path), plan.llms)
     for note in notes:
-        click.echo(f"warning: {note}", err=True)
+        echo(f"warning: {note}", err=True)
     with bar("simulating", quiet=as_json) as tell:
         found = study(
             plan,
@@ -119,9 +120,9 @@ def command(
         for sentence in pace_notes(plan, plan.time_scale):
             screen.print(f"- {sentence}")
         for sentence in headroom_sentences(plan, found, rates):
-            click.echo(sentence)
+            echo(sentence)
         _say_too_short(found)
-        click.echo(f"\nwritten to {out}/simulation.json and {out}/report.html")
+        echo(f"\nwritten to {out}/simulation.json and {out}/report.html")
     _check_sustained(found)
 
 

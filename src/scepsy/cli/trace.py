@@ -11,6 +11,7 @@ import click
 
 from scepsy.cli.output import console, emit_json, json_option
 from scepsy.cli.reachable import check_reachable
+from scepsy.cli.terminal import echo
 from scepsy.cli.traces import print_demands, summaries
 from scepsy.core.trace import RunMark
 from scepsy.drive.children import ChildResult, trace_children
@@ -92,7 +93,7 @@ def command(
     runs = {result.run for result in results}
     found = read_traces(out, workflow=name)
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     traces = [one for one in found.traces if (one.start >= begin if auto else one.run in runs)]
     if not traces:
         raise RunsFailed(

@@ -241,7 +241,7 @@ def _waterfall(trace: Trace, screen: Console, most: int = 40) -> None:
     """One line per call, where it stands in the run."""
     heading = f"run {trace.run}: {len(trace.calls)} calls, {seconds(trace.latency)}"
     heading += "" if trace.ok else ", failed"
-    screen.print(f"[bold]{trace.workflow}[/bold] {heading}")
+    screen.print(Text.assemble((trace.workflow, "bold"), f" {heading}"))
     llms = sorted({call.llm for call in trace.calls})
     bar = max(LEAST_BAR, min(BAR, screen.width - BEFORE_BAR))
     scale = bar / max(trace.latency, 1e-9)

@@ -9,6 +9,7 @@ import click
 
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import emit_json
+from scepsy.cli.terminal import echo
 from scepsy.deploy.backend import GRACE
 
 grace_option = click.option(
@@ -27,9 +28,9 @@ def print_waves(waves: Sequence[str], *, as_json: bool) -> None:
         emit_json({"waves": waves})
         return
     for wave in waves:
-        click.echo(wrapped(wave))
+        echo(wrapped(wave))
     if not waves:
-        click.echo("nothing to change")
+        echo("nothing to change")
 
 
 def wrapped(sentence: str) -> str:

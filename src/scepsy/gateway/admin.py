@@ -19,6 +19,7 @@ from scepsy.gateway.config import Route, check_routes
 from scepsy.gateway.http_server import Handler
 from scepsy.gateway.identity.labels import locate
 from scepsy.gateway.metrics import CONTENT_TYPE, exposition, status
+from scepsy.gateway.names import is_name
 from scepsy.gateway.upstreams.rewriting import headers_for_engine
 from scepsy.gateway.upstreams.sending import SendFailed
 from scepsy.gateway.wire.errors import ErrorAnswer, malformed, unanswered, unknown_llm, unknown_path
@@ -106,6 +107,8 @@ class Admin:
             return refuse(mark)
         if not -math.inf < mark.start <= mark.end < math.inf:
             return refuse(malformed("$.end must not be before $.start, and both finite", "end"))
+        if not (is_name(mark.run) and is_name(mark.workflow)):
+            return refuse(malformed("$.run and $.workflow must be short printable names", "run"))
         writer = self.plane.recorder.writer
         if writer is None:
             return refuse(ErrorAnswer(409, "this gateway records no traces", "not_recording"))

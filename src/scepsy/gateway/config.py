@@ -13,6 +13,7 @@ from msgspec import Meta
 from scepsy.core.llm import EngineKind
 from scepsy.core.record import Record
 from scepsy.errors import BadInput
+from scepsy.gateway.names import NAME_BYTES_MAX, is_name, name_instead
 
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -81,7 +82,8 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
 
 
 def check_routes(routes: Sequence[Route]) -> None:
-    """Raises BadInput for a duplicate replica name, an invalid URL, or a key whose variable is not
+    """Raises BadInput for a duplicate replica name, a name that is not printable or too long, an
+    invalid URL, or a key whose variable is not
     set.
     """
     names = Counter(route.replica for route in routes)
@@ -89,6 +91,12 @@ def check_routes(routes: Sequence[Route]) -> None:
     if twice:
         raise BadInput(f"routes: replica {twice[0]!r} is there more than once")
     for route in routes:
+        for field, name in (("llm", route.llm), ("replica", route.replica)):
+            if not is_name(name):
+                raise BadInput(
+                    f"routes: {field}: {name_instead(name)!r} is no name: give at most "
+                    f"{NAME_BYTES_MAX} bytes of printable text"
+                )
         check_url(f"routes: replica {route.replica!r}: url", route.url)
         if route.api_key_env is not None and not os.environ.get(route.api_key_env):
             raise BadInput(

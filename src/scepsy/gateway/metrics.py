@@ -43,7 +43,8 @@ class LlmCounts(Record, frozen=True, kw_only=True):
 class GatewayStatus(Record, frozen=True, kw_only=True):
     """The gateway's state. `started` is in Unix seconds; `in_flight` counts the calls of all
     replicas and those that have not been sent to one yet; `unwritten` counts calls whose record
-    could not be written.
+    could not be written, and `refused_labels` names of runs and workflows that are not printable or
+    too long.
     """
 
     started: float
@@ -51,6 +52,7 @@ class GatewayStatus(Record, frozen=True, kw_only=True):
     unwritten: int
     replicas: tuple[ReplicaCounts, ...]
     llms: tuple[LlmCounts, ...]
+    refused_labels: int = 0
 
 
 def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -> GatewayStatus:
@@ -58,6 +60,7 @@ def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -
         started=started,
         in_flight=in_flight,
         unwritten=tally.unwritten,
+        refused_labels=tally.refused_labels,
         replicas=(
             *(_replica_counts(one, routed=True) for one in upstreams),
             *(_replica_counts(one, routed=False) for one in upstreams.leaving),
@@ -77,6 +80,7 @@ def exposition(upstreams: Upstreams, tally: Tally) -> str:
         ("calls_total", "counter", calls),
         ("call_seconds_total", "counter", seconds),
         ("calls_unwritten_total", "counter", [({}, tally.unwritten)]),
+        ("labels_refused_total", "counter", [({}, tally.refused_labels)]),
         ("replica_in_flight", "gauge", [(labels, one.in_flight) for labels, one in replicas]),
         ("replica_healthy", "gauge", [(labels, int(one.healthy)) for labels, one in replicas]),
         ("replica_served_total", "counter", [(labels, one.served) for labels, one in replicas]),

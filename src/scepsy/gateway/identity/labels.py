@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from scepsy.core.trace import Layer
+from scepsy.gateway.names import is_name
 from scepsy.gateway.wire.lenient_json import Json, members, text
 from scepsy.gateway.wire.requests import ENDPOINTS
 
 OWN_HEADERS = "x-scepsy-"
 OWN_METADATA = "scepsy_"
 _OWN_BAGGAGE = "scepsy."
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 # A parent's session comes before its child's: a sub-agent's calls belong to its parent's run.
 SESSION_HEADERS = (
@@ -39,13 +42,15 @@ class Address:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The run of a call, the evidence for it (`layer`), and the confidence in that evidence (0 to
-    1). None means unknown.
+    1). None means unknown. `refused` counts the labels that are no names (`is_name`): such a label
+    counts as missing.
     """
 
     run: str | None = None
     workflow: str | None = None
     layer: Layer = "none"
     confidence: float = 0.0
+    refused: int = 0
 
 
 def locate(path: str) -> Address:
@@ -67,34 +72,49 @@ def identify(headers: Mapping[str, str], address: Address, fields: dict[str, Jso
     """
     baggage = {key: value for _, key, value in baggage_members(headers.get("baggage", ""))}
     metadata = members(fields.get("metadata"))
-    workflow = (
-        headers.get("x-scepsy-workflow")
-        or address.workflow
-        or baggage.get("scepsy.workflow")
-        or text(metadata.get("scepsy_workflow"))
+    checked = _Labels()
+    workflow = checked.first(
+        headers.get("x-scepsy-workflow"),
+        address.workflow,
+        baggage.get("scepsy.workflow"),
+        text(metadata.get("scepsy_workflow")),
     )
     crew = baggage.get("crew_context", "").removeprefix("id=")
-    session = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
     named = headers.get("x-scepsy-run")
     opened = headers.get("x-scepsy-opened") == "auto"
-    said: tuple[tuple[Layer, str | None, float], ...] = (
-        ("header", None if opened else named, 1.0),
-        ("url", address.run, 1.0),
-        ("baggage", baggage.get("scepsy.run") or crew, 1.0),
-        ("metadata", text(metadata.get("scepsy_run")), 1.0),
-        ("auto", named, 0.9),
-        ("session", session, 0.8),
+    said: tuple[tuple[Layer, tuple[str | None, ...], float], ...] = (
+        ("header", () if opened else (named,), 1.0),
+        ("url", (address.run,), 1.0),
+        ("baggage", (baggage.get("scepsy.run"), crew), 1.0),
+        ("metadata", (text(metadata.get("scepsy_run")),), 1.0),
+        ("auto", (named,) if opened else (), 0.9),
+        ("session", tuple(map(headers.get, SESSION_HEADERS)), 0.8),
     )
-    for layer, run, confidence in said:
-        if run:
-            return Identity(run, workflow, layer, confidence)
-    return Identity(workflow=workflow)
+    for layer, labels, confidence in said:
+        if run := checked.first(*labels):
+            return Identity(run, workflow, layer, confidence, checked.refused)
+    return Identity(workflow=workflow, refused=checked.refused)
+
+
+@dataclass(slots=True)
+class _Labels:
+    """Checks the labels of one call. `refused`: how many of them are no names."""
+
+    refused: int = 0
+
+    def first(self, *labels: str | None) -> str | None:
+        """The first label that is a name."""
+        for label in labels:
+            if label and is_name(label):
+                return label
+            self.refused += bool(label)
+        return None
 
 
 def trace_id(headers: Mapping[str, str]) -> str | None:
     """The trace id of a W3C `traceparent` header; None if it is missing or invalid."""
     parts = headers.get("traceparent", "").split("-")
-    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
+    return parts[1] if len(parts) >= 4 and _TRACE_ID.fullmatch(parts[1]) else None
 
 
 def baggage_members(header: str) -> Iterator[tuple[str, str, str]]:

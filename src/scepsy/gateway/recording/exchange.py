@@ -66,9 +66,9 @@ def call_of(exchange: Exchange, end: float) -> Call:
     kept = None if exchange.kept is None else b"".join(exchange.kept)
     return Call(
         call=exchange.id,
-        run=printable(identity.run or ""),
-        workflow=printable(identity.workflow or ""),
-        llm=printable(asked.llm),
+        run=identity.run or "",
+        workflow=identity.workflow or "",
+        llm=asked.llm,
         endpoint=asked.endpoint,
         start=exchange.start,
         end=max(end, exchange.start),

@@ -20,7 +20,6 @@ from scepsy.store import TraceWriter
 _IN_WORDS = ("chat", "completions", "responses")
 _LLM_LABELS_MAX = 512  # distinct model names that have their own label
 _UNSERVED_LABELS_MAX = 32  # of them, names that no engine serves, such as typing errors
-_LLM_LABEL_CHARS_MAX = 256
 OTHER_LLMS = "(other)"
 """Label of all model names beyond these limits: callers can invent any number of names."""
 
@@ -29,11 +28,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Tally:
-    """Counts since the start: calls by (LLM, status), and seconds by LLM."""
+    """Counts since the start: calls by (LLM, status), seconds by LLM, calls that could not be
+    recorded, and labels of calls that are no names.
+    """
 
     calls: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     unwritten: int = 0
+    refused_labels: int = 0
     _unserved: set[str] = field(default_factory=set[str])
 
     def add(self, llm: str, status: int, seconds: float, *, served: bool = True) -> None:
@@ -45,7 +47,7 @@ class Tally:
     def _has_label(self, llm: str, served: bool) -> bool:
         if llm in self.seconds:
             return True
-        if len(llm) > _LLM_LABEL_CHARS_MAX or len(self.seconds) >= _LLM_LABELS_MAX:
+        if len(self.seconds) >= _LLM_LABELS_MAX:
             return False
         if not served:
             if len(self._unserved) >= _UNSERVED_LABELS_MAX:
@@ -81,6 +83,7 @@ class Recorder:
         """Starts an exchange; `start` is the time of arrival if that was earlier."""
         now = self.clock()
         said = identify(headers, address, asked.fields)
+        self.tally.refused_labels += said.refused
         clues = Clues(client, tuple(echoed_ids(asked.fields)), trace_id(headers))
         if said.run is None and asked.endpoint in _IN_WORDS:
             prompt = prompt_text(asked.endpoint, asked.fields)

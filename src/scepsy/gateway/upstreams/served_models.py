@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from scepsy.gateway.names import is_name
 from scepsy.gateway.upstreams.upstream import ModelEntry, Upstream, Upstreams
 from scepsy.gateway.wire.lenient_json import elements, members, read_object, text
 
@@ -84,4 +85,4 @@ class ServedModels:
         listing = read_object(body)
         entries = [] if listing is None else elements(listing.value("data"))[:_MODELS_MAX]
         listed = ((text(members(entry).get("id")), members(entry)) for entry in entries)
-        upstream.models = {name: entry for name, entry in listed if name is not None}
+        upstream.models = {name: entry for name, entry in listed if name and is_name(name)}

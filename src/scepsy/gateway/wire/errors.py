@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from scepsy.gateway.names import name_instead
+
+_NAMED_MAX = 20  # models that an error names
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswer:
@@ -42,8 +46,11 @@ def unknown_path(method: str, path: str) -> ErrorAnswer:
 
 
 def unknown_llm(name: str, known: Iterable[str]) -> ErrorAnswer:
-    served = ", ".join(sorted(known)) or "none"
-    message = f"the model {name!r} does not exist; the gateway serves {served}"
+    names = sorted(known)
+    served = ", ".join(names[:_NAMED_MAX]) or "none"
+    if len(names) > _NAMED_MAX:
+        served += f" and {len(names) - _NAMED_MAX} more"
+    message = f"the model {name_instead(name)!r} does not exist; the gateway serves {served}"
     return ErrorAnswer(404, message, "model_not_found", "model")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scepsy.core.trace import Endpoint
+from scepsy.gateway.names import name_instead
 from scepsy.gateway.wire.errors import ErrorAnswer, malformed
 from scepsy.gateway.wire.lenient_json import Json, elements, identifier, members, parse, text
 from scepsy.gateway.wire.prompts import prompt_items
@@ -28,7 +29,9 @@ _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request. `fields` is its whole body."""
+    """A request. `fields` is its whole body; `llm` is what its `model` says, where that is a name,
+    and otherwise a name to show instead, which no LLM has.
+    """
 
     endpoint: Endpoint
     llm: str
@@ -58,7 +61,7 @@ def read_request(endpoint: Endpoint, body: bytes) -> ApiRequest | ErrorAnswer:
     llm = text(fields.get("model"))
     if llm is None:
         return malformed("`model` must be a string that names a model", "model")
-    return ApiRequest(endpoint, llm, fields.get("stream") is True, fields)
+    return ApiRequest(endpoint, name_instead(llm), fields.get("stream") is True, fields)
 
 
 def echoed_ids(fields: dict[str, Json]) -> Iterator[str]:
