@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from scepsy.core.plan import Replica
-from scepsy.deploy.backend import CutCalls, OnProgress, Runtime
+from scepsy.core.plan import Plan, Replica
+from scepsy.deploy.accepted import AcceptedPlan
+from scepsy.deploy.backend import Applied, CutCalls, OnProgress, Runtime, cut_calls
 from scepsy.deploy.changes.actions import Refusal, Wave
-from scepsy.deploy.changes.limits import Limits
+from scepsy.deploy.changes.limits import Limits, limits_of
 from scepsy.deploy.changes.observed import Observed, Wanted
 from scepsy.deploy.reconcile import diff, next_wave
-from scepsy.deploy.wording import cut_text, refusal_text, wave_text
+from scepsy.deploy.wording import cut_text, refusal_text, wave_text, way_text
 from scepsy.errors import BadInput, CapacityDip, EngineFailed, ScepsyError, first_of
 
 _WAVES_MOST = 20
@@ -31,6 +33,19 @@ class Done:
     stopped: list[str] = field(default_factory=list[str])
     waves: list[str] = field(default_factory=list[str])
     cut: list[CutCalls] = field(default_factory=list[CutCalls])
+
+    def applied(self, name: str, epoch: int, url: str, replicas: Iterable[str]) -> Applied:
+        """The result of a change that has come to its end."""
+        return Applied(
+            name=name,
+            epoch=epoch,
+            url=url,
+            replicas=tuple(sorted(replicas)),
+            started=tuple(self.started),
+            stopped=tuple(self.stopped),
+            waves=tuple(self.waves),
+            cut=tuple(self.cut),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +68,15 @@ class Change:
 
     async def check(self) -> None:
         """Raises CapacityDip or BadInput where the change is not to be made, before it begins."""
+        await self.preview()
+
+    async def preview(self) -> tuple[str, ...]:
+        """A sentence for each wave, if every action succeeds. Raises as `check` does."""
         observed = await self.runtime.observe()
         way = diff(self.wanted, observed, self.limits, allow_dip=self.allow_dip)
         if way.refusal is not None:
             raise refused(way.refusal)
+        return way_text(way)
 
     async def run(self) -> None:
         """Executes waves until what runs is what is wanted.
@@ -104,9 +124,9 @@ class Change:
         self.say(f"ready: {replica.replica}")
 
     async def _drain(self, names: set[str]) -> None:
-        for replica, calls in sorted((await self.runtime.drain(names, self.grace)).items()):
-            self.done.cut.append(CutCalls(replica=replica, calls=calls))
-            self._tell(cut_text(replica, calls, self.grace))
+        for cut in cut_calls(await self.runtime.drain(names, self.grace)):
+            self.done.cut.append(cut)
+            self._tell(cut_text(cut.replica, cut.calls, self.grace))
 
     async def _stop(self, names: set[str]) -> None:
         await self.runtime.stop(names)
@@ -115,6 +135,23 @@ class Change:
     def _tell(self, sentence: str) -> None:
         self.done.waves.append(sentence)
         self.say(sentence)
+
+
+def change_to(
+    state: AcceptedPlan,
+    runtime: Runtime,
+    *,
+    before: Plan,
+    grace: float,
+    allow_dip: bool,
+    say: OnProgress,
+) -> Change:
+    """The change of what `runtime` sees into the plan of `state`; `before` is the plan whose load
+    is served until then.
+    """
+    wanted = Wanted(plan=state.plan, epoch=state.epoch)
+    limits = limits_of(state.plan, before=before)
+    return Change(runtime, wanted, limits, grace, allow_dip, say)
 
 
 def refused(refusal: Refusal) -> CapacityDip | BadInput:

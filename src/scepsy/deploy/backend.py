@@ -50,6 +50,11 @@ class Applied(Record, frozen=True, kw_only=True):
     cut: tuple[CutCalls, ...] = ()
 
 
+def cut_calls(left: Mapping[str, int]) -> tuple[CutCalls, ...]:
+    """The calls that were `left` at each replica when it was stopped."""
+    return tuple(CutCalls(replica=name, calls=left[name]) for name in sorted(left))
+
+
 class TakenDown(Record, frozen=True, kw_only=True):
     """What `Backend.down` did. `stopped` counts processes, or pods, that ran; `cut` is as in
     `Applied`.

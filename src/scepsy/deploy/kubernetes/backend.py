@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,10 +11,9 @@ from pathlib import Path
 import msgspec
 
 from scepsy.core.plan import Plan
-from scepsy.deploy.apply import Change, Done, refused
-from scepsy.deploy.backend import GRACE, Applied, CutCalls, OnProgress, TakenDown
-from scepsy.deploy.changes.limits import Limits, limits_of
-from scepsy.deploy.changes.observed import Wanted
+from scepsy.deploy.apply import Change, change_to
+from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
+from scepsy.deploy.changes.limits import Limits
 from scepsy.deploy.kubernetes.api import ApiRefusal, Json, connected
 from scepsy.deploy.kubernetes.deployment_state import (
     ClusterDeployment,
@@ -35,11 +34,9 @@ from scepsy.deploy.kubernetes.resources import ApiVersions, collection, title
 from scepsy.deploy.kubernetes.runtime import KubernetesRuntime
 from scepsy.deploy.kubernetes.statuses import status_of
 from scepsy.deploy.kubernetes.writing import MANAGED_BY, Objects
-from scepsy.deploy.reconcile import diff
 from scepsy.deploy.routes import hosted_routes
 from scepsy.deploy.startable import check_startable
 from scepsy.deploy.status import Status
-from scepsy.deploy.wording import way_text
 from scepsy.errors import BadInput, NotFound, ScepsyError
 from scepsy.gateway.config import check_routes
 
@@ -121,12 +118,9 @@ class KubernetesBackend:
             objects = replace(objects, options=state.options)
             runtime = KubernetesRuntime(objects, state, self.patience)
             change = await self._change(runtime, before, GRACE, allow_dip, _silent)
-            observed = await runtime.observe()
-            way = diff(change.wanted, observed, change.limits, allow_dip=allow_dip)
-            if way.refusal is not None:
-                raise refused(way.refusal)
+            waves = await change.preview()
             found = await objects.check(all_objects(runtime)[1:])
-            return (*way_text(way), *(text for pair in found for text in differences(*pair)))
+            return (*waves, *(text for pair in found for text in differences(*pair)))
 
     async def status(self, name: str = "default") -> Status:
         """See `Backend.status`."""
@@ -223,10 +217,15 @@ class KubernetesBackend:
         say: OnProgress,
     ) -> Change:
         state = runtime.state
-        limits = limits_of(state.plan, before=None if before is None else before.plan)
-        present = await self._present(runtime, limits)
-        wanted = Wanted(plan=state.plan, epoch=state.epoch)
-        return Change(runtime, wanted, present, grace, allow_dip, say)
+        change = change_to(
+            state,
+            runtime,
+            before=state.plan if before is None else before.plan,
+            grace=grace,
+            allow_dip=allow_dip,
+            say=say,
+        )
+        return replace(change, limits=await self._present(runtime, change.limits))
 
     async def _present(self, runtime: KubernetesRuntime, limits: Limits) -> Limits:
         """The limits without the GPUs of nodes that are not there or do not answer."""
@@ -255,7 +254,8 @@ class KubernetesBackend:
         await self._prune(runtime, shared)
         done = msgspec.structs.replace(state, settled=True, leaving=())
         await objects.apply(state_object(done))
-        return applied(done, serving, await runtime.reading.gateway_url(), change.done)
+        url = await runtime.reading.gateway_url()
+        return change.done.applied(state.options.name, state.epoch, url, serving)
 
     async def _prune(self, runtime: KubernetesRuntime, shared: tuple[Json, ...]) -> None:
         """Deletes shared objects that only earlier plans needed."""
@@ -288,21 +288,7 @@ class KubernetesBackend:
         await runtime.stop([one.replica.replica for one in view.seen])
         await runtime.objects.delete_all()
         await _gone(runtime.objects)
-        cut = tuple(CutCalls(replica=name, calls=left[name]) for name in sorted(left))
-        return TakenDown(name=runtime.objects.options.name, stopped=pods, cut=cut)
-
-
-def applied(state: ClusterDeployment, serving: Sequence[str], url: str, done: Done) -> Applied:
-    return Applied(
-        name=state.options.name,
-        epoch=state.epoch,
-        url=url,
-        replicas=tuple(sorted(serving)),
-        started=tuple(done.started),
-        stopped=tuple(done.stopped),
-        waves=tuple(done.waves),
-        cut=tuple(done.cut),
-    )
+        return TakenDown(name=runtime.objects.options.name, stopped=pods, cut=cut_calls(left))
 
 
 async def _gone(objects: Objects) -> None:

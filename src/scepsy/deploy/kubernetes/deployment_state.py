@@ -9,9 +9,7 @@ from typing import Any
 
 import msgspec
 
-from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Plan
-from scepsy.core.record import Record
+from scepsy.deploy.accepted import AcceptedPlan, accepted
 from scepsy.deploy.kubernetes.objects.options import RenderOptions
 from scepsy.errors import BadInput
 
@@ -21,27 +19,19 @@ _PLAIN_MAX = 500_000
 """Bytes of a plan that is stored as text. An object of a cluster may have 1.5 MB at most."""
 
 
-class ClusterDeployment(Record, frozen=True, kw_only=True):
+class ClusterDeployment(AcceptedPlan, frozen=True, kw_only=True):
     """A deployment on a cluster.
 
     Attributes:
-        plan: the plan that was accepted last.
-        epoch: its number.
         options: how its objects are made.
         port: of the gateway's Service.
         seed, python: of the engines' commands.
-        leaving: LLMs of earlier plans of which replicas may still serve.
-        settled: whether the plan has been reached.
     """
 
-    plan: Plan
-    epoch: int
     options: RenderOptions
     port: int
     seed: int = 0
     python: str = "python3"
-    leaving: tuple[LlmSpec, ...] = ()
-    settled: bool = False
     format: int = 1
 
 
@@ -79,13 +69,8 @@ def next_state(before: ClusterDeployment | None, asked: ClusterDeployment) -> Cl
     """
     if before is None:
         return _of_epoch(asked, 1)
-    same = msgspec.structs.replace(_of_epoch(before, 1), leaving=(), settled=False)
-    ours = {llm.name for llm in asked.plan.llms}
-    leaving = (*before.leaving, *before.plan.llms)
-    return msgspec.structs.replace(
-        _of_epoch(asked, before.epoch if _of_epoch(asked, 1) == same else before.epoch + 1),
-        leaving=tuple(llm for llm in leaving if llm.name not in ours),
-    )
+    after = accepted(before, _of_epoch(asked, before.epoch))
+    return _of_epoch(after, after.epoch)
 
 
 def taken_back(before: ClusterDeployment) -> ClusterDeployment:

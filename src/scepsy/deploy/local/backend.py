@@ -10,10 +10,9 @@ from pathlib import Path
 import msgspec
 
 from scepsy.core.plan import Plan
-from scepsy.deploy.apply import Change, Done, refused
-from scepsy.deploy.backend import GRACE, Applied, CutCalls, OnProgress, TakenDown
-from scepsy.deploy.changes.limits import limits_of
-from scepsy.deploy.changes.observed import Wanted
+from scepsy.deploy.accepted import accepted
+from scepsy.deploy.apply import Change, change_to
+from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.gateway_client import closed
 from scepsy.deploy.local.deployment_file import DeploymentFile
 from scepsy.deploy.local.gateway_process import absolute, check_gateway, running_gateway
@@ -24,12 +23,10 @@ from scepsy.deploy.local.state import Deployment
 from scepsy.deploy.local.state_directory import StateDirectory
 from scepsy.deploy.local.supervisor_process import ensure_supervisor, stop_supervisor
 from scepsy.deploy.local.watch import observe
-from scepsy.deploy.reconcile import diff
 from scepsy.deploy.restarts import RestartPolicy
 from scepsy.deploy.routes import hosted_routes
 from scepsy.deploy.startable import check_one_machine, check_startable
 from scepsy.deploy.status import Status
-from scepsy.deploy.wording import way_text
 from scepsy.engines import EngineOptions
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
@@ -110,12 +107,7 @@ class LocalBackend:
         check_one_machine(plan)
         current = self.files.load_if_any(name) or Deployment(name=name, plan=plan, epoch=0)
         file = DeploymentFile(self.files, current, writes=False)
-        change = self._change(file, plan, self.options, GRACE, allow_dip, _silent)
-        observed = await change.runtime.observe()
-        way = diff(change.wanted, observed, change.limits, allow_dip=allow_dip)
-        if way.refusal is not None:
-            raise refused(way.refusal)
-        return way_text(way)
+        return await self._change(file, plan, self.options, GRACE, allow_dip, _silent).preview()
 
     async def status(self, name: str = "default") -> Status:
         """See `Backend.status`."""
@@ -147,21 +139,16 @@ class LocalBackend:
     ) -> Change:
         """A change to a plan, which `file` then has, but has not written yet."""
         before = file.current
-        same = before.plan == plan and before.options == options and before.epoch > 0
-        epoch = before.epoch if same else before.epoch + 1
-        ours = {llm.name for llm in plan.llms}
-        leaving = (*before.leaving, *before.plan.llms)
-        file.current = msgspec.structs.replace(
-            before,
-            plan=plan,
-            options=options,
-            epoch=epoch,
-            leaving=tuple(llm for llm in leaving if llm.name not in ours),
-            settled=False,
+        asked = msgspec.structs.replace(before, plan=plan, options=options)
+        file.current = accepted(before, asked)
+        return change_to(
+            file.current,
+            LocalRuntime(file),
+            before=before.plan,
+            grace=grace,
+            allow_dip=allow_dip,
+            say=say,
         )
-        limits = limits_of(plan, before=before.plan)
-        wanted = Wanted(plan=plan, epoch=epoch)
-        return Change(LocalRuntime(file), wanted, limits, grace, allow_dip, say)
 
     async def _run(self, file: DeploymentFile, change: Change) -> Applied:
         file.change()
@@ -171,7 +158,9 @@ class LocalBackend:
         change.say("ready: gateway")
         file.change(settled=True, leaving=())
         ensure_supervisor(file, self.restarts)
-        return _applied(file.current, change.done)
+        current = file.current
+        assert current.gateway is not None
+        return change.done.applied(current.name, current.epoch, current.gateway.url, serving)
 
     async def _undo(
         self, file: DeploymentFile, before: Deployment | None, grace: float, say: OnProgress
@@ -201,8 +190,7 @@ class LocalBackend:
                 left = await closed(gateway.url, grace)
         stopped = await _stop_all(file)
         self.files.remove(file.current.name)
-        cut = tuple(CutCalls(replica=name, calls=left[name]) for name in sorted(left))
-        return TakenDown(name=file.current.name, stopped=stopped, cut=cut)
+        return TakenDown(name=file.current.name, stopped=stopped, cut=cut_calls(left))
 
     async def _down_unread(self, name: str) -> TakenDown:
         folder = self.files.folder(name)
@@ -242,17 +230,3 @@ def _known(current: Deployment) -> dict[int, int]:
     """Pid and birth of every process that the deployment's state knows."""
     others = filter(None, (current.gateway, current.supervisor))
     return {one.pid: one.born for one in (*current.replicas, *others)}
-
-
-def _applied(current: Deployment, done: Done) -> Applied:
-    assert current.gateway is not None
-    return Applied(
-        name=current.name,
-        epoch=current.epoch,
-        url=current.gateway.url,
-        replicas=tuple(sorted(one.name for one in current.replicas)),
-        started=tuple(done.started),
-        stopped=tuple(done.stopped),
-        waves=tuple(done.waves),
-        cut=tuple(done.cut),
-    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Plan, Replica
+from scepsy.core.plan import Replica
 from scepsy.core.record import Record
+from scepsy.deploy.accepted import AcceptedPlan
 from scepsy.engines import EngineOptions
 
 STATE_FORMAT = 2
@@ -61,22 +61,17 @@ class RunningSupervisor(Record, frozen=True, kw_only=True):
     log: str
 
 
-class Deployment(Record, frozen=True, kw_only=True):
+class Deployment(AcceptedPlan, frozen=True, kw_only=True):
     """A plan and the processes that serve it. It is written as soon as there is a process, so that
     none is lost.
 
     Attributes:
-        plan, epoch: the plan that was accepted last, and its number.
         options: what engines are started with.
         port: port of the gateway; 0 before there was one.
         traces: directory in which the gateway records calls; None records nothing.
-        leaving: LLMs of earlier plans of which replicas may still run.
-        settled: whether the plan is reached. Not so while a change goes on, or after one was
-            interrupted.
     """
 
     name: str
-    plan: Plan
     epoch: int = 1
     replicas: tuple[RunningReplica, ...] = ()
     gateway: RunningGateway | None = None
@@ -84,8 +79,6 @@ class Deployment(Record, frozen=True, kw_only=True):
     options: EngineOptions = EngineOptions()
     port: int = 0
     traces: str | None = None
-    leaving: tuple[LlmSpec, ...] = ()
-    settled: bool = False
     format: int = STATE_FORMAT
 
 

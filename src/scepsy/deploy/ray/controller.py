@@ -8,16 +8,15 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Infeasible, Plan
-from scepsy.deploy.apply import Change, Done, refused
-from scepsy.deploy.backend import GRACE, Applied, CutCalls, OnProgress, TakenDown
-from scepsy.deploy.changes.limits import limits_of
-from scepsy.deploy.changes.observed import Wanted
+from scepsy.deploy.accepted import accepted
+from scepsy.deploy.apply import Change, change_to
+from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.ray import names
 from scepsy.deploy.ray.api import RayApi
 from scepsy.deploy.ray.groups import PlacementGroups
@@ -29,10 +28,7 @@ from scepsy.deploy.ray.replacing import replaced
 from scepsy.deploy.ray.reservations import Reservations
 from scepsy.deploy.ray.runtime import RayRuntime
 from scepsy.deploy.ray.state import StoredDeployment, all_deployments
-from scepsy.deploy.reconcile import diff
 from scepsy.deploy.restarts import Failure, Restart, RestartPolicy, decide
-from scepsy.deploy.wording import way_text
-from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput, Conflict, ScepsyError
 
 _PERIOD = 1.0
@@ -76,20 +72,9 @@ class Controller:
         _check_shares(asked.plan)
         self._check_gateway(before, asked)
         await self._check_gpus(asked.plan)
-        fields = msgspec.structs.replace(
-            before,
-            port=asked.port or before.port,
-            traces=asked.traces or before.traces,
-            gateway_node=asked.gateway_node or before.gateway_node,
-            policy=asked.policy,
-        )
-        self.stored.current = fields
-        change = self._change(asked.plan, asked.options, asked.grace, asked.allow_dip, say, before)
-        try:
-            await change.check()
-        except ScepsyError:
-            self.stored.current = before
-            raise
+        await self._proposed(asked, say).check()
+        self.stored.current = _as_asked(asked, self.stored.current)
+        change = _change(self.runtime, before.plan, asked.grace, asked.allow_dip, say)
         try:
             return await self._run(change)
         except BaseException:
@@ -110,26 +95,20 @@ class Controller:
             self._refused_on = frozenset(living)
             await self._note(plan.reason)
             raise BadInput(plan.reason)
-        change = self._change(plan, current.options, GRACE, True, say, current)
-        return await self._run(change)
+        current = self.stored.current
+        self.stored.current = accepted(current, msgspec.structs.replace(current, plan=plan))
+        return await self._run(_change(self.runtime, current.plan, GRACE, True, say))
 
     async def down(self, grace: float) -> TakenDown:
         """Stops everything and forgets the deployment."""
         left = await self.runtime.gateway.closed(grace)
         stopped = await self._stop_all()
-        cut = tuple(CutCalls(replica=name, calls=left[name]) for name in sorted(left))
-        return TakenDown(name=self.stored.current.name, stopped=stopped, cut=cut)
+        return TakenDown(name=self.stored.current.name, stopped=stopped, cut=cut_calls(left))
 
     async def preview(self, asked: Request) -> tuple[str, ...]:
         """What `apply` would do. Raises as it does."""
-        before = self.stored.current
         await self._check_gpus(asked.plan)
-        change = self._change(asked.plan, asked.options, 0.0, asked.allow_dip, print, before)
-        observed = await self.runtime.observe()
-        way = diff(change.wanted, observed, change.limits, allow_dip=asked.allow_dip)
-        if way.refusal is not None:
-            raise refused(way.refusal)
-        return way_text(way)
+        return await self._proposed(asked, print).preview()
 
     async def watch(self, jobs: Jobs) -> None:
         """For ever: takes calls and routes away from dead nodes at once, and begins a repair where
@@ -177,31 +156,14 @@ class Controller:
             one.failed and one.name not in self.runtime.given_up for one in observed.replicas
         )
 
-    def _change(
-        self,
-        plan: Plan,
-        options: EngineOptions,
-        grace: float,
-        allow_dip: bool,
-        say: OnProgress,
-        before: RayDeployment,
-    ) -> Change:
-        """A change to a plan, which the state then has, but which is not written yet."""
-        same = before.plan == plan and before.options == options and before.epoch > 0
-        epoch = before.epoch if same else before.epoch + 1
-        ours = {llm.name for llm in plan.llms}
-        leaving = (*before.leaving, *before.plan.llms)
-        self.stored.current = msgspec.structs.replace(
-            self.stored.current,
-            plan=plan,
-            options=options,
-            epoch=epoch,
-            leaving=tuple(llm for llm in leaving if llm.name not in ours),
-            settled=False,
-        )
-        limits = limits_of(plan, before=before.plan)
-        wanted = Wanted(plan=plan, epoch=epoch)
-        return Change(self.runtime, wanted, limits, grace, allow_dip, say)
+    def _proposed(self, asked: Request, say: OnProgress) -> Change:
+        """The change that is asked for, of a copy of the state. What goes on beside it writes the
+        state, which must not have a plan that may yet be refused.
+        """
+        current = self.stored.current
+        copy = StoredDeployment(self.api, _as_asked(asked, current))
+        runtime = replace(self.runtime, stored=copy)
+        return _change(runtime, current.plan, asked.grace, asked.allow_dip, say)
 
     async def _run(self, change: Change) -> Applied:
         await self.stored.change()
@@ -214,16 +176,20 @@ class Controller:
         await self.reservations.give_back(keep=[(part.node, part.gpu) for part in parts])
         await self.stored.change(settled=True, leaving=(), notes=())
         self._failed = []
-        return await self._applied(change.done)
+        url = (await self.runtime.gateway.report()).url
+        current = self.stored.current
+        return change.done.applied(current.name, current.epoch, url, serving)
 
     async def _undo(self, before: RayDeployment, say: OnProgress) -> None:
         if before.epoch == 0:
             await self._stop_all()
             return
         say("the change failed: going back to the plan before it")
-        change = self._change(before.plan, before.options, 0.0, True, say, self.stored.current)
+        failed = self.stored.current
+        asked = msgspec.structs.replace(failed, plan=before.plan, options=before.options)
+        self.stored.current = accepted(failed, asked)
         with suppress(ScepsyError):
-            await self._run(change)
+            await self._run(_change(self.runtime, failed.plan, 0.0, True, say))
 
     async def _stop_all(self) -> int:
         """Stops every engine and the gateway. The engines first: the gateway then tells the callers
@@ -275,18 +241,35 @@ class Controller:
         if wrong is not None:
             raise BadInput(wrong)
 
-    async def _applied(self, done: Done) -> Applied:
-        current = self.stored.current
-        return Applied(
-            name=current.name,
-            epoch=current.epoch,
-            url=(await self.runtime.gateway.report()).url,
-            replicas=tuple(sorted(one.name for one in current.replicas)),
-            started=tuple(done.started),
-            stopped=tuple(done.stopped),
-            waves=tuple(done.waves),
-            cut=tuple(done.cut),
-        )
+
+def _as_asked(asked: Request, current: RayDeployment) -> RayDeployment:
+    """The state once the plan that is asked for is accepted."""
+    wanted = msgspec.structs.replace(
+        current,
+        plan=asked.plan,
+        options=asked.options,
+        port=asked.port or current.port,
+        traces=asked.traces or current.traces,
+        gateway_node=asked.gateway_node or current.gateway_node,
+        policy=asked.policy,
+    )
+    # Neither the gateway nor how patient restarts are makes another plan of it.
+    same_engines = wanted.plan == current.plan and wanted.options == current.options
+    return accepted(wanted if same_engines else current, wanted)
+
+
+def _change(
+    runtime: RayRuntime, before: Plan, grace: float, allow_dip: bool, say: OnProgress
+) -> Change:
+    """The change to the plan in the runtime's state, which served `before` until now."""
+    return change_to(
+        runtime.stored.current,
+        runtime,
+        before=before,
+        grace=grace,
+        allow_dip=allow_dip,
+        say=say,
+    )
 
 
 def _check_shares(plan: Plan) -> None:

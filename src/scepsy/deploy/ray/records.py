@@ -7,6 +7,7 @@ from typing import Literal
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
+from scepsy.deploy.accepted import AcceptedPlan
 from scepsy.deploy.restarts import RestartPolicy
 from scepsy.deploy.status import State
 from scepsy.engines import EngineOptions
@@ -59,32 +60,25 @@ class HeldGpu(Record, frozen=True, kw_only=True):
         return self.node, self.index
 
 
-class RayDeployment(Record, frozen=True, kw_only=True):
+class RayDeployment(AcceptedPlan, frozen=True, kw_only=True):
     """A deployment as it is kept in the cluster, so that any machine can go on with it.
 
     Attributes:
-        epoch: number of the plan; 0 before one was accepted.
         port: of the gateway; 0 before it has one.
         traces: folder on the gateway's node in which it records calls.
         gateway_node: node of the gateway; empty for the one on which Ray's head runs.
         held: GPUs that placement groups hold for it.
-        leaving: LLMs that the plan no longer has, and of which replicas may still serve.
-        settled: whether the plan has been reached.
         policy: when engines that end or hang are restarted.
         notes: sentences about what is wrong.
     """
 
     name: str
-    plan: Plan
-    epoch: int = 0
     options: EngineOptions = EngineOptions()
     port: int = 0
     traces: str | None = None
     gateway_node: str = ""
     replicas: tuple[KnownReplica, ...] = ()
     held: tuple[HeldGpu, ...] = ()
-    leaving: tuple[LlmSpec, ...] = ()
-    settled: bool = False
     policy: RestartPolicy = RestartPolicy()
     notes: tuple[str, ...] = ()
     format: int = 1
