@@ -120,7 +120,7 @@ def files_() -> str:
         "field has another unit as its suffix (`_ms`).",
     ]
     for title, module in (
-        ("Traces: calls.jsonl and runs.jsonl", trace),
+        ("Traces: calls*.jsonl and runs*.jsonl", trace),
         ("Demand", demand),
         ("Profile: profile.json", profile),
         ("Plan: plan.json", plan),

@@ -19,7 +19,7 @@ from table import between
 
 from scepsy.core.record import Record
 from scepsy.core.trace import Call
-from scepsy.store import TraceSet, read_traces
+from scepsy.store import TraceSet, holds_traces, read_traces
 from scepsy.traces.unattributed import Attribution, attribute, is_certain
 
 KNOWN = ("tasks+", "threads+", "serve")
@@ -67,7 +67,7 @@ def rows(name: str) -> Iterable[Row]:
 
 
 def _there(folder: Path) -> bool:
-    return (folder / "calls.jsonl").is_file()
+    return holds_traces(folder)
 
 
 def _all(found: TraceSet) -> list[Call]:

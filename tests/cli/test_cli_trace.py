@@ -11,6 +11,7 @@ import pytest
 
 from openai_like import openai_like
 from scepsy.store import read_traces
+from scepsy.store.trace_files import files_of
 
 AGENT = """
 import json, os, sys, urllib.request
@@ -41,6 +42,7 @@ async def test_a_program_that_fails_is_no_good_run(tmp_path: Path, codes: str, g
     traces = read_traces(tmp_path / "t").traces
     assert [trace.ok for trace in traces].count(True) == good
     assert len(traces) == 2
-    lines = (tmp_path / "t" / "runs.jsonl").read_text().splitlines()
+    (file,) = files_of(tmp_path / "t", "runs")
+    lines = file.read_text().splitlines()
     marks = [json.loads(line) for line in lines]
     assert {mark["error"] for mark in marks} == {"exit code 3"}

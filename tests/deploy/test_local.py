@@ -23,6 +23,7 @@ from scepsy.engines import EngineOptions
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, Conflict, NotFound
 from scepsy.store import read_record
+from scepsy.store.trace_files import files_of
 
 OPTIONS = EngineOptions(exit_with_parent=True)
 
@@ -115,7 +116,14 @@ async def test_a_gateway_that_ended_comes_back_with_its_port_and_its_traces(
         http.post(f"{again.url}/v1/completions", json={"model": "m", "prompt": "a"}) as answer,
     ):
         assert answer.status == 200
-    assert (tmp_path / "traces" / "calls.jsonl").read_text().count("\n") == 1
+
+    def recorded() -> int:
+        return sum(file.read_text().count("\n") for file in files_of(tmp_path / "traces", "calls"))
+
+    async with asyncio.timeout(10):
+        while not recorded():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.01)
+    assert recorded() == 1
 
 
 async def kill(pid: int, born: int) -> None:

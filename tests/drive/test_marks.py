@@ -15,6 +15,7 @@ from scepsy.drive.marks import post_marks
 from scepsy.errors import Unreachable
 from scepsy.gateway.config import GatewayConfig
 from scepsy.gateway.server import running
+from scepsy.store.trace_files import files_of
 
 PROGRAM = """
 from openai import AsyncOpenAI
@@ -41,7 +42,8 @@ async def test_a_recording_gateway_learns_which_driven_runs_failed(tmp_path: Pat
                 cwd=tmp_path,
             )  # fmt: skip
             assert await process.wait() == 8
-    marks = [json.loads(line) for line in (tmp_path / "t" / "runs.jsonl").read_text().splitlines()]
+    (file,) = files_of(tmp_path / "t", "runs")
+    marks = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(marks) >= 4
     assert [mark["error"] for mark in marks].count("ValueError: second") == 1
 

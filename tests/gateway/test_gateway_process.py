@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from scepsy.errors import BadInput, PortInUse
 from scepsy.gateway.config import GatewayConfig, Route
 from scepsy.gateway.server import running
 from scepsy.store import read_traces, write_record
+from scepsy.store.trace_files import files_of
 
 
 @contextmanager
@@ -206,15 +208,16 @@ async def test_a_mark_with_impossible_times_is_refused(
     body = f'{{"run": "r", "workflow": "w", {times}}}'.encode()
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):
         assert (await send(http, gateway.url + "/scepsy/runs", body)).status == 400
-    assert not (tmp_path / "runs.jsonl").read_bytes()
+    assert not files_of(tmp_path, "runs")
 
 
 async def test_a_mark_that_cannot_be_written_is_an_error(
     http: aiohttp.ClientSession, tmp_path: Path
 ):
-    (tmp_path / "runs.jsonl").symlink_to("/dev/full")
     mark = msgspec.json.encode(RunMark(run="r", workflow="w", start=1.0, end=2.0))
-    async with gateway_to(says(completion()), tmp_path) as (_, gateway):
+    async with gateway_to(says(completion()), tmp_path / "t") as (_, gateway):
+        shutil.rmtree(tmp_path / "t")
+        (tmp_path / "t").touch()  # in the way of the directory
         answer = await send(http, gateway.url + "/scepsy/runs", mark)
     assert answer.status == 500
     assert answer.json()["error"]["code"] == "not_written"

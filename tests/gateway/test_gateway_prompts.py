@@ -15,6 +15,7 @@ from scepsy.core.trace import Call, Endpoint
 from scepsy.gateway.wire.prompts import prompt_text
 from scepsy.gateway.wire.requests import ENDPOINTS, ApiRequest, read_request
 from scepsy.profiler.replay.synthesis import request_for
+from scepsy.store.trace_files import files_of
 
 BYTES = base64.b64encode(bytes(range(256)) * 2_000).decode()  # 680 kB
 URL = "data:image/png;base64," + BYTES
@@ -79,7 +80,8 @@ async def test_a_large_image_has_few_tokens_in_record_and_replay(
     call = the_call(tmp_path)
     assert (len(call.prompt_blocks), call.prompt_tokens) == (1, 11)
     assert call.prompt_chars < 100
-    assert (tmp_path / "calls.jsonl").stat().st_size < 2_000
+    (file,) = files_of(tmp_path, "calls")
+    assert file.stat().st_size < 2_000
     _, sent = request_for(call, salt="s", templates=frozenset())
     assert len(sent) < 1_000
 

@@ -99,7 +99,7 @@ def test_a_torn_last_line_is_told_and_the_next_writer_cuts_it_off(
 
 
 def test_what_is_no_trace_directory_says_so(tmp_path: Path):
-    with pytest.raises(NotFound, match=r"no calls\.jsonl here"):
+    with pytest.raises(NotFound, match=r"no calls\*\.jsonl here"):
         read_traces(tmp_path)
     with pytest.raises(NotFound):
         read_traces(tmp_path / "not-there")

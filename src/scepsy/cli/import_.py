@@ -15,7 +15,7 @@ from scepsy.cli.traces import Counts, counts, print_demands, summaries
 from scepsy.convert import FORMATS, Findings, Imported, Span, assemble, detect, spans_of
 from scepsy.errors import BadInput
 from scepsy.report import wording
-from scepsy.store import TraceWriter, read_foreign, read_traces
+from scepsy.store import TraceWriter, holds_traces, read_foreign, read_traces
 
 _LOOK = 20
 """Records that are looked at to tell a format."""
@@ -62,7 +62,7 @@ def command(
 
       scepsy import spans.jsonl --out traces
     """
-    if (out / "calls.jsonl").exists():
+    if holds_traces(out):
         raise BadInput(f"--out {out}: holds traces already; name a new directory")
     more = len(files) - 1
     findings = Findings()

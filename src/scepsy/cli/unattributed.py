@@ -10,7 +10,7 @@ from rich.console import Console
 from scepsy.cli.output import seconds, table
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput
-from scepsy.store import TraceSet, TraceWriter, read_traces
+from scepsy.store import TraceSet, TraceWriter, holds_traces, read_traces
 from scepsy.traces.unattributed import Attribution, attribute, is_certain
 
 
@@ -28,7 +28,7 @@ def uncertain(found: TraceSet) -> list[Call]:
 
 def write(out: Path, found: TraceSet, seen: Attribution) -> None:
     """Writes a new trace directory: the certain runs, and those found by templates."""
-    if (out / "calls.jsonl").exists():
+    if holds_traces(out):
         raise BadInput(f"--attributed {out}: holds traces already; name a new directory")
     certain = [trace for trace in found.traces if is_certain(trace)]
     with TraceWriter(out) as writer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 from dataclasses import dataclass
@@ -109,11 +110,11 @@ class Admin:
             return refuse(malformed("$.end must not be before $.start, and both finite", "end"))
         if not (is_name(mark.run) and is_name(mark.workflow)):
             return refuse(malformed("$.run and $.workflow must be short printable names", "run"))
-        writer = self.plane.recorder.writer
-        if writer is None:
+        log = self.plane.recorder.log
+        if log is None:
             return refuse(ErrorAnswer(409, "this gateway records no traces", "not_recording"))
         try:
-            writer.mark(mark)
+            await asyncio.wrap_future(log.mark(mark))
         except OSError as error:
             return refuse(
                 ErrorAnswer(500, f"the mark could not be written: {error}", "not_written")

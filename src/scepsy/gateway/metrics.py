@@ -42,13 +42,16 @@ class LlmCounts(Record, frozen=True, kw_only=True):
 
 class GatewayStatus(Record, frozen=True, kw_only=True):
     """The gateway's state. `started` is in Unix seconds; `in_flight` counts the calls of all
-    replicas and those that have not been sent to one yet; `unwritten` counts calls whose record
-    could not be written, and `refused_labels` names of runs and workflows that are not printable or
-    too long.
+    replicas and those that have not been sent to one yet. `recorded` counts calls whose record was
+    written, `waiting` those whose record waits to be written, for example for room on the disk, and
+    `unwritten` those whose record is lost; `refused_labels` counts names of runs and workflows that
+    are not printable or too long.
     """
 
     started: float
     in_flight: int
+    recorded: int
+    waiting: int
     unwritten: int
     replicas: tuple[ReplicaCounts, ...]
     llms: tuple[LlmCounts, ...]
@@ -56,11 +59,14 @@ class GatewayStatus(Record, frozen=True, kw_only=True):
 
 
 def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -> GatewayStatus:
+    records = tally.records
     return GatewayStatus(
         started=started,
         in_flight=in_flight,
-        unwritten=tally.unwritten,
         refused_labels=tally.refused_labels,
+        recorded=records.written,
+        waiting=records.waiting,
+        unwritten=records.lost,
         replicas=(
             *(_replica_counts(one, routed=True) for one in upstreams),
             *(_replica_counts(one, routed=False) for one in upstreams.leaving),
@@ -71,6 +77,7 @@ def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -
 
 def exposition(upstreams: Upstreams, tally: Tally) -> str:
     """The counters in Prometheus' text format."""
+    records = tally.records
     calls = [
         ({"llm": llm, "status": str(status)}, count) for (llm, status), count in tally.calls.items()
     ]
@@ -79,8 +86,10 @@ def exposition(upstreams: Upstreams, tally: Tally) -> str:
     families: tuple[tuple[str, str, Iterable[_Sample]], ...] = (
         ("calls_total", "counter", calls),
         ("call_seconds_total", "counter", seconds),
-        ("calls_unwritten_total", "counter", [({}, tally.unwritten)]),
         ("labels_refused_total", "counter", [({}, tally.refused_labels)]),
+        ("calls_recorded_total", "counter", [({}, records.written)]),
+        ("calls_waiting_to_be_recorded", "gauge", [({}, records.waiting)]),
+        ("calls_unwritten_total", "counter", [({}, records.lost)]),
         ("replica_in_flight", "gauge", [(labels, one.in_flight) for labels, one in replicas]),
         ("replica_healthy", "gauge", [(labels, int(one.healthy)) for labels, one in replicas]),
         ("replica_served_total", "counter", [(labels, one.served) for labels, one in replicas]),

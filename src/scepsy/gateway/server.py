@@ -29,7 +29,7 @@ from scepsy.gateway.upstreams.relay import Relay
 from scepsy.gateway.upstreams.sending import Sender
 from scepsy.gateway.upstreams.served_models import ServedModels
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
-from scepsy.store import TraceWriter
+from scepsy.store import TraceLog
 
 _KEEP_ALIVE = 4.0  # seconds; below the 5 s after which vLLM's server closes an idle connection
 _CONNECT = 10.0  # seconds to make a connection
@@ -118,9 +118,9 @@ async def serve(
 async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane:
     """The gateway without its sockets; `stack` closes it."""
     upstreams = _upstreams(config)
-    writer = None if config.traces is None else TraceWriter(Path(config.traces))
-    if writer is not None:
-        stack.callback(writer.close)
+    log = None if config.traces is None else TraceLog(Path(config.traces))
+    if log is not None:
+        stack.push_async_callback(asyncio.to_thread, log.close)
     pooled = await stack.enter_async_context(
         _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE))
     )
@@ -133,7 +133,7 @@ async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane
         relay=Relay(Sender(pooled, fresh), upstreams, time.time, config.max_sends),
         upstreams=upstreams,
         models=ServedModels(upstreams, fresh, time.monotonic),
-        recorder=Recorder(time.time, lineage, writer, config.record_content),
+        recorder=Recorder(time.time, lineage, log, config.record_content),
         checks=RequestChecks(LlamaCppCounter(fresh)),
         most_in_flight=config.most_in_flight,
     )

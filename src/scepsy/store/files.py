@@ -16,6 +16,7 @@ import msgspec
 from scepsy.errors import BadInput, NotFound
 from scepsy.store.kinds import mistaken
 from scepsy.store.located import Source
+from scepsy.store.trace_files import holds_traces
 
 T = TypeVar("T")
 
@@ -134,7 +135,7 @@ def opened(path: Path, kind: str | None = None) -> Generator[BinaryIO]:
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except IsADirectoryError:
-        found = "a trace directory" if (path / "calls.jsonl").is_file() else "a directory"
+        found = "a trace directory" if holds_traces(path) else "a directory"
         raise BadInput(f"{path}: this is {found}, not {kind or 'a file'}") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error

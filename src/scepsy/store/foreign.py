@@ -18,6 +18,7 @@ from scepsy.convert import Findings, ForeignRecord, unwrapped
 from scepsy.convert.foreign_record import Json, short
 from scepsy.errors import BadInput, NotFound
 from scepsy.store.json_texts import after_prefix, json_values, whole
+from scepsy.store.trace_files import holds_traces
 
 # What a file cannot be, by its first bytes.
 _BINARY = (
@@ -63,7 +64,7 @@ def read_foreign(path: Path, findings: Findings | None = None) -> Iterator[Forei
         raise NotFound(f"{path}: no such file") from None
     except IsADirectoryError:
         ours = "a trace directory already; use it as it is"
-        is_ours = (path / "calls.jsonl").is_file()
+        is_ours = holds_traces(path)
         raise BadInput(
             f"{path}: this is {ours if is_ours else 'a directory; name the files in it'}"
         ) from None

@@ -49,8 +49,10 @@ def read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterat
 
 
 def open_lines(path: Path) -> int:
-    """A descriptor that appends after the last whole line. Raises OSError."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    """A descriptor that appends after the last whole line. Only the owner may read a new file.
+    Raises OSError.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with _locked(handle):
         size = os.fstat(handle).st_size
         whole = _whole_lines(handle, size)
@@ -61,11 +63,8 @@ def open_lines(path: Path) -> int:
 
 
 def write_line(handle: int, record: msgspec.Struct) -> None:
-    """Appends one line, or nothing of it and raises OSError where there is no room.
-
-    Characters that UTF-8 has no bytes for (half of a surrogate pair) are replaced by "?".
-    """
-    line = _encoded(record) + b"\n"
+    """Appends one line, or nothing of it and raises OSError where there is no room."""
+    line = encoded_line(record)
     with _locked(handle):
         written = os.write(handle, line)
         if written < len(line):
@@ -73,12 +72,15 @@ def write_line(handle: int, record: msgspec.Struct) -> None:
             raise OSError(errno.ENOSPC, "no room for another line")
 
 
-def _encoded(record: msgspec.Struct) -> bytes:
+def encoded_line(record: msgspec.Struct) -> bytes:
+    """The record as JSON, with the newline. Characters that UTF-8 has no bytes for (half of a
+    surrogate pair) are replaced by "?".
+    """
     try:
-        return msgspec.json.encode(record)
+        return msgspec.json.encode(record) + b"\n"
     except UnicodeEncodeError:
         content = json.dumps(msgspec.to_builtins(record), ensure_ascii=False)
-        return content.encode("utf-8", "replace")
+        return content.encode("utf-8", "replace") + b"\n"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Trace directories: `calls.jsonl`, one call a line, and `runs.jsonl`, one run mark a line."""
+"""Trace directories: files of calls, one call a line, and of run marks, one mark a line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ import msgspec
 from scepsy.core.trace import Call, RunMark, Trace
 from scepsy.errors import BadInput, NotFound
 from scepsy.store.lines import open_lines, read_lines, write_line
+from scepsy.store.trace_files import files_of, make_directory
 
-CALLS = "calls.jsonl"
-RUNS = "runs.jsonl"
 CALLER_LEFT = 499
 _COUNTS = ("prompt_tokens", "cached_tokens", "output_tokens", "max_tokens")
 
@@ -41,7 +40,8 @@ class TraceSet:
 
 
 class TraceWriter:
-    """Appends to a trace directory, which it makes.
+    """Appends to `calls.jsonl` and `runs.jsonl` of a trace directory, which it makes. Only the
+    owner may read them.
 
     A line is one write(2) in append mode, so a crash tears at most the last line; opening the
     directory again cuts such a line off. Close it, or use it as a context manager.
@@ -51,9 +51,9 @@ class TraceWriter:
 
     def __init__(self, directory: Path) -> None:
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._calls = open_lines(directory / CALLS)
-            self._runs = open_lines(directory / RUNS)
+            make_directory(directory)
+            self._calls = open_lines(directory / "calls.jsonl")
+            self._runs = open_lines(directory / "runs.jsonl")
         except OSError as error:
             raise BadInput(f"{directory}: cannot be written: {error.strerror}") from error
 
@@ -80,7 +80,8 @@ class TraceWriter:
 
 
 def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
-    """The runs in a trace directory, those of `workflow` only where one is named.
+    """The runs in a trace directory, those of `workflow` only where one is named. The files of all
+    gateways that wrote there are merged.
 
     A run lasts from the start to the end of its mark; one without a mark, from its first call's
     start to its last call's end, and it went well when the last call that it waited for did.
@@ -92,14 +93,11 @@ def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
     """
     if directory.is_file():
         raise BadInput(f"{directory}: this is a file; give the directory that `scepsy trace` wrote")
-    if not (directory / CALLS).is_file():
-        raise NotFound(f"{directory}: no {CALLS} here; is it the --out of `scepsy trace`?")
+    files = files_of(directory, "calls")
+    if not files:
+        raise NotFound(f"{directory}: no calls*.jsonl here; is it the --out of `scepsy trace`?")
     warnings: list[str] = []
-    read = [
-        call
-        for call in _read_lines(directory / CALLS, Call, warnings)
-        if workflow in (None, call.workflow)
-    ]
+    read = [call for call in _read_all(files, Call, warnings) if workflow in (None, call.workflow)]
     calls = [_believed(call) for call in read]
     wrong = sum(one is not call for one, call in zip(calls, read, strict=True))
     if wrong:
@@ -108,9 +106,8 @@ def read_traces(directory: Path, workflow: str | None = None) -> TraceSet:
             "are taken as unknown"
         )
     marks: dict[tuple[str, str], RunMark] = {}
-    if (directory / RUNS).exists():
-        for mark in _read_lines(directory / RUNS, RunMark, warnings):
-            marks[mark.workflow, mark.run] = mark
+    for mark in _read_all(files_of(directory, "runs"), RunMark, warnings):
+        marks[mark.workflow, mark.run] = mark
     unassigned = tuple(call for call in calls if call.layer == "none")
     if unassigned:
         warnings.append(_unassigned_warning(len(unassigned), len(calls)))
@@ -159,10 +156,11 @@ def _trace(calls: Sequence[Call], mark: RunMark | None) -> Trace:
     )
 
 
-def _read_lines(path: Path, record_type: type[_R], warnings: list[str]) -> Iterator[_R]:
-    for number, record in read_lines(path, record_type, warnings):
-        _check_times(path, number, record)
-        yield record
+def _read_all(files: Iterable[Path], record_type: type[_R], warnings: list[str]) -> Iterator[_R]:
+    for path in files:
+        for number, record in read_lines(path, record_type, warnings):
+            _check_times(path, number, record)
+            yield record
 
 
 def _check_times(path: Path, number: int, record: Call | RunMark) -> None:

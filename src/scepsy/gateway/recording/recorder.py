@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from scepsy.gateway.identity.quoted_answers import WINDOW
 from scepsy.gateway.recording.exchange import Exchange, call_of
 from scepsy.gateway.wire.prompts import prompt_text
 from scepsy.gateway.wire.requests import ApiRequest, echoed_ids
-from scepsy.store import TraceWriter
+from scepsy.store import TraceCounts, TraceLog
 
 _IN_WORDS = ("chat", "completions", "responses")
 _LLM_LABELS_MAX = 512  # distinct model names that have their own label
@@ -23,20 +22,23 @@ _UNSERVED_LABELS_MAX = 32  # of them, names that no engine serves, such as typin
 OTHER_LLMS = "(other)"
 """Label of all model names beyond these limits: callers can invent any number of names."""
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(slots=True)
 class Tally:
-    """Counts since the start: calls by (LLM, status), seconds by LLM, calls that could not be
-    recorded, and labels of calls that are no names.
+    """Counts since the start: calls by (LLM, status), seconds by LLM, and labels of calls that are
+    no names. `log` counts records.
     """
 
     calls: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
-    unwritten: int = 0
+    log: TraceLog | None = None
     refused_labels: int = 0
     _unserved: set[str] = field(default_factory=set[str])
+
+    @property
+    def records(self) -> TraceCounts:
+        """Of calls: how many were written, wait, or are lost."""
+        return TraceCounts() if self.log is None else self.log.counts
 
     def add(self, llm: str, status: int, seconds: float, *, served: bool = True) -> None:
         """Counts a call that has ended. `served`: it has reached an engine."""
@@ -58,19 +60,22 @@ class Tally:
 
 @dataclass(slots=True)
 class Recorder:
-    """`clock` returns Unix seconds. Without a writer, calls are assigned to runs and counted, since
+    """`clock` returns Unix seconds. Without a log, calls are assigned to runs and counted, since
     routing depends on both, but not written.
     """
 
     clock: Callable[[], float]
     lineage: Lineage
-    writer: TraceWriter | None
+    log: TraceLog | None
     record_content: bool = False
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(log=self.log)
 
     @property
     def writes(self) -> bool:
-        return self.writer is not None
+        return self.log is not None
 
     def begin(
         self,
@@ -95,8 +100,8 @@ class Recorder:
         return Exchange(asked, body, identity, clues, now, needs_text=needs_text, kept=kept)
 
     def end(self, exchange: Exchange) -> None:
-        """Ends an exchange. A record that cannot be written is counted and logged; the call still
-        succeeds.
+        """Ends an exchange. Its record is written later. One that cannot be made is counted and
+        logged; the call still succeeds.
         """
         now = self.clock()
         served = exchange.replica is not None
@@ -105,10 +110,11 @@ class Recorder:
         answer = exchange.answer
         said = answer.text if exchange.clues.prompt else ""
         self.lineage.end(exchange.identity, exchange.clues, now, answer.issued, said)
-        if self.writer is None:
+        if self.log is None:
             return
         try:
-            self.writer.append(call_of(exchange, now))
-        except (OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
-            self.tally.unwritten += 1
-            _log.error("call %s could not be recorded: %s", exchange.id, error)
+            call = call_of(exchange, now)
+        except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
+            self.log.lose(error)
+        else:
+            self.log.append(call)
