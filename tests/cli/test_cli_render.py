@@ -90,7 +90,7 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_cannot_be_carried_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="--share-step 1"):
+    with pytest.raises(BadInput, match="`shares_per_gpu` in the cluster file"):
         run(write_plan(tmp_path / "plan.json", 0.5, 0.25), "--to", "kubernetes")
 
 

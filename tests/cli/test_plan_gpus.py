@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -63,6 +65,16 @@ def test_fewest_and_within_go_together() -> None:
 def test_gpus_is_a_number_or_fewest(gpus: str) -> None:
     assert "number of GPUs, or fewest" in refused("--gpus", gpus)
     assert GpuCount().convert("12", None, None) == 12
+
+
+@pytest.mark.parametrize("option", [("--share-step", "0.1"), ("--share-groups",)])
+def test_options_on_shares_are_refused_where_the_cluster_divides_its_gpus(
+    tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    cluster = tmp_path / "cluster.toml"
+    cluster.write_text('[[nodes]]\nname = "n1"\ngpus = 2\nshares_per_gpu = 4\n')
+    said = refused("--cluster", str(cluster), *option)
+    assert f"{option[0]}: the nodes of the cluster divide their GPUs" in said
 
 
 @pytest.mark.parametrize(("text", "part"), [("1%", 0.01), ("0.01", 0.01), ("0", 0.0)])

@@ -131,7 +131,14 @@ names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=
 def test_any_names_are_read_back(nodes: list[str], rack: str, comments: list[str]) -> None:
     cluster = Cluster(
         nodes=tuple(
-            Node(name=each, gpus=3, rack=rack, taken=(2,), uuids=(rack, rack + "x", "y" + rack))
+            Node(
+                name=each,
+                gpus=3,
+                rack=rack,
+                taken=(2,),
+                uuids=(rack, rack + "x", "y" + rack),
+                shares_per_gpu=4,
+            )
             for each in nodes
         ),
         gpu_memory=84943044608.5,

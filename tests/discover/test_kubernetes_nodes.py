@@ -124,6 +124,41 @@ def test_shared_gpus_are_counted_once() -> None:
     assert (described.cluster.gpus, described.cluster.nodes[0].gpu_type) == (8, "h100")
 
 
+def sharing(strategy: str, shares: int) -> dict[str, str]:
+    labels = {**LABELS_HERE, "nvidia.com/gpu.replicas": str(shares)}
+    return {**labels, "nvidia.com/gpu.sharing-strategy": strategy}
+
+
+def test_the_shares_of_the_device_plugin_are_those_of_the_cluster() -> None:
+    shared = node("n1", offered=0, labels=sharing("mps", 4))
+    shared["status"]["allocatable"]["nvidia.com/gpu.shared"] = "32"
+    user = pod(0)
+    user["spec"]["containers"][0]["resources"]["limits"] = {"nvidia.com/gpu.shared": "1"}
+    described = describe(
+        kubernetes_nodes([shared, node("n2"), node("n3", labels=sharing("none", 1))], [user])
+    )
+    assert [one.shares_per_gpu for one in described.cluster.nodes] == [4, 1, 1]
+    assert [len(one.free) for one in described.cluster.nodes] == [7, 8, 8]
+    assert any("remove it from every node" in note for note in described.notes)
+    assert not any("renameByDefault" in note for note in described.notes)
+
+
+def test_a_node_that_says_nothing_of_shares_beside_others_gives_whole_gpus() -> None:
+    silent = {key: text for key, text in LABELS_HERE.items() if not key.endswith("replicas")}
+    described = describe(kubernetes_nodes([node(), node("n2", labels=silent)], []))
+    assert [one.shares_per_gpu for one in described.cluster.nodes] == [1, 1]
+    assert any("n2: nothing tells how it shares GPUs" in note for note in described.notes)
+    (alone,) = describe(kubernetes_nodes([node("n2", labels=silent)], [])).cluster.nodes
+    assert alone.shares_per_gpu is None
+
+
+def test_shares_by_time_slicing_are_nobody_s() -> None:
+    labels = sharing("time-slicing", 4)
+    assert taken([node(offered=32, labels=labels)], []) == {"n1": 8}
+    (found,) = kubernetes_nodes([node(offered=32, labels=sharing("mps", 4))], [])
+    assert any("set renameByDefault" in note for note in found.notes)
+
+
 def test_labels_tell_type_memory_and_rack() -> None:
     described = describe(kubernetes_nodes([node(), node("cpu-only", offered=0, labels={})], []))
     (only,) = described.cluster.nodes

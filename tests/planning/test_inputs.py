@@ -50,6 +50,23 @@ def test_valid_inputs_are_planned() -> None:
         ),
         ("cluster", Cluster(nodes=(NODE,), gpu_memory=0), "gpu_memory: 0 must be positive"),
         ("cluster", Cluster(nodes=(NODE,), gpu_memory=80), "did you mean 80e9"),
+        (
+            "cluster",
+            Cluster(nodes=(NODE, Node(name="m", gpus=1, shares_per_gpu=2))),
+            r"nodes\[0\].shares_per_gpu: the other nodes have a number",
+        ),
+        (
+            "cluster",
+            Cluster(nodes=(Node(name="n", gpus=1, shares_per_gpu=49),)),
+            r"nodes\[0\].shares_per_gpu: 49 must be from 1 to 48",
+        ),
+        (
+            "cluster",
+            Cluster(
+                nodes=tuple(Node(name=f"n{n}", gpus=1, shares_per_gpu=n) for n in (11, 13, 17))
+            ),
+            "11, 13, 17: these are too different",
+        ),
         ("targets", [], "there are no targets"),
         ("targets", [Target(workflow="w", rate=0.0)], "rate of .w.: 0 must be positive"),
         ("targets", [Target(workflow="w", rate=1e-300)], "fewer than one in thirty years"),

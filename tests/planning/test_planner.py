@@ -143,3 +143,24 @@ def test_the_objective_is_named_by_what_it_sums() -> None:
     (more,) = [line for line in decided.explanation.summary if line.startswith("One more GPU")]
     assert more.endswith("% mean latency")
     assert all("% mean latency: " in other.note for other in decided.explanation.runners_up)
+
+
+@pytest.mark.parametrize(("shares", "tp", "share"), [((1, 2), 2, 0.5), ((1, 1), 2, 1.0)])
+def test_replicas_take_the_shares_into_which_nodes_divide_gpus(
+    shares: tuple[int, int], tp: int, share: float
+) -> None:
+    nodes = tuple(
+        Node(name=f"n{number}", gpus=2, shares_per_gpu=each) for number, each in enumerate(shares)
+    )
+    decided = plan(TRACES, PROFILE, LLMS, Cluster(nodes=nodes), [Target(workflow="w", rate=1.0)])
+    assert isinstance(decided, Plan)
+    parts = {part.llm: part for part in decided.allocation.llms}
+    assert (parts["big"].tp, parts["small"].gpu_share) == (tp, share)
+    assert {one.slices[0].node for one in decided.placement.replicas} == {"n0", "n1"}
+
+
+def test_an_llm_that_is_larger_than_every_share_is_named() -> None:
+    nodes = (Node(name="n0", gpus=4, shares_per_gpu=2),)
+    decided = plan(TRACES, PROFILE, LLMS, Cluster(nodes=nodes), [Target(workflow="w", rate=1.0)])
+    assert isinstance(decided, Infeasible)
+    assert "'big' needs 0.52 of a GPU's memory, more than 1/2" in decided.reason

@@ -28,13 +28,18 @@ small = settings(
 
 @st.composite
 def instances(
-    draw: st.DrawFn, workflows: int = 1, most_llms: int = 3, *, share_groups: bool = False
+    draw: st.DrawFn,
+    workflows: int = 1,
+    most_llms: int = 3,
+    *,
+    share_groups: bool = False,
+    divisions: tuple[int, ...] = (),
 ) -> tuple[list[LlmSpec], Cluster, TableCosts]:
     llms = draw(llm_lists(most_llms))
     costs = draw(table_costs(llms, GRAIN, share_groups=share_groups))
     for _ in range(workflows - 1):
         costs += draw(table_costs(llms, GRAIN, share_groups=share_groups))
-    return llms, draw(clusters()), costs
+    return llms, draw(clusters(divisions=divisions)), costs
 
 
 def every_option(
@@ -154,6 +159,14 @@ def test_with_shared_tp_groups_the_choice_is_the_cheapest_placeable_allocation(
     instance: tuple[list[LlmSpec], Cluster, TableCosts],
 ) -> None:
     check_choice(*instance, share_groups=True)
+
+
+@small
+@given(instances(divisions=(1, 2, GRAIN)))
+def test_on_equal_shares_the_choice_is_the_cheapest_placeable_allocation(
+    instance: tuple[list[LlmSpec], Cluster, TableCosts],
+) -> None:
+    check_choice(*instance)
 
 
 def check_choice(

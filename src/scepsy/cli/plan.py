@@ -21,6 +21,7 @@ from scepsy.cli.inputs import (
 )
 from scepsy.cli.number_types import FEWEST, FiniteRange, GpuCount, Limit, Percentage
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
+from scepsy.cli.share_options import check_share_options, warn_of_shared_groups
 from scepsy.cli.terminal import echo
 from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Finalist, FrontPoint, Infeasible, Plan, WorkflowPrediction
@@ -39,11 +40,6 @@ from scepsy.report import wording
 from scepsy.report.first_screen import pace_notes
 from scepsy.store import read_profile, write_record
 
-# The warning for --share-groups.
-SHARED_GROUPS = (
-    "parts of TP groups: nobody has measured how engines that share each GPU of a group slow one "
-    "another down; all-reduces on shared multiprocessors are taken to cost nothing more"
-)
 NOISE = "\u00b1: standard error of the difference from the chosen plan, in the same simulated runs"
 FASTER_SHOWN = 0.001
 """Relative reduction of latency that a point of the front needs to get a row in the table: smaller
@@ -83,7 +79,8 @@ ones are not visible in the printed digits.
     type=FiniteRange(0.01, 1.0),
     default=0.1,
     show_default=True,
-    help="Grain of a GPU share; 1 divided by it must be whole.",
+    help="Grain of a GPU share; 1 divided by it must be whole. Only where the cluster does not say "
+    "what shares its nodes give (`shares_per_gpu`).",
 )
 @click.option(
     "--tolerance",
@@ -139,20 +136,15 @@ def command(
     workflow latency at the target rates. GPUs that bring less than --tolerance are left free.
     """
     check_limits(gpus, limits, fast=fast)
-    profile = merge(read_profile(path) for path in profile_paths)
     cluster, targets = cluster_of(cluster_path), parse_targets(target_texts)
+    check_share_options(cluster, share_groups=share_groups)
+    profile = merge(read_profile(path) for path in profile_paths)
     traces, wanted = traces_of(traces_path), {target.workflow for target in targets}
     llms = llms_of(llms_path, stand_ins, [one for one in traces if one.workflow in wanted])
     for warning in elsewhere(profile, machine(), versions(profile)):
         echo(f"warning: {warning}", err=True)
     if share_groups:
-        echo(f"warning: {SHARED_GROUPS}", err=True)
-        if not any(curve.tp > 1 and curve.gpu_share < 1 for curve in profile.curves):
-            click.echo(
-                "warning: the profile has no parts of TP groups, so none will be planned; "
-                "`scepsy profile` and `scepsy estimate` take --share-groups too",
-                err=True,
-            )
+        warn_of_shared_groups(profile)
     with bar("simulating the best plans", quiet=as_json or fast) as progress:
         simulate = None if fast else SimulationOptions(progress=progress)
         decided = plan(

@@ -17,6 +17,10 @@ class Node(Record, frozen=True, kw_only=True):
         taken: numbers of the GPUs that others use. No plan uses them.
         rack: name of the rack in which the machine stands; None where it is not known.
         uuids: UUIDs of all GPUs, in the order of their numbers; empty where they are not known.
+        shares_per_gpu: number of equal shares into which the node divides each GPU, as NVIDIA's
+            device plugin does on Kubernetes. Each replica takes one share of compute and memory. 1
+            means that replicas take whole GPUs. None means that GPUs can be shared in any way.
+            Either all nodes of a cluster have a number or none has.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Node(Record, frozen=True, kw_only=True):
     taken: tuple[int, ...] = ()
     rack: str | None = None
     uuids: tuple[str, ...] = ()
+    shares_per_gpu: int | None = None
 
     @property
     def free(self) -> tuple[int, ...]:
@@ -35,6 +40,9 @@ class Node(Record, frozen=True, kw_only=True):
 
     @property
     def domain_size(self) -> int:
+        """GPUs that a tensor-parallel group may span: one, where GPUs are divided into shares."""
+        if self.shares_per_gpu is not None and self.shares_per_gpu > 1:
+            return 1
         return self.gpus if self.nvlink_domain is None else self.nvlink_domain
 
     @property
@@ -68,6 +76,17 @@ class Cluster(Record, frozen=True, kw_only=True):
     def gpus(self) -> int:
         """Number of the GPUs that a plan may use."""
         return sum(node.gpus - len(node.taken) for node in self.nodes)
+
+    @property
+    def divisions(self) -> dict[int, tuple[Node, ...]]:
+        """By number of shares per GPU, rising, the nodes whose GPUs are divided so; empty where
+        GPUs can be shared in any way.
+        """
+        numbers = {node.shares_per_gpu for node in self.nodes}
+        return {
+            number: tuple(node for node in self.nodes if node.shares_per_gpu == number)
+            for number in sorted(each for each in numbers if each is not None)
+        }
 
     @property
     def largest_domain(self) -> int:

@@ -55,7 +55,9 @@ def describe(
     memory, about_memory = _memory(usable, chosen, gpu_memory)
     about_types = dict.fromkeys(type_note(gpu.product) for gpu in usable)
     notes += [*about_memory, *(note for note in about_types if note)]
-    described = tuple(_node(node, chosen) for node in kept)
+    told, about_shares = _shares(kept)
+    notes += about_shares
+    described = tuple(_node(node, chosen) for node in told)
     cluster = Cluster(nodes=described, gpu_memory=memory)
     for field, wrong in cluster_faults(cluster):
         raise BadInput(f"what was found is no cluster to plan on: {field}: {wrong}")
@@ -125,6 +127,27 @@ def _memory(
     return constants.memory, (f"Nothing tells the memory of a GPU; {nominal} is its nominal size.",)
 
 
+def _shares(nodes: Sequence[FoundNode]) -> tuple[list[FoundNode], list[str]]:
+    """The nodes with the shares into which they divide their GPUs, and notes about them. Where only
+    some tell it, the others are taken to divide none: a device plugin that divides GPUs says so.
+    """
+    if all(node.shares_per_gpu is None for node in nodes):
+        return list(nodes), []
+    notes = [
+        f"{node.name}: nothing tells how it shares GPUs; whole GPUs only, as for a device plugin "
+        "without sharing."
+        for node in nodes
+        if node.shares_per_gpu is None
+    ]
+    notes.append(
+        "`shares_per_gpu` is what the device plugin gives to pods now, so plans share GPUs in no "
+        "other way. Where pods get GPUs by dynamic resource allocation, by MPS daemons of the "
+        "nodes, by KAI or by HAMi, remove it from every node."
+    )
+    told = [replace(node, shares_per_gpu=node.shares_per_gpu or 1) for node in nodes]
+    return told, notes
+
+
 def _node(node: FoundNode, gpu_type: str) -> Node:
     size = _domain(node, gpu_type)
     uuids = tuple(gpu.uuid for gpu in node.gpus if gpu.uuid is not None)
@@ -136,6 +159,7 @@ def _node(node: FoundNode, gpu_type: str) -> Node:
         taken=tuple(number for number, _ in _taken(node, gpu_type)),
         rack=node.rack,
         uuids=uuids if len(uuids) == len(node.gpus) else (),
+        shares_per_gpu=node.shares_per_gpu,
     )
 
 

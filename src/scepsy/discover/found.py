@@ -34,6 +34,8 @@ class FoundNode:
         linked: pairs of numbers of GPUs that NVLink joins, the lower number first; None where
             nothing tells it.
         rack: the rack in which it stands, None where nothing tells it.
+        shares_per_gpu: number of equal shares into which the node divides each GPU, 1 where it
+            divides none; None where nothing tells it.
         notes: sentences about what could not be found out.
     """
 
@@ -41,4 +43,5 @@ class FoundNode:
     gpus: tuple[FoundGpu, ...]
     linked: frozenset[tuple[int, int]] | None = None
     rack: str | None = None
+    shares_per_gpu: int | None = None
     notes: tuple[str, ...] = ()

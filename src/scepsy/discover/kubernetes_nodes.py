@@ -12,6 +12,10 @@ from scepsy.discover.found import MIB, FoundGpu, FoundNode
 GPU = "nvidia.com/gpu"
 PRODUCT, MEMORY, COUNT = f"{GPU}.product", f"{GPU}.memory", f"{GPU}.count"
 REPLICAS, MIG = f"{GPU}.replicas", "nvidia.com/mig.strategy"
+SHARING = f"{GPU}.sharing-strategy"
+SHARED = f"{GPU}.shared"
+"""What a node offers instead of `GPU` where the device plugin's configuration renames shares."""
+TIME_SLICING = "time-slicing"
 RACK_LABELS = (
     "topology.kubernetes.io/rack",
     "cloud.provider.com/topology-rack",
@@ -58,12 +62,13 @@ def _node(
 ) -> FoundNode | None:
     name = str(_in(node, "metadata").get("name", ""))
     labels = _in(node, "metadata", "labels")
-    shown = int(_count(_in(node, "status", "allocatable").get(GPU)))
-    replicas = _number(labels.get(REPLICAS)) or 1
-    here = int(_number(labels.get(COUNT)) or shown // int(replicas))
+    offered = _in(node, "status", "allocatable")
+    shown = int(_count(offered.get(GPU)) + _count(offered.get(SHARED)))
+    replicas = int(_number(labels.get(REPLICAS)) or 1)
+    here = int(_number(labels.get(COUNT)) or shown // replicas)
     if not here:
         return None
-    taken = dict(_unavailable(node, here, shown, int(replicas), requested.get(name, 0)))
+    taken = dict(_unavailable(node, here, shown, replicas, requested.get(name, 0)))
     size = _number(labels.get(MEMORY))
     gpus = tuple(
         FoundGpu(
@@ -74,7 +79,13 @@ def _node(
         for number in range(here)
     )
     rack = next((str(labels[key]) for key in rack_labels if key in labels), None)
-    return FoundNode(name=name, gpus=gpus, rack=rack, notes=tuple(_notes(name, labels)))
+    return FoundNode(
+        name=name,
+        gpus=gpus,
+        rack=rack,
+        shares_per_gpu=replicas if REPLICAS in labels or SHARING in labels else None,
+        notes=tuple(_notes(name, labels, renamed=_count(offered.get(SHARED)) > 0)),
+    )
 
 
 def _unavailable(
@@ -94,7 +105,9 @@ def _unavailable(
 
 
 def _closed(node: Object) -> str | None:
-    """Why the node takes no new pods; None where it does."""
+    """Why the node takes no new pods with a share of their own; None where it does."""
+    if _in(node, "metadata", "labels").get(SHARING) == TIME_SLICING:
+        return "the device plugin shares it by time slicing, which limits no pod to its share"
     spec = _in(node, "spec")
     if spec.get("unschedulable"):
         return "the node is cordoned"
@@ -135,11 +148,22 @@ def _of_pod(spec: Object) -> int:
 
 def _of_container(container: Object) -> int:
     resources = _in(container, "resources")
-    asked = _in(resources, "requests").get(GPU, _in(resources, "limits").get(GPU))
-    return int(_count(asked))
+    requests, limits = _in(resources, "requests"), _in(resources, "limits")
+    return int(sum(_count(requests.get(name, limits.get(name))) for name in (GPU, SHARED)))
 
 
-def _notes(name: str, labels: Object) -> Iterator[str]:
+def _notes(name: str, labels: Object, *, renamed: bool) -> Iterator[str]:
+    shares = int(_number(labels.get(REPLICAS)) or 1)
+    if shares > 1 and SHARING not in labels:
+        yield (
+            f"{name}: the device plugin divides each GPU into {shares}, and no label {SHARING} "
+            "says how; shares are only limited if it is by MPS."
+        )
+    if shares > 1 and labels.get(SHARING) != TIME_SLICING and not renamed:
+        yield (
+            f"{name}: it offers its shares as {GPU}; for --gpu device-plugin, set renameByDefault "
+            f"in the device plugin's configuration, so that it offers {SHARED}."
+        )
     if PRODUCT not in labels:
         yield (
             f"{name}: there is no label {PRODUCT}; NVIDIA's GPU feature discovery sets it, and "

@@ -1,4 +1,6 @@
-"""Whether engines can start what a plan places: TP degrees, memory of each replica and each GPU."""
+"""Whether engines can start what a plan places: TP degrees, memory of each replica and each GPU,
+and the shares into which nodes divide their GPUs.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +8,24 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from scepsy.core.plan import Infeasible, Plan, Replica
+from scepsy.hardware.equal_shares import SHARE_TOLERANCE, not_on_node
 from scepsy.hardware.memory import misfit
 from scepsy.hardware.tensor_parallel import refusal
-
-SHARE_TOLERANCE = 1e-6
-"""Part of a GPU by which shares may add up to more than one: rounding."""
 
 
 def unstartable(plan: Plan) -> Infeasible | None:
     """The first reason why the engines of a plan could not all start; None where they can."""
     llms = {llm.name: llm for llm in plan.llms}
+    nodes = {node.name: node for node in plan.cluster.nodes}
     for replica in plan.placement.replicas:
         llm = llms[replica.llm]
         gpus = {(part.node, part.gpu) for part in replica.slices}
         if not len(gpus) == len(replica.slices) == replica.tp:
             wrong = f"{len(replica.slices)} parts of {len(gpus)} different GPUs for TP{replica.tp}"
             return Infeasible("tp", f"{replica.replica} has {wrong}; it needs one part of each GPU")
+        for name in sorted({part.node for part in replica.slices}):
+            if (other := not_on_node(replica, nodes[name])) is not None:
+                return Infeasible("gpus", f"{replica.replica}: {other}")
         if (split := refusal(llm, replica.tp)) is not None:
             return Infeasible("tp", f"{replica.replica}: {split}")
         wanting = misfit(

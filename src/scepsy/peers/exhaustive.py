@@ -40,7 +40,7 @@ def exhaustive(problem: Problem) -> Placement | Infeasible:
 
 
 def _options(problem: Problem, llm: LlmSpec) -> list[tuple[float, LlmAllocation]]:
-    grain = grain_of(problem.share_step)
+    grain = grain_of(problem.share_step, problem.cluster)
     found: list[tuple[float, LlmAllocation]] = []
     for shape in shapes(llm, problem.cluster, grain)[0]:
         counts = np.arange(1, room(problem.cluster, shape) + 1, dtype=np.int64)

@@ -13,7 +13,9 @@ from scepsy.core.plan import (
     Placement,
     Replica,
     Slice,
+    size_name,
 )
+from scepsy.hardware.equal_shares import equal_shares_of, share_name
 from scepsy.place.domains import Domains, Gpu
 from scepsy.place.groups import Groups, place_groups, takes_part_of_a_group
 from scepsy.place.packing import WHOLE, ItemType, Leftover, PackedBins, pack
@@ -32,7 +34,9 @@ def place(
     GPUs that were left.
     """
     most = cluster.gpus if gpus is None else min(gpus, cluster.gpus)
-    if any(map(takes_part_of_a_group, allocation.llms)):
+    if cluster.divisions:
+        groups = _place_on_equal_shares(allocation, cluster, most)
+    elif any(map(takes_part_of_a_group, allocation.llms)):
         groups = place_groups(allocation.llms, cluster)
     else:
         groups = _place_whole_then_fractional(allocation, cluster, most)
@@ -70,6 +74,32 @@ def _place_whole_then_fractional(
     if isinstance(groups, Infeasible):
         return groups
     groups.update(_spread(list(by_shares.values()), loads, tuple(domains.free())))
+    return groups
+
+
+def _place_on_equal_shares(
+    allocation: Allocation, cluster: Cluster, gpus: int
+) -> Groups | Infeasible:
+    """Places each replica on nodes that divide their GPUs into shares of its size."""
+    groups: Groups = {}
+    by_shares: dict[int, list[LlmAllocation]] = {}
+    for part in allocation.llms:
+        shares = equal_shares_of(part.tp, part.gpu_share, part.memory_share)
+        if shares not in cluster.divisions:
+            there = " or ".join(share_name(each) for each in cluster.divisions)
+            return Infeasible(
+                "gpus",
+                f"replicas of {part.llm} take {size_name(part.tp, part.gpu_share)} and "
+                f"{part.memory_share:.2g} of the memory; the cluster gives {there}",
+            )
+        by_shares.setdefault(shares, []).append(part)
+    for shares, parts in by_shares.items():
+        alike = Cluster(nodes=cluster.divisions[shares], gpu_memory=cluster.gpu_memory)
+        alone = Allocation(llms=tuple(parts))
+        found = _place_whole_then_fractional(alone, alike, min(gpus, alike.gpus))
+        if isinstance(found, Infeasible):
+            return found
+        groups.update(found)
     return groups
 
 

@@ -28,10 +28,17 @@ RATE_MAX = 1e9
 GPUS_MAX = 16_384
 """The most GPUs of a cluster. `scepsy plan` takes half a minute for this number of them."""
 
+SHARES_MAX = 48
+"""The most shares of a GPU: MPS serves at most 48 clients on one."""
+GRAIN_MAX = 1_000
+"""The largest common multiple of the numbers of shares in a cluster: the search counts in parts of
+a GPU that divide all of them.
+"""
+
 
 def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
     """No node, no free GPU, too many GPUs, no memory, equal names, several GPU types, numbers of
-    GPUs that there are not.
+    GPUs that there are not, shares of GPUs that there cannot be.
     """
     if not cluster.nodes:
         yield "nodes", "at least one [[nodes]] is needed"
@@ -42,6 +49,7 @@ def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
         yield from not_positive(f"nodes[{index}].gpus", node.gpus)
         yield from not_positive(f"nodes[{index}].nvlink_domain", node.domain_size)
         yield from _numbering_faults(f"nodes[{index}]", node)
+    yield from _division_faults(cluster)
     if cluster.nodes and cluster.gpus <= 0:
         yield "nodes", "every GPU is taken by others; there is none left to plan on"
     if cluster.gpus > GPUS_MAX:
@@ -50,6 +58,19 @@ def cluster_faults(cluster: Cluster) -> Iterator[Fault]:
     if len(types) > 1:
         one = "one GPU type per cluster is supported; describe each alone"
         yield "nodes.gpu_type", f"{', '.join(types)}: {one}"
+
+
+def _division_faults(cluster: Cluster) -> Iterator[Fault]:
+    """Numbers of shares that no GPU can be divided into, and nodes that say none beside others."""
+    for index, node in enumerate(cluster.nodes):
+        shares, where = node.shares_per_gpu, f"nodes[{index}].shares_per_gpu"
+        if shares is None and cluster.divisions:
+            yield where, "the other nodes have a number; give one for each node, or none"
+        elif shares is not None and not 1 <= shares <= SHARES_MAX:
+            yield where, f"{shares} must be from 1 to {SHARES_MAX}, the most clients of one GPU"
+    if math.lcm(*(max(1, number) for number in cluster.divisions)) > GRAIN_MAX:
+        numbers = ", ".join(map(str, cluster.divisions))
+        yield "nodes.shares_per_gpu", f"{numbers}: these are too different to plan together"
 
 
 def _numbering_faults(where: str, node: Node) -> Iterator[Fault]:

@@ -59,7 +59,8 @@ def plan(  # noqa: PLR0913 - the last three are questions of their own
     `gpus`: how many GPUs of the cluster it may use; None: all. `within`: limits on latency. With
     any, the plan on the fewest GPUs that keeps to them is taken instead.
 
-    GPU shares are searched in steps of `share_step`, with every TP degree and number of replicas.
+    GPU shares are searched in steps of `share_step`, with every TP degree and number of replicas;
+    where nodes divide their GPUs into equal shares (`Node.shares_per_gpu`), only those are.
     `share_groups`: whether replicas may take parts of the GPUs of a TP group, too. `simulate`: how
     to simulate the best few plans; None: the replay of the recorded runs decides.
 

@@ -35,8 +35,9 @@ def sentence(what: str, outcome: Choice | Infeasible, objective: float, problem:
 
 
 def with_one_more(cluster: Cluster) -> Cluster:
-    """The cluster and one GPU on a node of its own."""
-    node = Node(name=ADDED_NODE, gpus=1, gpu_type=cluster.nodes[0].gpu_type)
+    """The cluster and one GPU on a node of its own, divided as those of the last node are."""
+    last = cluster.nodes[-1]
+    node = Node(name=ADDED_NODE, gpus=1, gpu_type=last.gpu_type, shares_per_gpu=last.shares_per_gpu)
     return msgspec.structs.replace(cluster, nodes=(*cluster.nodes, node))
 
 

@@ -85,9 +85,25 @@ def by_group_size(cluster: Cluster, grain: int, gpus: int) -> Iterator[GpuConstr
         tp *= 2
 
 
+def by_division(cluster: Cluster, grain: int, gpus: int) -> Iterator[GpuConstraint]:
+    """For each number of shares into which some nodes divide their GPUs: replicas on such a share
+    fit on these nodes only.
+    """
+    for shares, nodes in cluster.divisions.items():
+        held = min(sum(len(node.free) for node in nodes), gpus)
+        weights = tuple(int(units * shares == grain) for units in range(grain + 1))
+        name = f"GPUs divided into {shares}" if shares > 1 else "undivided GPUs"
+        yield GpuConstraint(name, (Term(1, weights),), shares, held * shares)
+
+
 def valid_inequalities(cluster: Cluster, grain: int, gpus: int) -> Iterator[GpuConstraint]:
-    """Further constraints, each of them tighter than `total_gpus` for some allocations."""
+    """Further constraints, each of them tighter than `total_gpus` for some allocations. Where GPUs
+    are divided into equal shares, no others are needed than those on divisions and group sizes.
+    """
+    yield from by_division(cluster, grain, gpus)
     yield from by_group_size(cluster, grain, gpus)
+    if cluster.divisions:
+        return
     for parts in range(1, grain + 1):
         yield _rounded(f"{parts} parts", _in_parts(grain, parts), gpus)
     for least in range(2, (grain + 1) // 2 + 1):

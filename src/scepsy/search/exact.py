@@ -12,7 +12,7 @@ from scepsy.core.cluster import Cluster
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Allocation, Infeasible
 from scepsy.search.best_first import Budget, SideConstraint, best_first
-from scepsy.search.constraints import GpuConstraint, by_group_size, total_gpus
+from scepsy.search.constraints import GpuConstraint, by_division, by_group_size, total_gpus
 from scepsy.search.options import Ints, StageCosts
 from scepsy.search.relaxation import Column, Relaxation, relax, slack
 from scepsy.search.shortfall import shortfall
@@ -134,6 +134,7 @@ class Search:
         space = self.space
         known = [
             total_gpus(space.grain, space.gpus),
+            *by_division(space.cluster, space.grain, space.gpus),
             *by_group_size(space.cluster, space.grain, space.gpus),
         ]
         return [constraint for constraint in known if constraint != self.constraint]
@@ -164,8 +165,9 @@ def search(
 ) -> Search | Infeasible:
     """The search for the least sum of stage costs on `cluster`, or on at most `gpus` of its GPUs.
 
-    GPU shares are multiples of `share_step`. With `share_groups`, the replicas of a TP group may
-    have a share of each of its GPUs, too. Infeasible where the cluster cannot serve one LLM, or all
+    GPU shares are multiples of `share_step`; where the cluster divides its GPUs into equal shares,
+    they are those. With `share_groups`, the replicas of a TP group may have a share of each of its
+    GPUs, too, unless GPUs are divided. Infeasible where the cluster cannot serve one LLM, or all
     of them together. Raises BadInput for a step that does not divide one GPU.
     """
     found = space(llms, cluster, stage_costs, share_step, share_groups=share_groups, gpus=gpus)

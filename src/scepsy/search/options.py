@@ -33,12 +33,15 @@ class ReplicaSize:
         compute: share units of the compute of each of them.
         memory: share units of the memory of each of them.
         grain: share units in one GPU.
+        divided: whether GPUs are divided into equal shares beforehand (`Node.shares_per_gpu`), so
+            that a replica of this shape takes the place of none of another.
     """
 
     tp: int
     compute: int
     memory: int
     grain: int
+    divided: bool = False
 
     @property
     def gpu_share(self) -> float:
@@ -50,6 +53,8 @@ class ReplicaSize:
 
     def capacity_for(self, other: ReplicaSize) -> int:
         """The number of replicas of shape `other` that fit wherever one of this shape does."""
+        if self.divided and other.memory != self.memory:
+            return 0
         return (self.tp // other.tp) * (self.memory // other.memory)
 
 

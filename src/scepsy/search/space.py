@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil
+from math import ceil, lcm
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def space(
     Infeasible where some LLM has no option at all. Raises BadInput where `share_step` does not
     divide one GPU, or two LLMs have one name.
     """
-    grain = grain_of(share_step)
+    grain = grain_of(share_step, cluster)
     most = cluster.gpus if gpus is None else min(gpus, cluster.gpus)
     ordered = sorted(llms, key=lambda llm: llm.name)
     for one, other in pairwise(ordered):
@@ -84,8 +84,13 @@ def space(
     return Space(cluster, most, grain, tuple(kept), tuple(offered), tuple(reasons))
 
 
-def grain_of(share_step: float) -> int:
-    """Share units in one GPU. Raises BadInput for a step that does not divide one GPU."""
+def grain_of(share_step: float, cluster: Cluster) -> int:
+    """Share units in one GPU: those of `share_step`, or the fewest in which every share can be
+    counted into which the cluster divides its GPUs. Raises BadInput for a step that does not divide
+    one GPU.
+    """
+    if cluster.divisions:
+        return lcm(*cluster.divisions)
     grain = round(1 / share_step) if share_step > 0 else 0
     if grain < 1 or abs(grain * share_step - 1) > 1e-6:
         raise BadInput(f"share step {share_step} does not divide one GPU; 0.1 and 0.05 do")
@@ -120,6 +125,11 @@ def shapes(
         if needed > 1 + _ROUNDING:
             reasons.append(f"{llm.name!r} needs {tp * needed:.1f} GPUs of memory at TP{tp}")
             continue
+        if cluster.divisions:
+            equal, too_small = _equal_shares(llm, cluster, grain, tp, needed)
+            found.extend(equal)
+            reasons.extend(too_small)
+            continue
         if tp == 1 or share_groups:
             floor = max(1, ceil(needed * grain - _ROUNDING))
             found.extend(ReplicaSize(tp, unit, max(unit, floor), grain) for unit in range(1, grain))
@@ -139,9 +149,33 @@ def shapes(
     return (), ["; ".join((reasons[-1], *wider))]
 
 
+def _equal_shares(
+    llm: LlmSpec, cluster: Cluster, grain: int, tp: int, needed: float
+) -> tuple[list[ReplicaSize], list[str]]:
+    """The shapes of one TP degree on GPUs that are divided into equal shares, and reasons for the
+    shares that are too small. Replicas of TP groups take undivided GPUs.
+    """
+    found: list[ReplicaSize] = []
+    reasons: list[str] = []
+    for shares in cluster.divisions:
+        if shares > 1 and tp > 1:
+            continue
+        if needed > 1 / shares + _ROUNDING:
+            reasons.append(
+                f"{llm.name!r} needs {needed:.2f} of a GPU's memory, more than 1/{shares}, into "
+                "which the cluster divides GPUs"
+            )
+            continue
+        found.append(ReplicaSize(tp, grain // shares, grain // shares, grain, divided=True))
+    return found, reasons
+
+
 def room(cluster: Cluster, shape: ReplicaSize, gpus: int | None = None) -> int:
     """The most replicas of one shape that an empty cluster holds, on at most `gpus` of its GPUs."""
     most = groups = cluster.gpus if gpus is None else gpus
+    if shape.divided:
+        nodes = cluster.divisions[shape.grain // shape.memory]
+        groups = sum(len(node.free) for node in nodes)
     if shape.tp > 1:
         groups = sum(len(domain) // shape.tp for node in cluster.nodes for domain in node.domains)
     return min(groups, most // shape.tp) * (shape.grain // shape.memory)

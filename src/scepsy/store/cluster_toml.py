@@ -30,6 +30,8 @@ def _table(node: Node) -> Iterator[str]:
         yield f"taken = [{', '.join(map(str, node.taken))}]"
     if node.rack is not None:
         yield f"rack = {_string(node.rack)}"
+    if node.shares_per_gpu is not None:
+        yield f"shares_per_gpu = {node.shares_per_gpu}"
     if node.uuids:
         yield "uuids = ["
         yield from (f"    {_string(uuid)}," for uuid in node.uuids)

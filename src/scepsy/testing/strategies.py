@@ -56,9 +56,10 @@ class TableCosts:
 
 
 @st.composite
-def clusters(draw: st.DrawFn, most_gpus: int = 4) -> Cluster:
+def clusters(draw: st.DrawFn, most_gpus: int = 4, *, divisions: tuple[int, ...] = ()) -> Cluster:
     """One or two nodes with at most `most_gpus` GPUs in total and NVLink domains of any size.
-    Others use any of the GPUs of a node, but not all.
+    Others use any of the GPUs of a node, but not all. With `divisions`, each node divides its GPUs
+    into one of these numbers of shares.
     """
     sizes = draw(
         st.lists(st.integers(1, most_gpus), min_size=1, max_size=2).filter(
@@ -71,6 +72,7 @@ def clusters(draw: st.DrawFn, most_gpus: int = 4) -> Cluster:
             gpus=gpus,
             nvlink_domain=draw(st.none() | st.integers(1, gpus)),
             taken=draw(st.just(()) | _some_of(gpus)),
+            shares_per_gpu=draw(st.sampled_from(divisions)) if divisions else None,
         )
         for i, gpus in enumerate(sizes)
     ]

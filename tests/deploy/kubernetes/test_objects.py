@@ -89,7 +89,7 @@ def test_a_neighbour_more_changes_no_pod_that_is_there() -> None:
 def test_unequal_shares_are_refused_with_what_to_do() -> None:
     mixed = plan_of(replica("judge-0", "n2", (0,), 0.25), replica("judge-1", "n2", (0,), 0.5))
     assert "n2 has shares of 0.25 (judge-0) and 0.5 (judge-1)" in refused(mixed)
-    assert "scepsy plan --share-step 1" in refused(mixed)
+    assert "`shares_per_gpu` in the cluster file" in refused(mixed)
 
 
 def test_whole_gpus_beside_shares_are_refused() -> None:

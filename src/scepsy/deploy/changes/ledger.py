@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from scepsy.core.plan import Replica
 from scepsy.deploy.changes.limits import Room
 from scepsy.deploy.changes.observed import GpuId, ObservedReplica
-from scepsy.hardware.startable import SHARE_TOLERANCE
+from scepsy.hardware.equal_shares import SHARE_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)

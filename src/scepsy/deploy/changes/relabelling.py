@@ -28,7 +28,7 @@ from scepsy.deploy.changes.likeness import gpus_of, may_stay, near
 from scepsy.deploy.changes.limits import Room
 from scepsy.deploy.changes.loading import Loading
 from scepsy.deploy.changes.observed import GpuId, ObservedReplica
-from scepsy.hardware.startable import SHARE_TOLERANCE
+from scepsy.hardware.equal_shares import SHARE_TOLERANCE
 
 ELSEWHERE = 1.0
 """Bytes that count for a unit on other GPUs than the plan's, so that it goes there for a reason."""

@@ -9,7 +9,7 @@ import msgspec
 
 from scepsy.core.cluster import Cluster
 from scepsy.core.plan import Infeasible, Placement, Plan, Replica, Slice
-from scepsy.hardware.startable import SHARE_TOLERANCE
+from scepsy.hardware.equal_shares import SHARE_TOLERANCE
 from scepsy.place import place
 
 _Gpu = tuple[str, int]

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from scepsy.core.plan import Plan, Replica, size_name
 from scepsy.deploy.kubernetes.objects.gpus.pod import PodGpus
-from scepsy.deploy.kubernetes.objects.gpus.sharing import (
-    WHOLE_GPUS_PLAN,
-    by_node,
-    exact_gpus_lost,
-    is_part,
-)
+from scepsy.deploy.kubernetes.objects.gpus.sharing import by_node, exact_gpus_lost, is_part
 from scepsy.deploy.kubernetes.objects.options import Object, RenderOptions
-from scepsy.hardware.startable import SHARE_TOLERANCE
+from scepsy.hardware.equal_shares import SHARE_TOLERANCE, equal_shares_of
 
 WHOLE = "nvidia.com/gpu"
 SHARED = "nvidia.com/gpu.shared"
 """The resource of a share under the plugin's `renameByDefault`."""
+
+TELL_THE_PLANNER = (
+    "Give the nodes `shares_per_gpu` in the cluster file (1 for whole GPUs, N for shares of 1/N), "
+    "and make the plan anew; or use --gpu dra."
+)
+"""What to do about a plan that was made for GPUs that can be shared in any way."""
 
 
 class DevicePlugin:
@@ -52,13 +53,6 @@ class DevicePlugin:
         return PodGpus(limits={WHOLE: str(replica.tp)})
 
 
-def equal_shares(count: int) -> float:
-    """The compute share, and the most memory share, of a replica on a node whose GPUs are divided
-    into `count`: the shares that a plan for this profile may use.
-    """
-    return 1 / count
-
-
 def uncarried_shares(node: str, replicas: Sequence[Replica]) -> str | None:
     """Why the plugin cannot give these replicas of one node their shares; None where it can: all
     are whole, or all take 1/N of one GPU with the same N.
@@ -70,35 +64,24 @@ def uncarried_shares(node: str, replicas: Sequence[Replica]) -> str | None:
     if groups:
         return (
             f"{groups[0].replica} takes a part of each of {groups[0].tp} GPUs; the device plugin "
-            "gives a pod one share only. Make the plan without --share-groups."
+            f"gives a pod one share only. {TELL_THE_PLANNER}"
         )
     whole = next((one for one in replicas if not is_part(one)), None)
     if whole is not None:
         return (
             f"Node {node} has whole replicas ({whole.replica}) and parts ({parts[0].replica}); the "
-            f"device plugin divides all GPUs of a node. To have none divided, {WHOLE_GPUS_PLAN}; "
-            "or use --gpu dra."
+            f"device plugin divides all GPUs of a node. {TELL_THE_PLANNER}"
         )
     share = parts[0].gpu_share
     for one in parts:
         if abs(one.gpu_share - share) > SHARE_TOLERANCE:
             return (
                 f"Node {node} has shares of {share:g} ({parts[0].replica}) and {one.gpu_share:g} "
-                f"({one.replica}); the device plugin gives equal shares only. "
-                f"To share none, {WHOLE_GPUS_PLAN}; or use --gpu dra."
+                f"({one.replica}); the device plugin gives equal shares only. {TELL_THE_PLANNER}"
             )
-    count = round(1 / share)
-    if abs(equal_shares(count) - share) > SHARE_TOLERANCE:
-        return (
-            f"{parts[0].replica} takes {size_name(1, share)}; the device plugin gives one part in "
-            f"N. Make the plan with a --share-step of which the share is one part in N, or with "
-            "--share-step 1, which gives whole GPUs only."
-        )
-    for one in parts:
-        if one.memory_share > equal_shares(count) + SHARE_TOLERANCE:
+        if equal_shares_of(one.tp, share, one.memory_share) is None:
             return (
-                f"{one.replica} takes {one.memory_share:.2g} of the memory but {share:.2g} of the "
-                f"compute; the device plugin gives {equal_shares(count):.2g} of both. "
-                f"To share none, {WHOLE_GPUS_PLAN}; or use --gpu dra."
+                f"{one.replica} takes {size_name(1, share)} and {one.memory_share:.2g} of the "
+                f"memory; the device plugin gives one part in N of both. {TELL_THE_PLANNER}"
             )
     return None

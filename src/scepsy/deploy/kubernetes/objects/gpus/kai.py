@@ -21,7 +21,7 @@ from scepsy.deploy.kubernetes.objects.gpus.sharing import (
     shared_gpus,
 )
 from scepsy.deploy.kubernetes.objects.options import Object, RenderOptions
-from scepsy.hardware.startable import SHARE_TOLERANCE
+from scepsy.hardware.equal_shares import SHARE_TOLERANCE
 
 SCHEDULER = "kai-scheduler"
 QUEUE = "kai.scheduler/queue"
