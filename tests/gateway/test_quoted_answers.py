@@ -22,35 +22,35 @@ def prose(rng: random.Random, words: int = 30) -> str:
 
 def test_a_prompt_belongs_to_the_run_whose_answers_it_quotes():
     rng = random.Random(0)
-    quotes = Quotes[str]()
+    quotes = Quotes[str](len)
     answers = {run: prose(rng) for run in "abc"}
     for run, answer in answers.items():
-        quotes.wrote(run, TEMPLATE + prose(rng), answer)
+        quotes.wrote(run, TEMPLATE + prose(rng), answer, 0.0)
     for run, answer in answers.items():
-        assert quotes.quoted_by(f"{TEMPLATE} Improve this draft:\n\n{answer}\n") == run
-        assert quotes.quoted_by(answer[10:]) == run
-    assert quotes.quoted_by(answers["a"] + answers["b"]) is None
-    assert quotes.quoted_by(TEMPLATE + prose(rng)) is None
+        assert quotes.quoted_by(f"{TEMPLATE} Improve this draft:\n\n{answer}\n", 0.0) == run
+        assert quotes.quoted_by(answer[10:], 0.0) == run
+    assert quotes.quoted_by(answers["a"] + answers["b"], 0.0) is None
+    assert quotes.quoted_by(TEMPLATE + prose(rng), 0.0) is None
 
 
 def test_text_repeated_from_the_prompt_does_not_identify_a_run():
     rng = random.Random(0)
-    quotes = Quotes[str]()
+    quotes = Quotes[str](len)
     question = prose(rng)
-    quotes.wrote("a", TEMPLATE + question, f"{TEMPLATE} Sure. {question}")
-    assert quotes.quoted_by(TEMPLATE + question) is None
+    quotes.wrote("a", TEMPLATE + question, f"{TEMPLATE} Sure. {question}", 0.0)
+    assert quotes.quoted_by(TEMPLATE + question, 0.0) is None
 
 
 def test_an_answer_seen_in_two_runs_does_not_identify_a_run():
     answer = prose(random.Random(0))
     for other in ("b", None):
-        quotes = Quotes[str]()
-        quotes.wrote("a", "p", answer)
-        assert quotes.quoted_by(answer) == "a"
-        quotes.wrote(other, "p", answer)
-        assert quotes.quoted_by(answer) is None
-        quotes.wrote("a", "p", answer)
-        assert quotes.quoted_by(answer) is None
+        quotes = Quotes[str](len)
+        quotes.wrote("a", "p", answer, 0.0)
+        assert quotes.quoted_by(answer, 0.0) == "a"
+        quotes.wrote(other, "p", answer, 0.0)
+        assert quotes.quoted_by(answer, 0.0) is None
+        quotes.wrote("a", "p", answer, 0.0)
+        assert quotes.quoted_by(answer, 0.0) is None
 
 
 @given(

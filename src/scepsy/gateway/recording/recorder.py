@@ -12,7 +12,7 @@ from scepsy.gateway.identity.labels import Address, identify, trace_id
 from scepsy.gateway.identity.lineage import Clues, Lineage
 from scepsy.gateway.identity.quoted_answers import WINDOW
 from scepsy.gateway.recording.exchange import Exchange, call_of
-from scepsy.gateway.wire.prompts import prompt_text
+from scepsy.gateway.wire.prompts import digest, prompt_text
 from scepsy.gateway.wire.requests import ApiRequest, echoed_ids
 from scepsy.store import TraceCounts, TraceLog
 
@@ -93,7 +93,7 @@ class Recorder:
         if said.run is None and asked.endpoint in _IN_WORDS:
             prompt = prompt_text(asked.endpoint, asked.fields)
             first = prompt.split(maxsplit=WINDOW)[:WINDOW]
-            clues = replace(clues, prompt=prompt, opening=" ".join([asked.llm, *first]))
+            clues = replace(clues, prompt=prompt, opening=digest(" ".join([asked.llm, *first])))
         identity = self.lineage.begin(said, clues, now)
         kept: list[bytes] | None = [] if self.writes and self.record_content else None
         needs_text = self.writes or bool(clues.prompt)

@@ -24,6 +24,7 @@ from scepsy.gateway.wire.usage import TokenCounts
 
 TEXT_BYTES_MAX = 1 << 16  # of an answer's text that are kept to recognise quotations
 _TEXT_FIELDS = ("text", "thinking", "content", "refusal", "transcript")
+_IDS_MAX = 1_024  # of one answer that are remembered
 _NESTED_PARTS_MAX = 8  # levels of parts within parts that are read
 _SCORES = ("data", "results", "rankings", "embeddings", "scores", "score")
 _DONE = b"[DONE]"
@@ -156,7 +157,7 @@ class AnswerRecord:
 
     def _issue(self, value: Json) -> None:
         issued = identifier(value)
-        if issued is not None:
+        if issued is not None and len(self.issued) < _IDS_MAX:
             self.issued.append(issued)
 
     def _add_text(self, output: str) -> None:
@@ -167,8 +168,7 @@ class AnswerRecord:
         if output:
             self.has_output = True
             self._hash.update(output)
-            if len(self._begin) < TEXT_BYTES_MAX:
-                self._begin += output
+            self._begin += output[: TEXT_BYTES_MAX - len(self._begin)]
 
 
 def _pieces(message: dict[str, Json]) -> Iterator[str]:
