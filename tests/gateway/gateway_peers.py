@@ -171,7 +171,9 @@ class RawPeer:
 
 
 @asynccontextmanager
-async def raw_peer(script: Callable[[bytes], bytes | None]) -> AsyncGenerator[RawPeer, None]:
+async def raw_peer(
+    script: Callable[[bytes], bytes | None], port: int = 0
+) -> AsyncGenerator[RawPeer, None]:
     """`script` maps the body of a POST to the bytes of the whole answer; GETs are healthy."""
     one = RawPeer()
 
@@ -196,7 +198,7 @@ async def raw_peer(script: Callable[[bytes], bytes | None]) -> AsyncGenerator[Ra
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=1 << 20)
     try:
         one.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield one

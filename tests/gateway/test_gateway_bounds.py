@@ -20,7 +20,6 @@ from gateway_peers import (
     says,
     send,
     the_call,
-    until,
 )
 
 from scepsy.gateway.config import GatewayConfig, Route
@@ -28,8 +27,6 @@ from scepsy.gateway.identity.active_runs import ActiveRuns
 from scepsy.gateway.identity.labels import Identity
 from scepsy.gateway.identity.lineage import Clues, Lineage
 from scepsy.gateway.server import running
-from scepsy.gateway.upstreams import health
-from scepsy.gateway.upstreams.upstream import Upstreams
 
 
 def entries(value: object, seen: set[int] | None = None) -> int:
@@ -185,23 +182,6 @@ async def test_recording_does_not_change_routing(http: aiohttp.ClientSession, tm
     recorded = await replica_order(http, tmp_path)
     assert await replica_order(http, None) == recorded
     assert all(len(set(recorded[start : start + 4])) == 1 for start in range(0, 24, 4))
-
-
-async def test_the_prober_survives_every_exception(
-    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
-):
-    rounds: list[int] = []
-
-    async def failing(*_: object) -> None:
-        rounds.append(1)
-        raise RuntimeError("odd")
-
-    monkeypatch.setattr(health, "_probe", failing)
-    monkeypatch.setattr(health, "PROBE_INTERVAL", 0.01)
-    task = asyncio.create_task(health.probe_for_ever(Upstreams(), http))
-    await until(lambda: len(rounds) > 2)
-    task.cancel()
-    await asyncio.wait([task])
 
 
 async def test_a_malformed_redirect_of_a_health_check_is_not_healthy(http: aiohttp.ClientSession):

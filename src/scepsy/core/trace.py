@@ -58,7 +58,7 @@ class Call(Record, frozen=True, kw_only=True):
         openings: how the prompt begins: chained hashes of its first 2, 3, 4, ... words
             (`OPENING_WORDS`). They differ between prompts with and without an earlier answer.
         replica: name of the replica that answered.
-        attempts: number of replicas that were tried.
+        attempts: how often the call was sent, to all replicas together.
         request, response: bodies, only if content was recorded (`--record-content`).
     """
 

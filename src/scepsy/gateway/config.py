@@ -66,6 +66,14 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
             is 5xx, over all replicas. A call that makes engines crash reaches at most this many.
         quiet_gap: seconds without a call after which a run ends that is identified by timing alone.
         grace: seconds that calls in flight have to finish when the gateway stops.
+        first_byte_probe: seconds that a call waits for the first byte of its answer before its
+            replica's /health is asked: a busy engine answers that, a hung one does not.
+        silence_probe: the same for each further byte.
+        hung_after: seconds without an answer of /health, while calls wait that long, after which a
+            replica counts as hung. Calls without a byte go to another replica, others end with an
+            error.
+        first_byte_max: seconds that a call waits for its first byte at a healthy replica.
+        silence_max: seconds that a call waits for each further byte at a healthy replica.
     """
 
     host: str = "127.0.0.1"
@@ -79,6 +87,11 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     max_sends: Annotated[int, Meta(gt=0)] = 2
     quiet_gap: Positive = 5.0
     grace: Annotated[float, Meta(ge=0)] = 10.0
+    first_byte_probe: Positive = 5.0
+    silence_probe: Positive = 5.0
+    hung_after: Positive = 15.0
+    first_byte_max: Positive = 1800.0
+    silence_max: Positive = 300.0
 
 
 def check_routes(routes: Sequence[Route]) -> None:

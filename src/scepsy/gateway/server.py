@@ -24,11 +24,12 @@ from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter
 from scepsy.gateway.http_server import HEADER_BYTES_MAX, HEADERS_MAX, HttpServer
 from scepsy.gateway.identity.lineage import Lineage
 from scepsy.gateway.recording.recorder import Recorder
-from scepsy.gateway.upstreams.health import probe_for_ever
+from scepsy.gateway.upstreams.health import HealthWatch
 from scepsy.gateway.upstreams.relay import Relay
 from scepsy.gateway.upstreams.sending import Sender
 from scepsy.gateway.upstreams.served_models import ServedModels
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
+from scepsy.gateway.upstreams.vitals import WaitLimits
 from scepsy.store import TraceLog
 
 _KEEP_ALIVE = 4.0  # seconds; below the 5 s after which vLLM's server closes an idle connection
@@ -127,7 +128,7 @@ async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane
     fresh = await stack.enter_async_context(
         _session(aiohttp.TCPConnector(limit=0, force_close=True))
     )
-    await stack.enter_async_context(_probing(upstreams, fresh))
+    await stack.enter_async_context(_watching(HealthWatch(upstreams, _limits(config))))
     lineage = Lineage(config.quiet_gap, config.workflow)
     return DataPlane(
         relay=Relay(Sender(pooled, fresh), upstreams, time.time, config.max_sends),
@@ -166,17 +167,25 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     )
 
 
+def _limits(config: GatewayConfig) -> WaitLimits:
+    return WaitLimits(
+        first_byte_probe=config.first_byte_probe,
+        silence_probe=config.silence_probe,
+        hung_after=config.hung_after,
+        first_byte_max=config.first_byte_max,
+        silence_max=config.silence_max,
+    )
+
+
 @asynccontextmanager
-async def _probing(
-    upstreams: Upstreams, session: aiohttp.ClientSession
-) -> AsyncGenerator[None, None]:
+async def _watching(watch: HealthWatch) -> AsyncGenerator[None, None]:
     # Not a TaskGroup, which would wrap the exceptions that the block raises.
-    prober = asyncio.create_task(probe_for_ever(upstreams, session))
+    task = asyncio.create_task(watch.run())
     try:
         yield
     finally:
-        prober.cancel()
-        await asyncio.wait([prober])
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _listen(runner: web.ServerRunner, config: GatewayConfig) -> int:

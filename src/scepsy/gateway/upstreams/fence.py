@@ -1,47 +1,92 @@
-"""Takes calls away from a server that is cut off, so that they can be sent elsewhere."""
+"""The calls that wait for a server's next bytes, and how they are taken away from it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 
 
 class Fenced(Exception):
-    """The server is cut off: whatever it may still do, its answer no longer counts."""
+    """The call was taken away from its server: whatever that still does no longer counts."""
+
+
+class Stuck(Fenced):
+    """The call was taken away because its server sent nothing for too long."""
 
 
 @dataclass(slots=True)
 class Fence:
     """Down until `raise_now`, and up for good after that. A server whose machine has lost its power
     or its network closes no connection, so a call would wait for ever.
+
+    Attributes:
+        heard: loop time in seconds of the last bytes for any call.
+        first, next: blocks that wait for the first bytes of an answer, and for further ones, in
+            the order in which they began to wait.
     """
 
     up: bool = False
-    _waiting: set[asyncio.Timeout] = field(default_factory=set[asyncio.Timeout])
+    heard: float = float("-inf")
+    first: dict[GuardedWait, None] = field(default_factory=dict["GuardedWait", None])
+    next: dict[GuardedWait, None] = field(default_factory=dict["GuardedWait", None])
 
-    @asynccontextmanager
-    async def guard(self) -> AsyncGenerator[None]:
-        """Ends the block with Fenced as soon as the fence is up."""
-        if self.up:
-            raise Fenced
-        try:
-            async with asyncio.timeout(None) as scope:
-                self._waiting.add(scope)
-                try:
-                    yield
-                finally:
-                    self._waiting.discard(scope)
-        except TimeoutError:
-            if self.up:
-                raise Fenced from None
-            raise
+    def guard(self, *, begun: bool = False) -> GuardedWait:
+        """Ends the block with Fenced as soon as the fence is up, or its call is taken away.
+
+        The block waits for bytes: for the first ones of an answer, or for further ones if the
+        answer has `begun`.
+        """
+        return GuardedWait(self, self.next if begun else self.first)
 
     def raise_now(self) -> None:
         """Ends every block that is guarded."""
         self.up = True
-        now = asyncio.get_running_loop().time()
-        waiting, self._waiting = self._waiting, set()  # a block can be ended once only
-        for scope in waiting:
-            scope.reschedule(now)
+        self.take_away(Fenced("it is cut off"))
+
+    def take_away(self, why: Fenced) -> None:
+        """Ends every block that waits now."""
+        for wait in (*self.first, *self.next):
+            wait.end(why)
+
+
+class GuardedWait:
+    """A block that waits for a server's bytes. `since`: loop time in seconds when it began."""
+
+    __slots__ = ("_among", "_fence", "_scope", "_why", "since")
+
+    def __init__(self, fence: Fence, among: dict[GuardedWait, None]) -> None:
+        self._fence = fence
+        self._among = among
+        self._why: Fenced | None = None
+        self._scope = asyncio.timeout(None)
+        self.since = 0.0
+
+    async def __aenter__(self) -> None:
+        if self._fence.up:
+            raise Fenced("it is cut off")
+        await self._scope.__aenter__()
+        self.since = asyncio.get_running_loop().time()
+        self._among[self] = None
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._among.pop(self, None)
+        if kind is None:
+            self._fence.heard = asyncio.get_running_loop().time()
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError:
+            if self._why is not None:
+                raise self._why from None
+            raise
+
+    def end(self, why: Fenced) -> None:
+        """Ends the block with this exception."""
+        if self._among.pop(self, self) is None:  # a block can be ended once only
+            self._why = why
+            self._scope.reschedule(asyncio.get_running_loop().time())

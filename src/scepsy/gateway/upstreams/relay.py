@@ -13,6 +13,7 @@ from scepsy.gateway.upstreams.sending import (
     Reply,
     Sender,
     SendFailed,
+    Stalled,
     TakenAway,
     UnreadableAnswer,
     UnsendableRequest,
@@ -22,6 +23,7 @@ from scepsy.gateway.wire.errors import (
     ErrorAnswer,
     given_up,
     malformed,
+    stalled,
     unanswered,
     unreadable_answer,
 )
@@ -38,7 +40,8 @@ class _Sends:
     """The outcomes of the sends of one call so far.
 
     Attributes:
-        left: how many more sends may end with a lost connection, a 5xx or an unreadable answer.
+        left: how many more sends may end with a lost connection, a 5xx or an unreadable answer, or
+            without an answer in time.
         tried: replicas that were asked.
         lost: replicas whose connection was lost, by name.
         failed: a 5xx answer, to be used if no replica has a better one.
@@ -51,6 +54,7 @@ class _Sends:
     lost: dict[str, Upstream] = field(default_factory=dict[str, Upstream])
     failed: Reply | None = None
     unreadable: bool = False
+    stalled: bool = False
     resent: bool = False
 
     @property
@@ -79,6 +83,12 @@ class _Sends:
         if isinstance(error, UnreadableAnswer):
             self.unreadable = True
             upstream.failed += 1
+            upstream.answered_badly()
+            return
+        if isinstance(error, Stalled):  # where the replica hangs, the health watch has said so
+            self.stalled = True
+            upstream.failed += 1
+            upstream.answered_badly()
             return
         if not self.lost:
             upstream.suspect()
@@ -87,9 +97,7 @@ class _Sends:
     def settle(self, answered: Upstream | None) -> None:
         """Counts the lost calls, except for a replica that has answered in the end."""
         for upstream in self.lost.values():
-            if upstream is answered:
-                upstream.healthy = True
-            else:
+            if upstream is not answered:
                 upstream.failed += 1
 
 
@@ -157,6 +165,8 @@ class Relay:
             return sends.failed
         if sends.unreadable:
             return unreadable_answer(llm, sends.why)
+        if sends.stalled and not sends.lost:
+            return stalled(llm, sends.why)
         return given_up(llm, sends.why) if sends.lost else unanswered(llm, sends.why)
 
     async def _ask(
@@ -168,7 +178,6 @@ class Relay:
         """
         fresh = upstream.name in sends.lost
         added = frozenset[str]() if sends.troubled else outgoing.added_for(upstream)
-        exchange.attempts = len(sends.tried)
         reply = await self._send(upstream, outgoing, exchange, added, fresh=fresh)
         if sends.failed is not None and sends.failed.upstream is upstream and reply.status < 400:
             upstream.refused_fields |= sends.failed.added
@@ -191,7 +200,19 @@ class Relay:
     ) -> Reply:
         exchange.replica = upstream.name
         exchange.dispatched = self.clock()
-        return await self.sender.post(upstream, outgoing, added, fresh=fresh)
+        exchange.attempts += 1
+        trial = upstream.sent()
+        try:
+            reply = await self.sender.post(upstream, outgoing, added, fresh=fresh)
+        except BaseException:
+            if trial:
+                upstream.breaker.trial_ended()
+            raise
+        if reply.status >= 500:
+            upstream.answered_badly()
+        else:
+            upstream.breaker.answered()
+        return reply
 
 
 def _may_refuse(reply: Reply) -> bool:

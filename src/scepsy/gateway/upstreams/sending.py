@@ -1,4 +1,4 @@
-"""Sends one call to one upstream: the result is an answer, or one of four kinds of failure."""
+"""Sends one call to one upstream: the result is an answer, or one of five kinds of failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from scepsy.gateway.upstreams.fence import Fenced
+from scepsy.gateway.upstreams.fence import Fenced, Stuck
 from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_caller, with_key
 from scepsy.gateway.upstreams.upstream import Upstream
 from scepsy.gateway.wire.requests import ApiRequest
@@ -40,6 +40,10 @@ class ConnectionLost(SendFailed):
 
 class TakenAway(SendFailed):
     """The upstream is cut off, and the call was taken away from it."""
+
+
+class Stalled(SendFailed):
+    """The upstream has sent nothing for too long; it hangs, or has forgotten the call."""
 
 
 class UnreadableAnswer(SendFailed):
@@ -115,10 +119,10 @@ class Reply:
     async def more(self) -> bytes:
         """The next bytes of a stream; empty at its end. Raises ConnectionLost."""
         try:
-            async with self.upstream.fence.guard():
+            async with self.upstream.fence.guard(begun=True):
                 return await self.response.content.readany()
-        except Fenced:
-            raise ConnectionLost("it is cut off") from None
+        except Fenced as error:
+            raise ConnectionLost(str(error)) from None
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionLost(_describe(error)) from error
 
@@ -147,9 +151,10 @@ class Sender:
             async with upstream.fence.guard():
                 response = await self._headers(session, upstream, outgoing, added)
                 return await self._begin(upstream, response, added)
-        except Fenced:
+        except Fenced as error:
             upstream.in_flight -= 1
-            raise TakenAway("it is cut off") from None
+            kind = Stalled if isinstance(error, Stuck) else TakenAway
+            raise kind(str(error)) from None
         except BaseException:
             upstream.in_flight -= 1
             raise

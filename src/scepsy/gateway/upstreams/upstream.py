@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scepsy.gateway.config import Route
+from scepsy.gateway.upstreams.breaker import Breaker
 from scepsy.gateway.upstreams.fence import Fence
+from scepsy.gateway.upstreams.vitals import ReplicaVitals
 from scepsy.gateway.wire.lenient_json import Json
 from scepsy.routing.choose import ReplicaLoad, choose
 
@@ -18,12 +21,13 @@ class Upstream:
     """A server and its counts since the gateway started; `in_flight` is the present number of
     calls.
 
-    A server that is not `probed` (Scepsy does not start it, and it may have no /health) always
-    counts as healthy.
+    A server that is not `probed` has no health check: Scepsy does not start it.
 
     Attributes:
         refused_fields: fields that the gateway would add, but that this server refuses.
         models: the list of its GET /v1/models, by id; None before it has been asked.
+        breaker: whether calls are sent to it.
+        vitals: what its health checks say of its life.
         fence: up once the server is cut off.
     """
 
@@ -32,9 +36,10 @@ class Upstream:
     in_flight: int = 0
     served: int = 0
     failed: int = 0
-    healthy: bool = True
     refused_fields: frozenset[str] = frozenset()
     models: dict[str, ModelEntry] | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+    vitals: ReplicaVitals = field(default_factory=ReplicaVitals)
     fence: Fence = field(default_factory=Fence)
 
     @property
@@ -54,9 +59,22 @@ class Upstream:
         else:
             self.served += 1
 
+    @property
+    def healthy(self) -> bool:
+        """Whether it may get calls, be it as a trial."""
+        return self.breaker.state != "open"
+
+    def sent(self) -> bool:
+        """Notes that a call is sent. Returns whether it is the breaker's trial."""
+        return self.breaker.sent(time.monotonic())
+
+    def answered_badly(self) -> None:
+        """It has answered that it failed, or in a way that cannot be read, or not in time."""
+        self.breaker.failed(time.monotonic())
+
     def suspect(self) -> None:
-        """It has lost a call. It is out of service until a probe finds it healthy."""
-        self.healthy = not self.probed
+        """It has lost a call. It is out of service until its health check finds it well."""
+        self.breaker.lost(time.monotonic())
 
     def broke_off(self) -> None:
         """It cannot be connected to, or stopped in the middle of an answer."""
@@ -65,7 +83,7 @@ class Upstream:
 
     @property
     def load(self) -> ReplicaLoad:
-        return ReplicaLoad(self.name, self.in_flight, self.route.capacity, self.healthy)
+        return ReplicaLoad(self.name, self.in_flight, self.route.capacity, self.breaker.allows)
 
 
 @dataclass(slots=True)
@@ -168,5 +186,14 @@ class Upstreams:
         return None if index is None else group[index]
 
     def last_resort(self, llm: str, tried: Collection[str]) -> Upstream | None:
-        """An upstream that counts as unhealthy and was not tried: it may be healthy again."""
-        return next((one for one in self.of(llm) if one.name not in tried), None)
+        """The least loaded upstream that was not tried yet, in service or not: it may be healthy
+        again, and there is nothing to lose. One whose health check is not answered comes last.
+        """
+        group = self.of(llm)
+        silent = {one.name for one in group if one.vitals.silent_since is not None}
+        loads = [ReplicaLoad(one.name, one.in_flight, one.route.capacity) for one in group]
+        for but in ({*tried, *silent}, tried):
+            index = choose(loads, turn=self._turn, tried=but)
+            if index is not None:
+                return group[index]
+        return None

@@ -85,6 +85,11 @@ def given_up(llm: str, why: Iterable[str]) -> ErrorAnswer:
     return ErrorAnswer(502, message, "engine_died")
 
 
+def stalled(llm: str, why: Iterable[str]) -> ErrorAnswer:
+    message = f"{llm!r}: no replica has begun to answer this call in time: {'; '.join(why)}"
+    return ErrorAnswer(504, message, "engine_hung")
+
+
 def unsupported_encoding(why: str, known: Iterable[str]) -> ErrorAnswer:
     message = f"the body cannot be read: {why}; known encodings are {', '.join(known)}"
     return ErrorAnswer(415, message, "unsupported_encoding")
