@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from crd_schemas import VARIABLE, crds, validate
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 
 from scepsy.core.plan import Plan
 from scepsy.deploy.kubernetes.launches import container_launches
@@ -41,7 +42,7 @@ DEFINED = {
     "kueue.x-k8s.io/v1beta2",
     "serving.kserve.io/v1alpha2",
 }
-"""Groups whose definitions were at hand. Dynamo's is too large to fetch."""
+"""Groups whose definitions were at hand. Dynamo's is in no registry, and 1.6 MB large."""
 
 Target = Callable[[Plan], Translation | NotTranslated]
 TARGETS: dict[str, Target] = {
@@ -109,6 +110,13 @@ def test_dynamo_has_what_its_types_demand() -> None:
     """The rules of deploy/operator/api/v1beta1 that can be read off its Go types."""
     (graph,) = translated("dynamo").objects
     components = graph["spec"]["components"]
+    assert set(graph["spec"]) == {"components"}
+    assert {key for one in components for key in one} == {
+        "name",
+        "type",
+        "replicas",
+        "podTemplate",
+    }
     names = [one["name"] for one in components]
     assert len({name.lower() for name in names}) == len(names) <= 25
     for one in components:
@@ -124,6 +132,24 @@ def test_dynamo_has_what_its_types_demand() -> None:
     args = by_name["generator"]["podTemplate"]["spec"]["containers"][0]["args"]
     assert args[:2] == ["--model", "Qwen/Qwen3-32B"]
     assert "--port" not in args
+
+
+def test_dynamo_cannot_read_the_version_off_another_tag() -> None:
+    options = RenderOptions(images={"vllm": "registry.example/runtime:main"})
+    found = dynamo(MIXED, container_launches(MIXED), options)
+    assert isinstance(found, Translation)
+    assert any("runtime:main, whose tag is no version" in need for need in found.needs)
+    assert not any("whose tag" in need for need in translated("dynamo").needs)
+
+
+@pytest.mark.parametrize("target", ["kserve", "dynamo"])
+def test_no_variable_is_replaced_in_an_engine_s_options(target: str) -> None:
+    """The kubelet replaces $(NAME) in arguments, and makes one $ of two."""
+    option = '--override-generation-config={"stop": "$(HOME) $$"}'
+    llms = [structs.replace(llm, flags=(option,)) for llm in WHOLE.llms]
+    text = yaml_stream(translated(target, structs.replace(WHOLE, llms=tuple(llms))).objects, ())
+    assert "$$(HOME) $$$$" in text
+    assert not re.search(r"(?<!\$)\$\(HOME\)", text)
 
 
 def test_keda_and_kueue_get_floors_ceilings_and_quotas() -> None:

@@ -7,6 +7,7 @@ import msgspec
 from scepsy.deploy.kubernetes.objects import labels
 from scepsy.deploy.kubernetes.objects.names import dns_label
 from scepsy.deploy.kubernetes.objects.options import IMAGES, Object, RenderOptions
+from scepsy.deploy.kubernetes.objects.security import container_security, pod_security
 from scepsy.deploy.kubernetes.slices import TABLE_KEY, RoutingTable
 
 PORT = 8080
@@ -111,11 +112,7 @@ def _pod(options: RenderOptions, name: str) -> Object:
             "requests": {"cpu": "500m", "memory": "256Mi"},
             "limits": {"memory": "1Gi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
@@ -123,12 +120,7 @@ def _pod(options: RenderOptions, name: str) -> Object:
         "serviceAccountName": name,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": options.user,
-            "runAsGroup": options.user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(options),
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scepsy.deploy.kubernetes.api import ApiRefusal
 from scepsy.errors import BadInput, Conflict, NotFound, ScepsyError, Unreachable
 
-RIGHTS = "docs/guides/kubernetes.md lists the rights that a deployer needs"
+RIGHTS = "docs/guides/deploy-on-kubernetes.md lists the rights that a deployer needs"
 
 
 def explained(refusal: ApiRefusal, what: str) -> ScepsyError:

@@ -6,6 +6,7 @@ Dynamo's guides to many models on few GPUs have them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ from scepsy.deploy.render.groups import (
     order_lost,
     refusals,
 )
-from scepsy.deploy.render.pods import environment, on_nodes, whole_gpu_resources
+from scepsy.deploy.render.pods import environment, in_container, on_nodes, whole_gpu_resources
 from scepsy.deploy.render.translation import NotTranslated, Translation
 
 IMAGES: Mapping[EngineKind, str] = {
@@ -34,6 +35,8 @@ IMAGES: Mapping[EngineKind, str] = {
     "sglang": "nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1",
 }
 """Dynamo reads the version of its runtime from the image's tag."""
+
+_VERSION = re.compile(r":v?\d+\.\d+\.\d+$")
 
 COMPONENTS_MAX = 25
 """Components of one graph, by its schema."""
@@ -88,7 +91,7 @@ def _worker(
         "name": "main",
         "image": _image(one.llm.engine, options),
         "command": ["python3", "-m", f"dynamo.{one.llm.engine}"],
-        "args": words({**given, **arguments(launch)}, _SERVER),
+        "args": in_container(words({**given, **arguments(launch)}, _SERVER)),
         "env": environment(launch),
         "resources": whole_gpu_resources(one.tp, options, host_resources(one.llm, one.replicas[0])),
     }
@@ -137,6 +140,12 @@ def _lost(plan: Plan) -> Iterator[str]:
 
 def _needs(plan: Plan, options: RenderOptions) -> Iterator[str]:
     yield "Dynamo 1.6 with its operator."
+    for image in dict.fromkeys(_image(one.llm.engine, options) for one in by_llm(plan)):
+        if not _VERSION.search(image):
+            yield (
+                f"For the image {image}, whose tag is no version such as 1.6.1: the version of its "
+                "Dynamo as runtimeVersionOverride of each component."
+            )
     if any(one.is_part for one in by_llm(plan)):
         yield (
             f"The KAI scheduler with GPU sharing and a queue {options.queue!r}; and, so that "

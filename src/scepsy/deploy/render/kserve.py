@@ -23,7 +23,7 @@ from scepsy.deploy.render.groups import (
     refusals,
     shares_lost,
 )
-from scepsy.deploy.render.pods import environment, on_nodes, whole_gpu_resources
+from scepsy.deploy.render.pods import environment, in_container, on_nodes, whole_gpu_resources
 from scepsy.deploy.render.translation import NotTranslated, Translation
 
 OWN = (
@@ -63,7 +63,7 @@ def _service(
     host = host_resources(one.llm, one.replicas[0])
     container: dict[str, Any] = {
         "name": "main",
-        "args": words(arguments(launch), OWN),
+        "args": in_container(words(arguments(launch), OWN)),
         "env": environment(launch),
         "resources": whole_gpu_resources(one.tp, options, host),
     }

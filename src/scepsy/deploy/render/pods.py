@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scepsy.deploy.kubernetes.objects.gpus.device_plugin import WHOLE
+from scepsy.deploy.kubernetes.objects.literals import literal
 from scepsy.deploy.kubernetes.objects.options import Object, RenderOptions
 from scepsy.engines.protocol import Launch
 
@@ -23,6 +24,11 @@ def whole_gpu_resources(gpus: int, options: RenderOptions, host: Mapping[str, st
     return {"requests": {"cpu": options.cpu or host["cpu"], **limits}, "limits": limits}
 
 
+def in_container(words: Sequence[str]) -> list[str]:
+    """Words of a command line in which the kubelet replaces no $(NAME)."""
+    return [literal(word) for word in words]
+
+
 def environment(launch: Launch) -> list[Object]:
     """The engine's environment variables."""
-    return [{"name": name, "value": launch.env[name]} for name in sorted(launch.env)]
+    return [{"name": name, "value": literal(launch.env[name])} for name in sorted(launch.env)]

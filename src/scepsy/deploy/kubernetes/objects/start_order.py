@@ -14,6 +14,7 @@ from scepsy.deploy.kubernetes.objects import labels
 from scepsy.deploy.kubernetes.objects.gpus.sharing import Gpus, gpus_of, shared_gpus
 from scepsy.deploy.kubernetes.objects.names import dns_label
 from scepsy.deploy.kubernetes.objects.options import PORT, Object, RenderOptions
+from scepsy.deploy.kubernetes.objects.security import container_security
 
 LONGEST_WAIT = 1800
 """Seconds after which an engine starts although a neighbour before it does not answer."""
@@ -58,11 +59,7 @@ def container(replica: Replica, image: str, options: RenderOptions) -> Object:
             "requests": {"cpu": "10m", "memory": "64Mi"},
             "limits": {"memory": "64Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": [{"name": "start-order", "mountPath": _FOLDER, "readOnly": True}],
     }
 

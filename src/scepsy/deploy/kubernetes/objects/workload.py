@@ -9,14 +9,13 @@ from scepsy.core.plan import Replica
 from scepsy.deploy.kubernetes.objects import drain, gangs, labels, start_order
 from scepsy.deploy.kubernetes.objects.gpus.pod import PodGpus
 from scepsy.deploy.kubernetes.objects.gpus.sharing import gpus_of, in_words, is_part
+from scepsy.deploy.kubernetes.objects.literals import POD_IP, literal
 from scepsy.deploy.kubernetes.objects.options import PORT, Object, RenderOptions
+from scepsy.deploy.kubernetes.objects.security import container_security, pod_security
 from scepsy.engines.protocol import Launch
 
 CACHE = "/cache"
 """Where engines keep downloaded weights and compiled kernels, in the container."""
-
-POD_IP = "$(POD_IP)"
-"""As the host on which an engine listens: the address of its own pod."""
 
 PROBE_PERIOD = 5
 """Seconds between two health checks."""
@@ -94,13 +93,7 @@ def _pod(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": options.grace,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": options.user,
-            "runAsGroup": options.user,
-            "fsGroup": options.user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(options, owns_volumes=True),
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "containers": [_container(replica, llm, launch, gpus, options)],
         "volumes": [*_volumes(replica, gpus, options), *gpus.volumes],
@@ -138,7 +131,7 @@ def _container(
     container: Object = {
         "name": "engine",
         "image": options.image(llm.engine),
-        "command": [_literal(word) for word in launch.argv],
+        "command": [literal(word) for word in launch.argv],
         "env": [*_own_address(launch), *_env(launch, gpus)],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": resources,
@@ -146,11 +139,7 @@ def _container(
         "readinessProbe": _probe(failures=3),
         "livenessProbe": _probe(failures=24),
         **drain.lifecycle(options),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
@@ -162,11 +151,6 @@ def _container(
     if options.secret is not None:
         container["envFrom"] = [{"secretRef": {"name": options.secret}}]
     return container
-
-
-def _literal(word: str) -> str:
-    """A word of a command, so that the kubelet does not replace variables in it; but `POD_IP`."""
-    return word if word == POD_IP else word.replace("$", "$$")
 
 
 def _own_address(launch: Launch) -> list[Object]:
@@ -187,7 +171,7 @@ def _env(launch: Launch, gpus: PodGpus) -> list[Object]:
         "XDG_CACHE_HOME": f"{CACHE}/xdg",
     }
     every = {**folders, **own, **gpus.env}
-    return [{"name": name, "value": _literal(every[name])} for name in sorted(every)]
+    return [{"name": name, "value": literal(every[name])} for name in sorted(every)]
 
 
 def _probe(failures: int) -> Object:
