@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from scepsy.cli.output import json_option
+from scepsy.core.recording import RecordingOptions
 from scepsy.deploy.kubernetes.following import follow
 from scepsy.gateway.config import GatewayConfig
 from scepsy.gateway.server import Gateway, serve
@@ -56,6 +57,13 @@ from scepsy.gateway.server import Gateway, serve
 @click.option(
     "--record-content", is_flag=True, help="Record prompts and answers, not only digests of them."
 )
+@click.option(
+    "--redact",
+    multiple=True,
+    metavar="PATTERN",
+    help="Regular expression; what it matches is not recorded. May be given several times. Keys, "
+    "tokens and passwords of URLs are never recorded.",
+)
 @json_option
 def command(
     upstream: str | None,
@@ -67,6 +75,7 @@ def command(
     traces: Path | None,
     workflow: str,
     record_content: bool,
+    redact: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Pass LLM calls on to URL, or to the engines of a deployment on Kubernetes, and record each
@@ -81,6 +90,7 @@ def command(
         traces=None if traces is None else str(traces),
         workflow=workflow,
         record_content=record_content,
+        recording=RecordingOptions(redact=redact),
     )
 
     def ready(url: str) -> None:

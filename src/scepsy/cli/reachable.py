@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from scepsy.core.secrets import public_url
 from scepsy.errors import BadInput, Unreachable
 
 
@@ -14,6 +15,7 @@ async def check_reachable(flag: str, url: str, patience: float = 5.0) -> None:
     connection within `patience` seconds.
     """
     host, port = _origin(flag, url)
+    url = public_url(url)
     try:
         async with asyncio.timeout(patience):
             _, writer = await asyncio.open_connection(host, port)
@@ -32,7 +34,7 @@ def _origin(flag: str, url: str) -> tuple[str, int]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise BadInput(f"{flag} {url!r} is not a URL: {error}") from None
+        raise BadInput(f"{flag} {public_url(url)!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise BadInput(f"{flag} {url!r} is not an http:// or https:// URL")
+        raise BadInput(f"{flag} {public_url(url)!r} is not an http:// or https:// URL")
     return host, port or (443 if parts.scheme == "https" else 80)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scepsy.core.llm import EngineKind, LlmSpec
+from scepsy.core.secrets import public_url
 from scepsy.engines.protocol import Capabilities, EngineOptions, EngineResources, Launch
 from scepsy.errors import BadInput
 
@@ -28,5 +29,6 @@ class EndpointEngine:
     ) -> Launch:
         """Always raises BadInput, because an endpoint cannot be started."""
         raise BadInput(
-            f"LLM {llm.name!r} is served by {llm.url}: it can be neither started nor profiled"
+            f"LLM {llm.name!r} is served by {public_url(llm.url or '')}: it can be neither "
+            "started nor profiled"
         )

@@ -12,6 +12,8 @@ from msgspec import Meta
 
 from scepsy.core.llm import EngineKind
 from scepsy.core.record import Record
+from scepsy.core.recording import RecordingOptions
+from scepsy.core.secrets import public_url
 from scepsy.errors import BadInput
 from scepsy.gateway.names import NAME_BYTES_MAX, is_name, name_instead
 
@@ -60,6 +62,7 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
             credentials.
         traces: directory in which calls are recorded; without it nothing is recorded.
         record_content: record prompts and answers too, instead of their hashes alone.
+        recording: how calls are recorded (`RecordingOptions`).
         workflow: workflow of calls that name none.
         most_in_flight: highest number of calls at once; further ones are refused with 429.
         max_sends: how often one call may be sent in total if its connection is lost or the answer
@@ -82,6 +85,7 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     upstream: str | None = None
     traces: str | None = None
     record_content: bool = False
+    recording: RecordingOptions = RecordingOptions()
     workflow: str = "default"
     most_in_flight: Annotated[int, Meta(gt=0)] = 4096
     max_sends: Annotated[int, Meta(gt=0)] = 2
@@ -126,4 +130,4 @@ def check_url(field: str, url: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise BadInput(f"{field}: {url!r} is not an http:// or https:// URL")
+        raise BadInput(f"{field}: {public_url(url)!r} is not an http:// or https:// URL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scepsy.core.record import Record
+from scepsy.core.secrets import public_url
 from scepsy.gateway.recording.recorder import Tally
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
 from scepsy.gateway.wire.errors import printable
@@ -103,7 +104,7 @@ def _replica_counts(one: Upstream, *, routed: bool) -> ReplicaCounts:
     return ReplicaCounts(
         replica=one.name,
         llm=one.route.llm,
-        url=one.route.url,
+        url=public_url(one.route.url),
         healthy=one.healthy,
         in_flight=one.in_flight,
         served=one.served,

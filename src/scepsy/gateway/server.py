@@ -24,6 +24,7 @@ from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter
 from scepsy.gateway.http_server import HEADER_BYTES_MAX, HEADERS_MAX, HttpServer
 from scepsy.gateway.identity.lineage import Lineage
 from scepsy.gateway.recording.recorder import Recorder
+from scepsy.gateway.recording.redaction import Redaction, compiled
 from scepsy.gateway.upstreams.health import HealthWatch
 from scepsy.gateway.upstreams.relay import Relay
 from scepsy.gateway.upstreams.sending import Sender
@@ -60,15 +61,20 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(config: GatewayConfig) -> AsyncGenerator[Gateway, None]:
+async def running(
+    config: GatewayConfig, redact: Callable[[str], str] | None = None
+) -> AsyncGenerator[Gateway, None]:
     """Runs a gateway as long as the block. Then calls in flight may finish within `config.grace`.
+
+    `redact` gets each recorded text, after `config.recording.redact`, and returns what may be kept.
+    A thread of the gateway calls it.
 
     Raises:
         PortInUse: another process listens on its port.
         BadInput: a route or the upstream is not a URL, or the trace directory cannot be written.
     """
     async with AsyncExitStack() as stack:
-        plane = await _data_plane(config, stack)
+        plane = await _data_plane(config, stack, redact)
         server = HttpServer(Admin(plane, time.time()).handle)
         runner = web.ServerRunner(server, shutdown_timeout=config.grace)
         await runner.setup()
@@ -116,10 +122,13 @@ async def serve(
             await asyncio.wait([stopped, other])
 
 
-async def _data_plane(config: GatewayConfig, stack: AsyncExitStack) -> DataPlane:
+async def _data_plane(
+    config: GatewayConfig, stack: AsyncExitStack, redact: Callable[[str], str] | None
+) -> DataPlane:
     """The gateway without its sockets; `stack` closes it."""
     upstreams = _upstreams(config)
-    log = None if config.traces is None else TraceLog(Path(config.traces))
+    redaction = Redaction(compiled(config.recording.redact), redact, upstreams.keys)
+    log = None if config.traces is None else TraceLog(Path(config.traces), redaction)
     if log is not None:
         stack.push_async_callback(asyncio.to_thread, log.close)
     pooled = await stack.enter_async_context(

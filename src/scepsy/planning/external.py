@@ -12,6 +12,7 @@ import msgspec
 from scepsy.core.demand import Demand, LlmDemand
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Infeasible, Target
+from scepsy.core.secrets import public_url
 from scepsy.errors import BadInput
 
 
@@ -61,7 +62,7 @@ def exceeded_rate_limit(
         if limit is not None and rate > limit * (1 + 1e-9):
             return Infeasible(
                 f"rate limit of {one.llm.name}",
-                f"{one.llm.name} at {one.llm.url} would get {rate:.3g} calls/s; "
+                f"{one.llm.name} at {public_url(one.llm.url or '')} would get {rate:.3g} calls/s; "
                 f"its limit is {limit:.3g}",
             )
     return None
@@ -77,7 +78,7 @@ def _sentence(one: EndpointLlm, targets: Sequence[Target]) -> str:
     allowed = "no limit is known" if limit is None else f"{limit:.3g} are allowed"
     times = ", ".join(f"{name} {part.busy:.3g} s" for name, part in sorted(one.demands.items()))
     return (
-        f"{one.llm.name} is served by {one.llm.url}, not by these GPUs. It gets "
+        f"{one.llm.name} is served by {public_url(one.llm.url or '')}, not by these GPUs. It gets "
         f"{one.rate(targets):.3g} calls/s ({allowed}), and a run is taken to spend as long in it "
         f"as in the traces ({times})"
     )

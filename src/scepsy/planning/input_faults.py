@@ -16,6 +16,7 @@ from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Target
 from scepsy.core.profile import Curve
+from scepsy.core.secrets import public_url
 from scepsy.errors import BadInput
 from scepsy.hardware.memory import check_gpu_memory, unknown_size
 
@@ -165,7 +166,7 @@ def _endpoint_faults(where: str, llm: LlmSpec) -> Iterator[Fault]:
         return
     address = urlsplit(llm.url or "")
     if address.scheme not in ("http", "https") or not address.hostname:
-        yield f"{where}.url", f"{llm.url!r} is not an http:// or https:// URL"
+        yield f"{where}.url", f"{public_url(llm.url or '')!r} is not an http:// or https:// URL"
     if llm.rate_limit is not None:
         yield from not_positive(f"{where}.rate_limit", llm.rate_limit)
 

@@ -6,7 +6,7 @@ import errno
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -80,11 +80,13 @@ class TraceLog:
     counted. Where the directory has been removed, it is made again. Threads may share a log. Close
     it, or use it as a context manager.
 
-    Raises BadInput where the directory cannot be written at the start. Later, nothing is raised.
+    `prepare` may change each call before it is written. It is called by the thread, and must not
+    raise. Raises BadInput where the directory cannot be written at the start.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, prepare: Callable[[Call], Call] | None = None) -> None:
         self._directory = directory
+        self._prepare = prepare
         self._files: dict[Kind, LineFile] = {}
         try:
             self._files["calls"] = LineFile.create(directory, "calls")
@@ -192,7 +194,7 @@ class TraceLog:
                 call = waiting.calls.popleft()
                 waiting.size -= _size(call)
             try:
-                line = encoded_line(call)
+                line = encoded_line(self._prepare(call) if self._prepare else call)
             except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
                 self.lose(error)
                 continue

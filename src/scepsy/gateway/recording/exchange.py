@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from scepsy.core.secrets import HIDDEN
 from scepsy.core.trace import Call
 from scepsy.gateway.identity.labels import Identity
 from scepsy.gateway.identity.lineage import Clues
@@ -24,6 +25,7 @@ class Exchange:
         needs_text: whether the answer's text is needed, for the record or to recognise quotations;
             otherwise only the ids that it issues are.
         kept: the answer's bytes, if content is to be recorded.
+        secrets: the caller's credentials, which must not be recorded.
     """
 
     asked: ApiRequest
@@ -34,6 +36,7 @@ class Exchange:
     answer: AnswerRecord = field(default_factory=AnswerRecord)
     needs_text: bool = True
     kept: list[bytes] | None = None
+    secrets: tuple[str, ...] = ()
     dispatched: float | None = None
     first_token: float | None = None
     status: int = 500
@@ -64,6 +67,12 @@ def call_of(exchange: Exchange, end: float) -> Call:
     prompt = exchange.clues.prompt or prompt_text(asked.endpoint, asked.fields)
     error = exchange.error or answer.error
     kept = None if exchange.kept is None else b"".join(exchange.kept)
+
+    def safe(text: str) -> str:
+        for secret in exchange.secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
     return Call(
         call=exchange.id,
         run=identity.run or "",
@@ -80,7 +89,7 @@ def call_of(exchange: Exchange, end: float) -> Call:
         prompt_tokens=answer.prompt_tokens,
         cached_tokens=answer.cached_tokens,
         output_tokens=answer.output_tokens,
-        error=None if error is None else printable(error),
+        error=None if error is None else safe(printable(error)),
         stream=asked.stream,
         items=asked.items,
         max_tokens=asked.max_tokens,
@@ -91,6 +100,6 @@ def call_of(exchange: Exchange, end: float) -> Call:
         openings=openings(prompt, goes_on(asked.fields)),
         replica=exchange.replica,
         attempts=exchange.attempts,
-        request=None if kept is None else exchange.body.decode(errors="replace"),
-        response=None if kept is None else kept.decode(errors="replace"),
+        request=None if kept is None else safe(exchange.body.decode(errors="replace")),
+        response=None if kept is None else safe(kept.decode(errors="replace")),
     )

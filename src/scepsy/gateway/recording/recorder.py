@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from scepsy.core.secrets import credentials
 from scepsy.gateway.identity.labels import Address, identify, trace_id
 from scepsy.gateway.identity.lineage import Clues, Lineage
 from scepsy.gateway.identity.quoted_answers import WINDOW
@@ -97,7 +98,16 @@ class Recorder:
         identity = self.lineage.begin(said, clues, now)
         kept: list[bytes] | None = [] if self.writes and self.record_content else None
         needs_text = self.writes or bool(clues.prompt)
-        return Exchange(asked, body, identity, clues, now, needs_text=needs_text, kept=kept)
+        return Exchange(
+            asked,
+            body,
+            identity,
+            clues,
+            now,
+            needs_text=needs_text,
+            kept=kept,
+            secrets=credentials(headers) if self.writes else (),
+        )
 
     def end(self, exchange: Exchange) -> None:
         """Ends an exchange. Its record is written later. One that cannot be made is counted and

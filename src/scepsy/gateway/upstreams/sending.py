@@ -12,6 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from scepsy.core.secrets import without_secrets
 from scepsy.gateway.upstreams.fence import Fenced, Stuck
 from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_caller, with_key
 from scepsy.gateway.upstreams.upstream import Upstream
@@ -213,4 +214,4 @@ class Sender:
 
 
 def _describe(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return without_secrets(str(error)) or type(error).__name__

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from scepsy.core.secrets import SECRET_CHARS_MIN
 from scepsy.gateway.config import Route
 from scepsy.gateway.upstreams.breaker import Breaker
 from scepsy.gateway.upstreams.fence import Fence
@@ -137,6 +139,12 @@ class Upstreams:
         if group is not None:
             return group
         return () if self.pass_through is None else (self.pass_through,)
+
+    def keys(self) -> set[str]:
+        """The keys that are sent to the present upstreams. Other threads may ask."""
+        variables = {one.route.api_key_env for one in (*self, *self._left)}
+        values = (os.environ.get(one, "") for one in variables if one)
+        return {one for one in values if len(one) >= SECRET_CHARS_MIN}
 
     def knows(self, llm: str) -> bool:
         """Whether a route, or an engine behind one, has this name."""
