@@ -48,6 +48,7 @@ def hosted_routes(plan: Plan) -> tuple[Route, ...]:
             url=llm.url or "",
             engine=llm.engine,
             api_key_env=llm.api_key_env,
+            rate_limit=llm.rate_limit,
         )
         for llm in plan.llms
         if llm.hosted

@@ -35,6 +35,9 @@ class Route(Record, frozen=True, kw_only=True):
             that the gateway may set that field. Other engines may refuse a call because of it.
         api_key_env: environment variable of the gateway that holds the key to send instead of the
             caller's credentials.
+        rate_limit: highest number of calls per second that are sent there; None if there is no
+            limit. Further calls wait for their turn; one that would wait for more than 30 s is
+            refused with 429.
     """
 
     llm: str
@@ -45,6 +48,7 @@ class Route(Record, frozen=True, kw_only=True):
     max_context: int | None = None
     ranked: bool = False
     api_key_env: str | None = None
+    rate_limit: Positive | None = None
 
     @property
     def hosted(self) -> bool:

@@ -18,18 +18,20 @@ from scepsy.gateway.upstreams.rewriting import headers_for_engine, usage_is_hidd
 from scepsy.gateway.upstreams.sending import Outgoing
 from scepsy.gateway.upstreams.served_models import ServedModels
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
-from scepsy.gateway.wire.encodings import CannotDecode, decoded, known_encodings
+from scepsy.gateway.wire.encodings import CannotDecode, UnknownEncoding, decoded, known_encodings
 from scepsy.gateway.wire.errors import (
     ErrorAnswer,
     closing,
     malformed,
     overloaded,
+    rate_limited,
     unanswered,
     unknown_llm,
     unknown_path,
     unsupported_encoding,
 )
 from scepsy.gateway.wire.requests import ENDPOINTS, read_request
+from scepsy.routing.rate_limit import WAIT_MAX
 
 
 @dataclass(slots=True)
@@ -92,6 +94,9 @@ class DataPlane:
         refusal = await self.checks.refusal(asked, group[0].route)
         if refusal is not None:
             return refuse(refusal, exchange)
+        wait = min(one.wait(self.recorder.clock()) for one in group)
+        if wait > WAIT_MAX:
+            return refuse(rate_limited(asked.llm, wait), exchange)
         query = request.rel_url.raw_query_string
         outgoing = Outgoing(
             path=f"{address.path}?{query}" if query else address.path,
@@ -131,5 +136,7 @@ async def _body(request: web.BaseRequest) -> bytes | ErrorAnswer:
         return body
     try:
         return decoded(body, encoding)
-    except CannotDecode as error:
+    except UnknownEncoding as error:
         return unsupported_encoding(str(error), known_encodings())
+    except CannotDecode as error:
+        return malformed(f"the body cannot be read: {error}")

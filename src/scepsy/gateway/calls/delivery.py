@@ -13,7 +13,7 @@ from scepsy.gateway.upstreams.rewriting import headers_for_caller
 from scepsy.gateway.upstreams.sending import ConnectionLost, Reply
 from scepsy.gateway.wire.encodings import CannotDecode, Decoder, accepts, decoded
 from scepsy.gateway.wire.errors import ErrorAnswer, broken_off
-from scepsy.gateway.wire.failures import error_message, is_openai_error
+from scepsy.gateway.wire.failures import error_message, is_openai_error, streamed_error
 from scepsy.gateway.wire.sse import EventSplitter, event_of, is_usage_only, read_event
 
 
@@ -21,7 +21,13 @@ def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Respon
     """The gateway's own error, noted in the exchange that it ends."""
     if exchange is not None:
         exchange.fail(refusal.status, refusal.message)
-    return web.Response(status=refusal.status, body=refusal.body(), content_type="application/json")
+    wait = refusal.retry_after
+    return web.Response(
+        status=refusal.status,
+        body=refusal.body(),
+        headers=None if wait is None else {"Retry-After": str(wait)},
+        content_type="application/json",
+    )
 
 
 def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) -> web.Response:
@@ -42,8 +48,10 @@ def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) ->
             headers.popall("Content-Encoding", None)
     exchange.keep(content)
     if reply.status >= 400:
-        exchange.error = error_message(reply.status, content)
-        if readable and not is_openai_error(content):
+        streamed = reply.response.content_type == "text/event-stream"
+        said = streamed_error(content) if streamed else content
+        exchange.error = error_message(reply.status, said)
+        if readable and not streamed and not is_openai_error(content):
             return _reworded(reply, exchange.error)
     elif readable and exchange.wants(content):
         exchange.answer.read_whole(content)
@@ -155,6 +163,8 @@ class _Passage:
         """The stream has ended normally: bytes after the last blank line are an event, too."""
         rest, self.splitter.rest = self.splitter.rest, b""
         passed = b"".join(self._noted([rest] if rest else [], now))
+        if self.exchange.needs_text and self.exchange.answer.lacks_end:
+            self.exchange.error = "the stream stopped before its end"
         return b"" if self.passes_encoded else passed
 
     def _noted(self, events: list[bytes], now: float) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -199,6 +200,8 @@ class Relay:
         fresh: bool,
     ) -> Reply:
         exchange.replica = upstream.name
+        if upstream.limit is not None and (wait := upstream.limit.take(self.clock())):
+            await asyncio.sleep(wait)
         exchange.dispatched = self.clock()
         exchange.attempts += 1
         trial = upstream.sent()

@@ -14,6 +14,7 @@ from scepsy.gateway.upstreams.fence import Fence
 from scepsy.gateway.upstreams.vitals import ReplicaVitals
 from scepsy.gateway.wire.lenient_json import Json
 from scepsy.routing.choose import ReplicaLoad, choose
+from scepsy.routing.rate_limit import RateLimit
 
 ModelEntry = dict[str, Json]
 
@@ -31,6 +32,7 @@ class Upstream:
         breaker: whether calls are sent to it.
         vitals: what its health checks say of its life.
         fence: up once the server is cut off.
+        limit: the turns of its calls, if its route has a rate limit.
     """
 
     route: Route
@@ -43,6 +45,11 @@ class Upstream:
     breaker: Breaker = field(default_factory=Breaker)
     vitals: ReplicaVitals = field(default_factory=ReplicaVitals)
     fence: Fence = field(default_factory=Fence)
+    limit: RateLimit | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        rate = self.route.rate_limit
+        self.limit = None if rate is None else RateLimit(rate)
 
     @property
     def name(self) -> str:
@@ -73,6 +80,10 @@ class Upstream:
     def answered_badly(self) -> None:
         """It has answered that it failed, or in a way that cannot be read, or not in time."""
         self.breaker.failed(time.monotonic())
+
+    def wait(self, now: float) -> float:
+        """Seconds until its rate limit admits another call."""
+        return 0.0 if self.limit is None else self.limit.wait(now)
 
     def suspect(self) -> None:
         """It has lost a call. It is out of service until its health check finds it well."""

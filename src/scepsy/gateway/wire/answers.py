@@ -28,6 +28,7 @@ _IDS_MAX = 1_024  # of one answer that are remembered
 _NESTED_PARTS_MAX = 8  # levels of parts within parts that are read
 _SCORES = ("data", "results", "rankings", "embeddings", "scores", "score")
 _DONE = b"[DONE]"
+_LAST_EVENTS = ("response.completed", "response.incomplete", "message_stop")
 _PLAIN_DELTA = frozenset({"role", "content"})
 _PLAIN_CHOICE = frozenset({"index", "delta", "logprobs", "finish_reason"})
 _GOOD_ENDS = (None, "stop", "length")
@@ -41,6 +42,7 @@ class AnswerRecord:
         issued: ids that the caller may send back.
         error: the error that the answer itself reports.
         has_output: whether any output was seen.
+        ended: whether a stream has said that it is complete.
     """
 
     def __init__(self) -> None:
@@ -48,8 +50,15 @@ class AnswerRecord:
         self.issued: list[str] = []
         self.error: str | None = None
         self.has_output = False
+        self.ended = False
+        self._began = False
         self._hash = blake2b(digest_size=16)
         self._begin = bytearray()
+
+    @property
+    def lacks_end(self) -> bool:
+        """Whether a stream of a known kind has begun and neither ended nor failed."""
+        return self._began and not self.ended and self.error is None
 
     @property
     def prompt_tokens(self) -> int | None:
@@ -95,11 +104,14 @@ class AnswerRecord:
             self.error = failure_of_event(data)
             return
         if data == _DONE:
+            self.ended = True
             return
         event = read_small_object(data)
         if event is None:
             return
+        self._began = self._began or "choices" in event or "type" in event
         self._read(event)
+        self.ended = self.ended or event.value("type") in _LAST_EVENTS
         if "delta" in event:
             self._add_text(_plain(event.value("delta")))
         if "response" in event:
@@ -117,6 +129,7 @@ class AnswerRecord:
             self.tokens.read(members(answer.value("meta")).get("tokens"))
 
     def _read_choice(self, choice: dict[str, Json]) -> None:
+        self.ended = self.ended or bool(choice.get("finish_reason"))
         delta = choice.get("delta")
         if isinstance(delta, dict) and delta.keys() <= _PLAIN_DELTA:
             content = delta.get("content")

@@ -14,7 +14,11 @@ _LIMIT_BYTES = 256 << 20  # decoded bytes of one body; a larger body is refused 
 
 
 class CannotDecode(Exception):
-    """A body does not match its Content-Encoding, is too large, or has an unknown encoding."""
+    """A body does not match its Content-Encoding, is cut short or is too large."""
+
+
+class UnknownEncoding(CannotDecode):
+    """A Content-Encoding that cannot be read here."""
 
 
 class _Inflater(Protocol):
@@ -25,7 +29,7 @@ class Decoder:
     """Decodes a body as it arrives, one Content-Encoding after the other."""
 
     def __init__(self, encoding: str) -> None:
-        """Raises CannotDecode where an encoding is unknown here."""
+        """Raises UnknownEncoding."""
         self._steps = [_inflater(name) for name in reversed(_names(encoding))]
         self._produced = 0
 
@@ -41,10 +45,20 @@ class Decoder:
             content = b"".join(pieces)
         return content
 
+    def finish(self) -> None:
+        """No more bytes follow. Raises CannotDecode where the body is cut short."""
+        if not all(map(_is_complete, self._steps)):
+            raise CannotDecode("it is cut short")
+
 
 def decoded(content: bytes, encoding: str) -> bytes:
     """A whole body without its Content-Encoding. Raises CannotDecode."""
-    return Decoder(encoding).feed(content) if _names(encoding) else content
+    if not _names(encoding):
+        return content
+    decoder = Decoder(encoding)
+    whole = decoder.feed(content)
+    decoder.finish()
+    return whole
 
 
 def known_encodings() -> tuple[str, ...]:
@@ -73,6 +87,12 @@ def _step(inflater: _Inflater, piece: bytes) -> bytes:
         raise CannotDecode(f"it cannot be decoded: {error}") from error
 
 
+def _is_complete(inflater: _Inflater) -> bool:
+    """Whether the end of the compressed data was seen; true where its library does not tell."""
+    finished = getattr(inflater, "is_finished", None)  # Brotli
+    return bool(finished()) if finished is not None else bool(getattr(inflater, "eof", True))
+
+
 def _inflater(name: str) -> _Inflater:
     if name == "gzip":
         return _Members()
@@ -80,7 +100,7 @@ def _inflater(name: str) -> _Inflater:
         return _Deflate()
     made = _OPTIONAL[name]() if name in _OPTIONAL else None
     if made is None:
-        raise CannotDecode(f"its encoding {name!r} cannot be read here")
+        raise UnknownEncoding(f"its encoding {name!r} cannot be read here")
     return made
 
 
@@ -89,6 +109,10 @@ class _Members:
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
 
     def decompress(self, data: bytes, /) -> bytes:
         content = b""
@@ -107,6 +131,10 @@ class _Deflate:
 
     def __init__(self) -> None:
         self._zlib: _Inflater | None = None
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib is not None and _is_complete(self._zlib)
 
     def decompress(self, data: bytes, /) -> bytes:
         if self._zlib is None:

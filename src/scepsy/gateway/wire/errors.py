@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,12 +15,15 @@ _NAMED_MAX = 20  # models that an error names
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswer:
-    """An error answer. `param` names the field of the request that it is about."""
+    """An error answer. `param` names the field of the request that it is about; `retry_after` is in
+    seconds.
+    """
 
     status: int
     message: str
     code: str
     param: str | None = None
+    retry_after: int | None = None
 
     @property
     def type(self) -> str:
@@ -58,6 +62,11 @@ def overloaded(limit: int) -> ErrorAnswer:
     return ErrorAnswer(
         429, f"{limit} calls are in flight, which is the limit; try again later", "overloaded"
     )
+
+
+def rate_limited(llm: str, wait: float) -> ErrorAnswer:
+    message = f"the endpoint of {llm!r} takes no more calls for {wait:.0f} s (rate_limit)"
+    return ErrorAnswer(429, message, "rate_limit_exceeded", retry_after=math.ceil(wait))
 
 
 def closing() -> ErrorAnswer:

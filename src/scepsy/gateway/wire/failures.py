@@ -89,6 +89,12 @@ def error_message(status: int, body: bytes) -> str:
     return _beginning(body) or f"status {status}"
 
 
+def streamed_error(content: bytes) -> bytes:
+    """What a failed answer that is a stream says first: the data of its first event."""
+    events = EventSplitter().feed(content)
+    return read_event(events[0])[0] if events else content
+
+
 def is_openai_error(body: bytes) -> bool:
     """Whether a failed answer has the shape that clients of the OpenAI API read."""
     answer = read_object(body)

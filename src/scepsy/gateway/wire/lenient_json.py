@@ -10,8 +10,8 @@ import msgspec
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-# A token count above this is nonsense; the bound also keeps sums within 64 bits.
-COUNT_MAX = 1 << 40
+# A token count above this is nonsense: no LLM reads or writes as much in one call.
+COUNT_MAX = 100_000_000
 
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

@@ -23,7 +23,9 @@ class TokenCounts:
     def read(self, usage: Json) -> None:
         """Takes the counts that `usage` has; counts that it lacks stay unchanged.
 
-        A prompt never has zero tokens: engines that do not count report 0, which is ignored.
+        A prompt never has zero tokens: engines that do not count report 0, which is ignored. So are
+        counts that cannot be: below zero, above `COUNT_MAX`, or more cached tokens than the prompt
+        has.
         """
         said = members(usage)
         if not said:
@@ -40,6 +42,8 @@ class TokenCounts:
             self.output = output
         if cached is not None:
             self.cached = cached
+        if self.cached is not None and self.prompt is not None and self.cached > self.prompt:
+            self.cached = None
 
 
 def _cached(said: dict[str, Json]) -> int | None:
