@@ -19,8 +19,6 @@ from scepsy.testing.deploy_contract import DeployContract, DeploySite
 class LocalSite(DeploySite):
     """Two nodes that are both this machine: emulated engines count the memory of each GPU."""
 
-    nodes_can_die = False
-
     def __init__(self, root: Path) -> None:
         self.cluster = Cluster(nodes=tuple(Node(name=name, gpus=2) for name in ("n0", "n1")))
         self.backend = LocalBackend(root, restarts=RestartPolicy(hung_after=4.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import msgspec
@@ -60,9 +61,14 @@ def least_bytes(wanted: tuple[Replica, ...], observed: Observed) -> float:
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_no_permutation_of_the_gpus_loads_fewer_bytes(data: st.DataObject) -> None:
+    """Where weights are on nodes, only among GPUs that nothing has to leave."""
     single = [one for one in data.draw(fitting_replicas(CLUSTER, ROOM)) if one.tp == 1]
     running = [one for one in data.draw(fitting_replicas(CLUSTER, ROOM)) if one.tp == 1]
     observed = data.draw(observations(running))
+    if data.draw(st.booleans()):
+        observed = replace(observed, weights=frozenset[tuple[str, str]]())
+    else:
+        observed = replace(observed, replicas=())
     found = match(tuple(single), observed)
     assert bytes_loaded(found, observed) <= least_bytes(tuple(single), observed) + 1.0
 
@@ -155,6 +161,25 @@ def test_a_sleeping_replica_is_woken_and_nothing_else_is_started() -> None:
         [("start", "it wakes")],
         [("route", "it is ready")],
     ]
+
+
+def test_weights_on_a_node_draw_a_start_there_and_never_into_what_still_runs() -> None:
+    """The plan exchanges two LLMs that have to be restarted: each has its weights where it ran."""
+    old = (replica("a-0", ("m", 0)), replica("b-0", ("n", 0)))
+    running = tuple(ObservedReplica(one, outdated=True) for one in old)
+    weights = frozenset({("m", "a"), ("n", "b")})
+    wanted = (replica("a-0", ("n", 0)), replica("b-0", ("m", 0)))
+
+    def places(observed: Observed, plan: tuple[Replica, ...]) -> list[tuple[str, str, int]]:
+        found = match(plan, observed).start
+        return [(new.replica.llm, p.node, p.gpu) for new in found for p in new.replica.slices]
+
+    assert places(Observed(running), wanted) == [("a", "n", 0), ("b", "m", 0)]
+    told = Observed(running, weights)
+    assert sorted(places(told, wanted)) == [("a", "m", 1), ("b", "n", 1)]
+    # The GPU that the plan names is free, and those with the weights are not.
+    full = tuple(ObservedReplica(replica(f"c-{gpu}", ("m", gpu)), outdated=True) for gpu in (0, 1))
+    assert places(Observed(full, weights), wanted[:1]) == [("a", "n", 0)]
 
 
 def test_replicas_that_run_are_no_weights_that_stay_on_a_node() -> None:

@@ -66,7 +66,7 @@ class World:
 
     @property
     def observed(self) -> Observed:
-        return Observed(tuple(self.now.values()))
+        return replace(self.case.observed, replicas=tuple(self.now.values()))
 
     def check(self) -> None:
         ledger = Ledger(self.case.limits.gpus)
@@ -216,6 +216,9 @@ def test_a_refusal_comes_first_says_who_lacks_how_much_and_is_lifted_by_allowing
     for dip in first.dips:
         assert 0 < dip.missing <= 1
         assert str(dip).startswith(f"{dip.llm} lacks ")
+        assert dip.seconds is None or dip.seconds > 0
+        if case.observed.start_seconds.keys() >= LLMS.keys():
+            assert dip.seconds is not None
     foreseen = {dip.llm: dip.missing for dip in first.dips}
     for dip in allowed.dips:
         assert dip.missing <= foreseen[dip.llm] + 1e-9

@@ -10,14 +10,14 @@ from pathlib import Path
 from scepsy.core.cluster import Cluster, Node
 from scepsy.deploy.kubernetes.api import Json
 from scepsy.deploy.kubernetes.backend import KubernetesBackend
-from scepsy.testing.deploy_contract import DeploySite
 from scepsy.testing.kubernetes.cluster import KubernetesCluster
 from scepsy.testing.kubernetes.node_objects import NodeSpec
+from scepsy.testing.node_contract import NodeSite
 
 ENGINES = "app.kubernetes.io/component=engine"
 
 
-class KubernetesSite(DeploySite):
+class KubernetesSite(NodeSite):
     """Nodes with two GPUs each in a namespace of its own, and one without GPUs for gateways, as in
     clusters whose GPU nodes take nothing else.
     """

@@ -8,13 +8,13 @@ from itertools import count
 import pytest
 from kubernetes_site import KubernetesSite
 
-from scepsy.testing.deploy_contract import DeployContract
 from scepsy.testing.kubernetes.cluster import KubernetesCluster
+from scepsy.testing.node_contract import NodeContract
 
 _numbers = count(1)
 
 
-class TestKubernetes(DeployContract):
+class TestKubernetes(NodeContract):
     @pytest.fixture
     def site(self, cluster: KubernetesCluster) -> Iterator[KubernetesSite]:
         site = KubernetesSite(cluster, f"contract-{next(_numbers)}")

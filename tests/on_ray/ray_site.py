@@ -5,12 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-
-import aiohttp
+from collections.abc import Awaitable, Callable, Collection
 
 from scepsy.core.cluster import Cluster
 from scepsy.deploy.ray.api import RayApi
@@ -19,13 +14,13 @@ from scepsy.deploy.ray.records import KnownReplica
 from scepsy.deploy.ray.state import all_deployments
 from scepsy.deploy.ray.state import load as load_deployment
 from scepsy.deploy.restarts import RestartPolicy
-from scepsy.testing.deploy_contract import DeploySite
+from scepsy.testing.node_contract import NodeSite
 from scepsy.testing.ray_cluster import RayCluster
 
 ENGINES = "-m scepsy.engines.emulated"
 
 
-class RaySite(DeploySite):
+class RaySite(NodeSite):
     """The machines of a Ray cluster, and a backend that uses them from outside."""
 
     def __init__(self, machines: RayCluster) -> None:
@@ -80,57 +75,3 @@ async def eventually(holds: Callable[[], Awaitable[object]], within: float = 180
     async with asyncio.timeout(within):
         while not await holds():  # noqa: ASYNC110 - it holds in other processes
             await asyncio.sleep(0.2)
-
-
-async def whole_call(url: str, llm: str, tokens: int) -> str | None:
-    """One completion, answered in one piece. Returns why it failed, None where it did not."""
-    body = {"model": llm, "prompt": "why", "max_tokens": tokens, "ignore_eos": True}
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300)) as session,
-            session.post(f"{url}/v1/completions", json=body) as answer,
-        ):
-            text = await answer.text()
-            return None if answer.status == 200 else f"{answer.status}: {text[:300]}"
-    except (aiohttp.ClientError, TimeoutError) as error:
-        return repr(error)
-
-
-@dataclass
-class Load:
-    """What callers got: the longest call in seconds, and why calls failed."""
-
-    complete: int = 0
-    longest: float = 0.0
-    failed: list[str] = field(default_factory=list)
-
-    def check(self, what: str) -> None:
-        """No call may have failed. The figures are printed."""
-        print(f"{what}: {self.complete} calls, the longest {self.longest:.1f} s")  # noqa: T201
-        assert self.complete
-        assert self.failed == []
-
-
-@asynccontextmanager
-async def load(url: str, callers: int = 4, tokens: int = 16) -> AsyncGenerator[Load]:
-    """Callers that call `m` again and again while the block runs, and finish their last calls."""
-    told, over = Load(), asyncio.Event()
-
-    async def caller() -> None:
-        while not over.is_set():
-            begun = time.monotonic()
-            why = await whole_call(url, "m", tokens)
-            told.longest = max(told.longest, time.monotonic() - begun)
-            if why is None:
-                told.complete += 1
-            else:
-                told.failed.append(why)
-                await asyncio.sleep(0.05)
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(callers):
-            tasks.create_task(caller())
-        try:
-            yield told
-        finally:
-            over.set()

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator
 import pytest
 from ray_site import RaySite
 
-from scepsy.testing.deploy_contract import DeployContract
+from scepsy.testing.node_contract import NodeContract
 from scepsy.testing.ray_cluster import RayCluster
 
 
 @pytest.mark.ray
-class TestRay(DeployContract):
+class TestRay(NodeContract):
     long_call = 4800  # an actor is a process of its own, which imports Ray first
 
     @pytest.fixture

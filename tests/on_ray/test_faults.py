@@ -10,12 +10,12 @@ import time
 from collections.abc import AsyncGenerator
 
 import pytest
-from ray_site import ENGINES, RaySite, eventually, load
+from ray_site import ENGINES, RaySite, eventually
 
 from scepsy.core.plan import Plan
 from scepsy.deploy.status import Status
 from scepsy.errors import BadInput, Unreachable
-from scepsy.testing.callers import call
+from scepsy.testing.callers import Answers, call, calling
 from scepsy.testing.deploy_plans import plan_of
 from scepsy.testing.ray_cluster import RayCluster
 
@@ -33,6 +33,13 @@ async def site(whole: RayCluster) -> AsyncGenerator[RaySite]:
 def three(site: RaySite) -> Plan:
     """A replica of one LLM on the first GPU of each node."""
     return plan_of(site.cluster, *(("m", [f"{n.name}/0"], 1.0) for n in site.cluster.nodes))
+
+
+def check(answers: Answers, what: str) -> None:
+    """No call may have failed. The figures are printed."""
+    print(f"{what}: {answers.complete} calls, the longest {answers.longest:.1f} s")  # noqa: T201
+    assert answers.complete
+    assert answers.failed == []
 
 
 async def until(site: RaySite, what: str, *, epoch: int, replicas: int) -> Status:
@@ -54,20 +61,20 @@ async def until(site: RaySite, what: str, *, epoch: int, replicas: int) -> Statu
 
 async def test_a_node_loses_its_power_under_load(site: RaySite) -> None:
     done = await site.backend.apply(three(site))
-    async with load(done.url) as answers:
+    async with calling(done.url, "m", callers=4, stream=False) as answers:
         await asyncio.sleep(1)
         await site.kill_node("w2")
         status = await until(site, "power off", epoch=2, replicas=3)
         await asyncio.sleep(1)
     assert {one.node for one in status.replicas} == {"w1", "w3"}
-    answers.check("power off")
+    check(answers, "power off")
 
 
 async def test_a_node_that_is_cut_off_goes_on_and_gets_no_calls(site: RaySite) -> None:
     done = await site.backend.apply(three(site))
     zombie = site.machines["w2"]
     (pid,) = zombie.pids(ENGINES)
-    async with load(done.url) as answers:
+    async with calling(done.url, "m", callers=4, stream=False) as answers:
         await asyncio.sleep(1)
         zombie.cut()
         status = await until(site, "cut", epoch=2, replicas=3)
@@ -77,7 +84,7 @@ async def test_a_node_that_is_cut_off_goes_on_and_gets_no_calls(site: RaySite) -
         assert {one.node for one in (await site.backend.status()).replicas} == {"w1", "w3"}
     assert {one.node for one in status.replicas} == {"w1", "w3"}
     assert all(one.epoch == 2 for one in status.replicas)
-    answers.check("cut off")
+    check(answers, "cut off")
 
     async def ended() -> bool:  # Ray ends the node that it has called dead
         return not zombie.pids(ENGINES)
@@ -93,7 +100,7 @@ async def gets_calls(site: RaySite, node: str) -> bool:
 
 async def test_a_killed_actor_comes_back(site: RaySite) -> None:
     done = await site.backend.apply(three(site))
-    async with load(done.url) as answers:
+    async with calling(done.url, "m", callers=4, stream=False) as answers:
         (actor,) = site.machines["w2"].pids("ray::EngineActor")
         (engine,) = site.machines["w2"].pids(ENGINES)
         os.kill(actor, signal.SIGKILL)
@@ -104,7 +111,7 @@ async def test_a_killed_actor_comes_back(site: RaySite) -> None:
         await eventually(ended)
         await until(site, "actor killed", epoch=1, replicas=3)
         await eventually(lambda: gets_calls(site, "w2"))
-    answers.check("actor killed")
+    check(answers, "actor killed")
 
 
 async def test_a_killed_gateway_comes_back_at_its_address_with_its_routes(site: RaySite) -> None:
@@ -125,11 +132,11 @@ async def test_the_head_restarts_and_calls_go_on(site: RaySite) -> None:
     site.backend.gateway_node = "w1"
     done = await site.backend.apply(three(site))
     before = await site.engines()
-    async with load(done.url) as answers:
+    async with calling(done.url, "m", callers=4, stream=False) as answers:
         await asyncio.to_thread(site.machines.restart_head)
         await until(site, "head restarted", epoch=1, replicas=3)
     assert await site.engines() == before
-    answers.check("head restarted")
+    check(answers, "head restarted")
 
 
 async def test_what_does_not_fit_any_more_is_said_and_the_rest_serves(site: RaySite) -> None:

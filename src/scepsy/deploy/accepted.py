@@ -4,12 +4,13 @@ another one is accepted (pure).
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from scepsy.core.llm import LlmSpec
-from scepsy.core.plan import Plan
+from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
 
 
@@ -22,23 +23,35 @@ class AcceptedPlan(Record, frozen=True, kw_only=True):
         leaving: LLMs of earlier plans of which replicas may still serve.
         settled: whether the plan has been reached. Not so while a change goes on, or after one was
             interrupted.
+        weights: (node, name of LLM) where a replica had loaded the weights when the plan was
+            accepted, or when an earlier one was: the node's disk or page cache has them.
+        start_seconds: by name of LLM, the seconds that the slowest start of its engines took in the
+            last change that started any.
     """
 
     plan: Plan
     epoch: int = 0
     leaving: tuple[LlmSpec, ...] = ()
     settled: bool = False
+    weights: tuple[tuple[str, str], ...] = ()
+    start_seconds: dict[str, float] = msgspec.field(default_factory=dict[str, float])
 
 
 State = TypeVar("State", bound=AcceptedPlan)
 
 
-def accepted(before: State, asked: State) -> State:
+def accepted(before: State, asked: State, loaded: Iterable[Replica] = ()) -> State:
     """What is `asked` for as the state after `before`: with the next epoch, or with the same one
-    where nothing else changes, and not yet reached. What `asked` says of these is not read.
+    where nothing else changes, and not yet reached. `loaded` are the replicas that have loaded
+    their weights. What `asked` says of these fields is not read.
     """
     asked = msgspec.structs.replace(
-        asked, epoch=before.epoch, leaving=before.leaving, settled=before.settled
+        asked,
+        epoch=before.epoch,
+        leaving=before.leaving,
+        settled=before.settled,
+        weights=before.weights,
+        start_seconds=before.start_seconds,
     )
     same = before.epoch > 0 and asked == before
     ours = {llm.name for llm in asked.plan.llms}
@@ -48,4 +61,34 @@ def accepted(before: State, asked: State) -> State:
         epoch=before.epoch if same else before.epoch + 1,
         leaving=tuple(llm for llm in leaving if llm.name not in ours),
         settled=False,
+        weights=tuple(sorted(set(_weights(before, asked.plan, loaded)))),
     )
+
+
+def reached(state: AcceptedPlan, start_seconds: Mapping[str, float]) -> dict[str, Any]:
+    """The fields that change once the plan of `state` is reached; `start_seconds` are those of the
+    engines that were started for it.
+    """
+    times = {**state.start_seconds, **start_seconds}
+    return {"settled": True, "leaving": (), "start_seconds": times}
+
+
+def _weights(
+    before: AcceptedPlan, plan: Plan, loaded: Iterable[Replica]
+) -> Iterator[tuple[str, str]]:
+    """Those that are on nodes of the next plan, and are still the weights of their LLM."""
+    nodes = {node.name for node in plan.cluster.nodes}
+    next_ = {llm.name: llm for llm in plan.llms}
+    other = {llm.name for llm in before.plan.llms if not _same(llm, next_.get(llm.name, llm))}
+    found = {(part.node, one.llm) for one in loaded for part in one.slices}
+    for node, llm in found | set(before.weights):
+        if node in nodes and llm not in other:
+            yield node, llm
+
+
+def _same(one: LlmSpec, other: LlmSpec) -> bool:
+    """Whether two LLMs of one name have the same weights, as far as that is written."""
+    return all(getattr(one, field) == getattr(other, field) for field in _OF_WEIGHTS)
+
+
+_OF_WEIGHTS = ("engine", "model_path", "parameters", "bytes_per_parameter", "quantization")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -26,13 +27,15 @@ circle.
 class Done:
     """What a change has done so far. It is kept where the change fails.
 
-    `started` and `stopped` are names of replicas, `waves` the sentences that were told.
+    `started` and `stopped` are names of replicas, `waves` the sentences that were told,
+    `start_seconds` by LLM how long its slowest start took.
     """
 
     started: list[str] = field(default_factory=list[str])
     stopped: list[str] = field(default_factory=list[str])
     waves: list[str] = field(default_factory=list[str])
     cut: list[CutCalls] = field(default_factory=list[CutCalls])
+    start_seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     def applied(self, name: str, epoch: int, url: str, replicas: Iterable[str]) -> Applied:
         """The result of a change that has come to its end."""
@@ -107,10 +110,11 @@ class Change:
         after = (routed | joining) - leaving - stopping
         if joining or after != routed:
             await self.runtime.route(after, joining)
+        begun = {one.name for one in observed.replicas}
         try:
             async with asyncio.TaskGroup() as tasks:
                 for replica in wave.of("start"):
-                    tasks.create_task(self._start(replica))
+                    tasks.create_task(self._start(replica, whole=replica.replica not in begun))
                 if leaving:
                     tasks.create_task(self._drain(leaving))
                 if stopping:
@@ -118,8 +122,13 @@ class Change:
         except* ScepsyError as failures:
             raise first_of(failures) from None
 
-    async def _start(self, replica: Replica) -> None:
+    async def _start(self, replica: Replica, *, whole: bool) -> None:
+        """Starts a replica, or waits for one whose start has begun: then it is not `whole`."""
+        begun = time.monotonic()
         await self.runtime.start(replica)
+        if whole:
+            slowest = self.done.start_seconds.get(replica.llm, 0.0)
+            self.done.start_seconds[replica.llm] = max(slowest, time.monotonic() - begun)
         self.done.started.append(replica.replica)
         self.say(f"ready: {replica.replica}")
 

@@ -37,7 +37,7 @@ def next_wave(
     match = matched(wanted, observed, limits)
     if (refusal := _does_not_fit(match, limits)) is not None:
         return refusal
-    found = sections(match, limits)
+    found = sections(match, limits, observed.start_seconds)
     dips = _dips(match, found)
     if dips and not allow_dip:
         return Refusal(
@@ -112,6 +112,6 @@ def _dips(match: Matched, found: Sequence[Section]) -> tuple[Dip, ...]:
     def each() -> Iterator[Dip]:
         for section in found:
             for llm, missing in section.order.dips.items():
-                yield Dip(llm, missing, starts_of(match, llm))
+                yield Dip(llm, missing, starts_of(match, llm), section.lasts.get(llm))
 
     return tuple(sorted(each(), key=lambda dip: dip.llm))

@@ -126,4 +126,10 @@ def observations(
                 memory_held=0.1 * one.memory_share if state == "sleeping" else None,
             )
         )
-    return Observed(tuple(seen))
+    nodes = sorted({part.node for one in replicas for part in one.slices})
+    places = [(node, llm) for node in nodes for llm in sorted(LLMS)]
+    weights = (
+        draw(st.frozensets(st.sampled_from(places))) if places else frozenset[tuple[str, str]]()
+    )
+    times = draw(st.dictionaries(st.sampled_from(sorted(LLMS)), st.floats(0.1, 600)))
+    return Observed(tuple(seen), weights, times)

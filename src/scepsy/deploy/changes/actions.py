@@ -50,17 +50,23 @@ class Dip:
         until: the replicas that start in the meantime, by the names that they would get now. Once
             they all serve, nothing is missing. A name that becomes free on the way may be taken
             instead, so sentences give their number only.
+        seconds: how long these starts take by the last measured ones, once the calls of the
+            replicas that leave have ended; None where one of them has not been measured.
     """
 
     llm: str
     missing: float
     until: tuple[str, ...] = ()
+    seconds: float | None = None
 
     def __str__(self) -> str:
         part = f"{self.missing:.0%} of the capacity that its load needs"
         more = len(self.until)
         replicas = "another replica serves" if more == 1 else f"{more} more replicas serve"
-        return f"{self.llm} lacks {part}" + (f" until {replicas}" if more else "")
+        lacks = f"{self.llm} lacks {part}" + (f" until {replicas}" if more else "")
+        if self.seconds is None:
+            return f"{lacks}; for how long is unknown, as not all such starts have been measured"
+        return f"{lacks}, about {max(1.0, self.seconds):.0f} s after the calls there have ended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from scepsy.core.llm import LlmSpec
@@ -69,10 +70,12 @@ class Observed:
         replicas: every replica that may hold a part of a GPU, with distinct names.
         weights: (node, name of LLM) where the weights are on a node and stay there, for example in
             a cache on its disk. Must not shrink while a change is under way.
+        start_seconds: by name of LLM, how long the start of one of its engines took the last time.
     """
 
     replicas: tuple[ObservedReplica, ...] = ()
     weights: frozenset[tuple[str, str]] = frozenset()
+    start_seconds: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)

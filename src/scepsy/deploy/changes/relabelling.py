@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scepsy.core.cluster import Cluster
 from scepsy.core.plan import Replica
 from scepsy.deploy.changes.assignment import cheapest_pairs
-from scepsy.deploy.changes.ledger import parts_of
+from scepsy.deploy.changes.ledger import Ledger, parts_held, parts_of
 from scepsy.deploy.changes.likeness import gpus_of, may_stay, near
 from scepsy.deploy.changes.limits import Room
 from scepsy.deploy.changes.loading import Loading
@@ -31,12 +31,19 @@ from scepsy.deploy.changes.observed import GpuId, ObservedReplica
 from scepsy.hardware.equal_shares import SHARE_TOLERANCE
 
 ELSEWHERE = 1.0
-"""Bytes that count for a unit on other GPUs than the plan's, so that it goes there for a reason."""
+"""Bytes that count for a unit on other GPUs than the plan's, so that it goes there for a reason.
+Those that something has to leave first count half as much again.
+"""
 
 SETTLED = 1e18
 """Bytes that count for each replica that belongs to the wanted plan already and would have to go
 again: more than any sum of weights. Otherwise the weights that a change brings onto nodes would
 make another choice cheaper while it is under way, and it might not end.
+"""
+
+OCCUPIED = 1e15
+"""Bytes that count for GPUs that have no room before something leaves them, unless those of the
+plan have none either: to load less is no reason to serve less for a while.
 """
 
 NO_ROOM = 1e24
@@ -89,10 +96,14 @@ def arranged(
     """A plan's replicas, in the same order, on the GPUs where the fewest bytes are to be loaded.
     Replicas of the plan's own `epoch` stay where they are.
     """
+    running = tuple(running)
     able = [one for one in running if may_stay(one)]
     stay = [one.replica for one in able]
     settled = frozenset(one.name for one in able if one.epoch == epoch)
     map_ = _Map(cluster, gpus)
+    for one in running:
+        if not one.failed:
+            map_.held.take(parts_held(one))
     to = {gpu: gpu for replica in replicas for gpu in gpus_of(replica)}
     units = _units(replicas)
     for size in sorted({len(unit.gpus) for unit in units}, reverse=True):
@@ -115,6 +126,7 @@ class _Map:
 
     def __init__(self, cluster: Cluster, gpus: Mapping[GpuId, Room]) -> None:
         self.room = gpus
+        self.held = Ledger(gpus)
         self.type: dict[GpuId, str] = {}
         self._domain: dict[GpuId, tuple[str, int]] = {}
         for node in cluster.nodes:
@@ -137,6 +149,12 @@ class _Map:
         rooms = [[self.room.get(gpu, none) for gpu in group] for group in groups]
         compute = np.array([[room.compute for room in each] for each in rooms])
         return compute, np.array([[room.memory for room in each] for each in rooms])
+
+    def holds(self, groups: Sequence[Group]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What runs on these GPUs, as `rooms`."""
+        held = self.held
+        compute = np.array([[held.compute.get(gpu, 0.0) for gpu in each] for each in groups])
+        return compute, np.array([[held.memory.get(gpu, 0.0) for gpu in each] for each in groups])
 
     def in_one_domain(self, gpus: Iterable[GpuId]) -> bool:
         return len({self._domain.get(gpu) for gpu in gpus}) == 1
@@ -207,23 +225,30 @@ def _assigned(
     kinds = {each: number for number, each in enumerate(dict.fromkeys(nodes))}
     kind = np.array([kinds[each] for each in nodes])
     compute, memory = map_.rooms(columns)
+    held_compute, held_memory = map_.holds(columns)
     types = [map_.types(group) for group in columns]
     cost: NDArray[np.float64] = np.empty((len(units), len(columns)))
     for row, unit in enumerate(units):
         first = {each: nodes.index(each) for each in kinds}
         alone = [_bytes(unit.at(columns[first[each]]), {}, loading) for each in kinds]
         cost[row] = np.array(alone)[kind]
+        needs = unit.needs
+        full = (held_compute + needs[0] > compute + SHARE_TOLERANCE).any(axis=1)
+        full |= (held_memory + needs[1] > memory + SHARE_TOLERANCE).any(axis=1)
         own = settled_at.copy()
         for column in {c for one in unit.replicas for c in columns_of[one.llm]}:
             cost[row, column] = _bytes(unit.at(columns[column]), on, loading)
-            own[column] -= len(_kept(unit.at(columns[column]), on) & settled)
+            kept = _kept(unit.at(columns[column]), on)
+            own[column] -= len(kept & settled)
+            full[column] &= not kept
         wanted = map_.types(unit.gpus)
         fits = np.array([each == wanted for each in types])
-        needs = unit.needs
         fits &= (compute >= needs[0] - SHARE_TOLERANCE).all(axis=1)
         fits &= (memory >= needs[1] - SHARE_TOLERANCE).all(axis=1)
-        cost[row] += ELSEWHERE + NO_ROOM * ~fits + SETTLED * own
-        cost[row, column_at[here[row][0]]] -= ELSEWHERE
+        cost[row] += ELSEWHERE * (1.0 + 0.5 * full) + NO_ROOM * ~fits + SETTLED * own
+        now = column_at[here[row][0]]
+        cost[row] += OCCUPIED * (full & ~full[now])
+        cost[row, now] -= ELSEWHERE * (1.0 + 0.5 * full[now])
     chosen = list(here)
     for row, column in cheapest_pairs(cost):
         chosen[row] = columns[column]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from scepsy.deploy.changes.duration import lack_seconds
 from scepsy.deploy.changes.ledger import Ledger, Part, parts_held, parts_of
 from scepsy.deploy.changes.limits import Limits
 from scepsy.deploy.changes.matching import Matched
@@ -24,6 +25,7 @@ class Section:
         leaves: every replica that serves and has to go, whether or not `order` needs its room.
         settled: whether everything that stays serves already.
         starting: whether a replica that stays is starting.
+        lasts: by LLM that falls below its floor, for how many seconds; None where that is unknown.
     """
 
     order: Order
@@ -31,10 +33,11 @@ class Section:
     leaves: tuple[Step, ...]
     settled: bool
     starting: bool
+    lasts: Mapping[str, float | None]
 
 
-def sections(match: Matched, limits: Limits) -> list[Section]:
-    """The sections of a change, each with its order."""
+def sections(match: Matched, limits: Limits, start_seconds: Mapping[str, float]) -> list[Section]:
+    """The sections of a change, each with its order. `start_seconds` are by LLM."""
     steps = [*_starts(match, limits), *_leaves(match, limits)]
     found: list[Section] = []
     for group in _connected(steps, match.keep):
@@ -42,13 +45,15 @@ def sections(match: Matched, limits: Limits) -> list[Section]:
         keep = [one for one in match.keep if one.name in group]
         leaves = [step for step in mine if not step.starts]
         balance = _balance(keep, leaves, limits)
+        order = ordered(balance, [step for step in mine if step.starts], leaves)
         found.append(
             Section(
-                order=ordered(balance, [step for step in mine if step.starts], leaves),
+                order=order,
                 balance=balance,
                 leaves=tuple(leaves),
                 settled=all(one.serves for one in keep),
                 starting=any(one.state == "starting" for one in keep),
+                lasts=lack_seconds(balance, order.steps, start_seconds) if order.dips else {},
             )
         )
     return found

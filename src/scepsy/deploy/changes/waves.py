@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scepsy.core.plan import Replica
@@ -36,7 +36,7 @@ def wave(
         if not drafted.start(section) and not section.starting:
             drafted.make_room(section)
     drafted.let_go(found)
-    return drafted.wave()
+    return drafted.wave({llm: lasts for one in found for llm, lasts in one.lasts.items()})
 
 
 @dataclass(slots=True)
@@ -149,19 +149,23 @@ class _Draft:
                 if step.name not in self.drained and not waits:
                     self._drain(step, "")
 
-    def wave(self) -> Wave:
-        """The actions in the order start, route, drain, stop."""
+    def wave(self, lasts: Mapping[str, float | None]) -> Wave:
+        """The actions in the order start, route, drain, stop. `lasts` has by LLM for how many
+        seconds it lacks capacity, where that is known.
+        """
         rank = {"start": 0, "route": 1, "drain": 2, "stop": 3}
         ordered = sorted(self.actions, key=lambda one: (rank[one.kind], one.replica.replica))
-        return Wave(tuple(ordered), self._dips())
+        return Wave(tuple(ordered), self._dips(lasts))
 
-    def _dips(self) -> tuple[Dip, ...]:
+    def _dips(self, lasts: Mapping[str, float | None]) -> tuple[Dip, ...]:
         """What this wave's drains of serving replicas leave missing."""
         names = {one.name: one.replica.llm for one in self.match.leave if one.serves}
         llms = sorted({names[name] for name in self.drained})
         found = ((llm, self.now.missing(llm, self.now.serving[llm])) for llm in llms)
         return tuple(
-            Dip(llm, missing, starts_of(self.match, llm)) for llm, missing in found if missing > 0.0
+            Dip(llm, missing, starts_of(self.match, llm), lasts.get(llm))
+            for llm, missing in found
+            if missing > 0.0
         )
 
     def _start(self, step: Step) -> None:

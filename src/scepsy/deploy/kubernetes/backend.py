@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from scepsy.core.plan import Plan
+from scepsy.deploy.accepted import reached
 from scepsy.deploy.apply import Change, change_to
 from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.changes.limits import Limits
@@ -29,6 +30,7 @@ from scepsy.deploy.kubernetes.object_diff import differences
 from scepsy.deploy.kubernetes.objects import RenderOptions, labels
 from scepsy.deploy.kubernetes.observing import lost_nodes
 from scepsy.deploy.kubernetes.plan_objects import all_objects, shared_objects, state_object
+from scepsy.deploy.kubernetes.reading import ClusterReading
 from scepsy.deploy.kubernetes.refusals import explained
 from scepsy.deploy.kubernetes.resources import ApiVersions, collection, title
 from scepsy.deploy.kubernetes.runtime import KubernetesRuntime
@@ -93,7 +95,7 @@ class KubernetesBackend:
         check_routes(hosted_routes(plan))
         async with self._objects(name) as objects, self._changing(objects):
             before = await self._load(objects)
-            state = self._next(before, plan, objects, port)
+            state = await self._next(before, plan, objects, port)
             objects = replace(objects, options=state.options)
             runtime = KubernetesRuntime(objects, state, self.patience)
             await objects.check(all_objects(runtime))
@@ -114,7 +116,7 @@ class KubernetesBackend:
         check_startable(plan)
         async with self._objects(name) as objects:
             before = await self._load(objects)
-            state = self._next(before, plan, objects, 0)
+            state = await self._next(before, plan, objects, 0)
             objects = replace(objects, options=state.options)
             runtime = KubernetesRuntime(objects, state, self.patience)
             change = await self._change(runtime, before, GRACE, allow_dip, _silent)
@@ -195,7 +197,7 @@ class KubernetesBackend:
             )
         return state
 
-    def _next(
+    async def _next(
         self, before: ClusterDeployment | None, plan: Plan, objects: Objects, port: int
     ) -> ClusterDeployment:
         asked = ClusterDeployment(
@@ -206,7 +208,8 @@ class KubernetesBackend:
             seed=self.seed,
             python=self.python,
         )
-        return next_state(before, asked)
+        view = await ClusterReading(objects).view()
+        return next_state(before, asked, [one.replica for one in view.seen if one.ready])
 
     async def _change(
         self,
@@ -252,7 +255,7 @@ class KubernetesBackend:
         await runtime.route(serving, ())
         change.say("ready: gateway")
         await self._prune(runtime, shared)
-        done = msgspec.structs.replace(state, settled=True, leaving=())
+        done = msgspec.structs.replace(state, **reached(state, change.done.start_seconds))
         await objects.apply(state_object(done))
         url = await runtime.reading.gateway_url()
         return change.done.applied(state.options.name, state.epoch, url, serving)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from scepsy.core.plan import Replica
 from scepsy.deploy.accepted import AcceptedPlan, accepted
 from scepsy.deploy.kubernetes.objects.options import RenderOptions
 from scepsy.errors import BadInput
@@ -63,13 +65,15 @@ def unpacked(found: Json, title: str) -> ClusterDeployment:
         ) from error
 
 
-def next_state(before: ClusterDeployment | None, asked: ClusterDeployment) -> ClusterDeployment:
+def next_state(
+    before: ClusterDeployment | None, asked: ClusterDeployment, loaded: Iterable[Replica] = ()
+) -> ClusterDeployment:
     """What is asked for, as the state after `before`: with the next epoch, or with the same one
-    where nothing changes.
+    where nothing changes. `loaded` are the replicas that have loaded their weights.
     """
     if before is None:
         return _of_epoch(asked, 1)
-    after = accepted(before, _of_epoch(asked, before.epoch))
+    after = accepted(before, _of_epoch(asked, before.epoch), loaded)
     return _of_epoch(after, after.epoch)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -62,7 +62,9 @@ class KubernetesRuntime:
             if one.replica.llm in known
         }
         silent = await self.reading.silent(view)
-        return view.observed({name: text for name, text in digests.items() if text}, silent)
+        seen = view.observed({name: text for name, text in digests.items() if text}, silent)
+        weights = frozenset(self.state.weights)
+        return replace(seen, weights=weights, start_seconds=self.state.start_seconds)
 
     async def start(self, replica: Replica) -> None:
         """Applies the workload and waits until its pod is ready."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from scepsy.core.plan import Plan
-from scepsy.deploy.accepted import accepted
+from scepsy.deploy.accepted import accepted, reached
 from scepsy.deploy.apply import Change, change_to
 from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.gateway_client import closed
@@ -140,7 +140,8 @@ class LocalBackend:
         """A change to a plan, which `file` then has, but has not written yet."""
         before = file.current
         asked = msgspec.structs.replace(before, plan=plan, options=options)
-        file.current = accepted(before, asked)
+        loaded = [one.replica for one in before.replicas if one.phase != "starting"]
+        file.current = accepted(before, asked, loaded)
         return change_to(
             file.current,
             LocalRuntime(file),
@@ -156,7 +157,7 @@ class LocalBackend:
         serving = [one.name for one in file.current.replicas]
         await change.runtime.route(serving, ())
         change.say("ready: gateway")
-        file.change(settled=True, leaving=())
+        file.change(**reached(file.current, change.done.start_seconds))
         ensure_supervisor(file, self.restarts)
         current = file.current
         assert current.gateway is not None

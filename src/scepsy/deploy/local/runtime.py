@@ -43,7 +43,9 @@ class LocalRuntime:
             tuple(
                 self._seen(one, well, told)
                 for one, well in zip(self.file.current.replicas, found, strict=True)
-            )
+            ),
+            weights=frozenset(self.file.current.weights),
+            start_seconds=self.file.current.start_seconds,
         )
 
     async def start(self, replica: Replica) -> None:

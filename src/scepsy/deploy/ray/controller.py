@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from scepsy.core.llm import EngineKind
-from scepsy.core.plan import Infeasible, Plan
-from scepsy.deploy.accepted import accepted
+from scepsy.core.plan import Infeasible, Plan, Replica
+from scepsy.deploy.accepted import accepted, reached
 from scepsy.deploy.apply import Change, change_to
 from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.ray import names
@@ -96,7 +96,8 @@ class Controller:
             await self._note(plan.reason)
             raise BadInput(plan.reason)
         current = self.stored.current
-        self.stored.current = accepted(current, msgspec.structs.replace(current, plan=plan))
+        asked = msgspec.structs.replace(current, plan=plan)
+        self.stored.current = accepted(current, asked, _loaded(current))
         return await self._run(_change(self.runtime, current.plan, GRACE, True, say))
 
     async def down(self, grace: float) -> TakenDown:
@@ -174,7 +175,8 @@ class Controller:
         change.say("ready: gateway")
         parts = [part for one in change.wanted.replicas for part in one.slices]
         await self.reservations.give_back(keep=[(part.node, part.gpu) for part in parts])
-        await self.stored.change(settled=True, leaving=(), notes=())
+        times = change.done.start_seconds
+        await self.stored.change(**reached(self.stored.current, times), notes=())
         self._failed = []
         url = (await self.runtime.gateway.report()).url
         current = self.stored.current
@@ -187,7 +189,7 @@ class Controller:
         say("the change failed: going back to the plan before it")
         failed = self.stored.current
         asked = msgspec.structs.replace(failed, plan=before.plan, options=before.options)
-        self.stored.current = accepted(failed, asked)
+        self.stored.current = accepted(failed, asked, _loaded(failed))
         with suppress(ScepsyError):
             await self._run(_change(self.runtime, failed.plan, 0.0, True, say))
 
@@ -255,7 +257,12 @@ def _as_asked(asked: Request, current: RayDeployment) -> RayDeployment:
     )
     # Neither the gateway nor how patient restarts are makes another plan of it.
     same_engines = wanted.plan == current.plan and wanted.options == current.options
-    return accepted(wanted if same_engines else current, wanted)
+    return accepted(wanted if same_engines else current, wanted, _loaded(current))
+
+
+def _loaded(current: RayDeployment) -> list[Replica]:
+    """The replicas whose engines have been ready."""
+    return [one.replica for one in current.replicas if one.url]
 
 
 def _change(

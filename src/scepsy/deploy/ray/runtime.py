@@ -71,7 +71,9 @@ class RayRuntime:
             tuple(
                 self._seen(one, report, told, one.nodes <= living.keys())
                 for one, report in zip(replicas, reports, strict=True)
-            )
+            ),
+            weights=frozenset(self.stored.current.weights),
+            start_seconds=self.stored.current.start_seconds,
         )
 
     async def follow(self) -> bool:
