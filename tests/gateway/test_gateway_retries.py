@@ -132,5 +132,5 @@ async def test_an_event_stream_of_an_error_is_read_whole(
     ):
         back = await send(http, gateway.url + CHAT, {"model": "m", "stream": True})
     assert back.status == 503
-    assert "overloaded" in back.json()["error"]["message"]
+    assert back.body == body
     assert [call.status for call in all_calls(tmp_path)] == [503]

@@ -111,8 +111,14 @@ class DataPlane:
             return refuse(reply, exchange)
         try:
             if not reply.streams:
-                return deliver_whole(request, reply, exchange)
-            return await deliver_stream(request, reply, exchange, self.recorder.clock)
+                answer = deliver_whole(request, reply, exchange)
+            else:
+                answer = await deliver_stream(request, reply, exchange, self.recorder.clock)
+            if exchange.replica_lost:
+                self.relay.died(reply.upstream, outgoing)
+            elif exchange.status < 400:
+                self.relay.served(outgoing)
+            return answer
         finally:
             reply.close()
 

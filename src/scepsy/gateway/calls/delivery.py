@@ -102,7 +102,8 @@ async def deliver_stream(
             if last := passage.finish(clock()):
                 await response.write(last)
         except (ConnectionLost, CannotDecode) as error:
-            reply.upstream.broke_off()
+            exchange.replica_lost = isinstance(error, ConnectionLost)
+            reply.upstream.broke_off(alive=not exchange.replica_lost)
             refusal = broken_off(reply.upstream.name, str(error))
             exchange.fail(refusal.status, refusal.message)
             if not passage.passes_encoded:

@@ -24,6 +24,7 @@ class Exchange:
     Attributes:
         needs_text: whether the answer's text is needed, for the record or to recognise quotations;
             otherwise only the ids that it issues are.
+        replica_lost: whether the replica was lost in the middle of its answer.
         kept: the answer's bytes, if content is to be recorded.
         secrets: the caller's credentials, which must not be recorded.
     """
@@ -43,6 +44,7 @@ class Exchange:
     error: str | None = None
     replica: str | None = None
     attempts: int = 0
+    replica_lost: bool = False
     id: str = field(default_factory=lambda: uuid4().hex)
 
     def fail(self, status: int, why: str) -> None:

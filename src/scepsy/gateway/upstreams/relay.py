@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from scepsy.gateway.recording.exchange import Exchange
+from scepsy.gateway.upstreams.poison import PoisonWatch
 from scepsy.gateway.upstreams.sending import (
+    ConnectionLost,
     NotSent,
     Outgoing,
     Reply,
@@ -24,6 +28,7 @@ from scepsy.gateway.wire.errors import (
     ErrorAnswer,
     given_up,
     malformed,
+    quarantined,
     stalled,
     unanswered,
     unreadable_answer,
@@ -112,6 +117,7 @@ class Relay:
     upstreams: Upstreams
     clock: Callable[[], float]
     max_sends: int = 2
+    poison: PoisonWatch = field(default_factory=PoisonWatch)
 
     async def open(self, outgoing: Outgoing, exchange: Exchange) -> Reply | ErrorAnswer:
         """The first answer of any replica; none of it has been passed to the caller yet.
@@ -121,7 +127,12 @@ class Relay:
         sent once more: to another replica, or on a fresh connection if there is none (a server may
         close a kept-alive connection just as it is used). A replica that answers 5xx may be
         failing: another one is asked, and if that has no better answer, the first answer counts.
+        A call after which two replicas died is refused for a while.
         """
+        if self.poison:
+            wait = self.poison.refused_for(_digest(outgoing), time.monotonic())
+            if wait is not None:
+                return quarantined(exchange.asked.llm, wait)
         sends = _Sends(self.max_sends)
         while (upstream := self._next(exchange, sends)) is not None:
             sends.tried.add(upstream.name)
@@ -131,6 +142,8 @@ class Relay:
                 return malformed(f"the request's headers cannot be sent on: {error}")
             except SendFailed as error:
                 sends.note(upstream, error)
+                if isinstance(error, ConnectionLost | Stalled):
+                    self.died(upstream, outgoing)
                 continue
             if reply.status >= 500 and sends.failed is None:
                 reply.close()
@@ -142,6 +155,15 @@ class Relay:
             sends.settle(reply.upstream)
             return reply
         return self._outcome(exchange, sends)
+
+    def died(self, upstream: Upstream, outgoing: Outgoing) -> None:
+        """The upstream lost this call, be it in the middle of its answer."""
+        self.poison.lost(_digest(outgoing), upstream.name, time.monotonic())
+
+    def served(self, outgoing: Outgoing) -> None:
+        """The call was answered to its end."""
+        if self.poison:
+            self.poison.answered(_digest(outgoing))
 
     def _next(self, exchange: Exchange, sends: _Sends) -> Upstream | None:
         """The upstream to send to next; None if the call has been sent often enough."""
@@ -216,6 +238,10 @@ class Relay:
         else:
             upstream.breaker.answered()
         return reply
+
+
+def _digest(outgoing: Outgoing) -> bytes:
+    return blake2b(outgoing.body, digest_size=16, key=outgoing.path.encode()[:64]).digest()
 
 
 def _may_refuse(reply: Reply) -> bool:

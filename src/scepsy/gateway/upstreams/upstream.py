@@ -89,10 +89,15 @@ class Upstream:
         """It has lost a call. It is out of service until its health check finds it well."""
         self.breaker.lost(time.monotonic())
 
-    def broke_off(self) -> None:
-        """It cannot be connected to, or stopped in the middle of an answer."""
+    def broke_off(self, *, alive: bool = False) -> None:
+        """It cannot be connected to, or stopped in the middle of an answer. It is `alive` if it
+        answered what cannot be read.
+        """
         self.failed += 1
-        self.suspect()
+        if alive:
+            self.answered_badly()
+        else:
+            self.suspect()
 
     @property
     def load(self) -> ReplicaLoad:

@@ -99,6 +99,14 @@ def stalled(llm: str, why: Iterable[str]) -> ErrorAnswer:
     return ErrorAnswer(504, message, "engine_hung")
 
 
+def quarantined(llm: str, wait: float) -> ErrorAnswer:
+    message = (
+        f"{llm!r}: two replicas died while they had this very call; it is not sent to another one "
+        f"for {wait:.0f} s"
+    )
+    return ErrorAnswer(502, message, "engine_died")
+
+
 def unsupported_encoding(why: str, known: Iterable[str]) -> ErrorAnswer:
     message = f"the body cannot be read: {why}; known encodings are {', '.join(known)}"
     return ErrorAnswer(415, message, "unsupported_encoding")
