@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from charts.helm import ROOT, HelmRefusal, helm
 from deploy.kubernetes.schema_validation import validate
 from scepsy.cli.main import cli
 from scepsy.deploy.kubernetes.objects import check
+from scepsy.gateway.access.admin_access import KEY_BYTES_MIN
 
 CHART = ROOT / "charts" / "scepsy"
 TRACES = {"traces": {"enabled": True, "content": True, "size": "20Gi", "storageClass": "fast"}}
@@ -42,7 +45,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "several": {"replicas": 3},
     "own": {
         "traces": {"enabled": True, "existingClaim": "mine"},
-        "keys": {"existingSecret": "mine"},
+        "keys": {"existingSecret": "mine", "names": ["OPENAI_API_KEY"]},
+        "admin": {"existingSecret": "mine"},
         "serviceAccount": {"create": False, "name": "mine"},
         "rbac": {"create": False},
         "networkPolicy": {"enabled": False},
@@ -62,9 +66,10 @@ def rendered(values: dict[str, Any] | None = None, name: str = "demo") -> list[d
     ]
 
 
-def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = (one for one in objects if one["kind"] == kind)
-    return found
+def of_kind(objects: list[dict[str, Any]], kind: str, name: str | None = None) -> dict[str, Any]:
+    found = (one for one in objects if one["kind"] == kind)
+    (one,) = (one for one in found if name in (None, one["metadata"]["name"]))
+    return one
 
 
 def pod_of(objects: list[dict[str, Any]]) -> dict[str, Any]:
@@ -90,8 +95,8 @@ def test_objects_pass_the_schemas_and_what_a_server_checks_beyond_them(
 
 def test_by_default_there_is_what_a_gateway_needs_and_no_more() -> None:
     assert sorted(one["kind"] for one in rendered()) == [
-        "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding", "Service",
-        "ServiceAccount",
+        "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding", "Secret",
+        "Service", "ServiceAccount",
     ]  # fmt: skip
     assert {"PersistentVolumeClaim", "Secret", "ServiceMonitor"} <= {
         one["kind"] for one in rendered(EVERYTHING)
@@ -160,7 +165,45 @@ def test_new_keys_restart_the_gateway() -> None:
         for each in (one, other)
     ]
     assert annotations[0] != annotations[1]
-    assert of_kind(one, "Secret")["data"] == {"K": "YQ=="}
+    assert of_kind(one, "Secret", "demo-gateway-keys")["data"] == {"K": "YQ=="}
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_admin_port_wants_a_key_of_its_own(values: dict[str, Any]) -> None:
+    objects = rendered(values)
+    (container,) = pod_of(objects)["containers"]
+    name = "mine" if "admin" in values else "demo-gateway-admin"
+    assert container["env"][0] == {
+        "name": "SCEPSY_ADMIN_KEY",
+        "valueFrom": {"secretKeyRef": {"name": name, "key": "key"}},
+    }
+    if "admin" not in values:
+        key = base64.b64decode(of_kind(objects, "Secret", name)["data"]["key"])
+        assert len(key) >= KEY_BYTES_MIN
+    ports = [port for one in objects if one["kind"] == "Service" for port in one["spec"]["ports"]]
+    assert [one["name"] for one in ports if one["targetPort"] == "admin"] == (
+        ["admin"] if "serviceMonitor" in values else []
+    )
+
+
+def test_prometheus_reads_metrics_with_the_key() -> None:
+    objects = rendered(EVERYTHING)
+    (endpoint,) = of_kind(objects, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("admin", "/metrics")
+    secret = endpoint["authorization"]["credentials"]
+    assert secret["key"] in of_kind(objects, "Secret", secret["name"])["data"]
+    ports = of_kind(objects, "NetworkPolicy")["spec"]["ingress"][0]["ports"]
+    assert [one["port"] for one in ports] == [8080, 8081]
+
+
+def test_the_gateway_may_send_the_keys_that_were_given_and_no_others() -> None:
+    for values, names in (
+        (EVERYTHING, ["OPENAI_API_KEY", "OTHER"]),
+        (VALUES["own"], ["OPENAI_API_KEY"]),
+    ):
+        arguments = pod_of(rendered(values))["containers"][0]["args"]
+        sent = [b for a, b in pairwise(arguments) if a == "--api-key-env"]
+        assert sent == names
 
 
 def test_long_release_names_make_names_that_are_allowed() -> None:

@@ -21,6 +21,7 @@ from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import LocalBackend
 from scepsy.engines import EngineOptions
 from scepsy.errors import BadInput
+from scepsy.gateway.access.admin_access import read_access
 from scepsy.store import read_traces
 
 KEY, SECRET = "THE_ENDPOINTS_KEY", "sk-do-not-write-me-down"
@@ -98,7 +99,7 @@ async def test_it_gets_its_own_key_over_tls_and_nobody_writes_that_down(
     written = _files(tmp_path)
     assert len(written) > 4
     assert not [path for path, content in written.items() if SECRET.encode() in content]
-    assert SECRET not in json.dumps(await _status(deployed.url))
+    assert SECRET not in json.dumps(await _status(local))
 
 
 async def test_without_its_key_nothing_is_started(local: LocalBackend) -> None:
@@ -111,6 +112,9 @@ def _files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-async def _status(url: str) -> object:
-    async with aiohttp.ClientSession() as http, http.get(f"{url}/scepsy/status") as answer:
+async def _status(local: LocalBackend) -> object:
+    access = read_access(local.files.gateway_admin("default"))
+    assert access is not None
+    url = f"{access.url}/scepsy/status"
+    async with aiohttp.ClientSession(headers=access.headers) as http, http.get(url) as answer:
         return await answer.json()

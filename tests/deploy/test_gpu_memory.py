@@ -5,10 +5,8 @@ is needed stop first, and the memory of a killed engine is free again.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -21,11 +19,13 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Placement, Plan, Replica, Slice, Target
 from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import LocalBackend
+from scepsy.deploy.gateway_client import counts
 from scepsy.deploy.local.engine_starts import EngineStart
 from scepsy.deploy.local.runtime import LocalRuntime
 from scepsy.engines import EngineOptions
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, EngineFailed
+from scepsy.gateway.access.admin_access import read_access
 
 OPTIONS = EngineOptions(exit_with_parent=True)
 LLMS = tuple(
@@ -61,9 +61,10 @@ async def local(tmp_path: Path) -> AsyncIterator[LocalBackend]:
         await backend.down(name)
 
 
-def routed(url: str) -> set[str]:
-    with urllib.request.urlopen(f"{url}/scepsy/status") as answer:
-        return {one["replica"] for one in json.loads(answer.read())["replicas"]}
+async def routed(local: LocalBackend) -> set[str]:
+    access = read_access(local.files.gateway_admin("default"))
+    assert access is not None
+    return {one.replica for one in (await counts(access)).replicas}
 
 
 def pids(local: LocalBackend) -> set[int]:
@@ -76,7 +77,7 @@ async def test_whole_gpus_change_hands(local: LocalBackend) -> None:
     second = await local.apply(plan(("k", (0,), 1.0), ("k", (1,), 1.0)), allow_dip=True)
     assert len(before & pids(local)) == 1
     assert (await local.status()).healthy
-    assert routed(second.url) == set(second.replicas)
+    assert await routed(local) == set(second.replicas)
     await local.apply(plan(("m", (0, 1), 1.0)), allow_dip=True)
     assert [one.replica.tp for one in local.load("default").replicas] == [2]
 
@@ -140,7 +141,7 @@ async def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(
 async def test_an_interrupted_drain_is_taken_back(
     local: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = await local.apply(plan(("m", (0,), 1.0), ("m", (1,), 1.0)))
+    await local.apply(plan(("m", (0,), 1.0), ("m", (1,), 1.0)))
     before = pids(local)
 
     async def interrupted(*_: object) -> None:
@@ -155,7 +156,7 @@ async def test_an_interrupted_drain_is_taken_back(
             await applying
     assert pids(local) == before
     assert local.load("default").settled
-    assert routed(done.url) == {"m-0", "m-1"}
+    assert await routed(local) == {"m-0", "m-1"}
     assert (await local.status()).healthy
 
 
@@ -181,7 +182,7 @@ async def test_an_llm_without_a_replica_is_answered_with_503_meanwhile(
 async def test_what_had_to_make_room_comes_back_where_its_successor_fails(
     local: LocalBackend,
 ) -> None:
-    done = await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
+    await local.apply(plan(("m", (0,), 1.0), ("k", (1,), 1.0)))
     before = local.load("default")
     broken = msgspec.structs.replace(LLMS[1], flags=("--no-such-flag",))
     with pytest.raises(EngineFailed, match="no-such-flag"):
@@ -192,4 +193,4 @@ async def test_what_had_to_make_room_comes_back_where_its_successor_fails(
     placed = {(one.replica.llm, one.replica.slices) for one in after.replicas}
     assert placed == {(one.replica.llm, one.replica.slices) for one in before.replicas}
     assert (await local.status()).healthy
-    assert routed(done.url) == {one.name for one in after.replicas}
+    assert await routed(local) == {one.name for one in after.replicas}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import urllib.request
@@ -19,9 +18,11 @@ from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Placement, Plan, Target
 from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import Deployment, LocalBackend
+from scepsy.deploy.gateway_client import counts
 from scepsy.engines import EngineOptions
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, Conflict, NotFound
+from scepsy.gateway.access.admin_access import read_access
 from scepsy.store import read_record
 from scepsy.store.trace_files import files_of
 
@@ -49,9 +50,10 @@ def pids(local: LocalBackend) -> set[int]:
     return {one.pid for one in local.load("default").replicas}
 
 
-def routed(url: str) -> set[str]:
-    with urllib.request.urlopen(f"{url}/scepsy/status") as answer:
-        return {one["replica"] for one in json.loads(answer.read())["replicas"]}
+async def routed(local: LocalBackend) -> set[str]:
+    access = read_access(local.files.gateway_admin("default"))
+    assert access is not None
+    return {one.replica for one in (await counts(access)).replicas}
 
 
 async def test_an_engine_stays_only_if_it_would_be_started_the_same(local: LocalBackend) -> None:
@@ -67,7 +69,7 @@ async def test_an_engine_stays_only_if_it_would_be_started_the_same(local: Local
     local.options = EngineOptions(seed=1, exit_with_parent=True)
     other_seed = await local.apply(plan(max_sequences=32), allow_dip=True)
     assert not pids(local) & before
-    assert routed(first.url) == set(other_seed.replicas)
+    assert await routed(local) == set(other_seed.replicas)
     assert other_seed.url == first.url
 
 
@@ -84,7 +86,7 @@ async def test_a_gateway_is_told_of_once_it_accepts(local: LocalBackend) -> None
 
 
 def _answers(url: str) -> bool:
-    with urllib.request.urlopen(f"{url}/scepsy/status") as answer:
+    with urllib.request.urlopen(f"{url}/health") as answer:
         return answer.status == 200
 
 
@@ -172,7 +174,7 @@ async def test_a_hung_gateway_is_replaced(local: LocalBackend) -> None:
     again = await local.apply(plan())
     assert again.url == done.url
     assert not is_alive(gateway.pid, gateway.born)
-    assert routed(again.url) == {"m-0"}
+    assert await routed(local) == {"m-0"}
 
 
 async def test_an_engine_is_known_before_it_is_ready(local: LocalBackend) -> None:
@@ -209,7 +211,7 @@ async def test_one_that_was_still_starting_is_waited_for(local: LocalBackend) ->
 async def test_a_change_that_cannot_be_written_puts_the_old_routes_back(
     local: LocalBackend,
 ) -> None:
-    done = await local.apply(plan())
+    await local.apply(plan())
     before = local.load("default")
     path = local.root / "default" / "state.json"
     seen: list[Deployment] = []
@@ -227,7 +229,7 @@ async def test_a_change_that_cannot_be_written_puts_the_old_routes_back(
     started = [one for one in seen[0].replicas if one.name == "m-1"]
     assert len(started) == 1
     assert not is_alive(started[0].pid, started[0].born)
-    assert routed(done.url) == {"m-0"}
+    assert await routed(local) == {"m-0"}
     assert (await local.status()).healthy
 
 

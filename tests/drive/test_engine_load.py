@@ -93,10 +93,10 @@ async def test_engines_are_read_and_others_are_asked_once(monkeypatch: pytest.Mo
     async with (
         TestServer(app) as server,
         asyncio.timeout(20),
-        engines_read(f"{server.make_url('/v1')}", after=0, seconds=1000) as reader,
+        engines_read(f"{server.make_url('')}".rstrip("/"), {}, after=0, seconds=1000) as readings,
     ):
         await enough.wait()
-    (load,) = llm_loads(reader.readings)
+    (load,) = llm_loads(readings)
     assert (load.llm, load.running_mean) == ("m", 2.0)
     assert asked.count("hosted") == 1
 
@@ -105,10 +105,10 @@ async def test_behind_another_server_nothing_is_read(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("scepsy.drive.engine_load.EVERY", EVERY / 100)
     async with (
         TestServer(web.Application()) as server,
-        engines_read(f"{server.make_url('/v1')}", after=0, seconds=0.05) as reader,
+        engines_read(f"{server.make_url('')}".rstrip("/"), {}, after=0, seconds=0.05) as readings,
     ):
         await asyncio.sleep(0.1)
-    assert reader.readings == []
+    assert readings == []
 
 
 @pytest.mark.parametrize("rubbish", [b"\xff\xfe{", b"[" * 100_000, b'{"replicas": 1}', b""])
@@ -127,11 +127,11 @@ async def test_a_status_that_is_rubbish_does_not_fail_a_drive(
     async with (
         TestServer(app) as server,
         asyncio.timeout(20),
-        engines_read(f"{server.make_url('/v1')}", after=0, seconds=1000) as reader,
+        engines_read(f"{server.make_url('')}".rstrip("/"), {}, after=0, seconds=1000) as readings,
     ):
         await asked.wait()
         await asyncio.sleep(0.05)
-    assert reader.readings == []
+    assert readings == []
 
 
 async def test_engines_that_hang_or_answer_rubbish_do_not_delay_the_last_reading(
@@ -169,7 +169,7 @@ async def test_engines_that_hang_or_answer_rubbish_do_not_delay_the_last_reading
     app.router.add_get("/bytes/metrics", bytes_only)
     app.router.add_get("/scepsy/status", status)
     async with TestServer(app) as server, asyncio.timeout(20):
-        reader = EngineReader(f"{server.make_url('/v1')}")
+        reader = EngineReader(f"{server.make_url('')}".rstrip("/"), {})
         await reader.run(after=0, seconds=1.0)
         let_go.set()
     # A hanging engine takes 0.1 s, so most of the fifty readings are left out.

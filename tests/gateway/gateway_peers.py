@@ -103,6 +103,20 @@ async def send(
         return Back(response.status, response.headers, await response.read())
 
 
+async def ask_admin(
+    http: aiohttp.ClientSession,
+    gateway: Gateway,
+    path: str,
+    body: object = b"",
+    method: str = "GET",
+    **headers: str,
+) -> Back:
+    """Asks at the admin address, with its key."""
+    return await send(
+        http, gateway.admin.url + path, body, method, **{**gateway.admin.headers, **headers}
+    )
+
+
 async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - what is waited for is another process, or a counter

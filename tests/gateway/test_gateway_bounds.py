@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway_peers import (
     CHAT,
     all_calls,
+    ask_admin,
     completion,
     gateway_to,
     http_answer,
@@ -72,7 +73,7 @@ async def test_made_up_names_are_not_counted_one_by_one(http: aiohttp.ClientSess
             await send(http, gateway.url + CHAT, {"model": f"made-up-{number}"})
         await send(http, gateway.url + CHAT, {"model": "x" * 5_000})
         await send(http, gateway.url + CHAT, {"model": "m"})
-        text = (await send(http, gateway.url + "/metrics", b"", "GET")).body.decode()
+        text = (await ask_admin(http, gateway, "/metrics")).body.decode()
     assert len(text.splitlines()) < 100
     assert 'calls_total{llm="(other)",status="404"} 169' in text
     assert 'calls_total{llm="m",status="200"} 1' in text
@@ -85,7 +86,7 @@ async def test_an_upstream_for_all_names_does_not_make_them_labels(http: aiohttp
     ):
         for number in range(600):
             await send(http, gateway.url + CHAT, {"model": f"made-up-{number}"})
-        text = (await send(http, gateway.url + "/metrics", b"", "GET")).body.decode()
+        text = (await ask_admin(http, gateway, "/metrics")).body.decode()
     assert 'calls_total{llm="(other)",status="200"} 88' in text
 
 
@@ -105,7 +106,7 @@ async def test_odd_content_is_recorded_and_answered(
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):
         back = await send(http, gateway.url + CHAT, body, **headers)
         again = await send(http, gateway.url + CHAT, {"model": "m"})
-        status = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()
+        status = (await ask_admin(http, gateway, "/scepsy/status")).json()
     assert (back.status, back.body, again.status) == (200, completion(), 200)
     assert len(all_calls(tmp_path)) + status["unwritten"] == 2
 
@@ -117,6 +118,7 @@ async def test_a_header_that_is_no_utf8_is_answered(http: aiohttp.ClientSession,
         body = b'{"model": "m"}'
         writer.write(
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+            b"Content-Type: application/json\r\n"
             b"x-scepsy-run: \xff\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         )
         answer = await asyncio.wait_for(reader.read(), 10)
@@ -129,7 +131,7 @@ async def test_a_header_that_is_no_utf8_is_answered(http: aiohttp.ClientSession,
 async def test_an_odd_model_name_breaks_nothing(http: aiohttp.ClientSession, tmp_path: Path):
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):
         back = await send(http, gateway.url + CHAT, b'{"model": "\\ud800"}')
-        metrics = await send(http, gateway.url + "/metrics", b"", "GET")
+        metrics = await ask_admin(http, gateway, "/metrics")
     assert (back.status, metrics.status) == (404, 200)
     assert the_call(tmp_path).status == 404
 
@@ -208,7 +210,7 @@ async def test_a_malformed_redirect_of_a_health_check_is_not_healthy(http: aioht
             await asyncio.sleep(0.6)
             alive[0] = True
             for _ in range(100):
-                back = await send(http, gateway.url + "/scepsy/status", b"", "GET")
+                back = await ask_admin(http, gateway, "/scepsy/status")
                 if all(one["healthy"] for one in json.loads(back.body)["replicas"]):
                     break
                 await asyncio.sleep(0.05)

@@ -12,6 +12,7 @@ from gateway_peers import (
     CHAT,
     DONE,
     all_calls,
+    ask_admin,
     chunk,
     completion,
     gateway_to,
@@ -28,6 +29,8 @@ from gateway_peers import (
 from scepsy.gateway.config import GatewayConfig
 from scepsy.gateway.server import running
 from scepsy.store import read_traces
+
+JSON = {"Content-Type": "application/json"}
 
 
 async def test_bytes_go_through_unchanged_both_ways(http: aiohttp.ClientSession, tmp_path: Path):
@@ -130,7 +133,7 @@ async def test_events_are_passed_on_as_they_come(http: aiohttp.ClientSession):
     body = b'{"model":"m","stream":true}'
     async with (
         gateway_to(streams(chunk("first"), then=wait)) as (engine, gateway),
-        http.post(gateway.url + CHAT, data=body) as back,
+        http.post(gateway.url + CHAT, data=body, headers=JSON) as back,
     ):
         assert await back.content.readany() == chunk("first")
         go_on.set()
@@ -153,9 +156,7 @@ async def test_a_caller_that_goes_away_cancels_the_call(
                     await response.content.readany()
             request.cancel()
         await asyncio.wait_for(engine.cancelled.wait(), 5)
-        replica = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()["replicas"][
-            0
-        ]
+        replica = (await ask_admin(http, gateway, "/scepsy/status")).json()["replicas"][0]
         assert (replica["in_flight"], replica["failed"], replica["healthy"]) == (0, 0, True)
     call = the_call(tmp_path)
     assert (call.status, call.ok) == (499, False)
@@ -171,7 +172,7 @@ async def test_a_large_body_goes_through(http: aiohttp.ClientSession):
 
     async with (
         gateway_to(says(answer)) as (engine, gateway),
-        http.post(gateway.url + "/v1/embeddings", data=pieces()) as back,
+        http.post(gateway.url + "/v1/embeddings", data=pieces(), headers=JSON) as back,
     ):
         assert await back.read() == answer
     assert engine.bodies == [body]

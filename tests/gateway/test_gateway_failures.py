@@ -20,6 +20,7 @@ from gateway_peers import (
     DONE,
     Back,
     all_calls,
+    ask_admin,
     chunk,
     completion,
     cut,
@@ -35,7 +36,7 @@ from gateway_peers import (
 
 from scepsy.engines import free_port
 from scepsy.gateway.config import GatewayConfig, Route
-from scepsy.gateway.server import running
+from scepsy.gateway.server import Gateway, running
 
 
 @dataclass
@@ -64,8 +65,8 @@ def config(traces: Path, *urls: str) -> GatewayConfig:
     return GatewayConfig(routes=routes, traces=str(traces))
 
 
-async def replicas(http: aiohttp.ClientSession, url: str) -> dict[str, dict[str, Any]]:
-    status = (await send(http, url + "/scepsy/status", b"", "GET")).json()
+async def replicas(http: aiohttp.ClientSession, gateway: Gateway) -> dict[str, dict[str, Any]]:
+    status = (await ask_admin(http, gateway, "/scepsy/status")).json()
     return {one["replica"]: one for one in status["replicas"]}
 
 
@@ -94,12 +95,12 @@ async def test_a_killed_replica_loses_no_call_that_another_can_serve(
                 await until(lambda: other.calls >= 3)
                 process.child.kill()
                 await until(lambda: other.calls == 40)
-                seen = await replicas(http, gateway.url)
+                seen = await replicas(http, gateway)
                 assert (seen["m-0"]["healthy"], seen["m-0"]["in_flight"]) == (False, 0)
                 go_on.set()
                 backs = await asyncio.gather(*calls)
                 last = await send(http, url, {"model": "m"})
-                seen = await replicas(http, gateway.url)
+                seen = await replicas(http, gateway)
     assert {back.body for back in [*backs, last]} == {completion("from the other")}
     moved = [call for call in all_calls(tmp_path) if call.attempts == 2]
     assert len(moved) == seen["m-0"]["failed"] > 0
@@ -125,7 +126,7 @@ async def test_a_replica_that_dies_in_a_stream_is_an_error_for_caller_and_trace(
             assert last.endswith(b"\n\n")
             error = json.loads(last[6:])["error"]
             assert (error["type"], error["code"]) == ("server_error", "engine_died")
-            seen = await replicas(http, gateway.url)
+            seen = await replicas(http, gateway)
             assert (seen["m-0"]["in_flight"], seen["m-0"]["failed"]) == (0, 1)
     if recorded:
         call = the_call(tmp_path)
@@ -159,11 +160,11 @@ async def test_a_replica_that_is_well_again_is_used_again(
         setting = config(tmp_path, f"http://127.0.0.1:{dead}", other.url)
         async with running(setting) as gateway:
             assert (await send(http, gateway.url + CHAT, {"model": "m"})).status == 200
-            assert not (await replicas(http, gateway.url))["m-0"]["healthy"]
+            assert not (await replicas(http, gateway))["m-0"]["healthy"]
             server = web.AppRunner(_healthy())
             await server.setup()
             await web.TCPSite(server, "127.0.0.1", dead).start()
-            while not (await replicas(http, gateway.url))["m-0"]["healthy"]:  # noqa: ASYNC110
+            while not (await replicas(http, gateway))["m-0"]["healthy"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             back = await send(http, gateway.url + CHAT, {"model": "m"})
             assert back.body == b"it is back"
@@ -193,7 +194,7 @@ async def test_a_lost_connection_is_tried_again_on_a_fresh_one(
     async with gateway_to(script, tmp_path) as (_, gateway):
         for _ in range(2):
             assert (await send(http, gateway.url + CHAT, {"model": "m"})).status == 200
-        assert (await replicas(http, gateway.url))["m-0"]["failed"] == 0
+        assert (await replicas(http, gateway))["m-0"]["failed"] == 0
     assert len(seen) == 3
     assert [call.attempts for call in all_calls(tmp_path)] == [2, 1]
 
@@ -205,7 +206,7 @@ async def test_an_engines_refusal_passes_as_it_is(
     refusal = b'{"error": {"message": "too long", "type": "BadRequestError", "code": 400}}'
     async with gateway_to(says(refusal, status), tmp_path) as (engine, gateway):
         back = await send(http, gateway.url + CHAT, {"model": "m", "stream": True})
-        assert (await replicas(http, gateway.url))["m-0"]["healthy"]
+        assert (await replicas(http, gateway))["m-0"]["healthy"]
     assert (back.status, back.body, engine.calls) == (status, refusal, 1)
     call = the_call(tmp_path)
     assert (call.status, call.error) == (status, "too long")
@@ -220,7 +221,7 @@ async def test_a_dying_engines_500_is_tried_elsewhere_once(
         running(config(tmp_path, dying.url, other.url)) as gateway,
     ):
         back = await send(http, gateway.url + CHAT, {"model": "m"})
-        seen = await replicas(http, gateway.url)
+        seen = await replicas(http, gateway)
     assert (back.status, dying.calls, other.calls) == (200, 1, 1)
     assert (seen["m-0"]["failed"], seen["m-0"]["in_flight"]) == (1, 0)
     assert the_call(tmp_path).attempts == 2
@@ -237,7 +238,7 @@ async def test_a_call_that_fails_everywhere_is_not_sent_everywhere(
         running(config(tmp_path, a.url, b.url, c.url)) as gateway,
     ):
         back = await send(http, gateway.url + CHAT, {"model": "m"})
-        seen = await replicas(http, gateway.url)
+        seen = await replicas(http, gateway)
     assert (back.status, a.calls + b.calls + c.calls) == (500, 2)
     assert sum(one["failed"] for one in seen.values()) == 2
 
@@ -249,7 +250,7 @@ async def test_if_the_other_replica_is_dead_the_first_500_is_returned(
         gone = f"http://127.0.0.1:{free_port()}"
         async with running(config(tmp_path, dying.url, gone)) as gateway:
             back = await send(http, gateway.url + CHAT, {"model": "m"})
-            seen = await replicas(http, gateway.url)
+            seen = await replicas(http, gateway)
     assert (back.status, back.json()["error"]["message"]) == (500, "bad luck")
     assert [one["failed"] for one in seen.values()] == [1, 1]
     assert [one["in_flight"] for one in seen.values()] == [0, 0]

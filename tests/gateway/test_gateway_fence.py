@@ -22,10 +22,10 @@ async def test_a_call_that_waits_at_a_cut_off_replica_is_answered_by_another_one
         async with asyncio.TaskGroup() as tasks:
             waiting = [tasks.create_task(post(http, gateway.url)) for _ in range(3)]
             await until(lambda: silent.calls == 3)
-            await put_routes(gateway.url, [Route(llm="m", replica="m-1", url=other.url)])
-            await fence(gateway.url, ["m-0"])
+            await put_routes(gateway.admin, [Route(llm="m", replica="m-1", url=other.url)])
+            await fence(gateway.admin, ["m-0"])
         assert [task.result() for task in waiting] == [200, 200, 200]
-        assert [one.replica for one in (await counts(gateway.url)).replicas] == ["m-1"]
+        assert [one.replica for one in (await counts(gateway.admin)).replicas] == ["m-1"]
 
 
 async def test_a_stream_that_has_begun_ends_with_an_error(http: aiohttp.ClientSession) -> None:
@@ -37,14 +37,14 @@ async def test_a_stream_that_has_begun_ends_with_an_error(http: aiohttp.ClientSe
         http.post(gateway.url + CHAT, json={**BODY, "stream": True}) as answer,
     ):
         assert await answer.content.readany() == chunk("one")
-        await put_routes(gateway.url, [])
-        await fence(gateway.url, ["m-0"])
+        await put_routes(gateway.admin, [])
+        await fence(gateway.admin, ["m-0"])
         assert b"cut off" in await answer.content.read()
 
 
 async def test_others_calls_go_on_when_one_replica_is_cut_off(http: aiohttp.ClientSession) -> None:
     async with gateway_to(says(b"{}")) as (_, gateway):
-        await fence(gateway.url, ["m-7"])
+        await fence(gateway.admin, ["m-7"])
         assert await post(http, gateway.url) == 200
 
 
@@ -56,9 +56,9 @@ async def post(http: aiohttp.ClientSession, url: str) -> int:
 
 async def test_a_replica_whose_node_is_back_gets_calls_again(http: aiohttp.ClientSession) -> None:
     async with gateway_to(says(b"{}")) as (one, gateway):
-        await fence(gateway.url, ["m-0"])
+        await fence(gateway.admin, ["m-0"])
         assert await post(http, gateway.url) == 503
-        await put_routes(gateway.url, [Route(llm="m", replica="m-0", url=one.url)])
+        await put_routes(gateway.admin, [Route(llm="m", replica="m-0", url=one.url)])
         assert await post(http, gateway.url) == 200
 
 

@@ -10,7 +10,8 @@ import aiohttp
 from gateway_peers import CHAT, all_calls, completion, peer, says, send, until
 from test_gateway_process import gateway_process
 
-from scepsy.gateway.config import GatewayConfig, Route
+from scepsy.gateway.access.admin_access import read_access
+from scepsy.gateway.config import AdminConfig, GatewayConfig, Route
 
 ROOM = 4000
 """Bytes that a file of the gateway may have: a few calls."""
@@ -23,22 +24,30 @@ async def test_a_full_disk_costs_no_answer_and_status_tells_what_waits(
 ):
     async with peer(says(completion())) as engine:
         config = GatewayConfig(
-            routes=(Route(llm="m", replica="m-0", url=engine.url),), traces=str(tmp_path / "t")
+            routes=(Route(llm="m", replica="m-0", url=engine.url),),
+            traces=str(tmp_path / "t"),
+            admin=AdminConfig(file=str(tmp_path / "admin.json")),
         )
         with gateway_process(tmp_path, config) as (url, child):
+            admin = read_access(tmp_path / "admin.json")
+            assert admin is not None
+
+            async def ask(path: str) -> bytes:
+                return (await send(http, admin.url + path, b"", "GET", **admin.headers)).body
+
             limits = resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (ROOM, -1))
             for number in range(CALLS):
                 back = await send(http, f"{url}/w/w/r{number}{CHAT}", {"model": "m"})
                 assert (back.status, back.body) == (200, completion())
 
             async def status() -> dict[str, int]:
-                return json.loads((await send(http, url + "/scepsy/status", b"", "GET")).body)
+                return json.loads(await ask("/scepsy/status"))
 
             seen = await status()
             while not (seen["recorded"] and seen["waiting"]):
                 seen = await status()
             assert (seen["recorded"] + seen["waiting"], seen["unwritten"]) == (CALLS, 0)
-            text = (await send(http, url + "/metrics", b"", "GET")).body.decode()
+            text = (await ask("/metrics")).decode()
             assert f"calls_waiting_to_be_recorded{{}} {seen['waiting']}" in text
             assert f"calls_recorded_total{{}} {seen['recorded']}" in text
             assert len(all_calls(tmp_path / "t")) == seen["recorded"]

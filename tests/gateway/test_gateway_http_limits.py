@@ -15,6 +15,7 @@ import pytest
 from gateway_peers import (
     CHAT,
     DONE,
+    ask_admin,
     chunk,
     completion,
     gateway_to,
@@ -86,7 +87,7 @@ async def test_a_large_response_header_passes(http: aiohttp.ClientSession):
         aiohttp.ClientSession(max_field_size=1 << 16) as wide,
     ):
         back = await send(wide, gateway.url + CHAT, ASKED)
-        replica = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()["replicas"]
+        replica = (await ask_admin(http, gateway, "/scepsy/status")).json()["replicas"]
     assert (back.status, back.headers["X-Large"]) == (200, LARGE)
     assert replica[0]["healthy"]
 
@@ -119,6 +120,7 @@ async def test_a_caller_that_waits_for_100_continue_is_answered(expect: str, fir
         parts = urlsplit(gateway.url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         head = f"Host: h\r\nExpect: {expect}\r\nConnection: close\r\nContent-Length: {len(ASKED)}"
+        head += "\r\nContent-Type: application/json"
         writer.write(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n\r\n".encode())
         begin = await asyncio.wait_for(reader.readline(), 10)
         assert begin.startswith(f"HTTP/1.1 {first} ".encode())
@@ -155,7 +157,7 @@ async def test_a_body_that_cannot_be_decoded_is_415(
 ):
     async with gateway_to(says(completion())) as (engine, gateway):
         back = await send(http, gateway.url + CHAT, body, **{"Content-Encoding": encoding})
-        replica = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()["replicas"]
+        replica = (await ask_admin(http, gateway, "/scepsy/status")).json()["replicas"]
     assert (back.status, back.json()["error"]["code"]) == (415, "unsupported_encoding")
     assert "gzip, deflate" in back.json()["error"]["message"]
     assert (engine.calls, replica[0]["healthy"]) == (0, True)
@@ -202,7 +204,7 @@ async def test_an_answer_in_an_unknown_encoding_passes_untouched(
         running(config(peer.url, tmp_path)) as gateway,
     ):
         back = await send(http, gateway.url + CHAT, ASKED)
-        replica = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()
+        replica = (await ask_admin(http, gateway, "/scepsy/status")).json()
     assert (back.status, back.body) == (200, b"\xff\xff?")
     assert back.headers["Content-Encoding"] == encoding
     assert replica["replicas"][0]["healthy"]

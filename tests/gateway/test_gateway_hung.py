@@ -13,12 +13,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 from emulated_fleet import fleet, routes_to
-from gateway_peers import CHAT, all_calls, send
+from gateway_peers import CHAT, all_calls, ask_admin, send
 
 from scepsy.deploy.gateway_client import counts
 from scepsy.engines import EngineProcess
 from scepsy.gateway.config import GatewayConfig
-from scepsy.gateway.server import running
+from scepsy.gateway.server import Gateway, running
 
 HUNG_AFTER = 1.0
 
@@ -48,8 +48,8 @@ def ask(tokens: int = 8, **fields: object) -> dict[str, object]:
     return {"model": "m", "messages": messages, "max_tokens": tokens, "ignore_eos": True, **fields}
 
 
-async def health(http: aiohttp.ClientSession, url: str) -> dict[str, bool]:
-    status = (await send(http, url + "/scepsy/status", b"", "GET")).json()
+async def health(http: aiohttp.ClientSession, gateway: Gateway) -> dict[str, bool]:
+    status = (await ask_admin(http, gateway, "/scepsy/status")).json()
     return {one["replica"]: one["healthy"] for one in status["replicas"]}
 
 
@@ -62,12 +62,12 @@ async def test_no_call_is_lost_to_a_replica_that_hangs(
             async with asyncio.timeout(60):
                 backs = await asyncio.gather(*(send(http, url, ask()) for _ in range(12)))
                 assert [back.status for back in backs] == [200] * 12
-                assert not (await health(http, gateway.url))["m-0"]
+                assert not (await health(http, gateway))["m-0"]
                 assert (await send(http, url, ask())).status == 200
         async with asyncio.timeout(30):  # it comes back when it goes on
-            while not (await health(http, gateway.url))["m-0"]:
+            while not (await health(http, gateway))["m-0"]:
                 await send(http, url, ask())
-        told = await counts(gateway.url)
+        told = await counts(gateway.admin)
     assert told.in_flight == 0
     moved = [call for call in all_calls(tmp_path / "t") if call.attempts == 2]
     assert moved
@@ -96,7 +96,7 @@ async def test_a_busy_engine_is_not_taken_for_a_hung_one(
     """It sends no byte for many times the bound, but it answers its health check."""
     async with fleet(tmp_path, 2) as engines, running(config(engines, tmp_path / "t")) as gateway:
         backs = await asyncio.gather(*(send(http, gateway.url + CHAT, ask(500)) for _ in range(4)))
-        assert all((await health(http, gateway.url)).values())
+        assert all((await health(http, gateway)).values())
     assert [back.status for back in backs] == [200] * 4
     calls = all_calls(tmp_path / "t")
     assert [call.attempts for call in calls] == [1] * 4

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from gateway_peers import CHAT, all_calls, completion, gateway_to, says, send, the_call
+from gateway_peers import CHAT, all_calls, ask_admin, completion, gateway_to, says, send, the_call
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -77,14 +77,15 @@ async def test_bytes_that_are_no_text_cost_the_label_alone(
             body = b'{"model": "m"}'
             writer.write(
                 b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                b"Content-Type: application/json\r\n"
                 b"%s: \xff\r\nContent-Length: %d\r\n\r\n" % (name, len(body)) + body
             )
             assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200 ")
             writer.close()
         metadata = {"metadata": {"scepsy_run": "\ud800", "scepsy_workflow": "w"}}
         assert (await send(http, gateway.url + CHAT, {"model": "m", **metadata})).status == 200
-        status = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()
-        metrics = (await send(http, gateway.url + "/metrics", b"", "GET")).body.decode()
+        status = (await ask_admin(http, gateway, "/scepsy/status")).json()
+        metrics = (await ask_admin(http, gateway, "/metrics")).body.decode()
     calls = all_calls(tmp_path)
     assert len(calls) == 5
     assert {call.layer for call in calls} <= {"time", "none"}
@@ -98,7 +99,7 @@ async def test_an_odd_model_name_is_refused_and_recorded_in_few_bytes(
 ):
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):
         back = await send(http, gateway.url + CHAT, json.dumps({"model": odd}).encode())
-        metrics = await send(http, gateway.url + "/metrics", b"", "GET")
+        metrics = await ask_admin(http, gateway, "/metrics")
     assert back.status == 404
     assert back.json()["error"]["code"] == "model_not_found"
     assert len(back.body) < 1_000

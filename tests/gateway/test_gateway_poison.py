@@ -14,6 +14,7 @@ from gateway_peers import (
     CHAT,
     RawPeer,
     all_calls,
+    ask_admin,
     chunk,
     completion,
     http_answer,
@@ -112,7 +113,7 @@ async def test_an_answer_that_cannot_be_decoded_is_no_death(
         route = Route(llm="m", replica="m-0", url=one.url)
         async with running(GatewayConfig(routes=(route,), traces=str(tmp_path))) as gateway:
             back = await send(http, gateway.url + CHAT, {"model": "m", "stream": True})
-            told = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()
+            told = (await ask_admin(http, gateway, "/scepsy/status")).json()
     assert b"error" in back.body
     assert (told["replicas"][0]["healthy"], told["replicas"][0]["failed"]) == (True, 1)
 

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
-from gateway_peers import CHAT, completion, http_answer, raw_peer, send
+from gateway_peers import CHAT, ask_admin, completion, http_answer, raw_peer, send
 
 from scepsy.engines import free_port
 from scepsy.gateway.config import GatewayConfig, Route
-from scepsy.gateway.server import running
+from scepsy.gateway.server import Gateway, running
 from scepsy.gateway.upstreams.health_check import ask_health
 
 Answer = Callable[[asyncio.StreamWriter, str], Awaitable[None]]
@@ -117,14 +117,14 @@ async def test_a_dead_replica_comes_back_beside_replicas_with_odd_answers(
         await asyncio.sleep(0.6)  # all of them are being asked
         back = await stack.enter_async_context(raw_peer(lambda _: http_answer(completion()), port))
         began = asyncio.get_running_loop().time()
-        while not await healthy(http, gateway.url):  # noqa: ASYNC110 - another task sets it
+        while not await healthy(http, gateway):  # noqa: ASYNC110 - another task sets it
             await asyncio.sleep(0.02)
         assert asyncio.get_running_loop().time() - began < 4.5
         assert (await send(http, gateway.url + CHAT, {"model": "m"})).status == 200
         assert back.calls == 1
 
 
-async def healthy(http: aiohttp.ClientSession, url: str) -> bool:
-    told = (await send(http, url + "/scepsy/status", b"", "GET")).json()["replicas"]
+async def healthy(http: aiohttp.ClientSession, gateway: Gateway) -> bool:
+    told = (await ask_admin(http, gateway, "/scepsy/status")).json()["replicas"]
     assert not [one for one in told if one["llm"] != "m" and one["healthy"]]
     return next(one["healthy"] for one in told if one["llm"] == "m")

@@ -16,7 +16,18 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 import pytest
-from gateway_peers import CHAT, chunk, completion, gateway_to, peer, says, send, streams, until
+from gateway_peers import (
+    CHAT,
+    ask_admin,
+    chunk,
+    completion,
+    gateway_to,
+    peer,
+    says,
+    send,
+    streams,
+    until,
+)
 
 from scepsy.core.trace import RunMark
 from scepsy.engines.procfs import identity, is_alive
@@ -139,7 +150,7 @@ async def test_new_routes_lose_no_call_in_flight(http: aiohttp.ClientSession):
                 Route(llm="n", replica="n-0", url=new.url + "/v1"),
             )
             body = msgspec.json.encode(routes)
-            back = await send(http, gateway.url + "/scepsy/routes", body, "PUT")
+            back = await ask_admin(http, gateway, "/scepsy/routes", body, "PUT")
             assert back.status == 200
             for llm in ("m", "n"):
                 got = await send(http, gateway.url + CHAT, {"model": llm})
@@ -163,7 +174,7 @@ async def test_bad_routes_change_nothing(http: aiohttp.ClientSession):
             (b'[{"llm":"m","replica":"r","url":"ftp://x"}]', "replica 'r': url: 'ftp://x' is not"),
             (b'[{"llm":"m","replica":"r","url":"http://x","capacity":0}]', "capacity"),
         ):
-            back = await send(http, gateway.url + "/scepsy/routes", body, "PUT")
+            back = await ask_admin(http, gateway, "/scepsy/routes", body, "PUT")
             assert back.status == 400
             assert words in back.json()["error"]["message"]
         assert (await send(http, gateway.url + CHAT, {"model": "m"})).status == 200
@@ -173,8 +184,8 @@ async def test_metrics_count_calls(http: aiohttp.ClientSession, tmp_path: Path):
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):
         await send(http, gateway.url + CHAT, {"model": "m"})
         await send(http, gateway.url + CHAT, {"model": 'odd"\n'})
-        status = (await send(http, gateway.url + "/scepsy/status", b"", "GET")).json()
-        text = (await send(http, gateway.url + "/metrics", b"", "GET")).body.decode()
+        status = (await ask_admin(http, gateway, "/scepsy/status")).json()
+        text = (await ask_admin(http, gateway, "/metrics")).body.decode()
         assert (await send(http, gateway.url + "/health", b"", "GET")).status == 200
     assert status["llms"] == [
         {"llm": "m", "replicas": 1, "healthy": 1, "in_flight": 0, "served": 1, "failed": 0}

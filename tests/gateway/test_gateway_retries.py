@@ -13,6 +13,7 @@ from gateway_peers import (
     CHAT,
     RawPeer,
     all_calls,
+    ask_admin,
     completion,
     http_answer,
     raw_peer,
@@ -22,7 +23,7 @@ from gateway_peers import (
 
 from scepsy.engines import free_port
 from scepsy.gateway.config import GatewayConfig, Route
-from scepsy.gateway.server import running
+from scepsy.gateway.server import Gateway, running
 
 GOOD = http_answer(completion())
 
@@ -43,8 +44,8 @@ def config(traces: Path, urls: list[str], **fields: object) -> GatewayConfig:
     return GatewayConfig(routes=routes, traces=str(traces), **fields)  # pyright: ignore
 
 
-async def replicas(http: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
-    return (await send(http, url + "/scepsy/status", b"", "GET")).json()["replicas"]
+async def replicas(http: aiohttp.ClientSession, gateway: Gateway) -> list[dict[str, Any]]:
+    return (await ask_admin(http, gateway, "/scepsy/status")).json()["replicas"]
 
 
 @pytest.mark.parametrize("warm", [False, True])
@@ -60,7 +61,7 @@ async def test_a_call_that_kills_engines_is_retried_on_few_of_them(
                 await send(http, gateway.url + CHAT, {"model": "m"})
             before = sum(peer.calls for peer in three)
             back = await send(http, gateway.url + CHAT, {"model": "m", "x": "poison"})
-            seen = await replicas(http, gateway.url)
+            seen = await replicas(http, gateway)
             assert (await send(http, gateway.url + CHAT, {"model": "m"})).status == 200
     assert (back.status, back.json()["error"]["code"]) == (502, "engine_died")
     assert sum(peer.calls for peer in three) - before - 1 == limit
@@ -72,7 +73,7 @@ async def test_a_single_replica_gets_at_most_two_attempts(
 ):
     async with raw_peer(poisoned) as peer, running(config(tmp_path, [peer.url])) as gateway:
         back = await send(http, gateway.url + CHAT, {"model": "m", "x": "poison"})
-        [seen] = await replicas(http, gateway.url)
+        [seen] = await replicas(http, gateway)
     assert (back.status, peer.calls, seen["failed"]) == (502, 2, 1)
 
 
@@ -94,7 +95,7 @@ async def test_a_5xx_that_is_returned_is_its_own_replicas(
         two = await peers(stack, lambda _: bad, lambda _: None)
         async with running(config(tmp_path, [peer.url for peer in two])) as gateway:
             back = await send(http, gateway.url + CHAT, {"model": "m"})
-            seen = await replicas(http, gateway.url)
+            seen = await replicas(http, gateway)
     assert (back.status, back.json()["error"]["message"]) == (500, "bad luck")
     assert the_call(tmp_path).replica == "m-0"
     assert [one["failed"] for one in seen] == [1, 1]
@@ -115,7 +116,7 @@ async def test_an_answer_that_cannot_be_parsed_does_not_mark_a_replica_dead(
         two = await peers(stack, lambda _: answer, lambda _: answer)
         async with running(config(tmp_path, [peer.url for peer in two])) as gateway:
             back = await send(http, gateway.url + CHAT, {"model": "m"})
-            seen = await replicas(http, gateway.url)
+            seen = await replicas(http, gateway)
     assert (back.status, back.json()["error"]["code"]) == (502, "unreadable_answer")
     assert all(one["healthy"] for one in seen)
     assert sum(peer.calls for peer in two) == 2

@@ -152,7 +152,8 @@ async def test_a_malformed_request_writes_nothing_to_the_log(caplog: pytest.LogC
             b"GET / HTTP/1.1\r\nBad Header\r\n\r\n",
             b"GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n",
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"Content-Type: application/json\r\n\r\n"
             b"5\r\n{'a':\r\nzz\r\n\r\n",
         ):
             reader, writer = await asyncio.open_connection(host, int(port))

@@ -25,7 +25,8 @@ from scepsy.core.recording import RecordingOptions
 from scepsy.core.secrets import HIDDEN, credentials, public_url, without_secrets
 from scepsy.engines.endpoint import EndpointEngine
 from scepsy.errors import BadInput
-from scepsy.gateway.config import GatewayConfig, Route
+from scepsy.gateway.access.admin_access import read_access
+from scepsy.gateway.config import AdminConfig, GatewayConfig, Route
 from scepsy.gateway.recording.redaction import Redaction, compiled
 from scepsy.gateway.server import running
 from scepsy.planning.input_faults import llm_faults
@@ -74,6 +75,7 @@ async def test_no_secret_is_in_traces_logs_status_metrics_or_errors(
             ),
             traces=str(tmp_path / "t"),
             record_content=True,
+            admin=AdminConfig(file=str(tmp_path / "admin.json")),
         )
         ours: list[bytes] = []
         with gateway_process(tmp_path, config) as (url, child):
@@ -86,11 +88,16 @@ async def test_no_secret_is_in_traces_logs_status_metrics_or_errors(
                     back = await send(http, f"{url}/v1/completions", body, **headers)
                     if back.status >= 500:
                         ours.append(back.body)
-            for path in ("/scepsy/status", "/metrics", "/v1/models", "/no/such"):
-                back = await send(http, f"{url}{path}?api_key={CALLER}", b"", "GET")
-                ours.append(back.body)
+            admin = read_access(tmp_path / "admin.json")
+            assert admin is not None
+            for where, path in (
+                *((url, path) for path in ("/v1/models", "/no/such", "/metrics")),
+                *((admin.url, path) for path in ("/scepsy/status", "/metrics", "/no/such")),
+            ):
+                asked = f"{where}{path}?api_key={CALLER}"
+                ours.append((await send(http, asked, b"", "GET", **admin.headers)).body)
             routes = [{"llm": "m", "replica": "r", "url": f"ftp://u:{PASSWORD}@h/"}]
-            back = await send(http, f"{url}/scepsy/routes", routes, "PUT")
+            back = await send(http, f"{admin.url}/scepsy/routes", routes, "PUT", **admin.headers)
             assert back.status == 400
             ours.append(back.body)
             child.terminate()

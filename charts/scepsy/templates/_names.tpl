@@ -22,6 +22,10 @@
 {{ default (printf "%s-keys" (include "scepsy.gateway" .)) .Values.keys.existingSecret }}
 {{- end }}
 
+{{- define "scepsy.admin" -}}
+{{ default (printf "%s-admin" (include "scepsy.gateway" .)) .Values.admin.existingSecret }}
+{{- end }}
+
 {{- define "scepsy.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import msgspec
 from rich import progress
 from rich.console import Console
 
+from scepsy.cli.admin_files import find_admin
+from scepsy.cli.inputs import state_directory, state_option
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import PlainConsole, console, emit_json, json_option, seconds, table
 from scepsy.cli.reachable import check_reachable
@@ -32,6 +34,7 @@ from scepsy.drive import (
 )
 from scepsy.drive.marks import post_marks
 from scepsy.errors import BadInput, RunsFailed
+from scepsy.gateway.access.admin_access import AdminAccess
 from scepsy.report import wording
 from scepsy.statistics.quantiles import P99_MIN
 from scepsy.store import write_record
@@ -86,6 +89,7 @@ from scepsy.store import write_record
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of arrivals and order of inputs."
 )
+@state_option
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write the result into this file, as JSON."
 )
@@ -99,6 +103,7 @@ def command(
     warmup: float,
     timeout: float,
     seed: int,
+    state: Path | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -125,7 +130,12 @@ def command(
     asyncio.run(check_reachable("--gateway", gateway))
     with drive_progress(as_json) as report:
         result = asyncio.run(
-            _drive_and_read(workloads, gateway, duration, warmup, seed, timeout, report)
+            _drive_and_read(
+                find_admin(gateway, state_directory(state)),
+                lambda: _drive(workloads, gateway, duration, warmup, seed, timeout, report),
+                after=warmup,
+                seconds=duration,
+            )
         )
     if out is not None:
         write_record(out, result)
@@ -142,18 +152,17 @@ def command(
 
 
 async def _drive_and_read(
-    workloads: Sequence[Workload],
-    gateway: str,
-    duration: float,
-    warmup: float,
-    seed: int,
-    timeout: float,  # noqa: ASYNC109 - of each run
-    report: Callable[[DriveProgress], None],
+    admin: AdminAccess | None,
+    driven: Callable[[], Awaitable[DriveResult]],
+    *,
+    after: float,
+    seconds: float,
 ) -> DriveResult:
-    """Drives, and reads the engines meanwhile."""
-    async with engines_read(gateway, after=warmup, seconds=duration) as reader:
-        result = await _drive(workloads, gateway, duration, warmup, seed, timeout, report)
-    return msgspec.structs.replace(result, llms=llm_loads(reader.readings))
+    """Drives, and meanwhile reads the engines behind the gateway that is governed there, if any."""
+    url, headers = (None, {}) if admin is None else (admin.url, admin.headers)
+    async with engines_read(url, headers, after=after, seconds=seconds) as readings:
+        result = await driven()
+    return msgspec.structs.replace(result, llms=llm_loads(readings))
 
 
 async def _drive(

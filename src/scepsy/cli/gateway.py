@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from scepsy.cli.admin_files import admin_config, announced
 from scepsy.cli.output import json_option
 from scepsy.core.recording import RecordingOptions
 from scepsy.deploy.kubernetes.following import follow
@@ -64,6 +65,33 @@ from scepsy.gateway.server import Gateway, serve
     help="Regular expression; what it matches is not recorded. May be given several times. Keys, "
     "tokens and passwords of URLs are never recorded.",
 )
+@click.option(
+    "--admin-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address for metrics and status, and to change routes.",
+)
+@click.option(
+    "--admin-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port for them; 0 picks a free one.  [default: 0]",
+)
+@click.option(
+    "--admin-name",
+    "admin_names",
+    metavar="HOST",
+    multiple=True,
+    help="Host name by which the admin address may be called, beside localhost and IP addresses; "
+    "* allows all. Repeatable.",
+)
+@click.option(
+    "--api-key-env",
+    "key_variables",
+    metavar="VARIABLE",
+    multiple=True,
+    help="Environment variable that routes may name as the key of a hosted endpoint. Repeatable.",
+)
 @json_option
 def command(
     upstream: str | None,
@@ -76,10 +104,17 @@ def command(
     workflow: str,
     record_content: bool,
     redact: tuple[str, ...],
+    admin_host: str,
+    admin_port: int,
+    admin_names: tuple[str, ...],
+    key_variables: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Pass LLM calls on to URL, or to the engines of a deployment on Kubernetes, and record each
     call. The command runs until it is stopped.
+
+    Metrics and status are at the admin address that it prints. They need the admin key: that of
+    $SCEPSY_ADMIN_KEY, or a new one in the file that it prints.
     """
     if deployment is None and upstream is None:
         raise click.UsageError("give --upstream URL, set OPENAI_BASE_URL, or follow a deployment")
@@ -91,11 +126,17 @@ def command(
         workflow=workflow,
         record_content=record_content,
         recording=RecordingOptions(redact=redact),
+        admin=admin_config(admin_host, admin_port, admin_names),
+        key_variables=key_variables,
     )
 
-    def ready(url: str) -> None:
-        message = msgspec.json.encode({"url": url}).decode() if as_json else f"listening on {url}"
-        click.echo(message)
+    def ready(gateway: Gateway) -> None:
+        if as_json:
+            admin = {"admin_url": gateway.admin.url, "admin_file": config.admin.file}
+            click.echo(msgspec.json.encode({"url": gateway.url, **admin}).decode())
+            return
+        click.echo(f"listening on {gateway.url}")
+        click.echo(announced(config.admin, gateway.admin))
 
     if deployment is None:
         asyncio.run(serve(config, on_ready=ready))

@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from scepsy.errors import Unreachable
+from scepsy.gateway.access.admin_access import AdminAccess
 from scepsy.gateway.config import Route
 
 _ANSWER_WITHIN = 30.0
@@ -57,7 +58,7 @@ class GatewayCounts(msgspec.Struct, frozen=True):
 
 
 async def put_routes(
-    gateway_url: str, routes: Sequence[Route], waiting: Collection[str] = ()
+    access: AdminAccess, routes: Sequence[Route], waiting: Collection[str] = ()
 ) -> None:
     """Replaces the routes of a running gateway. Calls in flight end where they are. Calls of LLMs
     in `waiting` that have no route, because they will have one soon, are answered with 503 and not
@@ -66,33 +67,33 @@ async def put_routes(
     Raises Unreachable where the gateway does not answer or refuses them.
     """
     query = urlencode([("waiting", llm) for llm in sorted(waiting)])
-    await _ask("PUT", f"{gateway_url}/scepsy/routes?{query}", msgspec.json.encode(routes))
+    await _ask(access, "PUT", f"/scepsy/routes?{query}", msgspec.json.encode(routes))
 
 
-async def close(gateway_url: str) -> None:
+async def close(access: AdminAccess) -> None:
     """The gateway answers new calls with 503 until it gets new routes. Raises Unreachable."""
-    await _ask("PUT", f"{gateway_url}/scepsy/closed", b"")
+    await _ask(access, "PUT", "/scepsy/closed", b"")
 
 
-async def fence(gateway_url: str, replicas: Collection[str]) -> None:
+async def fence(access: AdminAccess, replicas: Collection[str]) -> None:
     """Takes all calls away from replicas whose nodes are cut off, and which have no route any more.
     Calls of which nothing has been delivered are sent to other replicas. Raises Unreachable.
     """
-    await _ask("PUT", f"{gateway_url}/scepsy/fence", msgspec.json.encode(sorted(replicas)))
+    await _ask(access, "PUT", "/scepsy/fence", msgspec.json.encode(sorted(replicas)))
 
 
-async def counts(gateway_url: str, within: float | None = None) -> GatewayCounts:
+async def counts(access: AdminAccess, within: float | None = None) -> GatewayCounts:
     """The gateway's counts of calls. Raises Unreachable, also where it takes more than `within`
     seconds (30).
     """
-    body = await _ask("GET", f"{gateway_url}/scepsy/status", None, within)
+    body = await _ask(access, "GET", "/scepsy/status", None, within)
     try:
         return msgspec.json.decode(body, type=GatewayCounts)
     except msgspec.MsgspecError as error:
-        raise Unreachable(f"what answers at {gateway_url} is no gateway: {error}") from error
+        raise Unreachable(f"what answers at {access.url} is no gateway: {error}") from error
 
 
-async def drained(gateway_url: str, names: Collection[str], grace: float) -> dict[str, int]:
+async def drained(access: AdminAccess, names: Collection[str], grace: float) -> dict[str, int]:
     """Waits until none of the replicas has a call in flight, for at most `grace` seconds. The
     replicas must not be routed to any more.
 
@@ -101,43 +102,43 @@ async def drained(gateway_url: str, names: Collection[str], grace: float) -> dic
     have ended with it. One that is slow to answer is asked again; one that hangs has ended, too.
     """
     deadline = asyncio.get_running_loop().time() + grace
-    told = await _told(gateway_url, deadline)
+    told = await _told(access, deadline)
     while (left := told.at(names)) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_POLL)
         try:
-            told = await _told(gateway_url, deadline)
+            told = await _told(access, deadline)
         except Unreachable:
             return left
     return left
 
 
-async def _told(gateway_url: str, deadline: float, *, closing: bool = False) -> GatewayCounts:
+async def _told(access: AdminAccess, deadline: float, *, closing: bool = False) -> GatewayCounts:
     """The gateway's counts, after it was closed where it is `closing`. Until the deadline, a
     gateway that is slow to answer is asked again a few times. It hangs if it answers none of them.
     """
     for last in (False,) * (_QUESTIONS - 1) + (True,):
         try:
             if closing:  # new routes, as when a node is lost, have opened it again
-                await close(gateway_url)
-            return await counts(gateway_url)
+                await close(access)
+            return await counts(access)
         except _TooSlow:
             if last or asyncio.get_running_loop().time() >= deadline:
                 raise
     raise AssertionError
 
 
-async def closed(gateway_url: str, grace: float) -> dict[str, int]:
+async def closed(access: AdminAccess, grace: float) -> dict[str, int]:
     """Lets the gateway refuse new calls, and waits until none is in flight, for at most `grace`
     seconds. Returns the calls that are in flight after that, for each replica that has any; "" has
     those that were not sent to a replica yet. Raises Unreachable as `drained` does.
     """
-    await close(gateway_url)
+    await close(access)
     deadline = asyncio.get_running_loop().time() + grace
-    told = await _told(gateway_url, deadline)
+    told = await _told(access, deadline)
     while told.in_flight and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_POLL)
         try:
-            told = await _told(gateway_url, deadline, closing=True)
+            told = await _told(access, deadline, closing=True)
         except Unreachable:
             break
     left = told.at([one.replica for one in told.replicas])
@@ -145,13 +146,16 @@ async def closed(gateway_url: str, grace: float) -> dict[str, int]:
     return left | ({"": unsent} if unsent > 0 else {})
 
 
-async def _ask(method: str, url: str, body: bytes | None, within: float | None = None) -> bytes:
+async def _ask(
+    access: AdminAccess, method: str, path: str, body: bytes | None, within: float | None = None
+) -> bytes:
+    url = access.url + path
     seconds = _ANSWER_WITHIN if within is None else within
     timeout = aiohttp.ClientTimeout(total=seconds)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(method, url, data=body) as response,
+            session.request(method, url, data=body, headers=access.headers) as response,
         ):
             answer = await response.read()
             if response.status != 200:

@@ -53,3 +53,9 @@ def hosted_routes(plan: Plan) -> tuple[Route, ...]:
         for llm in plan.llms
         if llm.hosted
     )
+
+
+def key_variables(plan: Plan) -> tuple[str, ...]:
+    """The environment variables with the keys of the plan's hosted endpoints."""
+    named = {route.api_key_env for route in hosted_routes(plan)}
+    return tuple(sorted(one for one in named if one is not None))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
 from statistics import fmean
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -116,7 +115,7 @@ def _busy(readings: Sequence[Reading]) -> float | None:
 
 
 class _Replica(msgspec.Struct):
-    """What the gateway's /scepsy/status says of one replica; its other fields are not needed."""
+    """What the admin address of a gateway says of one replica; other fields are not needed."""
 
     llm: str
     replica: str
@@ -132,10 +131,15 @@ class EngineReader:
     """Reads the engines behind a gateway, again and again.
 
     An upstream that answers once without a metric that we know, such as a hosted endpoint, is not
-    asked again. Behind another server than our gateway nothing is read.
+    asked again.
+
+    Attributes:
+        admin_url: the gateway's admin address.
+        headers: headers with the admin key.
     """
 
-    gateway_url: str
+    admin_url: str
+    headers: Mapping[str, str]
     readings: list[Reading] = field(default_factory=list[Reading])
     _silent: set[str] = field(default_factory=set[str])
 
@@ -156,9 +160,9 @@ class EngineReader:
                 number = max(number + 1, ceil((clock() - begin) / EVERY))
 
     async def _replicas(self, session: aiohttp.ClientSession) -> list[_Replica]:
-        parts = urlsplit(self.gateway_url)
+        url = f"{self.admin_url}/scepsy/status"
         with suppress(*_UNREADABLE):
-            async with session.get(f"{parts.scheme}://{parts.netloc}/scepsy/status") as answer:
+            async with session.get(url, headers=self.headers) as answer:
                 return msgspec.json.decode(await answer.read(), type=_Status).replicas
         return []
 
@@ -178,15 +182,19 @@ class EngineReader:
 
 @asynccontextmanager
 async def engines_read(
-    gateway_url: str, *, after: float, seconds: float
-) -> AsyncGenerator[EngineReader]:
+    admin_url: str | None, headers: Mapping[str, str], *, after: float, seconds: float
+) -> AsyncGenerator[list[Reading]]:
     """Reads engines in the background, from `after` seconds on for `seconds`, while the block
-    runs.
+    runs; yields the list that fills. Without an admin address, as behind another server than our
+    gateway, nothing is read.
     """
-    reader = EngineReader(gateway_url)
+    if admin_url is None:
+        yield []
+        return
+    reader = EngineReader(admin_url, headers)
     reading = asyncio.create_task(reader.run(after=after, seconds=seconds))
     try:
-        yield reader
+        yield reader.readings
     finally:
         reading.cancel()
         with suppress(asyncio.CancelledError):

@@ -13,6 +13,7 @@ from scepsy.errors import BadInput, Unreachable
 
 _NOT_RECORDING = (404, 405, 409)
 """Status codes of another server, and of a gateway without a trace directory."""
+_JSON = {"Content-Type": "application/json"}
 _PATIENCE = aiohttp.ClientTimeout(total=10.0)
 """Seconds for one mark."""
 
@@ -29,8 +30,9 @@ async def post_marks(gateway_url: str, marks: Iterable[RunMark]) -> bool:
     url = f"{parts.scheme}://{parts.netloc}/scepsy/runs"
     async with aiohttp.ClientSession(timeout=_PATIENCE) as session:
         for mark in marks:
+            body = msgspec.json.encode(mark)
             try:
-                async with session.post(url, data=msgspec.json.encode(mark)) as answer:
+                async with session.post(url, data=body, headers=_JSON) as answer:
                     if answer.status in _NOT_RECORDING:
                         return False
                     if not answer.ok:

@@ -11,7 +11,7 @@ from pathlib import Path
 from scepsy.engines.procfs import end_with_parent
 from scepsy.errors import ScepsyError
 from scepsy.gateway.config import GatewayConfig
-from scepsy.gateway.server import serve
+from scepsy.gateway.server import Gateway, serve
 from scepsy.store import read_record
 
 
@@ -33,8 +33,8 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _announce(url: str) -> None:
-    sys.stdout.write(f"listening on {url}\n")
+def _announce(gateway: Gateway) -> None:
+    sys.stdout.write(f"listening on {gateway.url}\n")
     sys.stdout.flush()
 
 

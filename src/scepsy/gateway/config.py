@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -56,6 +56,27 @@ class Route(Record, frozen=True, kw_only=True):
         return self.engine == "endpoint"
 
 
+class AdminConfig(Record, frozen=True, kw_only=True):
+    """Where a gateway is governed: routes, metrics and status are at this address and not at that
+    of calls, and every request there needs a key.
+
+    Attributes:
+        host, port: address to listen on; port 0 picks a free port.
+        names: host names by which the address may be called, beside `localhost` and IP addresses;
+            `*` stands for all. Others are refused, so that a page in a browser cannot use a name
+            of its own that resolves to this machine.
+        key_env: environment variable with the key. Without it each start makes a new key.
+        file: file into which the gateway writes its admin address and key, readable by its owner
+            alone, before it answers calls.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    names: tuple[str, ...] = ()
+    key_env: str | None = None
+    file: str | None = None
+
+
 class GatewayConfig(Record, frozen=True, kw_only=True):
     """The configuration of one gateway.
 
@@ -81,6 +102,9 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
             error.
         first_byte_max: seconds that a call waits for its first byte at a healthy replica.
         silence_max: seconds that a call waits for each further byte at a healthy replica.
+        admin: where the gateway is governed.
+        key_variables: environment variables that later routes may name as `api_key_env`; those of
+            `routes` are allowed as well. No other variable is ever sent to an upstream.
     """
 
     host: str = "127.0.0.1"
@@ -100,6 +124,14 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     hung_after: Positive = 15.0
     first_byte_max: Positive = 1800.0
     silence_max: Positive = 300.0
+    admin: AdminConfig = AdminConfig()
+    key_variables: tuple[str, ...] = ()
+
+    @property
+    def allowed_variables(self) -> frozenset[str]:
+        """The environment variables that routes may name."""
+        named = (route.api_key_env for route in self.routes)
+        return frozenset(one for one in (*self.key_variables, *named) if one is not None)
 
 
 def check_routes(routes: Sequence[Route]) -> None:
@@ -123,6 +155,19 @@ def check_routes(routes: Sequence[Route]) -> None:
             raise BadInput(
                 f"routes: replica {route.replica!r}: the environment variable "
                 f"{route.api_key_env} is not set; export the key before the gateway starts"
+            )
+
+
+def check_key_variables(routes: Sequence[Route], allowed: Collection[str]) -> None:
+    """Raises BadInput for a key whose variable is not one of those that the gateway's start has
+    allowed: else whoever may set routes could have any variable sent to any address.
+    """
+    for route in routes:
+        if route.api_key_env is not None and route.api_key_env not in allowed:
+            raise BadInput(
+                f"routes: replica {route.replica!r}: this gateway may not send the environment "
+                f"variable {route.api_key_env}; name it when the gateway starts (for a deployment: "
+                "take it down and deploy it again)"
             )
 
 

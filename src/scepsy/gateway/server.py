@@ -13,15 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from scepsy.errors import PortInUse, Unreachable
-from scepsy.gateway.admin import Admin
+from scepsy.gateway.access.admin_access import AdminAccess
+from scepsy.gateway.admin import Admin, admin_key, publish
 from scepsy.gateway.calls.dataplane import DataPlane
-from scepsy.gateway.config import GatewayConfig, Route, check_routes, check_url
+from scepsy.gateway.config import (
+    GatewayConfig,
+    Route,
+    check_key_variables,
+    check_routes,
+    check_url,
+)
+from scepsy.gateway.data_port import DataPort
 from scepsy.gateway.engine_gaps.request_checks import RequestChecks
 from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter
-from scepsy.gateway.http_server import HEADER_BYTES_MAX, HEADERS_MAX, HttpServer
+from scepsy.gateway.http_server import HEADER_BYTES_MAX, HEADERS_MAX, Handler, HttpServer
 from scepsy.gateway.identity.lineage import Lineage
 from scepsy.gateway.recording.recorder import Recorder
 from scepsy.gateway.recording.redaction import Redaction, compiled
@@ -35,22 +44,26 @@ from scepsy.store import TraceLog
 
 _KEEP_ALIVE = 4.0  # seconds; below the 5 s after which vLLM's server closes an idle connection
 _CONNECT = 10.0  # seconds to make a connection
+_ADMIN_GRACE = 1.0  # seconds that requests at the admin address have to finish
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway that listens at `url`."""
+    """A gateway that listens at `url`, and is governed at `admin`."""
 
     url: str
+    admin: AdminAccess
     _plane: DataPlane
+    _variables: frozenset[str]
 
     def replace_routes(self, routes: Sequence[Route], waiting: Collection[str] = ()) -> None:
         """Calls go to these replicas from now on. Those of an LLM in `waiting` that has no route
         are answered with 503 instead of 404. Calls in flight end on their old replicas. A gateway
         that was closed is open again.
 
-        Raises BadInput as `check_routes` does.
+        Raises BadInput as `check_routes` and `check_key_variables` do.
         """
+        check_key_variables(routes, self._variables)
         check_routes(routes)
         self._plane.upstreams.replace(routes, waiting)
         self._plane.closed = False
@@ -71,28 +84,38 @@ async def running(
 
     Raises:
         PortInUse: another process listens on its port.
-        BadInput: a route or the upstream is not a URL, or the trace directory cannot be written.
+        BadInput: a route or the upstream is not a URL, the trace directory or the file of the admin
+            key cannot be written, or the key is too short.
+        NotFound: the environment variable of the admin key is not set.
     """
     async with AsyncExitStack() as stack:
-        plane = await _data_plane(config, stack, redact)
-        server = HttpServer(Admin(plane, time.time()).handle)
-        runner = web.ServerRunner(server, shutdown_timeout=config.grace)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        port = await _listen(runner, config)
-        yield Gateway(f"http://{_printable(config.host)}:{port}", plane)
+        plane, started = await _data_plane(config, stack, redact), time.time()
+        key, admin = admin_key(config.admin), config.admin
+        variables = config.allowed_variables
+        governing = Admin(plane, started, key, admin.names, variables)
+        where = await _listen(governing.handle, admin.host, admin.port, _ADMIN_GRACE, stack)
+        url = f"http://{_printable(config.host)}:{config.port}"
+        access = AdminAccess(url=where, key=key, calls=url)
+        publish(access, admin.file, stack)  # whoever sees us answer calls may look for it
+        serving = DataPort(plane, started)
+        url = await _listen(serving.handle, config.host, config.port, config.grace, stack)
+        if url != access.calls:
+            access = msgspec.structs.replace(access, calls=url)
+            publish(access, admin.file, stack)
+        yield Gateway(url, access, plane, variables)
 
 
 async def serve(
     config: GatewayConfig,
     *,
-    on_ready: Callable[[str], None],
+    on_ready: Callable[[Gateway], None],
     beside: Callable[[Gateway], Coroutine[None, None, None]] | None = None,
 ) -> None:
     """Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once.
 
-    `on_ready` is called with its URL. `beside` runs as long as the gateway, for example to change
-    its routes; where it fails, the gateway stops and its error is raised. Raises as `running` does.
+    `on_ready` is called once it listens. `beside` runs as long as the gateway, for example to
+    change its routes; where it fails, the gateway stops and its error is raised. Raises as
+    `running` does.
     """
     _allow_many_connections()
     loop = asyncio.get_running_loop()
@@ -107,7 +130,7 @@ async def serve(
     for one in signals:
         loop.add_signal_handler(one, on_signal)
     async with running(config) as gateway:
-        on_ready(gateway.url)
+        on_ready(gateway)
         if beside is None:
             await stop.wait()
             return
@@ -197,18 +220,22 @@ async def _watching(watch: HealthWatch) -> AsyncGenerator[None, None]:
         await asyncio.wait([task])
 
 
-async def _listen(runner: web.ServerRunner, config: GatewayConfig) -> int:
-    """The port that it listens on."""
+async def _listen(
+    handler: Handler, host: str, port: int, grace: float, stack: AsyncExitStack
+) -> str:
+    """Serves at the address until `stack` closes, which leaves requests `grace` seconds to end.
+    Returns the URL for callers on this machine.
+    """
+    runner = web.ServerRunner(HttpServer(handler), shutdown_timeout=grace)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, config.host, config.port, backlog=4096).start()
+        await web.TCPSite(runner, host, port, backlog=4096).start()
     except OSError as error:
-        where = f"{config.host}:{config.port}"
         if error.errno == errno.EADDRINUSE:
-            raise PortInUse(
-                f"port {config.port} is in use on {config.host}; choose another"
-            ) from None
-        raise Unreachable(f"cannot listen on {where}: {error.strerror}") from error
-    return runner.addresses[0][1]
+            raise PortInUse(f"port {port} is in use on {host}; choose another") from None
+        raise Unreachable(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return f"http://{_printable(host)}:{runner.addresses[0][1]}"
 
 
 def _printable(host: str) -> str:

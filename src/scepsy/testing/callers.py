@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from scepsy.deploy.backend import Backend
+
 
 @dataclass(slots=True)
 class Answers:
@@ -69,12 +71,11 @@ async def calling(
             over.set()
 
 
-async def until_in_flight(url: str, calls: int) -> None:
-    """Waits until the gateway has at least `calls` calls in flight at replicas."""
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+async def until_in_flight(backend: Backend, calls: int) -> None:
+    """Waits until the deployment's gateway has at least `calls` calls in flight at replicas."""
+    async with asyncio.timeout(60):
         while True:
-            async with session.get(f"{url}/scepsy/status") as answer:
-                told = await answer.json()
-            if sum(one["in_flight"] for one in told["replicas"]) >= calls:
+            told = await backend.status()
+            if sum(one.in_flight or 0 for one in told.replicas) >= calls:
                 return
             await asyncio.sleep(0.05)

@@ -189,7 +189,7 @@ class DeployContract:
         first, second = self.gpus(site)[:2]
         done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
         calling = asyncio.create_task(call(done.url, "m", HOLDING_CALL))
-        await until_in_flight(done.url, 1)
+        await until_in_flight(site.backend, 1)
         wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)
         command = await self.deploy(site, wanted, tmp_path, "--grace", "0.5")
         said, _ = await command.communicate()
@@ -202,7 +202,7 @@ class DeployContract:
         first, second = self.gpus(site)[:2]
         done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
         calling = asyncio.create_task(call(done.url, "m", self.long_call))
-        await until_in_flight(done.url, 1)
+        await until_in_flight(site.backend, 1)
         wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)
         after = await site.backend.apply(wanted)
         assert len(after.stopped) == 1
@@ -214,13 +214,13 @@ class DeployContract:
         plan = self.some_of_m(site, 1)
         done = await site.backend.apply(plan)
         patient = asyncio.create_task(call(done.url, "m", self.long_call // 4))
-        await until_in_flight(done.url, 1)
+        await until_in_flight(site.backend, 1)
         gone = await site.backend.down(grace=120)
         assert gone.cut == ()
         assert await patient is None
         done = await site.backend.apply(plan)
         cut = asyncio.create_task(call(done.url, "m", HOLDING_CALL))
-        await until_in_flight(done.url, 1)
+        await until_in_flight(site.backend, 1)
         gone = await site.backend.down(grace=0.2)
         assert [(one.replica, one.calls) for one in gone.cut] == [("m-0", 1)]
         assert await cut is not None
@@ -232,7 +232,7 @@ class DeployContract:
         first, second = self.gpus(site)[:2]
         done = await site.backend.apply(plan_of(site.cluster, ("m", [first], 1.0)))
         holding = asyncio.create_task(call(done.url, "m", HOLDING_CALL))  # until it is cancelled
-        await until_in_flight(done.url, 1)
+        await until_in_flight(site.backend, 1)
         waits = asyncio.Event()
         wanted = plan_of(site.cluster, ("m", [second], 1.0), llms=OTHER_LLMS)
         winner = asyncio.create_task(

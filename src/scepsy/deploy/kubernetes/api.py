@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import aiohttp
@@ -119,9 +120,13 @@ class KubernetesApi:
             raise ApiRefusal(response.status, answer)
         return answer
 
-    async def text(self, path: str, **query: str) -> str:
-        """The body of an answer that is not JSON, such as a log. Raises as `request` does."""
-        response = await self._send("GET", path, query, None, "application/json", _TIMEOUT)
+    async def text(self, path: str, headers: Mapping[str, str] | None = None, **query: str) -> str:
+        """The body of an answer that is not JSON, such as a log or what a pod answers. Raises as
+        `request` does.
+        """
+        response = await self._send(
+            "GET", path, query, None, "application/json", _TIMEOUT, headers or {}
+        )
         try:
             text: bytes = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -165,8 +170,9 @@ class KubernetesApi:
         body: Json | None,
         content: str,
         limits: aiohttp.ClientTimeout,
+        further: Mapping[str, str] = MappingProxyType({}),
     ) -> Any:
-        headers = {"Accept": "application/json", "Content-Type": content}
+        headers = {"Accept": "application/json", "Content-Type": content, **further}
         try:
             call = await self._client.param_serialize(
                 method,

@@ -24,7 +24,7 @@ from scepsy.deploy.kubernetes.deployment_state import (
     unpacked,
 )
 from scepsy.deploy.kubernetes.fields import part
-from scepsy.deploy.kubernetes.gateway_objects import PORT
+from scepsy.deploy.kubernetes.gateway_objects import PORT, admin_secret
 from scepsy.deploy.kubernetes.lease import held
 from scepsy.deploy.kubernetes.object_diff import differences
 from scepsy.deploy.kubernetes.objects import RenderOptions, labels
@@ -40,6 +40,7 @@ from scepsy.deploy.routes import hosted_routes
 from scepsy.deploy.startable import check_startable
 from scepsy.deploy.status import Status
 from scepsy.errors import BadInput, NotFound, ScepsyError
+from scepsy.gateway.access.admin_access import new_key
 from scepsy.gateway.config import check_routes
 
 PATIENCE = 120.0
@@ -98,7 +99,7 @@ class KubernetesBackend:
             state = await self._next(before, plan, objects, port)
             objects = replace(objects, options=state.options)
             runtime = KubernetesRuntime(objects, state, self.patience)
-            await objects.check(all_objects(runtime))
+            await objects.check([*all_objects(runtime), await self._secret(runtime)])
             change = await self._change(runtime, before, grace, allow_dip, on_progress)
             await change.check()
             try:
@@ -246,7 +247,9 @@ class KubernetesBackend:
 
     async def _run(self, runtime: KubernetesRuntime, change: Change) -> Applied:
         state, objects = runtime.state, runtime.objects
-        shared = shared_objects(state)
+        secret = await self._secret(runtime)
+        first, *others = shared_objects(state)
+        shared = (first, secret, *others)
         for one in shared:
             await objects.apply(one)
         await change.run()
@@ -260,6 +263,12 @@ class KubernetesBackend:
         url = await runtime.reading.gateway_url()
         return change.done.applied(state.options.name, state.epoch, url, serving)
 
+    async def _secret(self, runtime: KubernetesRuntime) -> Json:
+        """The Secret with the gateway's admin key. A key that is there stays: pods that run have
+        it.
+        """
+        return admin_secret(runtime.objects.options, await runtime.reading.admin_key() or new_key())
+
     async def _prune(self, runtime: KubernetesRuntime, shared: tuple[Json, ...]) -> None:
         """Deletes shared objects that only earlier plans needed."""
         view, table = await runtime.reading.view(), runtime.table_title
@@ -272,7 +281,7 @@ class KubernetesBackend:
         """Back to the plan before a change that failed; nothing is left of a first deployment."""
         if before is None:
             with suppress(ScepsyError):
-                await objects.delete_all()
+                await _delete_everything(objects)
                 await _gone(objects)
             return
         say("the change failed: going back to the plan before it")
@@ -289,9 +298,17 @@ class KubernetesBackend:
         pods = len(view.pods) + len(await reading.gateway_pods())
         # The engines first: the gateway then tells the callers of calls that are cut.
         await runtime.stop([one.replica.replica for one in view.seen])
-        await runtime.objects.delete_all()
+        await _delete_everything(runtime.objects)
         await _gone(runtime.objects)
         return TakenDown(name=runtime.objects.options.name, stopped=pods, cut=cut_calls(left))
+
+
+async def _delete_everything(objects: Objects) -> None:
+    """Deletes every object of the deployment. The Secret by its name, so that a deployer needs no
+    right to list Secrets.
+    """
+    await objects.delete_all()
+    await objects.delete(admin_secret(objects.options, ""))
 
 
 async def _gone(objects: Objects) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import msgspec
 
 from scepsy.deploy.kubernetes.objects import labels
@@ -9,9 +11,16 @@ from scepsy.deploy.kubernetes.objects.names import dns_label
 from scepsy.deploy.kubernetes.objects.options import IMAGES, Object, RenderOptions
 from scepsy.deploy.kubernetes.objects.security import container_security, pod_security
 from scepsy.deploy.kubernetes.slices import TABLE_KEY, RoutingTable
+from scepsy.gateway.access.admin_access import ADMIN_KEY_ENV
 
 PORT = 8080
 """The port on which the gateway listens in its pod, and its Service by default."""
+
+ADMIN_PORT = 8081
+"""The port of the gateway's metrics and counts in its pod. No Service leads there."""
+
+ADMIN_KEY = "key"
+"""The entry of the Secret with the key that the admin port wants."""
 
 GRACE = 600
 """Seconds that a gateway's pod has to finish its calls when it is replaced or evicted."""
@@ -23,6 +32,25 @@ def gateway_name(options: RenderOptions) -> str:
 
 def table_name(options: RenderOptions) -> str:
     return dns_label(f"{options.name}-routes")
+
+
+def admin_secret_name(options: RenderOptions) -> str:
+    return dns_label(f"{options.name}-{labels.GATEWAY}-admin")
+
+
+def admin_secret(options: RenderOptions, key: str) -> Object:
+    """The Secret with the key of the admin port."""
+    meta = _metadata(options, admin_secret_name(options))
+    data = {ADMIN_KEY: base64.b64encode(key.encode()).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "Opaque", "data": data}
+
+
+def key_in(secret: Object | None) -> str | None:
+    """The key in such a Secret; None where it has none."""
+    try:
+        return base64.b64decode((secret or {})["data"][ADMIN_KEY]).decode()
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def selector(options: RenderOptions) -> dict[str, str]:
@@ -101,11 +129,18 @@ def _pod(options: RenderOptions, name: str) -> Object:
     command = ["scepsy", "gateway", "--host", "0.0.0.0", "--port", str(PORT)]
     command += ["--kubernetes-deployment", labels.instance(options)[labels.INSTANCE]]
     command += ["--kubernetes-routes", table_name(options)]
+    # The API server's proxy, through which a deployer asks, keeps its own Host header.
+    command += ["--admin-host", "0.0.0.0", "--admin-port", str(ADMIN_PORT), "--admin-name", "*"]
+    secret = {"name": admin_secret_name(options), "key": ADMIN_KEY}
     container: Object = {
         "name": "gateway",
         "image": options.images.get("emulated") or IMAGES["emulated"],
         "command": command,
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "env": [{"name": ADMIN_KEY_ENV, "valueFrom": {"secretKeyRef": secret}}],
+        "ports": [
+            {"name": "http", "containerPort": PORT, "protocol": "TCP"},
+            {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
+        ],
         "readinessProbe": probe,
         "livenessProbe": {**probe, "periodSeconds": 10, "failureThreshold": 6},
         "resources": {

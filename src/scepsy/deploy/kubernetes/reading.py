@@ -11,14 +11,22 @@ import msgspec
 from scepsy.deploy.gateway_client import GatewayCounts
 from scepsy.deploy.kubernetes.api import ApiRefusal, Json
 from scepsy.deploy.kubernetes.fields import part
-from scepsy.deploy.kubernetes.gateway_objects import PORT, gateway_name, selector, table_name
+from scepsy.deploy.kubernetes.gateway_objects import (
+    ADMIN_PORT,
+    admin_secret_name,
+    gateway_name,
+    key_in,
+    selector,
+    table_name,
+)
 from scepsy.deploy.kubernetes.objects import labels
 from scepsy.deploy.kubernetes.objects.options import PORT as ENGINE_PORT
 from scepsy.deploy.kubernetes.observing import ClusterView, is_ready, lost_nodes
 from scepsy.deploy.kubernetes.refusals import explained
 from scepsy.deploy.kubernetes.slices import RoutingTable, read_table
 from scepsy.deploy.kubernetes.writing import Objects
-from scepsy.errors import Unreachable
+from scepsy.errors import ScepsyError, Unreachable
+from scepsy.gateway.access.admin_access import KEY_HEADER
 
 _CHECKS = 3
 _CHECK_TIMEOUT = 3.0
@@ -98,8 +106,9 @@ class ClusterReading:
         """By gateway pod, its counts of calls, asked through the API server, so that a deployer
         needs no way into the cluster's network. A gateway that does not answer is left out.
         """
+        key = await self.admin_key()
         pods = [one for one in await self.gateway_pods() if part(one, "status").get("podIP")]
-        found = await asyncio.gather(*(self._counts(one) for one in pods))
+        found = await asyncio.gather(*(self._counts(one, key or "") for one in pods))
         return {
             pod["metadata"]["name"]: one
             for pod, one in zip(pods, found, strict=True)
@@ -117,11 +126,23 @@ class ClusterReading:
                 total[name] = total.get(name, 0) + calls
         return total
 
-    async def _counts(self, pod: Json) -> GatewayCounts | None:
-        meta = pod["metadata"]
-        place = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}:{PORT}/proxy"
+    async def admin_key(self) -> str | None:
+        """The key of the gateway's admin port; None where there is no Secret with one, or the user
+        may not read it.
+        """
         try:
-            text = await self.objects.api.text(f"{place}/scepsy/status")
+            secret = await self.objects.find(
+                "v1", "Secret", admin_secret_name(self.objects.options)
+            )
+        except ScepsyError:
+            return None
+        return key_in(secret)
+
+    async def _counts(self, pod: Json, key: str) -> GatewayCounts | None:
+        meta = pod["metadata"]
+        place = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}:{ADMIN_PORT}/proxy"
+        try:
+            text = await self.objects.api.text(f"{place}/scepsy/status", {KEY_HEADER: key})
             return msgspec.json.decode(text, type=GatewayCounts)
         except (ApiRefusal, Unreachable, msgspec.MsgspecError):
             return None

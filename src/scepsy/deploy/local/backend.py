@@ -15,7 +15,7 @@ from scepsy.deploy.apply import Change, change_to
 from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.gateway_client import closed
 from scepsy.deploy.local.deployment_file import DeploymentFile
-from scepsy.deploy.local.gateway_process import absolute, check_gateway, running_gateway
+from scepsy.deploy.local.gateway_process import absolute, check_gateway, gateway_access
 from scepsy.deploy.local.locking import changing
 from scepsy.deploy.local.marks import stop_unknown
 from scepsy.deploy.local.runtime import LocalRuntime
@@ -184,11 +184,11 @@ class LocalBackend:
 
     async def _down(self, file: DeploymentFile, grace: float) -> TakenDown:
         await stop_supervisor(file.current)
-        gateway = running_gateway(file.current)
+        access = gateway_access(self.files, file.current)
         left: dict[str, int] = {}
-        if gateway is not None:
+        if access is not None:
             with suppress(Unreachable):  # it hangs: nobody knows its calls, and they go nowhere
-                left = await closed(gateway.url, grace)
+                left = await closed(access, grace)
         stopped = await _stop_all(file)
         self.files.remove(file.current.name)
         return TakenDown(name=file.current.name, stopped=stopped, cut=cut_calls(left))

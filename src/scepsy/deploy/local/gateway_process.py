@@ -17,11 +17,14 @@ from scepsy.deploy.local.health import PATIENCE, health
 from scepsy.deploy.local.launching import start_on_free_port
 from scepsy.deploy.local.marks import mark
 from scepsy.deploy.local.state import Deployment, RunningGateway
+from scepsy.deploy.local.state_directory import StateDirectory
+from scepsy.deploy.routes import key_variables
 from scepsy.engines import Launch
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, Unreachable
-from scepsy.gateway.config import GatewayConfig, Route
+from scepsy.gateway.access.admin_access import AdminAccess, read_access
+from scepsy.gateway.config import AdminConfig, GatewayConfig, Route
 from scepsy.store import write_record
 
 
@@ -31,13 +34,18 @@ class GatewayProcess:
 
     file: DeploymentFile
 
+    @property
+    def access(self) -> AdminAccess | None:
+        """The running gateway's admin address and key; None where none runs."""
+        return gateway_access(self.file.files, self.file.current)
+
     async def counts(self) -> GatewayCounts | None:
         """The running gateway's counts of calls; None where none runs or answers."""
-        running = running_gateway(self.file.current)
-        if running is None:
+        access = self.access
+        if access is None:
             return None
         try:
-            return await counts(running.url)
+            return await counts(access)
         except Unreachable:
             return None
 
@@ -45,19 +53,22 @@ class GatewayProcess:
         """Gives the gateway these routes. Starts one where none runs, and replaces one that does
         not answer. Raises Unreachable, EngineFailed or PortInUse.
         """
-        running = await self.well()
-        if running is None:
+        if await self.well() is None:
             await self._start(routes)
-            running = self.file.current.gateway
-            assert running is not None
-        await put_routes(running.url, routes, expected)
+        access = self.access
+        if access is None:
+            raise Unreachable("the gateway has ended just after its start; see its log")
+        await put_routes(access, routes, expected)
 
     async def well(self) -> RunningGateway | None:
-        """The gateway; None where it has ended, or hung and was stopped for that."""
+        """The gateway; None where it has ended, or hung and was stopped for that. One of an earlier
+        version, which nobody can govern, is stopped as well.
+        """
         running = running_gateway(self.file.current)
         if running is None:
             return None
-        if await health(running.pid, running.born, running.url, checks=PATIENCE) == "ready":
+        well = await health(running.pid, running.born, running.url, checks=PATIENCE)
+        if well == "ready" and self.access is not None:
             return running
         await stop_pid(running.pid, running.born, grace=0)
         return None
@@ -78,9 +89,16 @@ class GatewayProcess:
 
         def launch_on(port: int) -> Launch:
             config = GatewayConfig(
-                host=host, port=port, routes=tuple(routes), traces=current.traces, grace=GRACE
+                host=host,
+                port=port,
+                routes=tuple(routes),
+                traces=current.traces,
+                grace=GRACE,
+                admin=AdminConfig(file=str(files.gateway_admin(name))),
+                key_variables=key_variables(current.plan),
             )
             write_record(path, config)
+            files.gateway_admin(name).unlink(missing_ok=True)  # of a gateway that was killed
             return Launch(argv=argv, url=f"http://{host}:{port}")
 
         def note(pid: int, born: int, url: str) -> None:
@@ -122,6 +140,15 @@ def running_gateway(deployment: Deployment) -> RunningGateway | None:
     """The deployment's gateway, None where its process has ended."""
     gateway = deployment.gateway
     return gateway if gateway is not None and is_alive(gateway.pid, gateway.born) else None
+
+
+def gateway_access(files: StateDirectory, deployment: Deployment) -> AdminAccess | None:
+    """The admin address and key of the deployment's gateway; None where none runs, or one of an
+    earlier version, which has none.
+    """
+    if running_gateway(deployment) is None:
+        return None
+    return read_access(files.gateway_admin(deployment.name))
 
 
 def absolute(traces: Path | None) -> str | None:

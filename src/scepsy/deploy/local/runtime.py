@@ -11,7 +11,7 @@ from scepsy.deploy.changes.observed import Observed, ObservedReplica, ReplicaSta
 from scepsy.deploy.gateway_client import GatewayCounts, drained
 from scepsy.deploy.local.deployment_file import DeploymentFile
 from scepsy.deploy.local.engine_starts import EngineStart
-from scepsy.deploy.local.gateway_process import GatewayProcess, running_gateway
+from scepsy.deploy.local.gateway_process import GatewayProcess
 from scepsy.deploy.local.health import PATIENCE, Health, health
 from scepsy.deploy.local.launching import launch_digest
 from scepsy.deploy.local.state import RunningReplica, addresses
@@ -61,11 +61,11 @@ class LocalRuntime:
 
     async def drain(self, names: Collection[str], grace: float) -> Mapping[str, int]:
         self.file.change_each(names, phase="draining")
-        gateway = running_gateway(self.file.current)
+        access = self.gateway.access
         left: Mapping[str, int] = {}
-        if gateway is not None:
+        if access is not None:
             try:
-                left = await drained(gateway.url, names, grace)
+                left = await drained(access, names, grace)
             except Unreachable:
                 left = {}  # calls end with the gateway through which they came
         self.file.change_each(names, phase="drained")

@@ -132,6 +132,10 @@ class StateDirectory:
     def gateway_config(self, name: str) -> Path:
         return self.folder(name) / "gateway.json"
 
+    def gateway_admin(self, name: str) -> Path:
+        """The gateway's admin address and key; the running gateway writes it."""
+        return self.folder(name) / "admin.json"
+
     def gateway_log(self, name: str) -> Path:
         return self.folder(name) / "gateway.log"
 

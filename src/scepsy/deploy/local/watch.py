@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scepsy.core.plan import size_name
 from scepsy.deploy.gateway_client import CallCounts, GatewayCounts, counts
+from scepsy.deploy.local.gateway_process import gateway_access
 from scepsy.deploy.local.health import Health, health
 from scepsy.deploy.local.logs import tail
 from scepsy.deploy.local.restart_log import GATEWAY, RestartLog, read_restarts
@@ -24,7 +25,7 @@ async def observe(files: StateDirectory, deployment: Deployment, *, expects: boo
     that no supervisor runs where one is expected (`expects`).
     """
     gateway = deployment.gateway
-    told = await _counts(deployment)
+    told = await _counts(files, deployment)
     replicas = sorted(deployment.replicas, key=lambda one: one.name)
     found = await asyncio.gather(*(health(one.pid, one.born, one.url) for one in replicas))
     front: State = "dead"
@@ -68,11 +69,12 @@ def _notes(
             )
 
 
-async def _counts(deployment: Deployment) -> GatewayCounts | None:
-    if deployment.gateway is None:
+async def _counts(files: StateDirectory, deployment: Deployment) -> GatewayCounts | None:
+    access = gateway_access(files, deployment)
+    if access is None:
         return None
     try:
-        return await counts(deployment.gateway.url, within=5.0)
+        return await counts(access, within=5.0)
     except Unreachable:
         return None
 

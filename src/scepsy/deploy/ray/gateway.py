@@ -18,6 +18,7 @@ from scepsy.deploy.ray.gateway_actor import GatewayActor, gateway_key
 from scepsy.deploy.ray.records import ProcessReport
 from scepsy.deploy.ray.state import StoredDeployment
 from scepsy.deploy.restarts import RestartPolicy
+from scepsy.deploy.routes import key_variables
 from scepsy.errors import EngineFailed, PortInUse, Unreachable
 from scepsy.gateway.config import GatewayConfig, Route
 
@@ -108,6 +109,7 @@ class RayGateway:
             routes=tuple(routes),
             traces=current.traces,
             max_sends=_SENDS_MOST,
+            key_variables=key_variables(current.plan),
         )
         node = current.gateway_node
         where = {names.HEAD_RESOURCE: 0.001}

@@ -16,6 +16,8 @@ from scepsy.deploy.ray.node_folder import log_path
 from scepsy.deploy.ray.supervised import SupervisedProcess
 from scepsy.deploy.restarts import RestartPolicy
 from scepsy.engines import Launch
+from scepsy.errors import Unreachable
+from scepsy.gateway.access.admin_access import AdminAccess, read_access
 from scepsy.gateway.config import GatewayConfig, Route
 from scepsy.store import write_record
 
@@ -38,6 +40,7 @@ class GatewayActor:
         self._config = msgspec.json.decode(kept or config, type=GatewayConfig)
         self._expected: frozenset[str] = frozenset()
         self._log = log_path(deployment, "gateway")
+        self._admin_file = self._log.with_suffix(".admin.json")
         self._process = SupervisedProcess(
             name="gateway",
             log=self._log,
@@ -66,15 +69,15 @@ class GatewayActor:
 
     def counts(self) -> bytes:
         """The gateway's counts of calls as JSON. Raises Unreachable."""
-        return msgspec.json.encode(self._thread.call(gateway_client.counts(self._local)))
+        return msgspec.json.encode(self._thread.call(gateway_client.counts(self._access)))
 
     def drained(self, replicas: Collection[str], grace: float) -> dict[str, int]:
         """See `gateway_client.drained`."""
-        return self._thread.call(gateway_client.drained(self._local, replicas, grace))
+        return self._thread.call(gateway_client.drained(self._access, replicas, grace))
 
     def closed(self, grace: float) -> dict[str, int]:
         """See `gateway_client.closed`."""
-        return self._thread.call(gateway_client.closed(self._local, grace))
+        return self._thread.call(gateway_client.closed(self._access, grace))
 
     def stop(self) -> None:
         """Stops the gateway's process for good."""
@@ -84,18 +87,27 @@ class GatewayActor:
     def _local(self) -> str:
         return f"http://127.0.0.1:{self._config.port}"
 
+    @property
+    def _access(self) -> AdminAccess:
+        access = read_access(self._admin_file)
+        if access is None:
+            raise Unreachable("the gateway does not run now")
+        return access
+
     async def _put(self, fenced: frozenset[str]) -> None:
         await self._api.put(gateway_key(self._deployment), msgspec.json.encode(self._config))
         if self._process.report().state in ("ready", "unhealthy"):
-            await gateway_client.put_routes(self._local, self._config.routes, self._expected)
+            await gateway_client.put_routes(self._access, self._config.routes, self._expected)
             if fenced:
-                await gateway_client.fence(self._local, fenced)
+                await gateway_client.fence(self._access, fenced)
 
     def _launch(self, port: int) -> Launch:
         self._config = msgspec.structs.replace(self._config, port=port)
         self._process.port = port
+        self._admin_file.unlink(missing_ok=True)  # of a gateway that was killed
+        admin = msgspec.structs.replace(self._config.admin, file=str(self._admin_file))
         path: Path = self._log.with_suffix(".json")
-        write_record(path, self._config)
+        write_record(path, msgspec.structs.replace(self._config, admin=admin))
         argv = (sys.executable, "-m", "scepsy.gateway", "--config", str(path))
         argv += ("--exit-with-parent", str(os.getpid()))
         return Launch(argv=argv, url=self._local)

@@ -161,9 +161,12 @@ class Sender:
             raise
 
     async def get(self, upstream: Upstream, path: str, headers: Headers) -> web.Response:
-        """What the upstream answers to a GET. Raises SendFailed."""
+        """What the upstream answers to a GET of exactly this path. Redirects are passed on and not
+        followed: they may lead anywhere. Raises SendFailed.
+        """
+        url = URL(upstream.address(path), encoded=True)
         try:
-            async with self.pooled.get(upstream.address(path), headers=headers) as response:
+            async with self.pooled.get(url, headers=headers, allow_redirects=False) as response:
                 passed = CIMultiDict(headers_for_caller(response.headers))
                 return web.Response(
                     status=response.status, body=await response.read(), headers=passed
