@@ -12,6 +12,7 @@ from openai import AsyncOpenAI
 from openai_like import openai_like
 from scepsy.core.trace import RunMark
 from scepsy.drive import DriveInterrupted, DriveProgress, Workload, drive
+from scepsy.drive.workload import AFTER_WINDOW
 from scepsy.errors import BadInput
 from scepsy.marking import RUN_HEADER, WORKFLOW_HEADER
 
@@ -184,6 +185,31 @@ async def test_every_run_is_noted_the_cancelled_ones_as_such() -> None:
     assert [note.error for note in notes if not note.ok].count("ValueError: third") == 1
     assert all(note.start <= note.end for note in notes)
     assert {note.workflow for note in notes} == {"w"}
+
+
+async def test_runs_of_the_tail_do_not_make_recorded_runs_shorter() -> None:
+    """The long ones among them are cancelled, so the short ones alone would be recorded."""
+    notes: list[RunMark] = []
+    begun = 0
+    tail_has_ended = asyncio.Event()
+
+    async def every_other_is_long() -> None:
+        nonlocal begun
+        begun += 1
+        if begun <= 8:
+            await tail_has_ended.wait()
+        elif begun % 2:
+            await asyncio.Event().wait()
+        elif begun >= 14:
+            tail_has_ended.set()
+
+    load = Workload("w", every_other_is_long, 40.0)
+    found = await drive([load], duration=0.2, seed=0, on_run=notes.append)
+    measured = {run.run for run in found.workflows[0].runs}
+    assert len(measured) == 8
+    assert {note.run for note in notes if note.ok} == measured
+    ended = [note for note in notes if note.error == AFTER_WINDOW]
+    assert len(ended) >= 3
 
 
 async def test_tells_its_progress() -> None:

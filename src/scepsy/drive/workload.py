@@ -14,6 +14,11 @@ from scepsy.drive.run import Function, run_once
 from scepsy.drive.statistics import measure
 from scepsy.marking import new_run
 
+AFTER_WINDOW = "not counted: it arrived after the measured window, where only short runs end in time"
+"""Marks a run of the tail that has ended. The drive cancels those that are still open, so the rest
+would make the recorded runs of a workflow shorter than its runs are.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -80,7 +85,8 @@ class RunningWorkload:
         try:
             error = await run_once(load.workflow, run, load.function, arrival.inputs, self.timeout)
         finally:
-            self._note(run, start, error)
+            after = not arrival.measured and arrival.time >= 0
+            self._note(run, start, AFTER_WINDOW if after and error is None else error)
         if error is None:
             self.completed += 1
         else:
