@@ -14,7 +14,9 @@ from scepsy.drive.run import Function, run_once
 from scepsy.drive.statistics import measure
 from scepsy.marking import new_run
 
-AFTER_WINDOW = "not counted: it arrived after the measured window, where only short runs end in time"
+AFTER_WINDOW = (
+    "not counted: it arrived after the measured window, where only short runs end in time"
+)
 """Marks a run of the tail that has ended. The drive cancels those that are still open, so the rest
 would make the recorded runs of a workflow shorter than its runs are.
 """
