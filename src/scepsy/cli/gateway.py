@@ -92,6 +92,38 @@ from scepsy.gateway.server import Gateway, serve
     multiple=True,
     help="Environment variable that routes may name as the key of a hosted endpoint. Repeatable.",
 )
+@click.option(
+    "--trace-file-mb",
+    type=click.FloatRange(min=0, min_open=True),
+    default=64.0,
+    show_default=True,
+    help="Close a trace file at this size, in MB, compress it, and begin another one.",
+)
+@click.option(
+    "--trace-file-hours",
+    type=click.FloatRange(min=0, min_open=True),
+    default=24.0,
+    show_default=True,
+    help="Close a trace file at this age, in hours.",
+)
+@click.option(
+    "--trace-keep-days",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Remove closed trace files whose last record is older.  [default: keep all]",
+)
+@click.option(
+    "--trace-keep-gb",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Remove the oldest closed trace files beyond this size together, in GB.  "
+    "[default: keep all]",
+)
+@click.option(
+    "--trace-sample",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Fraction of runs to record: whole runs or nothing of them.",
+)
 @json_option
 def command(
     upstream: str | None,
@@ -108,6 +140,11 @@ def command(
     admin_port: int,
     admin_names: tuple[str, ...],
     key_variables: tuple[str, ...],
+    trace_file_mb: float,
+    trace_file_hours: float,
+    trace_keep_days: float | None,
+    trace_keep_gb: float | None,
+    trace_sample: float,
     as_json: bool,
 ) -> None:
     """Pass LLM calls on to URL, or to the engines of a deployment on Kubernetes, and record each
@@ -125,9 +162,16 @@ def command(
         traces=None if traces is None else str(traces),
         workflow=workflow,
         record_content=record_content,
-        recording=RecordingOptions(redact=redact),
         admin=admin_config(admin_host, admin_port, admin_names),
         key_variables=key_variables,
+        recording=RecordingOptions(
+            redact=redact,
+            file_bytes=max(1, round(trace_file_mb * 1e6)),
+            file_age=trace_file_hours * 3600,
+            keep_age=None if trace_keep_days is None else trace_keep_days * 86_400,
+            keep_bytes=None if trace_keep_gb is None else max(1, round(trace_keep_gb * 1e9)),
+            sample=trace_sample,
+        ),
     )
 
     def ready(gateway: Gateway) -> None:

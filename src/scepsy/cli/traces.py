@@ -10,13 +10,14 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from scepsy.cli import unattributed
+from scepsy.cli import following, unattributed
 from scepsy.cli.output import console, emit_json, json_option, seconds, table
 from scepsy.core.demand import Demand
 from scepsy.core.trace import Trace
 from scepsy.errors import BadInput, did_you_mean
 from scepsy.report import wording
 from scepsy.store import read_traces
+from scepsy.traces.sampling import represented
 from scepsy.traces.stability import PRECISION, Stability, stability
 from scepsy.traces.summarize import summarize
 
@@ -55,6 +56,11 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
     type=click.Path(path_type=Path),
     help="New trace directory for the known runs and those found among the other calls.",
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Print each call as it is recorded from now on, until Ctrl-C; with --json a line each.",
+)
 @json_option
 def command(
     directory: Path,
@@ -62,9 +68,12 @@ def command(
     run_name: str | None,
     like: Path | None,
     attributed: Path | None,
+    follow: bool,
     as_json: bool,
 ) -> None:
     """Show the runs, n, p and time shares of every workflow in DIRECTORY, and draw runs."""
+    if follow:
+        following.follow(directory, workflow, as_json=as_json)
     found = read_traces(directory, workflow=workflow)
     if workflow is not None and not found.traces:
         names = sorted({trace.workflow for trace in read_traces(directory).traces})
@@ -76,7 +85,7 @@ def command(
     if attributed is not None:
         unattributed.write(attributed, found, seen)
     demands, without = summaries(found.traces)
-    warnings = [*found.warnings, *without]
+    warnings = [*found.warnings, *without, *sampled_warnings(found.traces)]
     steady = stability(found.traces)
     drawn = _medians(found.traces) if run_name is None else [_named(found.traces, run_name)]
     if as_json:
@@ -111,13 +120,16 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many runs and calls of a workflow were traced, and how many of them failed."""
+    """How many runs and calls of a workflow were traced, and how many of them failed; and how many
+    runs took place, by estimate, where only a sample of them was recorded.
+    """
 
     workflow: str
     runs: int
     failed_runs: int
     calls: int
     failed_calls: int
+    represented_runs: float
 
 
 def counts(traces: Sequence[Trace]) -> list[Counts]:
@@ -129,8 +141,20 @@ def counts(traces: Sequence[Trace]) -> list[Counts]:
             failed_runs=sum(not trace.ok for trace in runs),
             calls=sum(len(trace.calls) for trace in runs),
             failed_calls=sum(not call.ok for trace in runs for call in trace.calls),
+            represented_runs=represented(runs),
         )
         for name, runs in _by_workflow(traces).items()
+    ]
+
+
+def sampled_warnings(traces: Sequence[Trace]) -> list[str]:
+    """A sentence for each workflow of which only a sample of the runs was recorded."""
+    return [
+        f"{one.workflow}: only a sample was recorded; {wording.count(one.runs, 'run')} and "
+        f"{wording.count(one.calls, 'call')} stand for about {one.represented_runs:.3g} runs: "
+        "multiply counted rates accordingly"
+        for one in counts(traces)
+        if one.represented_runs > one.runs
     ]
 
 

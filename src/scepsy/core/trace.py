@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from scepsy.core.record import Record
 
@@ -59,6 +61,8 @@ class Call(Record, frozen=True, kw_only=True):
             (`OPENING_WORDS`). They differ between prompts with and without an earlier answer.
         replica: name of the replica that answered.
         attempts: how often the call was sent, to all replicas together.
+        sample: fraction of runs that were recorded when this one was; 1 unless the gateway was told
+            to record fewer (`sample`). A recorded run stands for `1 / sample` runs.
         request, response: bodies, only if content was recorded (`--record-content`).
     """
 
@@ -88,6 +92,7 @@ class Call(Record, frozen=True, kw_only=True):
     openings: tuple[str, ...] = ()
     replica: str | None = None
     attempts: int = 1
+    sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     request: str | None = None
     response: str | None = None
 

@@ -151,7 +151,11 @@ async def _data_plane(
     """The gateway without its sockets; `stack` closes it."""
     upstreams = _upstreams(config)
     redaction = Redaction(compiled(config.recording.redact), redact, upstreams.keys)
-    log = None if config.traces is None else TraceLog(Path(config.traces), redaction)
+    log = (
+        None
+        if config.traces is None
+        else TraceLog(Path(config.traces), config.recording, redaction)
+    )
     if log is not None:
         stack.push_async_callback(asyncio.to_thread, log.close)
     pooled = await stack.enter_async_context(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import os
 import secrets
 import tomllib
+import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 import msgspec
 
@@ -106,14 +108,19 @@ def read_bytes(path: Path, kind: str | None = None, most: int = RECORD_BYTES_MAX
 
 
 def lines_of(path: Path, most: int = LINE_BYTES_MAX) -> Iterator[bytes]:
-    """The lines of a file of any size, with the newline at their end, as they are asked for.
+    """The lines of a file of any size, with the newline at their end, as they are asked for. A file
+    whose name ends in .gz is decompressed.
 
     Raises NotFound, or BadInput where the file cannot be read, or a line has more than `most`
     bytes.
     """
     with opened(path) as file:
-        while line := bounded_line(path, file, most):
-            yield line
+        source = file if path.suffix != ".gz" else cast(BinaryIO, gzip.GzipFile(fileobj=file))
+        try:
+            while line := bounded_line(path, source, most):
+                yield line
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise BadInput(f"{path}: gzip data is damaged or cut off: {error}") from None
 
 
 def bounded_line(path: Path, file: BinaryIO, most: int) -> bytes:

@@ -2,7 +2,8 @@
 
 Whoever imports or derives traces writes `calls.jsonl` and `runs.jsonl`. Each gateway process has
 files of its own, `calls-TIME-TOKEN.jsonl` and `runs-TIME-TOKEN.jsonl`, so that no two processes
-share one. Readers merge them all.
+share one. Readers merge them all. A file that has been closed may
+be compressed, to `calls-TIME-TOKEN.jsonl.gz`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,22 @@ class FilePlace(Enum):
 
 
 def files_of(directory: Path, kind: Kind) -> list[Path]:
-    """The trace files of one kind, those of earlier times first."""
-    names = (f"{kind}.jsonl", f"{kind}-*.jsonl")
-    return sorted(path for name in names for path in directory.glob(name) if not path.is_dir())
+    """The trace files of one kind, those of earlier times first. Of a file that is just being
+    replaced by a compressed one, only the former is listed.
+    """
+    imported = directory / f"{kind}.jsonl"
+    return [*([imported] if imported.is_file() else []), *_written_by_gateways(directory, kind)]
+
+
+def gateway_files(directory: Path) -> list[Path]:
+    """The files that gateways have written, of both kinds."""
+    return [*_written_by_gateways(directory, "calls"), *_written_by_gateways(directory, "runs")]
+
+
+def _written_by_gateways(directory: Path, kind: Kind) -> list[Path]:
+    plain = set(directory.glob(f"{kind}-*.jsonl"))
+    packed = (path for path in directory.glob(f"{kind}-*.jsonl.gz"))
+    return sorted([*plain, *(path for path in packed if path.with_suffix("") not in plain)])
 
 
 def holds_traces(directory: Path) -> bool:

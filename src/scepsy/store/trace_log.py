@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,10 +16,13 @@ from types import TracebackType
 
 import msgspec
 
+from scepsy.core.recording import RecordingOptions
 from scepsy.core.trace import Call, RunMark
 from scepsy.errors import BadInput
 from scepsy.store.lines import encoded_line
 from scepsy.store.trace_files import FilePlace, Kind, LineFile
+from scepsy.store.trace_upkeep import Upkeep
+from scepsy.traces.sampling import is_sampled
 
 GATHERING = 0.02
 """Seconds in which a batch gathers. A process that is killed loses the calls of so long."""
@@ -84,8 +88,14 @@ class TraceLog:
     raise. Raises BadInput where the directory cannot be written at the start.
     """
 
-    def __init__(self, directory: Path, prepare: Callable[[Call], Call] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: RecordingOptions | None = None,
+        prepare: Callable[[Call], Call] | None = None,
+    ) -> None:
         self._directory = directory
+        self.options = options or RecordingOptions()
         self._prepare = prepare
         self._files: dict[Kind, LineFile] = {}
         try:
@@ -98,7 +108,12 @@ class TraceLog:
         self._failing = False
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
+        self._upkeep = Upkeep(directory, self.options)
         self._thread.start()
+
+    def wants(self, run: str) -> bool:
+        """Whether the run is recorded: all are, unless `options.sample` is below one."""
+        return is_sampled(run, self.options.sample)
 
     def append(self, call: Call) -> None:
         """Records a call soon. Where too many wait already, it is lost."""
@@ -112,8 +127,13 @@ class TraceLog:
         self._wake.set()
 
     def mark(self, mark: RunMark) -> Future[None]:
-        """Records a mark soon; the future has the OSError where it could not be written."""
+        """Records a mark soon, if its run is recorded; the future has the OSError where it could
+        not be written.
+        """
         marked = _Marked(mark, Future())
+        if not self.wants(mark.run):
+            marked.done.set_result(None)
+            return marked.done
         with self._lock:
             if self._stop.is_set():
                 marked.done.set_exception(OSError("the gateway stops"))
@@ -154,10 +174,11 @@ class TraceLog:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(RETRY_AFTER if self._failing else None)
+            self._wake.wait(RETRY_AFTER if self._failing else self._until_rotation())
             self._stop.wait(RETRY_AFTER if self._failing else GATHERING)
             self._wake.clear()
             self._safely_write()
+            self._rotate()
         self._safely_write()
         with self._lock:
             left = len(self._waiting.lines) + len(self._waiting.calls)
@@ -165,6 +186,7 @@ class TraceLog:
             self._waiting = _Waiting()
         if left:
             _log.error("%s: %d calls could not be recorded", self._directory, left)
+        self._upkeep.stop()
         for file in self._files.values():
             file.close()
 
@@ -178,6 +200,7 @@ class TraceLog:
         while self._encode():
             try:
                 self._write_lines()
+                self._rotate()
             except OSError as error:
                 self._failed(error)
                 break
@@ -251,6 +274,21 @@ class TraceLog:
             if place is FilePlace.MOVED:
                 return count
         raise FileNotFoundError(f"{self._directory} is removed again and again")
+
+    def _until_rotation(self) -> float | None:
+        """Seconds until a file that has records must be closed, at least those of a batch."""
+        began = [file.opened for file in self._files.values() if file.size]
+        if not began:
+            return None
+        return max(GATHERING, min(began) + self.options.file_age - time.time())
+
+    def _rotate(self) -> None:
+        """Closes the files that are large or old enough. The next record begins new ones."""
+        for kind, file in list(self._files.items()):
+            old = time.time() - file.opened >= self.options.file_age
+            if file.size >= self.options.file_bytes or (old and file.size):
+                self._drop(kind)
+                self._upkeep.closed(file.path)
 
     def _drop(self, kind: Kind) -> None:
         file = self._files.pop(kind)

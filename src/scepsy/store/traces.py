@@ -158,9 +158,20 @@ def _trace(calls: Sequence[Call], mark: RunMark | None) -> Trace:
 
 def _read_all(files: Iterable[Path], record_type: type[_R], warnings: list[str]) -> Iterator[_R]:
     for path in files:
-        for number, record in read_lines(path, record_type, warnings):
-            _check_times(path, number, record)
-            yield record
+        try:
+            for number, record in _read_file(path, record_type, warnings):
+                _check_times(path, number, record)
+                yield record
+        except NotFound:
+            warnings.append(f"{path}: was removed while the traces were read")
+
+
+def _read_file(path: Path, record_type: type[_R], warnings: list[str]) -> Iterator[tuple[int, _R]]:
+    """A file that has been compressed since it was listed is read all the same."""
+    try:
+        yield from read_lines(path, record_type, warnings)
+    except NotFound:
+        yield from read_lines(path.with_name(f"{path.name}.gz"), record_type, warnings)
 
 
 def _check_times(path: Path, number: int, record: Call | RunMark) -> None:

@@ -62,8 +62,8 @@ class Exchange:
             self.kept.append(content)
 
 
-def call_of(exchange: Exchange, end: float) -> Call:
-    """The record of a call that ended."""
+def call_of(exchange: Exchange, end: float, sample: float) -> Call:
+    """The record of a call that ended, where the fraction `sample` of runs is recorded."""
     asked, identity = exchange.asked, exchange.identity
     answer = exchange.answer
     prompt = exchange.clues.prompt or prompt_text(asked.endpoint, asked.fields)
@@ -102,6 +102,7 @@ def call_of(exchange: Exchange, end: float) -> Call:
         openings=openings(prompt, goes_on(asked.fields)),
         replica=exchange.replica,
         attempts=exchange.attempts,
+        sample=sample,
         request=None if kept is None else safe(exchange.body.decode(errors="replace")),
         response=None if kept is None else safe(kept.decode(errors="replace")),
     )

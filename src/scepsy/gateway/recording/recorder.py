@@ -120,10 +120,10 @@ class Recorder:
         answer = exchange.answer
         said = answer.text if exchange.clues.prompt else ""
         self.lineage.end(exchange.identity, exchange.clues, now, answer.issued, said)
-        if self.log is None:
+        if self.log is None or not self.log.wants(exchange.identity.run or exchange.id):
             return
         try:
-            call = call_of(exchange, now)
+            call = call_of(exchange, now, self.log.options.sample)
         except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
             self.log.lose(error)
         else:
