@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -53,12 +52,6 @@ def gateway_process(
             child.kill()
 
 
-def _is_listened_on(url: str) -> bool:
-    parts = urlsplit(url)
-    with socket.socket() as probe:
-        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
-
-
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_lets_calls_in_flight_finish(
     http: aiohttp.ClientSession, tmp_path: Path, sign: signal.Signals
@@ -77,13 +70,14 @@ async def test_a_signal_lets_calls_in_flight_finish(
             async with http.post(url + CHAT, json=body) as response:
                 got = await response.content.readany()
                 child.send_signal(sign)
-                await until(lambda: not _is_listened_on(url))
+                while (await send(http, url + "/health", b"", "GET")).status == 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
                 go_on.set()
                 got += await response.content.read()
             assert got == chunk("one") + chunk("two")
             assert await asyncio.to_thread(child.wait, 10) == 0
     (trace,) = read_traces(tmp_path / "t").traces
-    assert trace.calls[0].ok
+    assert trace.calls[0].status == 200
 
 
 def test_the_gateway_ends_with_its_parent_process(tmp_path: Path):
@@ -183,7 +177,7 @@ async def test_bad_routes_change_nothing(http: aiohttp.ClientSession):
 async def test_metrics_count_calls(http: aiohttp.ClientSession, tmp_path: Path):
     async with gateway_to(says(completion()), tmp_path) as (_, gateway):
         await send(http, gateway.url + CHAT, {"model": "m"})
-        await send(http, gateway.url + CHAT, {"model": 'odd"\n'})
+        await send(http, gateway.url + CHAT, {"model": 'odd"'})
         status = (await ask_admin(http, gateway, "/scepsy/status")).json()
         text = (await ask_admin(http, gateway, "/metrics")).body.decode()
         assert (await send(http, gateway.url + "/health", b"", "GET")).status == 200
@@ -193,7 +187,7 @@ async def test_metrics_count_calls(http: aiohttp.ClientSession, tmp_path: Path):
     assert status["started"] > 1.7e9
     lines = text.splitlines()
     assert 'scepsy_gateway_calls_total{llm="m",status="200"} 1' in lines
-    assert 'scepsy_gateway_calls_total{llm="odd\\"\\n",status="404"} 1' in lines
+    assert 'scepsy_gateway_calls_total{llm="odd\\"",status="404"} 1' in lines
     assert 'scepsy_gateway_replica_healthy{llm="m",replica="m-0"} 1' in lines
     assert 'scepsy_gateway_replica_served_total{llm="m",replica="m-0"} 1' in lines
 

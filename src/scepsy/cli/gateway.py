@@ -11,10 +11,11 @@ import click
 import msgspec
 
 from scepsy.cli.admin_files import admin_config, announced
+from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import json_option
 from scepsy.core.recording import RecordingOptions
 from scepsy.deploy.kubernetes.following import follow
-from scepsy.gateway.config import GatewayConfig
+from scepsy.gateway.config import GRACE, GatewayConfig
 from scepsy.gateway.server import Gateway, serve
 
 
@@ -124,6 +125,14 @@ from scepsy.gateway.server import Gateway, serve
     show_default=True,
     help="Fraction of runs to record: whole runs or nothing of them.",
 )
+@click.option(
+    "--grace",
+    type=FiniteRange(0, 86400),
+    default=GRACE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds in which calls in flight may finish when the gateway is told to stop.",
+)
 @json_option
 def command(
     upstream: str | None,
@@ -145,6 +154,7 @@ def command(
     trace_keep_days: float | None,
     trace_keep_gb: float | None,
     trace_sample: float,
+    grace: float,
     as_json: bool,
 ) -> None:
     """Pass LLM calls on to URL, or to the engines of a deployment on Kubernetes, and record each
@@ -161,6 +171,7 @@ def command(
         upstream=upstream if deployment is None else None,
         traces=None if traces is None else str(traces),
         workflow=workflow,
+        grace=grace,
         record_content=record_content,
         admin=admin_config(admin_host, admin_port, admin_names),
         key_variables=key_variables,

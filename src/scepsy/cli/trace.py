@@ -22,6 +22,9 @@ from scepsy.gateway.config import GatewayConfig
 from scepsy.gateway.server import running
 from scepsy.store import read_traces
 
+_GRACE = 10.0
+"""Seconds for calls that the program has left behind: nobody waits for their answers."""
+
 
 @click.command("trace", context_settings={"ignore_unknown_options": True})
 @click.option(
@@ -139,7 +142,11 @@ async def _trace(
         raise BadInput("--each: the file has no line")
     await check_reachable("--upstream", upstream)
     config = GatewayConfig(
-        port=0, upstream=upstream, traces=str(out), record_content=record_content
+        port=0,
+        upstream=upstream,
+        traces=str(out),
+        record_content=record_content,
+        grace=_GRACE,
     )
     ended: list[ChildResult] = []
     async with running(config) as gateway:

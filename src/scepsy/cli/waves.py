@@ -10,7 +10,7 @@ import click
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import emit_json
 from scepsy.cli.terminal import echo
-from scepsy.deploy.backend import GRACE
+from scepsy.gateway.config import GRACE
 
 grace_option = click.option(
     "--grace",

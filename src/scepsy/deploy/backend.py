@@ -12,9 +12,7 @@ from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
 from scepsy.deploy.changes.observed import Observed
 from scepsy.deploy.status import Status
-
-GRACE = 300.0
-"""Seconds that calls in flight have to finish before their replica stops, unless told otherwise."""
+from scepsy.gateway.config import GRACE
 
 OnProgress = Callable[[str], None]
 """Called with one plain sentence for each thing that was done."""

@@ -19,6 +19,11 @@ from scepsy.gateway.names import NAME_BYTES_MAX, is_name, name_instead
 
 Positive = Annotated[float, Meta(gt=0)]
 
+GRACE = 300.0
+"""Seconds that calls in flight have to finish by default, where a gateway stops or a replica is
+drained. All that waits for a gateway waits as long.
+"""
+
 
 class Route(Record, frozen=True, kw_only=True):
     """A replica of `llm` that answers at `url`.
@@ -93,7 +98,8 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
         max_sends: how often one call may be sent in total if its connection is lost or the answer
             is 5xx, over all replicas. A call that makes engines crash reaches at most this many.
         quiet_gap: seconds without a call after which a run ends that is identified by timing alone.
-        grace: seconds that calls in flight have to finish when the gateway stops.
+        grace: seconds that calls in flight have to finish when the gateway is told to stop. It
+            takes no new ones meanwhile.
         first_byte_probe: seconds that a call waits for the first byte of its answer before its
             replica's /health is asked: a busy engine answers that, a hung one does not.
         silence_probe: the same for each further byte.
@@ -118,7 +124,7 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     most_in_flight: Annotated[int, Meta(gt=0)] = 4096
     max_sends: Annotated[int, Meta(gt=0)] = 2
     quiet_gap: Positive = 5.0
-    grace: Annotated[float, Meta(ge=0)] = 10.0
+    grace: Annotated[float, Meta(ge=0)] = GRACE
     first_byte_probe: Positive = 5.0
     silence_probe: Positive = 5.0
     hung_after: Positive = 15.0

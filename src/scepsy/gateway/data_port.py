@@ -51,6 +51,8 @@ class DataPort:
     async def get(self, request: web.BaseRequest) -> web.StreamResponse:
         path = locate(request.rel_url.raw_path).path
         if path == "/health":
+            if self.plane.draining:
+                return json_answer({"status": "draining"}, 503)
             return json_answer({"status": "ok"})
         if path == _MODELS or path.startswith(_MODELS + "/"):
             return await self._models(request, path)

@@ -21,8 +21,9 @@ def read_json(body: bytes, record_type: type[T]) -> T | ErrorAnswer:
         return malformed(str(error))
 
 
-def json_answer(value: object) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
+def json_answer(value: object, status: int = 200) -> web.Response:
+    body = msgspec.json.encode(value)
+    return web.Response(status=status, body=body, content_type="application/json")
 
 
 def not_json(headers: Mapping[str, str]) -> ErrorAnswer | None:

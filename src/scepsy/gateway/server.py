@@ -20,6 +20,7 @@ from scepsy.errors import PortInUse, Unreachable
 from scepsy.gateway.access.admin_access import AdminAccess
 from scepsy.gateway.admin import Admin, admin_key, publish
 from scepsy.gateway.calls.dataplane import DataPlane
+from scepsy.gateway.calls.draining import LAST_WORDS, drain
 from scepsy.gateway.config import (
     GatewayConfig,
     Route,
@@ -77,7 +78,8 @@ class Gateway:
 async def running(
     config: GatewayConfig, redact: Callable[[str], str] | None = None
 ) -> AsyncGenerator[Gateway, None]:
-    """Runs a gateway as long as the block. Then calls in flight may finish within `config.grace`.
+    """Runs a gateway as long as the block. Then it takes no new calls, and calls in flight may
+    finish within `config.grace`.
 
     `redact` gets each recorded text, after `config.recording.redact`, and returns what may be kept.
     A thread of the gateway calls it.
@@ -98,10 +100,11 @@ async def running(
         access = AdminAccess(url=where, key=key, calls=url)
         publish(access, admin.file, stack)  # whoever sees us answer calls may look for it
         serving = DataPort(plane, started)
-        url = await _listen(serving.handle, config.host, config.port, config.grace, stack)
+        url = await _listen(serving.handle, config.host, config.port, LAST_WORDS, stack)
         if url != access.calls:
             access = msgspec.structs.replace(access, calls=url)
             publish(access, admin.file, stack)
+        stack.push_async_callback(drain, plane, config.grace)
         yield Gateway(url, access, plane, variables)
 
 

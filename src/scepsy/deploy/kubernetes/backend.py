@@ -13,7 +13,7 @@ import msgspec
 from scepsy.core.plan import Plan
 from scepsy.deploy.accepted import reached
 from scepsy.deploy.apply import Change, change_to
-from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
+from scepsy.deploy.backend import Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.changes.limits import Limits
 from scepsy.deploy.kubernetes.api import ApiRefusal, Json, connected
 from scepsy.deploy.kubernetes.deployment_state import (
@@ -41,7 +41,7 @@ from scepsy.deploy.startable import check_startable
 from scepsy.deploy.status import Status
 from scepsy.errors import BadInput, NotFound, ScepsyError
 from scepsy.gateway.access.admin_access import new_key
-from scepsy.gateway.config import check_routes
+from scepsy.gateway.config import GRACE, check_routes
 
 PATIENCE = 120.0
 """Seconds that an engine may lack a node, an image or a quota, unless told otherwise."""

@@ -12,6 +12,7 @@ from scepsy.deploy.kubernetes.objects.options import IMAGES, Object, RenderOptio
 from scepsy.deploy.kubernetes.objects.security import container_security, pod_security
 from scepsy.deploy.kubernetes.slices import TABLE_KEY, RoutingTable
 from scepsy.gateway.access.admin_access import ADMIN_KEY_ENV
+from scepsy.gateway.config import GRACE
 
 PORT = 8080
 """The port on which the gateway listens in its pod, and its Service by default."""
@@ -22,8 +23,17 @@ ADMIN_PORT = 8081
 ADMIN_KEY = "key"
 """The entry of the Secret with the key that the admin port wants."""
 
-GRACE = 600
-"""Seconds that a gateway's pod has to finish its calls when it is replaced or evicted."""
+NOTICE = 5
+"""Seconds between the announcement that a pod ends and SIGTERM: Services stop sending to it, and
+the gateway still serves.
+"""
+
+LAST = 10
+"""Seconds after the gateway's own grace until its pod is killed."""
+
+
+# The image has no shell.
+_WAIT = ["python3", "-c", f"import time; time.sleep({NOTICE})"]
 
 
 def gateway_name(options: RenderOptions) -> str:
@@ -132,6 +142,7 @@ def _pod(options: RenderOptions, name: str) -> Object:
     # The API server's proxy, through which a deployer asks, keeps its own Host header.
     command += ["--admin-host", "0.0.0.0", "--admin-port", str(ADMIN_PORT), "--admin-name", "*"]
     secret = {"name": admin_secret_name(options), "key": ADMIN_KEY}
+    command += ["--grace", f"{GRACE:g}"]
     container: Object = {
         "name": "gateway",
         "image": options.images.get("emulated") or IMAGES["emulated"],
@@ -141,6 +152,7 @@ def _pod(options: RenderOptions, name: str) -> Object:
             {"name": "http", "containerPort": PORT, "protocol": "TCP"},
             {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
         ],
+        "lifecycle": {"preStop": {"exec": {"command": _WAIT}}},
         "readinessProbe": probe,
         "livenessProbe": {**probe, "periodSeconds": 10, "failureThreshold": 6},
         "resources": {
@@ -154,7 +166,7 @@ def _pod(options: RenderOptions, name: str) -> Object:
     pod: Object = {
         "serviceAccountName": name,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE,
+        "terminationGracePeriodSeconds": NOTICE + int(GRACE) + LAST,
         "securityContext": pod_security(options),
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {}}],

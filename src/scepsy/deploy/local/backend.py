@@ -12,7 +12,7 @@ import msgspec
 from scepsy.core.plan import Plan
 from scepsy.deploy.accepted import accepted, reached
 from scepsy.deploy.apply import Change, change_to
-from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
+from scepsy.deploy.backend import Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.gateway_client import closed
 from scepsy.deploy.local.deployment_file import DeploymentFile
 from scepsy.deploy.local.gateway_process import absolute, check_gateway, gateway_access
@@ -31,7 +31,7 @@ from scepsy.engines import EngineOptions
 from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, ScepsyError, Unreachable
-from scepsy.gateway.config import check_routes
+from scepsy.gateway.config import GRACE, check_routes
 
 
 def _silent(_: str) -> None: ...

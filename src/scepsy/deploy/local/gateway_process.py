@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scepsy.deploy.backend import GRACE
 from scepsy.deploy.gateway_client import GatewayCounts, counts, put_routes
 from scepsy.deploy.local.deployment_file import DeploymentFile
 from scepsy.deploy.local.health import PATIENCE, health
@@ -24,7 +23,7 @@ from scepsy.engines.process import stop_pid
 from scepsy.engines.procfs import is_alive
 from scepsy.errors import BadInput, Unreachable
 from scepsy.gateway.access.admin_access import AdminAccess, read_access
-from scepsy.gateway.config import AdminConfig, GatewayConfig, Route
+from scepsy.gateway.config import GRACE, AdminConfig, GatewayConfig, Route
 from scepsy.store import write_record
 
 

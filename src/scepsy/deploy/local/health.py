@@ -18,6 +18,14 @@ PATIENCE = 3
 machine with too much work may miss one.
 """
 
+
+def is_draining(health: bytes) -> bool:
+    """Whether this answer to GET /health is that of a gateway that finishes its calls before it
+    ends. It is well, and must not be stopped for that.
+    """
+    return len(health) < 100 and b'"draining"' in health
+
+
 Health = Literal["ready", "silent", "dead"]
 """Whether a process answers health checks, runs and does not answer them, or has ended."""
 
@@ -31,7 +39,7 @@ async def health(pid: int, born: int, url: str, *, checks: int = 1) -> Health:
                 return "dead"
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with session.get(f"{url}/health") as response:
-                    if response.status == 200:
+                    if response.status == 200 or is_draining(await response.read()):
                         return "ready"
             if left:
                 await asyncio.sleep(0.5)

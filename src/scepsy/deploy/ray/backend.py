@@ -14,7 +14,7 @@ import msgspec
 
 from scepsy import errors
 from scepsy.core.plan import Plan
-from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown
+from scepsy.deploy.backend import Applied, OnProgress, TakenDown
 from scepsy.deploy.ray import names
 from scepsy.deploy.ray.api import ActorGone, ActorOptions, ActorSilent, RayApi
 from scepsy.deploy.ray.connection import connect
@@ -27,7 +27,7 @@ from scepsy.deploy.startable import check_startable
 from scepsy.deploy.status import Status
 from scepsy.engines import EngineOptions
 from scepsy.errors import NotFound, ScepsyError, Unreachable
-from scepsy.gateway.config import check_routes
+from scepsy.gateway.config import GRACE, check_routes
 
 _ANSWERS_WITHIN = 120.0
 """Seconds until a controller must answer: it may have to be moved to a restarted head first."""

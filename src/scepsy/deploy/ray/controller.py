@@ -16,7 +16,7 @@ from scepsy.core.llm import EngineKind
 from scepsy.core.plan import Infeasible, Plan, Replica
 from scepsy.deploy.accepted import accepted, reached
 from scepsy.deploy.apply import Change, change_to
-from scepsy.deploy.backend import GRACE, Applied, OnProgress, TakenDown, cut_calls
+from scepsy.deploy.backend import Applied, OnProgress, TakenDown, cut_calls
 from scepsy.deploy.ray import names
 from scepsy.deploy.ray.api import RayApi
 from scepsy.deploy.ray.groups import PlacementGroups
@@ -30,6 +30,7 @@ from scepsy.deploy.ray.runtime import RayRuntime
 from scepsy.deploy.ray.state import StoredDeployment, all_deployments
 from scepsy.deploy.restarts import Failure, Restart, RestartPolicy, decide
 from scepsy.errors import BadInput, Conflict, ScepsyError
+from scepsy.gateway.config import GRACE
 
 _PERIOD = 1.0
 """Seconds between two looks at the nodes and the actors."""

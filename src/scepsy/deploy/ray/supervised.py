@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
+from scepsy.deploy.local.health import is_draining
 from scepsy.deploy.local.logs import rotate, tail
 from scepsy.deploy.ray.records import ProcessReport
 from scepsy.deploy.restarts import Failure, GiveUp, Restart, RestartPolicy, WaitUntil, decide
@@ -120,7 +121,7 @@ class SupervisedProcess:
             while process.alive:
                 with suppress(aiohttp.ClientError, TimeoutError):
                     async with session.get(f"{process.url}/health") as response:
-                        if response.status == 200:
+                        if response.status == 200 or is_draining(await response.read()):
                             answered = time.monotonic()
                 silent = time.monotonic() - answered
                 if silent > self.policy.hung_after:

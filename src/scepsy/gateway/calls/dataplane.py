@@ -36,7 +36,9 @@ from scepsy.routing.rate_limit import WAIT_MAX
 
 @dataclass(slots=True)
 class DataPlane:
-    """Answers POST requests of the OpenAI API; refuses new ones once it is `closed`."""
+    """Answers POST requests of the OpenAI API. It refuses new ones while it is `closed`, which its
+    deployer may revoke, and once it is `draining`, because the gateway stops.
+    """
 
     relay: Relay
     upstreams: Upstreams
@@ -46,13 +48,14 @@ class DataPlane:
     most_in_flight: int
     in_flight: int = 0
     closed: bool = False
+    draining: bool = False
     priorities: RunPriorities = field(default_factory=RunPriorities)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         address = locate(request.rel_url.raw_path)
         if address.path not in ENDPOINTS:
             return refuse(unknown_path(request.method, address.path))
-        if self.closed:
+        if self.closed or self.draining:
             return refuse(closing())
         if self.in_flight >= self.most_in_flight:
             return refuse(overloaded(self.most_in_flight))

@@ -21,11 +21,13 @@ def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Respon
     """The gateway's own error, noted in the exchange that it ends."""
     if exchange is not None:
         exchange.fail(refusal.status, refusal.message)
-    wait = refusal.retry_after
+    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+    if refusal.closes:
+        headers["Connection"] = "close"
     return web.Response(
         status=refusal.status,
         body=refusal.body(),
-        headers=None if wait is None else {"Retry-After": str(wait)},
+        headers=headers,
         content_type="application/json",
     )
 

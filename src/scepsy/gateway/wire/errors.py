@@ -16,7 +16,7 @@ _NAMED_MAX = 20  # models that an error names
 @dataclass(frozen=True, slots=True)
 class ErrorAnswer:
     """An error answer. `param` names the field of the request that it is about; `retry_after` is in
-    seconds.
+    seconds. `closes`: the caller should send its next request on another connection.
     """
 
     status: int
@@ -24,6 +24,7 @@ class ErrorAnswer:
     code: str
     param: str | None = None
     retry_after: int | None = None
+    closes: bool = False
 
     @property
     def type(self) -> str:
@@ -70,7 +71,9 @@ def rate_limited(llm: str, wait: float) -> ErrorAnswer:
 
 
 def closing() -> ErrorAnswer:
-    return ErrorAnswer(503, "this gateway is about to stop and takes no new calls", "closing")
+    """The caller may find another gateway at the same address, on a new connection."""
+    what = "this gateway is about to stop and takes no new calls"
+    return ErrorAnswer(503, what, "closing", retry_after=1, closes=True)
 
 
 def unanswered(llm: str, why: Iterable[str]) -> ErrorAnswer:
