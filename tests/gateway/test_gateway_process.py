@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 import pytest
 from gateway_peers import (
+    DONE,
     CHAT,
     ask_admin,
     chunk,
@@ -61,7 +62,7 @@ async def test_a_signal_lets_calls_in_flight_finish(
     async def wait(_: object) -> None:
         await go_on.wait()
 
-    async with peer(streams(chunk("one"), chunk("two"), then=wait)) as engine:
+    async with peer(streams(chunk("one"), DONE, then=wait)) as engine:
         config = GatewayConfig(
             routes=(Route(llm="m", replica="m-0", url=engine.url),), traces=str(tmp_path / "t")
         )
@@ -74,7 +75,7 @@ async def test_a_signal_lets_calls_in_flight_finish(
                     await asyncio.sleep(0.01)
                 go_on.set()
                 got += await response.content.read()
-            assert got == chunk("one") + chunk("two")
+            assert got == chunk("one") + DONE
             assert await asyncio.to_thread(child.wait, 10) == 0
     (trace,) = read_traces(tmp_path / "t").traces
     assert trace.calls[0].status == 200

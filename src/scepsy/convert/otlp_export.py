@@ -24,8 +24,11 @@ Object = dict[str, object]
 _OPERATIONS = {
     "chat": "chat",
     "responses": "chat",
+    "messages": "chat",
     "completions": "text_completion",
     "embeddings": "embeddings",
+    "pooling": "embeddings",
+    "classify": "score",
     "rerank": "rerank",
     "score": "score",
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from scepsy.core.trace import Endpoint
 
-GENERATES = ("chat", "completions", "responses")
+GENERATES = ("chat", "completions", "responses", "messages")
 CACHED_ANSWER = "answer from a cache"
 """The kind of a span of a call that no LLM served."""
 

@@ -8,7 +8,17 @@ from msgspec import Meta
 
 from scepsy.core.record import Record
 
-Endpoint = Literal["chat", "completions", "responses", "embeddings", "rerank", "score"]
+Endpoint = Literal[
+    "chat",
+    "completions",
+    "responses",
+    "messages",
+    "embeddings",
+    "pooling",
+    "classify",
+    "rerank",
+    "score",
+]
 Layer = Literal[
     "header",
     "url",
@@ -108,7 +118,7 @@ class Call(Record, frozen=True, kw_only=True):
     @property
     def generates(self) -> bool:
         """Whether it asks for text."""
-        return self.endpoint in ("chat", "completions", "responses")
+        return self.endpoint in ("chat", "completions", "responses", "messages")
 
     @property
     def ok(self) -> bool:

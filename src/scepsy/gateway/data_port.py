@@ -16,6 +16,7 @@ from aiohttp import web
 from scepsy.core.trace import RunMark
 from scepsy.gateway.calls.dataplane import DataPlane
 from scepsy.gateway.calls.delivery import refuse
+from scepsy.gateway.calls.stored_responses import names_response
 from scepsy.gateway.identity.labels import locate
 from scepsy.gateway.json_bodies import json_answer, not_json, read_json
 from scepsy.gateway.names import is_name
@@ -56,6 +57,8 @@ class DataPort:
             return json_answer({"status": "ok"})
         if path == _MODELS or path.startswith(_MODELS + "/"):
             return await self._models(request, path)
+        if names_response("GET", path):
+            return await self.plane.responses.answer(request, path)
         return refuse(unknown_path(request.method, path))
 
     async def post_run(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -94,7 +97,8 @@ class DataPort:
             path = f"{_MODELS}/{quote(name)}" if name else _MODELS
             headers = headers_for_engine(request.headers.items())
             try:
-                return await self.plane.relay.sender.get(upstreams.pass_through, path, headers)
+                sender = self.plane.relay.sender
+                return await sender.fetch(upstreams.pass_through, "GET", path, headers)
             except SendFailed as error:
                 return refuse(unanswered("upstream", [str(error)]))
         await self.plane.models.refresh()

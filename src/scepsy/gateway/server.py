@@ -29,6 +29,7 @@ from scepsy.gateway.config import (
     check_url,
 )
 from scepsy.gateway.data_port import DataPort
+from scepsy.gateway.calls.stored_responses import StoredResponses
 from scepsy.gateway.engine_gaps.request_checks import RequestChecks
 from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter
 from scepsy.gateway.http_server import HEADER_BYTES_MAX, HEADERS_MAX, Handler, HttpServer
@@ -169,10 +170,12 @@ async def _data_plane(
     )
     await stack.enter_async_context(_watching(HealthWatch(upstreams, _limits(config))))
     lineage = Lineage(config.quiet_gap, config.workflow)
+    sender = Sender(pooled, fresh)
     return DataPlane(
-        relay=Relay(Sender(pooled, fresh), upstreams, time.time, config.max_sends),
+        relay=Relay(sender, upstreams, time.time, config.max_sends),
         upstreams=upstreams,
         models=ServedModels(upstreams, fresh, time.monotonic),
+        responses=StoredResponses(sender, upstreams, time.monotonic),
         recorder=Recorder(time.time, lineage, log, config.record_content),
         checks=RequestChecks(LlamaCppCounter(fresh)),
         most_in_flight=config.most_in_flight,

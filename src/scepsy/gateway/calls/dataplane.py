@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from scepsy.gateway.calls.delivery import deliver_stream, deliver_whole, refuse
+from scepsy.gateway.calls.stored_responses import StoredResponses, names_response
 from scepsy.gateway.engine_gaps.priority import RunPriorities
 from scepsy.gateway.engine_gaps.request_checks import RequestChecks
-from scepsy.gateway.identity.labels import Address, locate
+from scepsy.gateway.identity.labels import Address, Identity, locate
+from scepsy.gateway.identity.lineage import Clues
 from scepsy.gateway.recording.exchange import Exchange
 from scepsy.gateway.recording.recorder import Recorder
 from scepsy.gateway.upstreams.relay import Relay
@@ -30,7 +32,7 @@ from scepsy.gateway.wire.errors import (
     unknown_path,
     unsupported_encoding,
 )
-from scepsy.gateway.wire.requests import ENDPOINTS, read_request
+from scepsy.gateway.wire.requests import ENDPOINTS, HELPERS, read_request
 from scepsy.routing.rate_limit import WAIT_MAX
 
 
@@ -43,6 +45,7 @@ class DataPlane:
     relay: Relay
     upstreams: Upstreams
     models: ServedModels
+    responses: StoredResponses
     recorder: Recorder
     checks: RequestChecks
     most_in_flight: int
@@ -53,7 +56,9 @@ class DataPlane:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         address = locate(request.rel_url.raw_path)
-        if address.path not in ENDPOINTS:
+        if names_response("POST", address.path):
+            return await self.responses.answer(request, address.path)
+        if address.path not in ENDPOINTS and address.path not in HELPERS:
             return refuse(unknown_path(request.method, address.path))
         if self.closed or self.draining:
             return refuse(closing())
@@ -70,10 +75,14 @@ class DataPlane:
         body = await _body(request)
         if isinstance(body, ErrorAnswer):
             return refuse(body)
-        asked = read_request(ENDPOINTS[address.path], body)
+        asked = read_request(ENDPOINTS.get(address.path), body)
         if isinstance(asked, ErrorAnswer):
             return refuse(asked)
         client = request.remote or ""
+        if asked.endpoint is None:
+            clues = Clues(client)
+            helped = Exchange(asked, body, Identity(), clues, arrived, needs_text=False)
+            return await self._relay(request, address, helped)
         exchange = self.recorder.begin(request.headers, address, asked, body, client)
         exchange.start = arrived
         try:
@@ -109,6 +118,8 @@ class DataPlane:
             ask_usage=self.recorder.writes and usage_is_hidden(asked),
             priority=self.priorities.of(exchange.identity.run, exchange.start),
         )
+        if asked.endpoint == "responses":
+            exchange.home = await self.responses.home(exchange)
         reply = await self.relay.open(outgoing, exchange)
         if isinstance(reply, ErrorAnswer):
             return refuse(reply, exchange)
@@ -124,6 +135,7 @@ class DataPlane:
             return answer
         finally:
             reply.close()
+            self.responses.made(exchange)
 
     async def _group(self, llm: str) -> tuple[Upstream, ...]:
         """The upstreams that serve this name. An unknown name may be an adapter that an engine has

@@ -12,9 +12,9 @@ from scepsy.gateway.recording.exchange import Exchange
 from scepsy.gateway.upstreams.rewriting import headers_for_caller
 from scepsy.gateway.upstreams.sending import ConnectionLost, Reply
 from scepsy.gateway.wire.encodings import CannotDecode, Decoder, accepts, decoded
-from scepsy.gateway.wire.errors import ErrorAnswer, broken_off
+from scepsy.gateway.wire.errors import ErrorAnswer, broken_off, error_event
 from scepsy.gateway.wire.failures import error_message, is_openai_error, streamed_error
-from scepsy.gateway.wire.sse import EventSplitter, event_of, is_usage_only, read_event
+from scepsy.gateway.wire.sse import EventSplitter, is_usage_only, read_event
 
 
 def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Response:
@@ -109,7 +109,8 @@ async def deliver_stream(
             refusal = broken_off(reply.upstream.name, str(error))
             exchange.fail(refusal.status, refusal.message)
             if not passage.passes_encoded:
-                await response.write(event_of(refusal.body()))
+                named = exchange.asked.endpoint == "messages"
+                await response.write(error_event(refusal, named=named))
         await response.write_eof()
     except ConnectionError:
         exchange.caller_left()

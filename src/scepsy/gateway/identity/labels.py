@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from scepsy.core.trace import Layer
 from scepsy.gateway.names import is_name
 from scepsy.gateway.wire.lenient_json import Json, members, text
-from scepsy.gateway.wire.requests import ENDPOINTS
+from scepsy.gateway.wire.requests import ENDPOINTS, HELPERS
 
 OWN_HEADERS = "x-scepsy-"
 OWN_METADATA = "scepsy_"
@@ -130,4 +130,9 @@ def is_own_baggage(key: str) -> bool:
 
 
 def _is_served(path: str) -> bool:
-    return path in ENDPOINTS or path == "/v1/models" or path.startswith("/v1/models/")
+    return (
+        path in ENDPOINTS
+        or path in HELPERS
+        or path == "/v1/models"
+        or path.startswith(("/v1/models/", "/v1/responses/"))
+    )

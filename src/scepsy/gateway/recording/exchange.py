@@ -16,6 +16,8 @@ from scepsy.gateway.wire.prompts import digest, prompt_blocks, prompt_text
 from scepsy.gateway.wire.requests import ApiRequest
 from scepsy.store.traces import CALLER_LEFT
 
+_ISSUING = (b"call", b"response", b"tool_use")  # words beside the ids that answers issue
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -26,6 +28,7 @@ class Exchange:
             otherwise only the ids that it issues are.
         replica_lost: whether the replica was lost in the middle of its answer.
         kept: the answer's bytes, if content is to be recorded.
+        home: the replica that has what the call continues, and should get it.
         secrets: the caller's credentials, which must not be recorded.
     """
 
@@ -45,6 +48,7 @@ class Exchange:
     replica: str | None = None
     attempts: int = 0
     replica_lost: bool = False
+    home: str | None = None
     id: str = field(default_factory=lambda: uuid4().hex)
 
     def fail(self, status: int, why: str) -> None:
@@ -55,7 +59,7 @@ class Exchange:
 
     def wants(self, content: bytes) -> bool:
         """Whether this part of the answer has to be decoded."""
-        return self.needs_text or b"call" in content or b"response" in content
+        return self.needs_text or any(word in content for word in _ISSUING)
 
     def keep(self, content: bytes) -> None:
         if self.kept is not None:
@@ -63,7 +67,10 @@ class Exchange:
 
 
 def call_of(exchange: Exchange, end: float, sample: float) -> Call:
-    """The record of a call that ended, where the fraction `sample` of runs is recorded."""
+    """The record of a call that ended, where the fraction `sample` of runs is recorded. Only
+    calls have an endpoint, and a record.
+    """
+    assert exchange.asked.endpoint is not None
     asked, identity = exchange.asked, exchange.identity
     answer = exchange.answer
     prompt = exchange.clues.prompt or prompt_text(asked.endpoint, asked.fields)
@@ -80,7 +87,7 @@ def call_of(exchange: Exchange, end: float, sample: float) -> Call:
         run=identity.run or "",
         workflow=identity.workflow or "",
         llm=asked.llm,
-        endpoint=asked.endpoint,
+        endpoint=exchange.asked.endpoint,
         start=exchange.start,
         end=max(end, exchange.start),
         status=exchange.status,

@@ -17,7 +17,7 @@ from scepsy.gateway.wire.prompts import digest, prompt_text
 from scepsy.gateway.wire.requests import ApiRequest, echoed_ids
 from scepsy.store import TraceCounts, TraceLog
 
-_IN_WORDS = ("chat", "completions", "responses")
+_IN_WORDS = ("chat", "completions", "responses", "messages")
 _LLM_LABELS_MAX = 512  # distinct model names that have their own label
 _UNSERVED_LABELS_MAX = 32  # of them, names that no engine serves, such as typing errors
 OTHER_LLMS = "(other)"

@@ -170,7 +170,9 @@ class Relay:
         if sends.left <= 0:
             return None
         llm, affinity = exchange.asked.llm, exchange.identity.run
-        upstream = self.upstreams.pick(llm, affinity, sends.tried)
+        upstream = self.upstreams.named(llm, exchange.home, sends.tried) or self.upstreams.pick(
+            llm, affinity, sends.tried
+        )
         if upstream is not None:
             return upstream
         again = None if sends.resent else sends.once_more()

@@ -160,18 +160,24 @@ class Sender:
             upstream.in_flight -= 1
             raise
 
-    async def get(self, upstream: Upstream, path: str, headers: Headers) -> web.Response:
-        """What the upstream answers to a GET of exactly this path. Redirects are passed on and not
-        followed: they may lead anywhere. Raises SendFailed.
+    async def fetch(
+        self, upstream: Upstream, method: str, path: str, headers: Headers
+    ) -> web.Response:
+        """What the upstream answers to a request of exactly this path, without a body. Redirects
+        are passed on and not followed: they may lead anywhere. Raises SendFailed.
         """
+        key = upstream.route.api_key_env
+        sent = with_key(headers, os.environ[key]) if key else headers
         url = URL(upstream.address(path), encoded=True)
         try:
-            async with self.pooled.get(url, headers=headers, allow_redirects=False) as response:
+            async with self.pooled.request(
+                method, url, headers=sent, allow_redirects=False
+            ) as response:
                 passed = CIMultiDict(headers_for_caller(response.headers))
                 return web.Response(
                     status=response.status, body=await response.read(), headers=passed
                 )
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ConnectionLost(_describe(error)) from error
 
     async def _headers(

@@ -201,6 +201,13 @@ class Upstreams:
                     by_alias[name] = (*by_alias.get(name, ()), upstream)
         self._by_alias = by_alias
 
+    def named(self, llm: str, name: str | None, tried: Collection[str]) -> Upstream | None:
+        """The upstream of this name, if it serves the LLM, may get calls and was not tried yet."""
+        if name is None or name in tried:
+            return None
+        group = (one for one in self.of(llm) if one.name == name and one.healthy)
+        return next(group, None)
+
     def pick(self, llm: str, affinity: str | None, tried: Collection[str]) -> Upstream | None:
         """The healthy upstream for the next call of `llm` that was not tried yet."""
         group = self.of(llm)

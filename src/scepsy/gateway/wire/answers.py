@@ -23,7 +23,7 @@ from scepsy.gateway.wire.lenient_json import (
 from scepsy.gateway.wire.usage import TokenCounts
 
 TEXT_BYTES_MAX = 1 << 16  # of an answer's text that are kept to recognise quotations
-_TEXT_FIELDS = ("text", "thinking", "content", "refusal", "transcript")
+_TEXT_FIELDS = ("text", "thinking", "content", "refusal", "transcript", "partial_json")
 _IDS_MAX = 1_024  # of one answer that are remembered
 _NESTED_PARTS_MAX = 8  # levels of parts within parts that are read
 _SCORES = ("data", "results", "rankings", "embeddings", "scores", "score")
@@ -42,12 +42,14 @@ class AnswerRecord:
         issued: ids that the caller may send back.
         error: the error that the answer itself reports.
         has_output: whether any output was seen.
+        response: id of the response, if this is one of /v1/responses.
         ended: whether a stream has said that it is complete.
     """
 
     def __init__(self) -> None:
         self.tokens = TokenCounts()
         self.issued: list[str] = []
+        self.response: str | None = None
         self.error: str | None = None
         self.has_output = False
         self.ended = False
@@ -94,7 +96,10 @@ class AnswerRecord:
         for item in elements(answer.value("output")):
             self._read_item(members(item))
         if answer.value("object") == "response":
-            self._issue(answer.value("id"))
+            self._issue_response(answer.value("id"))
+        if answer.value("type") == "message":
+            for block in elements(answer.value("content")):
+                self._read_block(members(block))
         for name in _SCORES:
             self._add(answer.raw(name))
 
@@ -116,6 +121,10 @@ class AnswerRecord:
             self._add_text(_plain(event.value("delta")))
         if "response" in event:
             self._read_response(members(event.value("response")))
+        if "content_block" in event:
+            self._read_block(members(event.value("content_block")))
+        if "message" in event:
+            self.tokens.read(members(event.value("message")).get("usage"))
 
     def _read(self, answer: JsonObject) -> None:
         self.error = failure_in(answer) or self.error
@@ -150,7 +159,16 @@ class AnswerRecord:
         self.tokens.read(response.get("usage"))
         for item in elements(response.get("output")):
             self._issue(members(item).get("call_id"))
-        self._issue(response.get("id"))
+        self._issue_response(response.get("id"))
+
+    def _read_block(self, block: dict[str, Json]) -> None:
+        """A part of an answer of /v1/messages, or its beginning in a stream."""
+        if block.get("type") == "tool_use":
+            self._issue(block.get("id"))
+            self._add_text(_plain(block.get("name")))
+        self._add_text(_plain(block))
+        if block.get("input"):
+            self._add_text(compact(block["input"]))
 
     def _read_item(self, item: dict[str, Json]) -> None:
         """An output of /v1/responses."""
@@ -167,6 +185,10 @@ class AnswerRecord:
         except ValueError:
             begin = body[:80].decode(errors="replace").strip()
             self.error = f"the answer is not JSON: {begin}" if begin else "the answer is empty"
+
+    def _issue_response(self, value: Json) -> None:
+        self.response = identifier(value) or self.response
+        self._issue(value)
 
     def _issue(self, value: Json) -> None:
         issued = identifier(value)

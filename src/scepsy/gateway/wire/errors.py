@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from scepsy.gateway.names import name_instead
+from scepsy.gateway.wire.sse import event_of
 
 _NAMED_MAX = 20  # models that an error names
 
@@ -35,6 +36,16 @@ class ErrorAnswer:
     def body(self) -> bytes:
         fields = {"message": printable(self.message), "type": self.type, "param": self.param}
         return msgspec.json.encode({"error": {**fields, "code": self.code}})
+
+
+def error_event(refusal: ErrorAnswer, *, named: bool) -> bytes:
+    """An error as the last event of a stream. `named`: in Anthropic's form, whose clients know an
+    error by the event's name.
+    """
+    data = refusal.body()
+    if not named:
+        return event_of(data)
+    return b"event: error\n" + event_of(b'{"type":"error",' + data[1:])
 
 
 def printable(text: str) -> str:

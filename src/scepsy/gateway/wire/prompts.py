@@ -18,7 +18,7 @@ _RANKED = ("documents", "texts", "passages")
 _EMBEDDED = ("input", "inputs", "texts", "images")
 
 
-def prompt_text(endpoint: Endpoint, fields: dict[str, Json]) -> str:
+def prompt_text(endpoint: Endpoint | None, fields: dict[str, Json]) -> str:
     """All that the LLM has to read, in the order in which it reads it.
 
     Requests whose prompts have a common beginning have texts with a common beginning. Token ids are
@@ -27,10 +27,10 @@ def prompt_text(endpoint: Endpoint, fields: dict[str, Json]) -> str:
     return "".join(_parts(endpoint, fields))
 
 
-def prompt_items(endpoint: Endpoint, fields: dict[str, Json]) -> int:
+def prompt_items(endpoint: Endpoint | None, fields: dict[str, Json]) -> int:
     """Number of inputs of an embedding or documents of a rerank or score; otherwise 1."""
     match endpoint:
-        case "embeddings":
+        case "embeddings" | "pooling" | "classify":
             return 1 if "messages" in fields else len(_texts(_first(fields, _EMBEDDED)))
         case "rerank":
             return max(1, len(elements(_first(fields, _RANKED))))
@@ -60,20 +60,13 @@ def digest(content: str | bytes) -> str:
     return blake2b(raw, digest_size=16).hexdigest()
 
 
-def _parts(endpoint: Endpoint, fields: dict[str, Json]) -> Iterator[str]:
+def _parts(endpoint: Endpoint | None, fields: dict[str, Json]) -> Iterator[str]:
     match endpoint:
-        case "chat" | "responses":
-            # Tools go first: that is where chat templates put them.
-            if fields.get("tools"):
-                yield f"tools: {content_text(fields['tools'])}\n"
-            if fields.get("instructions"):
-                yield f"system: {content_text(fields['instructions'])}\n"
-            said = fields.get("messages" if endpoint == "chat" else "input")
-            for message in elements(said) or [{"role": "user", "content": said}]:
-                yield _message(members(message))
+        case "chat" | "responses" | "messages":
+            yield from _conversation(endpoint, fields)
         case "completions":
             yield from _texts(fields.get("prompt"))
-        case "embeddings":
+        case "embeddings" | "pooling" | "classify":
             yield from map(_message, map(members, elements(fields.get("messages"))))
             yield from _texts(_first(fields, _EMBEDDED))
         case "rerank":
@@ -82,6 +75,21 @@ def _parts(endpoint: Endpoint, fields: dict[str, Json]) -> Iterator[str]:
         case "score":
             for side in _score_sides(fields):
                 yield from _texts(side)
+        case None:
+            return
+
+
+def _conversation(endpoint: Endpoint, fields: dict[str, Json]) -> Iterator[str]:
+    # Tools go first: that is where chat templates put them.
+    if fields.get("tools"):
+        yield f"tools: {content_text(fields['tools'])}\n"
+    if fields.get("instructions"):
+        yield f"system: {content_text(fields['instructions'])}\n"
+    if fields.get("system"):  # Anthropic
+        yield f"system: {content_text(fields['system'])}\n"
+    said = fields.get("input" if endpoint == "responses" else "messages")
+    for message in elements(said) or [{"role": "user", "content": said}]:
+        yield _message(members(message))
 
 
 def _message(message: dict[str, Json]) -> str:

@@ -15,8 +15,11 @@ ENDPOINTS: dict[str, Endpoint] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/responses": "responses",
+    "/v1/messages": "messages",  # Anthropic
     "/v1/embeddings": "embeddings",
     "/v2/embed": "embeddings",  # Cohere
+    "/pooling": "pooling",
+    "/classify": "classify",
     "/v1/rerank": "rerank",
     "/v2/rerank": "rerank",  # Cohere
     "/rerank": "rerank",
@@ -24,16 +27,20 @@ ENDPOINTS: dict[str, Endpoint] = {
     "/v1/score": "score",
     "/score": "score",
 }
+HELPERS = frozenset({"/tokenize", "/detokenize", "/v1/messages/count_tokens"})
+"""Paths that ask an engine about tokens. The LLM itself does no work, so these are no calls."""
+
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request. `fields` is its whole body; `llm` is what its `model` says, where that is a name,
+    """A request. `endpoint` is None for one that is no call of an LLM (`HELPERS`); `fields` is its
+    whole body; `llm` is what its `model` says, where that is a name,
     and otherwise a name to show instead, which no LLM has.
     """
 
-    endpoint: Endpoint
+    endpoint: Endpoint | None
     llm: str
     stream: bool
     fields: dict[str, Json]
@@ -50,7 +57,7 @@ class ApiRequest:
         return prompt_items(self.endpoint, self.fields)
 
 
-def read_request(endpoint: Endpoint, body: bytes) -> ApiRequest | ErrorAnswer:
+def read_request(endpoint: Endpoint | None, body: bytes) -> ApiRequest | ErrorAnswer:
     """Reads the fields that the gateway needs; the others are left to the engine."""
     try:
         fields = parse(body)
@@ -71,6 +78,10 @@ def echoed_ids(fields: dict[str, Json]) -> Iterator[str]:
         yield previous
     for message in (*elements(fields.get("messages")), *elements(fields.get("input"))):
         entry = members(message)
+        for part in map(members, elements(entry.get("content"))):  # Anthropic
+            key = "id" if part.get("type") == "tool_use" else "tool_use_id"
+            if issued := identifier(part.get(key)):
+                yield issued
         for named in (entry, *map(members, elements(entry.get("tool_calls")))):
             key = "id" if named is not entry else "tool_call_id"
             issued = identifier(named.get(key)) or identifier(named.get("call_id"))

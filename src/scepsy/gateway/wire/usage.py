@@ -36,6 +36,8 @@ class TokenCounts:
         if prompt is None and total is not None:
             prompt = max(0, total - (output or 0))
         cached = _cached(said)
+        if prompt is not None and (apart := _counted_apart(said)) is not None:
+            prompt, cached = prompt + apart[0], apart[1]
         if prompt:
             self.prompt = prompt
         if output is not None:
@@ -44,6 +46,15 @@ class TokenCounts:
             self.cached = cached
         if self.cached is not None and self.prompt is not None and self.cached > self.prompt:
             self.cached = None
+
+
+def _counted_apart(said: dict[str, Json]) -> tuple[int, int] | None:
+    """In Anthropic's form, tokens of the prompt that `input_tokens` does not contain, and how many
+    of them were found in the cache; None in other forms.
+    """
+    read = count(said.get("cache_read_input_tokens"))
+    written = count(said.get("cache_creation_input_tokens"))
+    return None if read is None and written is None else ((read or 0) + (written or 0), read or 0)
 
 
 def _cached(said: dict[str, Json]) -> int | None:

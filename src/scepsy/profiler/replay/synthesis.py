@@ -14,8 +14,11 @@ from scepsy.core.trace import BLOCK_CHARS, Call
 PATHS = {
     "chat": "/v1/chat/completions",
     "responses": "/v1/chat/completions",
+    "messages": "/v1/chat/completions",
     "completions": "/v1/completions",
     "embeddings": "/v1/embeddings",
+    "pooling": "/pooling",
+    "classify": "/classify",
     "rerank": "/v1/rerank",
     "score": "/v1/score",
 }
@@ -55,11 +58,11 @@ def _body(call: Call, text: str) -> dict[str, object]:
         "temperature": 0,
     }
     match call.endpoint:
-        case "chat" | "responses":
+        case "chat" | "responses" | "messages":
             return {"messages": [{"role": "user", "content": text}], **generation}
         case "completions":
             return {"prompt": text, **generation}
-        case "embeddings":
+        case "embeddings" | "pooling" | "classify":
             return {"input": _pieces(text, call.items)}
         case "rerank":
             query, documents = _query_and_documents(text, call.items)
