@@ -10,7 +10,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from gateway_peers import Peer, all_calls, cut, gateway_to, peer, says, send, streams, the_call
+from gateway_peers import (
+    Peer,
+    all_calls,
+    ask_admin,
+    cut,
+    gateway_to,
+    peer,
+    says,
+    send,
+    streams,
+    the_call,
+)
 
 from scepsy.gateway.config import GatewayConfig, Route
 from scepsy.gateway.server import Gateway, running
@@ -120,7 +131,7 @@ async def test_requests_about_tokens_are_passed_on_and_are_no_calls(
     async with gateway_to(says(b'{"count":3}'), tmp_path) as (engine, gateway):
         back = await send(http, gateway.url + path, {"model": "m", "prompt": "a"})
         lost = await send(http, gateway.url + path, {"model": "x", "prompt": "a"})
-        metrics = (await send(http, gateway.url + "/metrics", b"", "GET")).body
+        metrics = (await ask_admin(http, gateway, "/metrics")).body
     assert (back.status, back.body, engine.paths[0]) == (200, b'{"count":3}', path)
     assert lost.status == 404
     assert b"calls_total{llm" not in metrics

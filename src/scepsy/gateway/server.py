@@ -21,6 +21,7 @@ from scepsy.gateway.access.admin_access import AdminAccess
 from scepsy.gateway.admin import Admin, admin_key, publish
 from scepsy.gateway.calls.dataplane import DataPlane
 from scepsy.gateway.calls.draining import LAST_WORDS, drain
+from scepsy.gateway.calls.stored_responses import StoredResponses
 from scepsy.gateway.config import (
     GatewayConfig,
     Route,
@@ -29,7 +30,6 @@ from scepsy.gateway.config import (
     check_url,
 )
 from scepsy.gateway.data_port import DataPort
-from scepsy.gateway.calls.stored_responses import StoredResponses
 from scepsy.gateway.engine_gaps.request_checks import RequestChecks
 from scepsy.gateway.engine_gaps.token_count import LlamaCppCounter
 from scepsy.gateway.http_server import HEADER_BYTES_MAX, HEADERS_MAX, Handler, HttpServer

@@ -26,7 +26,6 @@ _PATH = re.compile(r"/v1/responses/(\w[\w.:-]{0,255})(/cancel)?", re.ASCII)
 """An id that contains anything else, such as a dot that leaves the folder, is not served."""
 
 
-
 def names_response(method: str, path: str) -> bool:
     """Whether this is a request about one response: GET it, or POST its /cancel."""
     found = _PATH.fullmatch(path)
