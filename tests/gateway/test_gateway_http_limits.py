@@ -142,24 +142,24 @@ async def test_a_compressed_request_is_decoded(
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body"),
+    ("encoding", "body", "status"),
     [
-        ("gzip", b"no gzip"),
-        ("deflate", b"\x78no deflate"),
-        ("zstd", b"no zstd"),
-        ("br", b"\xff\xff"),
-        ("lzma", b"x"),
-        ("gzip, lzma", b"x"),
+        ("gzip", b"no gzip", 400),
+        ("deflate", b"\x78no deflate", 400),
+        ("lzma", b"x", 415),
+        ("gzip, lzma", b"x", 415),
     ],
 )
-async def test_a_body_that_cannot_be_decoded_is_415(
-    http: aiohttp.ClientSession, encoding: str, body: bytes
+async def test_a_body_that_cannot_be_decoded_is_refused(
+    http: aiohttp.ClientSession, encoding: str, body: bytes, status: int
 ):
     async with gateway_to(says(completion())) as (engine, gateway):
         back = await send(http, gateway.url + CHAT, body, **{"Content-Encoding": encoding})
         replica = (await ask_admin(http, gateway, "/scepsy/status")).json()["replicas"]
-    assert (back.status, back.json()["error"]["code"]) == (415, "unsupported_encoding")
-    assert "gzip, deflate" in back.json()["error"]["message"]
+    assert back.status == status
+    error = back.json()["error"]
+    assert error["code"] == ("unsupported_encoding" if status == 415 else "invalid_request")
+    assert status == 400 or "gzip, deflate" in error["message"]
     assert (engine.calls, replica[0]["healthy"]) == (0, True)
 
 

@@ -16,8 +16,8 @@ import aiohttp
 import msgspec
 import pytest
 from gateway_peers import (
-    DONE,
     CHAT,
+    DONE,
     ask_admin,
     chunk,
     completion,
