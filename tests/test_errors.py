@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 from scepsy import errors
 from scepsy.errors import BadInput, EngineFailed, ScepsyError, first_of
 
@@ -15,6 +17,11 @@ def test_the_first_of_ours_is_found_however_nested() -> None:
 def test_a_group_without_ours_stays_what_it_is() -> None:
     group = BaseExceptionGroup("a", [ValueError(), KeyError()])
     assert first_of(group) is group
+
+
+def test_what_a_refused_change_would_do_survives_the_way_between_processes() -> None:
+    found = pickle.loads(pickle.dumps(errors.CapacityDip("no").after(["wave 1: start m-0"])))
+    assert (str(found), found.would) == ("no", ("wave 1: start m-0",))
 
 
 def test_codes_and_exit_codes_are_unique_and_the_tree_is_drawn() -> None:

@@ -22,10 +22,19 @@ from collections.abc import Iterable
 
 
 class ScepsyError(Exception):
-    """Base of all. `code` is a stable name, `exit_code` a stable number."""
+    """Base of all. `code` is a stable name, `exit_code` a stable number.
+
+    `would` has sentences on what a change would do that a dry run refuses.
+    """
 
     code = "error"
     exit_code = 1
+    would: tuple[str, ...] = ()
+
+    def after(self, told: Iterable[str]) -> ScepsyError:
+        """The same error with what the change would do."""
+        self.would = tuple(told)
+        return self
 
 
 class BadInput(ScepsyError):

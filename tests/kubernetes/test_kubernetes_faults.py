@@ -81,6 +81,13 @@ async def replaced(site: KubernetesSite, pod: str) -> bool:
     return pod not in there and (await site.backend.status()).healthy
 
 
+async def quota_is_counted(site: KubernetesSite) -> bool:
+    """Before the controller has counted, a quota refuses everything with another message."""
+    path = f"/api/v1/namespaces/{site.namespace}/resourcequotas/none"
+    found = site.machines.call(lambda api: api.get(path))
+    return bool(found.get("status", {}).get("used"))
+
+
 async def noted(site: KubernetesSite) -> bool:
     return bool((await site.backend.status()).notes)
 
@@ -208,6 +215,53 @@ async def test_a_dry_run_shows_what_the_server_would_do_and_does_nothing(
     assert said[0].startswith("wave 1: start m-0")
     assert f"Deployment {site.namespace}/default-m-0 would be created" in said
     assert not left(site)
+
+
+async def test_a_refused_dry_run_shows_what_it_would_do_and_every_refusal(
+    site: KubernetesSite,
+) -> None:
+    hard = {"count/deployments.apps": "0", "count/services": "0"}
+    post(site, "/api/v1", "resourcequotas", {"metadata": {"name": "none"}, "spec": {"hard": hard}})
+    await until(lambda: quota_is_counted(site))
+    with pytest.raises(BadInput, match="a ResourceQuota of the namespace") as caught:
+        await site.backend.preview(some(site))
+    would = caught.value.would
+    assert would[0].startswith("wave 1: start m-0")
+    assert f"NetworkPolicy {site.namespace}/default-engines would be created" in would
+    assert any(text.startswith("refused: ") and "Deployment" in text for text in would)
+    assert left(site) == []
+
+
+async def test_a_pod_that_others_keep_is_named_and_the_plan_before_stays(
+    site: KubernetesSite,
+) -> None:
+    await site.backend.apply(some(site, "n0/0", "n1/0"))
+    pod = next(one for one in site.pods() if one["metadata"]["labels"]["scepsy/replica"] == "m-1")
+    path = f"/api/v1/namespaces/{site.namespace}/pods/{pod['metadata']['name']}"
+
+    def keep(by: list[str]) -> None:
+        site.machines.call(lambda api: api.patch(path, {"metadata": {"finalizers": by}}, "merge"))
+
+    keep(["example.org/keeps"])
+    site.backend.patience = 5.0
+    with pytest.raises(Conflict) as caught:
+        await site.backend.apply(some(site, "n0/0"), allow_dip=True)
+    assert f"Pod {site.namespace}/{pod['metadata']['name']}" in str(caught.value)
+    assert "'example.org/keeps'" in str(caught.value)
+    assert "patch pod" in str(caught.value)
+    status = await site.backend.status()
+    assert {one.replica for one in status.replicas} == {"m-0", "m-1"}
+    assert any("a change was interrupted" in note for note in status.notes)
+    assert await call(status.url, "m", 4) is None
+    keep([])
+    assert (await site.backend.apply(some(site, "n0/0", "n1/0"))).replicas == ("m-0", "m-1")
+    pod = site.pods()[0]
+    path = f"/api/v1/namespaces/{site.namespace}/pods/{pod['metadata']['name']}"
+    keep(["example.org/keeps"])
+    with pytest.raises(Conflict, match="All else of the deployment was removed"):
+        await site.backend.down()
+    assert left(site) == [f"pods/{pod['metadata']['name']}"]
+    keep([])
 
 
 async def test_an_evicted_engine_finishes_its_calls(site: KubernetesSite) -> None:

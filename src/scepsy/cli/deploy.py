@@ -16,7 +16,7 @@ from scepsy.cli.terminal import echo
 from scepsy.cli.waves import grace_option, print_waves, wrapped
 from scepsy.core.plan import Plan
 from scepsy.engines import EngineOptions
-from scepsy.errors import CallsCut
+from scepsy.errors import CallsCut, ScepsyError
 from scepsy.report.first_screen import pace_notes
 from scepsy.store import read_plan
 
@@ -80,7 +80,12 @@ def command(
         decided = msgspec.structs.replace(decided, time_scale=options.time_scale)
     backend = place.backend(options)
     if dry_run:
-        waves = asyncio.run(backend.preview(decided, name=name, allow_dip=allow_dip))
+        try:
+            waves = asyncio.run(backend.preview(decided, name=name, allow_dip=allow_dip))
+        except ScepsyError as refusal:
+            if refusal.would:
+                print_waves(refusal.would, as_json=as_json)
+            raise
         print_waves(waves, as_json=as_json)
         return
     done = asyncio.run(

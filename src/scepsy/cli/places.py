@@ -148,8 +148,8 @@ _OBJECTS = (
         type=click.FloatRange(1),
         default=PATIENCE,
         show_default=True,
-        help="Kubernetes: seconds for which an engine may lack a node, an image or a quota before "
-        "the command gives up.",
+        help="Kubernetes: seconds for which an engine may lack a node, an image or a quota, and a "
+        "deleted one may take to go, before the command gives up.",
     ),
 )
 

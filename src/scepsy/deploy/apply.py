@@ -74,12 +74,15 @@ class Change:
         await self.preview()
 
     async def preview(self) -> tuple[str, ...]:
-        """A sentence for each wave, if every action succeeds. Raises as `check` does."""
+        """A sentence for each wave, if every action succeeds. Raises as `check` does; where less
+        capacity than the load needs is the reason, with the waves that would be allowed.
+        """
         observed = await self.runtime.observe()
         way = diff(self.wanted, observed, self.limits, allow_dip=self.allow_dip)
-        if way.refusal is not None:
-            raise refused(way.refusal)
-        return way_text(way)
+        if way.refusal is None:
+            return way_text(way)
+        dipping = diff(self.wanted, observed, self.limits, allow_dip=bool(way.refusal.dips))
+        raise refused(way.refusal).after(way_text(dipping))
 
     async def run(self) -> None:
         """Executes waves until what runs is what is wanted.

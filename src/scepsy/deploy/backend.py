@@ -103,7 +103,8 @@ class Backend(Protocol):
         self, plan: Plan, *, name: str = "default", allow_dip: bool = False
     ) -> tuple[str, ...]:
         """What `apply` would do if nothing failed: a sentence or more for each wave. Changes
-        nothing. Raises as `apply` does.
+        nothing. Raises as `apply` does; the error has what it would do (`would`), where that can be
+        said.
         """
         ...
 

@@ -135,8 +135,10 @@ class DeployContract:
     async def test_a_change_that_needs_a_dip_asks_first(self, site: DeploySite) -> None:
         done = await site.backend.apply(self.full(site, LLMS))
         standing = await site.engines()
-        with pytest.raises(CapacityDip, match=r"about \d+ s after .* --allow-dip"):
-            await site.backend.apply(self.full(site, OTHER_LLMS))
+        for ask in (site.backend.apply, site.backend.preview):
+            with pytest.raises(CapacityDip, match=r"about \d+ s after .* --allow-dip") as caught:
+                await ask(self.full(site, OTHER_LLMS))
+        assert caught.value.would[0].startswith("wave 1: ")
         assert set(await site.engines()) == set(standing)
         assert (await site.backend.status()).healthy
         async with calling(done.url, "m") as answers:

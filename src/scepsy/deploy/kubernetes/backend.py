@@ -35,19 +35,20 @@ from scepsy.deploy.kubernetes.refusals import explained
 from scepsy.deploy.kubernetes.resources import ApiVersions, collection, title
 from scepsy.deploy.kubernetes.runtime import KubernetesRuntime
 from scepsy.deploy.kubernetes.statuses import status_of
+from scepsy.deploy.kubernetes.stuck import stuck
 from scepsy.deploy.kubernetes.writing import MANAGED_BY, Objects
 from scepsy.deploy.routes import hosted_routes
 from scepsy.deploy.startable import check_startable
 from scepsy.deploy.status import Status
-from scepsy.errors import BadInput, NotFound, ScepsyError
+from scepsy.errors import BadInput, Conflict, NotFound, ScepsyError, Unreachable
 from scepsy.gateway.access.admin_access import new_key
 from scepsy.gateway.config import GRACE, check_routes
 
 PATIENCE = 120.0
 """Seconds that an engine may lack a node, an image or a quota, unless told otherwise."""
 
-_GONE_TIMEOUT = 120.0
-"""Seconds to wait for pods that end."""
+_REST_TIMEOUT = 15.0
+"""Seconds to wait for the other pods to go, where some were waited for in vain."""
 
 
 def _silent(_: str) -> None: ...
@@ -121,9 +122,22 @@ class KubernetesBackend:
             objects = replace(objects, options=state.options)
             runtime = KubernetesRuntime(objects, state, self.patience)
             change = await self._change(runtime, before, GRACE, allow_dip, _silent)
-            waves = await change.preview()
-            found = await objects.check(all_objects(runtime)[1:])
-            return (*waves, *(text for pair in found for text in differences(*pair)))
+            told: list[str] = []
+            refused: list[ScepsyError] = []
+            try:
+                told += await change.preview()
+            except ScepsyError as refusal:
+                refused.append(refusal)
+                told += refusal.would
+            for found in await objects.tried(all_objects(runtime)[1:]):
+                if isinstance(found, ScepsyError):
+                    refused.append(found)
+                else:
+                    told += differences(*found)
+            if refused:
+                told += (f"refused: {one}" for one in refused[1:])
+                raise refused[0].after(told)
+            return tuple(told)
 
     async def status(self, name: str = "default") -> Status:
         """See `Backend.status`."""
@@ -282,7 +296,7 @@ class KubernetesBackend:
         if before is None:
             with suppress(ScepsyError):
                 await _delete_everything(objects)
-                await _gone(objects)
+                await _gone(objects, self.patience)
             return
         say("the change failed: going back to the plan before it")
         state = taken_back(before)
@@ -296,10 +310,14 @@ class KubernetesBackend:
         await runtime.tell(msgspec.structs.replace(view.table, closed=True))
         left = await runtime.closed(grace)
         pods = len(view.pods) + len(await reading.gateway_pods())
-        # The engines first: the gateway then tells the callers of calls that are cut.
-        await runtime.stop([one.replica.replica for one in view.seen])
+        patience = self.patience
+        try:
+            # The engines first: the gateway then tells the callers of calls that are cut.
+            await runtime.stop([one.replica.replica for one in view.seen])
+        except (Conflict, Unreachable):
+            patience = _REST_TIMEOUT  # what is left is told when the rest has gone
         await _delete_everything(runtime.objects)
-        await _gone(runtime.objects)
+        await _gone(runtime.objects, patience)
         return TakenDown(name=runtime.objects.options.name, stopped=pods, cut=cut_calls(left))
 
 
@@ -311,14 +329,14 @@ async def _delete_everything(objects: Objects) -> None:
     await objects.delete(admin_secret(objects.options, ""))
 
 
-async def _gone(objects: Objects) -> None:
-    """Waits until no pod of the deployment is left that a living node still ends. Pods do not have
-    the label of who manages them.
+async def _gone(objects: Objects, patience: float) -> None:
+    """Waits until no pod of the deployment is left. Pods do not have the label of who manages them.
+    Raises Conflict or Unreachable for those that are left after `patience` seconds.
     """
     own = ",".join(f"{key}={value}" for key, value in labels.instance(objects.options).items())
-    until = asyncio.get_running_loop().time() + _GONE_TIMEOUT
-    while asyncio.get_running_loop().time() < until:
-        pods = await objects.list("v1", "Pod", own)
-        if not pods:
-            return
+    until = asyncio.get_running_loop().time() + patience
+    while pods := await objects.list("v1", "Pod", own):
+        if asyncio.get_running_loop().time() > until:
+            left = stuck(pods, patience)
+            raise type(left)(f"{left}. All else of the deployment was removed")
         await asyncio.sleep(0.5)

@@ -22,9 +22,10 @@ from scepsy.deploy.kubernetes.placed import RENDERED, workload_of
 from scepsy.deploy.kubernetes.reading import ClusterReading
 from scepsy.deploy.kubernetes.resources import title
 from scepsy.deploy.kubernetes.slices import RoutedReplica, RoutingTable
+from scepsy.deploy.kubernetes.stuck import stuck
 from scepsy.deploy.kubernetes.writing import Objects
 from scepsy.deploy.routes import routes_of
-from scepsy.errors import BadInput, EngineFailed, Unreachable
+from scepsy.errors import BadInput, Conflict, EngineFailed, ScepsyError, Unreachable
 
 _POLL = 0.5
 """Seconds between two readings."""
@@ -42,7 +43,7 @@ class KubernetesRuntime:
 
     Attributes:
         patience: seconds that an engine may lack a node, an image or a quota before its start
-            counts as failed.
+            counts as failed, and that a deleted one may take to go.
     """
 
     objects: Objects
@@ -72,9 +73,17 @@ class KubernetesRuntime:
         try:
             await self.objects.apply(workload)
             await self._ready(replica, workload)
-        except BaseException:
-            await asyncio.shield(self.stop((replica.replica,)))
+        except BaseException as error:
+            await asyncio.shield(self._unstart(replica.replica, error))
             raise
+
+    async def _unstart(self, name: str, error: BaseException) -> None:
+        """Stops an engine whose start failed. Raises that error with what is left, if anything."""
+        try:
+            await self.stop((name,))
+        except (Conflict, Unreachable) as left:
+            if isinstance(error, ScepsyError):
+                raise type(error)(f"{error}; what is left of it: {left}") from error
 
     async def route(self, names: Collection[str], joining: Collection[str]) -> None:
         view = await self.reading.view()
@@ -105,8 +114,11 @@ class KubernetesRuntime:
         """Deletes the workloads and waits until their pods have gone. Their calls have ended or
         were given up, so that no pod needs its usual grace. A pod on a node that does not answer
         is deleted without waiting for the node, which nobody routes to any more.
+
+        Raises Conflict or Unreachable for what has not gone after `patience` seconds.
         """
         view = await self.reading.view()
+        deadline = asyncio.get_running_loop().time() + self.patience
         while True:
             going = [one for one in view.seen if one.replica.replica in names]
             for one in going:
@@ -119,6 +131,9 @@ class KubernetesRuntime:
                         await self.objects.delete(pod, gracePeriodSeconds=_STOP_GRACE)
             if not going:
                 break
+            if asyncio.get_running_loop().time() > deadline:
+                left = (each for one in going for each in (*one.pods, one.workload))
+                raise stuck((each for each in left if each is not None), self.patience)
             await asyncio.sleep(_POLL)
             view = await self.reading.view()
         if set(view.table.drained) & set(names):

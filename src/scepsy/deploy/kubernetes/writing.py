@@ -13,7 +13,7 @@ from scepsy.deploy.kubernetes.objects import labels
 from scepsy.deploy.kubernetes.objects.options import RenderOptions
 from scepsy.deploy.kubernetes.refusals import explained
 from scepsy.deploy.kubernetes.resources import ApiVersions, collection, path_of, title
-from scepsy.errors import Conflict, NotFound
+from scepsy.errors import BadInput, Conflict, NotFound
 
 MANAGER = "scepsy"
 """Our field manager."""
@@ -89,15 +89,27 @@ class Objects:
         """What `apply` would make of each object. Raises as it does; nothing is changed. To bind a
         role, the server wants it to be there, so a first RoleBinding is not checked.
         """
-        found: list[tuple[Json | None, Json]] = []
+        return [await self._checked(one) for one in objects]
+
+    async def tried(
+        self, objects: Iterable[Json]
+    ) -> list[tuple[Json | None, Json] | BadInput | Conflict]:
+        """As `check`, with the refusal of each object that the server refuses."""
+        found: list[tuple[Json | None, Json] | BadInput | Conflict] = []
         for one in objects:
             try:
-                found.append(await self.apply(one, dry=True))
-            except NotFound:
-                if one["kind"] != "RoleBinding":
-                    raise
-                found.append((None, one))
+                found.append(await self._checked(one))
+            except (BadInput, Conflict) as refusal:
+                found.append(refusal)
         return found
+
+    async def _checked(self, obj: Json) -> tuple[Json | None, Json]:
+        try:
+            return await self.apply(obj, dry=True)
+        except NotFound:
+            if obj["kind"] != "RoleBinding":
+                raise
+            return None, obj
 
     async def find(self, version: str, kind: str, name: str) -> Json | None:
         """One object of the namespace, None where there is none."""
