@@ -40,6 +40,7 @@ check: setup
 bench: setup
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/simulator.py $(if $(PEER),--peer)
+	$(BIN)/python benchmarks/gateway_cost.py $(if $(FULL),--full)
 
 # What docs/evaluation shows, beside our implementations of others' policies: all figures and tables, in under
 # an hour on two quiet cores; CPU seconds are printed. What was computed is kept in out/evaluation/cache, so

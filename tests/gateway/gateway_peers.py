@@ -220,6 +220,42 @@ async def raw_peer(
         server.close()
 
 
+@asynccontextmanager
+async def bytes_server(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncGenerator[str, None]:
+    """The URL of a server that does with each connection what `serve` says, and then closes it."""
+
+    async def close_after(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.create_task(close_after(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks)
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """The body of the next request."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    [size] = [x[15:] for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")]
+    return await reader.readexactly(int(size))
+
+
 def http_answer(
     body: bytes, status: int = 200, type: str = "application/json", headers: bytes = b""
 ) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Coroutine
 from pathlib import Path
@@ -16,7 +15,7 @@ from scepsy.cli.output import json_option
 from scepsy.core.recording import RecordingOptions
 from scepsy.deploy.kubernetes.following import follow
 from scepsy.gateway.config import GRACE, GatewayConfig
-from scepsy.gateway.server import Gateway, serve
+from scepsy.gateway.server import Gateway, run, serve
 
 
 @click.command("gateway")
@@ -194,7 +193,7 @@ def command(
         click.echo(announced(config.admin, gateway.admin))
 
     if deployment is None:
-        asyncio.run(serve(config, on_ready=ready))
+        run(serve(config, on_ready=ready))
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
@@ -202,4 +201,4 @@ def command(
         routes = table or f"{deployment}-routes"
         return follow(gateway, namespace=namespace, deployment=deployment, table=routes)
 
-    asyncio.run(serve(config, on_ready=ready, beside=beside))
+    run(serve(config, on_ready=ready, beside=beside))

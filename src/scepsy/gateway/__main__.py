@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from scepsy.engines.procfs import end_with_parent
 from scepsy.errors import ScepsyError
 from scepsy.gateway.config import GatewayConfig
-from scepsy.gateway.server import Gateway, serve
+from scepsy.gateway.server import Gateway, run, serve
 from scepsy.store import read_record
 
 
@@ -27,7 +26,7 @@ def main() -> None:
     if options.exit_with_parent is not None:
         end_with_parent(options.exit_with_parent)
     try:
-        asyncio.run(serve(read_record(options.config, GatewayConfig), on_ready=_announce))
+        run(serve(read_record(options.config, GatewayConfig), on_ready=_announce))
     except ScepsyError as error:
         sys.stderr.write(f"scepsy.gateway: {error}\n")
         sys.exit(error.exit_code)

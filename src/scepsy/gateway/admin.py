@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import web
-
 from scepsy.errors import BadInput, NotFound
 from scepsy.gateway.access.admin_access import (
     KEY_BYTES_MIN,
@@ -21,6 +19,7 @@ from scepsy.gateway.access.admin_guard import refusal
 from scepsy.gateway.calls.dataplane import DataPlane
 from scepsy.gateway.calls.delivery import refuse
 from scepsy.gateway.config import AdminConfig, Route, check_key_variables, check_routes
+from scepsy.gateway.http.messages import HttpRequest, HttpResponse, StreamResponse
 from scepsy.gateway.json_bodies import json_answer, read_json
 from scepsy.gateway.metrics import CONTENT_TYPE, exposition, status
 from scepsy.gateway.wire.errors import ErrorAnswer, malformed, unknown_path
@@ -42,7 +41,7 @@ class Admin:
     names: Collection[str]
     variables: frozenset[str]
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: HttpRequest) -> StreamResponse:
         """Any request at that address."""
         refused = refusal(request.headers, self.key, self.names)
         if refused is not None:
@@ -51,7 +50,7 @@ class Admin:
         match request.method, path:
             case "GET", "/metrics":
                 text = exposition(plane.upstreams, plane.recorder.tally)
-                return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+                return HttpResponse(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
             case "GET", "/scepsy/status":
                 tally = plane.recorder.tally
                 return json_answer(status(plane.upstreams, tally, self.started, plane.in_flight))
@@ -64,7 +63,7 @@ class Admin:
             case _:
                 return refuse(unknown_path(request.method, path))
 
-    async def put_routes(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def put_routes(self, request: HttpRequest) -> StreamResponse:
         """Replaces all routes by those in the body. Calls in flight end on their old replicas. Each
         `waiting` in the query names an LLM that will have a route: its calls get 503, not 404. A
         gateway that was closed is open again: taking its deployment down was broken off.
@@ -81,12 +80,12 @@ class Admin:
         self.plane.closed = False
         return json_answer({"routes": len(routes)})
 
-    def put_closed(self) -> web.StreamResponse:
+    def put_closed(self) -> StreamResponse:
         """New calls are refused until new routes come. Calls in flight go on."""
         self.plane.closed = True
         return json_answer({"in_flight": self.plane.in_flight})
 
-    async def put_fence(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def put_fence(self, request: HttpRequest) -> StreamResponse:
         """Takes all calls away from the replicas in the body, whose nodes are cut off. Calls of
         which nothing has been delivered are sent to other replicas.
         """

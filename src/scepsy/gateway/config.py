@@ -82,6 +82,26 @@ class AdminConfig(Record, frozen=True, kw_only=True):
     file: str | None = None
 
 
+class HttpLimits(Record, frozen=True, kw_only=True):
+    """What one caller may take of the gateway, in time and size.
+
+    Attributes:
+        head: seconds from the first byte of a request to the end of its headers.
+        body: seconds from then to the end of its body.
+        idle: seconds that a connection may wait for its next request.
+        taking: seconds in which a caller must take bytes of its answer once 256 KiB wait for it.
+        body_bytes: size of a request's body, as it is sent. A larger one is refused with 413.
+        connections: number of connections at once. Further ones are refused with 503.
+    """
+
+    head: Positive = 10.0
+    body: Positive = 60.0
+    idle: Positive = 75.0
+    taking: Positive = 300.0
+    body_bytes: Annotated[int, Meta(gt=0)] = 64 << 20
+    connections: Annotated[int, Meta(gt=0)] = 16384
+
+
 class GatewayConfig(Record, frozen=True, kw_only=True):
     """The configuration of one gateway.
 
@@ -111,6 +131,7 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
         admin: where the gateway is governed.
         key_variables: environment variables that later routes may name as `api_key_env`; those of
             `routes` are allowed as well. No other variable is ever sent to an upstream.
+        limits: what one caller may take, in time and size.
     """
 
     host: str = "127.0.0.1"
@@ -132,6 +153,7 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     silence_max: Positive = 300.0
     admin: AdminConfig = AdminConfig()
     key_variables: tuple[str, ...] = ()
+    limits: HttpLimits = HttpLimits()
 
     @property
     def allowed_variables(self) -> frozenset[str]:

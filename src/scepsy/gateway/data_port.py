@@ -11,12 +11,11 @@ import math
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from aiohttp import web
-
 from scepsy.core.trace import RunMark
 from scepsy.gateway.calls.dataplane import DataPlane
 from scepsy.gateway.calls.delivery import refuse
 from scepsy.gateway.calls.stored_responses import names_response
+from scepsy.gateway.http.messages import HttpRequest, StreamResponse, method_not_allowed
 from scepsy.gateway.identity.labels import locate
 from scepsy.gateway.json_bodies import json_answer, not_json, read_json
 from scepsy.gateway.names import is_name
@@ -35,7 +34,7 @@ class DataPort:
     plane: DataPlane
     started: float
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: HttpRequest) -> StreamResponse:
         """Any request at that address."""
         match request.method:
             case "POST":
@@ -47,9 +46,9 @@ class DataPort:
             case "GET":
                 return await self.get(request)
             case _:
-                raise web.HTTPMethodNotAllowed(request.method, ["GET", "POST"])
+                raise method_not_allowed("GET", "POST")
 
-    async def get(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def get(self, request: HttpRequest) -> StreamResponse:
         path = locate(request.rel_url.raw_path).path
         if path == "/health":
             if self.plane.draining:
@@ -61,7 +60,7 @@ class DataPort:
             return await self.plane.responses.answer(request, path)
         return refuse(unknown_path(request.method, path))
 
-    async def post_run(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def post_run(self, request: HttpRequest) -> StreamResponse:
         """Records when a run began and ended, as reported by the process that started it."""
         if not _is_local(request.remote) or "Origin" in request.headers:
             return refuse(
@@ -85,7 +84,7 @@ class DataPort:
             )
         return json_answer({"run": mark.run})
 
-    async def _models(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    async def _models(self, request: HttpRequest, path: str) -> StreamResponse:
         """The routed LLMs and the further models that their engines serve; or the answer of the
         pass-through server, if there is one.
         """

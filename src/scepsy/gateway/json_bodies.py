@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
-from aiohttp import web
 
+from scepsy.gateway.http.messages import HttpResponse
 from scepsy.gateway.wire.errors import ErrorAnswer, malformed
 
 T = TypeVar("T")
@@ -21,9 +21,9 @@ def read_json(body: bytes, record_type: type[T]) -> T | ErrorAnswer:
         return malformed(str(error))
 
 
-def json_answer(value: object, status: int = 200) -> web.Response:
+def json_answer(value: object, status: int = 200) -> HttpResponse:
     body = msgspec.json.encode(value)
-    return web.Response(status=status, body=body, content_type="application/json")
+    return HttpResponse(status=status, body=body, content_type="application/json")
 
 
 def not_json(headers: Mapping[str, str]) -> ErrorAnswer | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from aiohttp import web
-
 from scepsy.gateway.calls.delivery import deliver_stream, deliver_whole, refuse
 from scepsy.gateway.calls.stored_responses import StoredResponses, names_response
 from scepsy.gateway.engine_gaps.priority import RunPriorities
 from scepsy.gateway.engine_gaps.request_checks import RequestChecks
+from scepsy.gateway.http.messages import HttpRequest, StreamResponse
 from scepsy.gateway.identity.labels import Address, Identity, locate
 from scepsy.gateway.identity.lineage import Clues
 from scepsy.gateway.recording.exchange import Exchange
@@ -54,7 +53,7 @@ class DataPlane:
     draining: bool = False
     priorities: RunPriorities = field(default_factory=RunPriorities)
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: HttpRequest) -> StreamResponse:
         address = locate(request.rel_url.raw_path)
         if names_response("POST", address.path):
             return await self.responses.answer(request, address.path)
@@ -70,7 +69,7 @@ class DataPlane:
         finally:
             self.in_flight -= 1
 
-    async def _answer(self, request: web.BaseRequest, address: Address) -> web.StreamResponse:
+    async def _answer(self, request: HttpRequest, address: Address) -> StreamResponse:
         arrived = self.recorder.clock()
         body = await _body(request)
         if isinstance(body, ErrorAnswer):
@@ -94,8 +93,8 @@ class DataPlane:
             self.recorder.end(exchange)
 
     async def _relay(
-        self, request: web.BaseRequest, address: Address, exchange: Exchange
-    ) -> web.StreamResponse:
+        self, request: HttpRequest, address: Address, exchange: Exchange
+    ) -> StreamResponse:
         asked = exchange.asked
         group = await self._group(asked.llm)
         if not group and self.upstreams.knows(asked.llm):
@@ -146,12 +145,9 @@ class DataPlane:
         return self.upstreams.of(llm)
 
 
-async def _body(request: web.BaseRequest) -> bytes | ErrorAnswer:
+async def _body(request: HttpRequest) -> bytes | ErrorAnswer:
     """The request's body, decoded if it was compressed."""
-    try:
-        body = await request.read()
-    except web.RequestPayloadError as error:
-        return malformed(f"the body cannot be read: {error}")
+    body = await request.read()
     encoding = request.headers.get("Content-Encoding")
     if not encoding:
         return body

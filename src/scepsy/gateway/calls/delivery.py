@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from aiohttp import web
 from multidict import CIMultiDict
 
+from scepsy.gateway.http.messages import HttpRequest, HttpResponse, StreamResponse
 from scepsy.gateway.recording.exchange import Exchange
 from scepsy.gateway.upstreams.rewriting import headers_for_caller
 from scepsy.gateway.upstreams.sending import ConnectionLost, Reply
@@ -17,14 +17,14 @@ from scepsy.gateway.wire.failures import error_message, is_openai_error, streame
 from scepsy.gateway.wire.sse import EventSplitter, is_usage_only, read_event
 
 
-def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Response:
+def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> HttpResponse:
     """The gateway's own error, noted in the exchange that it ends."""
     if exchange is not None:
         exchange.fail(refusal.status, refusal.message)
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     if refusal.closes:
         headers["Connection"] = "close"
-    return web.Response(
+    return HttpResponse(
         status=refusal.status,
         body=refusal.body(),
         headers=headers,
@@ -32,7 +32,7 @@ def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> web.Respon
     )
 
 
-def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) -> web.Response:
+def deliver_whole(request: HttpRequest, reply: Reply, exchange: Exchange) -> HttpResponse:
     """The complete answer. A compressed answer is passed on unchanged, unless the caller does not
     accept the encoding and it can be decoded here.
     """
@@ -50,26 +50,24 @@ def deliver_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) ->
             headers.popall("Content-Encoding", None)
     exchange.keep(content)
     if reply.status >= 400:
-        streamed = reply.response.content_type == "text/event-stream"
+        streamed = reply.is_event_stream
         said = streamed_error(content) if streamed else content
         exchange.error = error_message(reply.status, said)
         if readable and not streamed and not is_openai_error(content):
             return _reworded(reply, exchange.error)
     elif readable and exchange.wants(content):
         exchange.answer.read_whole(content)
-    return web.Response(
-        status=reply.status, reason=reply.response.reason, body=body, headers=headers
-    )
+    return HttpResponse(status=reply.status, reason=reply.reason, body=body, headers=headers)
 
 
-def _reworded(reply: Reply, message: str) -> web.Response:
+def _reworded(reply: Reply, message: str) -> HttpResponse:
     """An engine's error in OpenAI's shape, if the engine used another shape."""
     headers = _headers(reply)
     headers.popall("Content-Type", None)
     headers.popall("Content-Encoding", None)
-    return web.Response(
+    return HttpResponse(
         status=reply.status,
-        reason=reply.response.reason,
+        reason=reply.reason,
         body=ErrorAnswer(reply.status, message, "engine_error").body(),
         headers=headers,
         content_type="application/json",
@@ -77,8 +75,8 @@ def _reworded(reply: Reply, message: str) -> web.Response:
 
 
 async def deliver_stream(
-    request: web.BaseRequest, reply: Reply, exchange: Exchange, clock: Callable[[], float]
-) -> web.StreamResponse:
+    request: HttpRequest, reply: Reply, exchange: Exchange, clock: Callable[[], float]
+) -> StreamResponse:
     """Passes events on until the answer ends, without the usage event that the gateway asked for.
 
     If the upstream dies, an error event follows the last whole event.
@@ -87,9 +85,7 @@ async def deliver_stream(
     headers = _headers(reply)
     if reply.encoding and not passage.passes_encoded:
         headers.popall("Content-Encoding", None)
-    response = web.StreamResponse(
-        status=reply.status, reason=reply.response.reason, headers=headers
-    )
+    response = StreamResponse(status=reply.status, reason=reply.reason, headers=headers)
     exchange.status = reply.status
     try:
         await response.prepare(request)
@@ -133,7 +129,7 @@ class _Passage:
     splitter: EventSplitter = field(default_factory=EventSplitter)
 
     @staticmethod
-    def of(request: web.BaseRequest, reply: Reply, exchange: Exchange) -> _Passage:
+    def of(request: HttpRequest, reply: Reply, exchange: Exchange) -> _Passage:
         decoder, readable = None, True
         if reply.encoding:
             try:
@@ -186,9 +182,9 @@ class _Passage:
                 yield event
 
 
-def _accepts(request: web.BaseRequest, reply: Reply) -> bool:
+def _accepts(request: HttpRequest, reply: Reply) -> bool:
     return accepts(request.headers.get("Accept-Encoding", ""), reply.encoding)
 
 
 def _headers(reply: Reply) -> CIMultiDict[str]:
-    return CIMultiDict(headers_for_caller(reply.response.headers))
+    return CIMultiDict(headers_for_caller(reply.headers))

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aiohttp import web
-
 from scepsy.gateway.calls.delivery import refuse
+from scepsy.gateway.http.messages import HttpRequest, HttpResponse, StreamResponse
 from scepsy.gateway.identity.lru import Recent
 from scepsy.gateway.names import is_name
 from scepsy.gateway.recording.exchange import Exchange
@@ -64,7 +63,7 @@ class StoredResponses:
         found = await self._look(group, "GET", f"/v1/responses/{previous}", headers)
         return None if found is None else found[0].name
 
-    async def answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    async def answer(self, request: HttpRequest, path: str) -> StreamResponse:
         """Passes a request about one response to the replica that has it."""
         query = request.rel_url.raw_query_string
         full = f"{path}?{query}" if query else path
@@ -81,10 +80,10 @@ class StoredResponses:
 
     async def _look(
         self, group: tuple[Upstream, ...], method: str, path: str, headers: list[tuple[str, str]]
-    ) -> tuple[Upstream, web.Response] | None:
+    ) -> tuple[Upstream, HttpResponse] | None:
         """The first of the replicas that does not answer 404, and what it answers."""
 
-        async def ask(one: Upstream) -> tuple[Upstream, web.Response] | None:
+        async def ask(one: Upstream) -> tuple[Upstream, HttpResponse] | None:
             try:
                 async with asyncio.timeout(_ASKING_SECONDS):
                     answer = await self.sender.fetch(one, method, path, headers)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
-import aiohttp
-from aiohttp import web
 from multidict import CIMultiDict
-from yarl import URL
 
 from scepsy.core.secrets import without_secrets
+from scepsy.gateway.http.engine import AnswerLost, AnswerUnreadable, EngineConnection
+from scepsy.gateway.http.heads import Headers, head_bytes
+from scepsy.gateway.http.messages import HttpResponse
+from scepsy.gateway.http.pool import EngineAddress, EnginePool, address_of
 from scepsy.gateway.upstreams.fence import Fenced, Stuck
 from scepsy.gateway.upstreams.rewriting import body_for_engine, headers_for_caller, with_key
 from scepsy.gateway.upstreams.upstream import Upstream
 from scepsy.gateway.wire.requests import ApiRequest
 
-# A larger body is sent in pieces, so that one caller does not delay the others.
-_WHOLE_BODY_MAX = 1 << 20
 _USAGE, _PRIORITY = "stream_options", "priority"
-
-Headers = Sequence[tuple[str, str]]
 
 
 class SendFailed(Exception):
@@ -98,20 +95,37 @@ class Reply:
     """
 
     upstream: Upstream
-    response: aiohttp.ClientResponse
+    connection: EngineConnection
     first: bytes
-    streams: bool
+    give_back: Callable[[EngineConnection], None]
     added: frozenset[str] = frozenset()
     closed: bool = False
 
     @property
     def status(self) -> int:
-        return self.response.status
+        return self.connection.status
+
+    @property
+    def reason(self) -> str:
+        return self.connection.reason
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        return self.connection.headers
+
+    @property
+    def streams(self) -> bool:
+        return self.connection.streams
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether its type is that, as it may be of an error too."""
+        return self.connection.is_event_stream
 
     @property
     def encoding(self) -> str:
         """Its Content-Encoding; empty if it has none."""
-        return self.response.headers.get("Content-Encoding", "")
+        return self.headers.get("Content-Encoding", "")
 
     @property
     def usage_was_added(self) -> bool:
@@ -121,37 +135,42 @@ class Reply:
         """The next bytes of a stream; empty at its end. Raises ConnectionLost."""
         try:
             async with self.upstream.fence.guard(begun=True):
-                return await self.response.content.readany()
+                return await self.connection.more()
         except Fenced as error:
             raise ConnectionLost(str(error)) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (AnswerLost, AnswerUnreadable) as error:
             raise ConnectionLost(_describe(error)) from error
 
     def close(self) -> None:
         """Ends the upstream call too, if it has not ended. May be called again."""
         if not self.closed:
             self.closed = True
-            self.response.close()
+            self.give_back(self.connection)
             self.upstream.in_flight -= 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """`fresh` is a session that makes a new connection for every request."""
+    """Sends each request once: whether to send it again is not decided here."""
 
-    pooled: aiohttp.ClientSession
-    fresh: aiohttp.ClientSession
+    pool: EnginePool
 
     async def post(
         self, upstream: Upstream, outgoing: Outgoing, added: frozenset[str], *, fresh: bool
     ) -> Reply:
-        """The answer's headers, and its body or the first bytes of a stream. Raises SendFailed."""
+        """The answer's headers, and its body or the first bytes of a stream. Errors are read whole,
+        whatever their content type, so that another replica may be asked.
+
+        `fresh` asks for a new connection. Raises SendFailed.
+        """
+        body, key = outgoing.body_with(added), upstream.route.api_key_env
+        headers = with_key(outgoing.headers, os.environ[key]) if key else outgoing.headers
         upstream.in_flight += 1
         try:
-            session = self.fresh if fresh else self.pooled
             async with upstream.fence.guard():
-                response = await self._headers(session, upstream, outgoing, added)
-                return await self._begin(upstream, response, added)
+                return await self._ask(
+                    upstream, "POST", outgoing.path, (headers, body, added), fresh=fresh
+                )
         except Fenced as error:
             upstream.in_flight -= 1
             kind = Stalled if isinstance(error, Stuck) else TakenAway
@@ -162,64 +181,76 @@ class Sender:
 
     async def fetch(
         self, upstream: Upstream, method: str, path: str, headers: Headers
-    ) -> web.Response:
+    ) -> HttpResponse:
         """What the upstream answers to a request of exactly this path, without a body. Redirects
         are passed on and not followed: they may lead anywhere. Raises SendFailed.
         """
         key = upstream.route.api_key_env
         sent = with_key(headers, os.environ[key]) if key else headers
-        url = URL(upstream.address(path), encoded=True)
+        upstream.in_flight += 1
         try:
-            async with self.pooled.request(
-                method, url, headers=sent, allow_redirects=False
-            ) as response:
-                passed = CIMultiDict(headers_for_caller(response.headers))
-                return web.Response(
-                    status=response.status, body=await response.read(), headers=passed
-                )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ConnectionLost(_describe(error)) from error
-
-    async def _headers(
-        self,
-        session: aiohttp.ClientSession,
-        upstream: Upstream,
-        outgoing: Outgoing,
-        added: frozenset[str],
-    ) -> aiohttp.ClientResponse:
-        body, key = outgoing.body_with(added), upstream.route.api_key_env
-        try:
-            return await session.post(
-                URL(upstream.address(outgoing.path), encoded=True),
-                data=io.BytesIO(body) if len(body) > _WHOLE_BODY_MAX else body,
-                headers=with_key(outgoing.headers, os.environ[key]) if key else outgoing.headers,
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientConnectorError, TimeoutError) as error:
-            raise NotSent(_describe(error)) from error
-        except aiohttp.ClientResponseError as error:
-            raise UnreadableAnswer(_describe(error)) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionLost(_describe(error)) from error
-        except ValueError as error:
-            raise UnsendableRequest(_describe(error)) from error
-
-    async def _begin(
-        self, upstream: Upstream, response: aiohttp.ClientResponse, added: frozenset[str]
-    ) -> Reply:
-        """Reads errors whole, whatever their content type, so that another replica may be asked."""
-        streams = response.content_type == "text/event-stream" and response.status < 400
-        try:
-            first = await (response.content.readany() if streams else response.read())
-        except BaseException as error:
-            response.close()
-            if isinstance(error, aiohttp.ClientError | OSError):
-                raise ConnectionLost(_describe(error)) from error
+            reply = await self._ask(upstream, method, path, (sent, b"", frozenset()), fresh=False)
+        except BaseException:
+            upstream.in_flight -= 1
             raise
-        if streams and not first:
-            response.close()
+        try:
+            body = reply.first
+            while reply.streams and (piece := await reply.more()):
+                body += piece
+            return HttpResponse(
+                body, reply.status, reply.reason, headers=headers_for_caller(reply.headers)
+            )
+        finally:
+            reply.close()
+
+    async def _ask(
+        self,
+        upstream: Upstream,
+        method: str,
+        path: str,
+        content: tuple[Headers, bytes, frozenset[str]],
+        *,
+        fresh: bool,
+    ) -> Reply:
+        headers, body, added = content
+        address = address_of(upstream.address(path))
+        head = _head(method, address, headers, len(body))
+        connection = None if fresh else self.pool.take(address.origin)
+        if connection is None:
+            try:
+                connection = await self.pool.make(address.origin)
+            except OSError as error:
+                raise NotSent(_describe(error)) from error
+        try:
+            await connection.send(head, body)
+            first = await connection.begin()
+        except AnswerUnreadable as error:
+            connection.abort()
+            raise UnreadableAnswer(_describe(error)) from error
+        except AnswerLost as error:
+            connection.abort()
+            raise ConnectionLost(_describe(error)) from error
+        except BaseException:
+            connection.abort()
+            raise
+        if connection.streams and not first:
+            connection.abort()
             raise ConnectionLost("it closed the stream before its first byte")
-        return Reply(upstream, response, first, streams, added)
+        give_back = partial(self.pool.give_back, address.origin)
+        return Reply(upstream, connection, first, give_back, added)
+
+
+def _head(method: str, address: EngineAddress, headers: Headers, length: int) -> bytes:
+    """Raises UnsendableRequest."""
+    lines = [("Host", address.host), *headers]
+    if address.authorization is not None:
+        lines.append(("Authorization", address.authorization))
+    if method == "POST":
+        lines.append(("Content-Length", str(length)))
+    try:
+        return head_bytes(f"{method} {address.target} HTTP/1.1", lines)
+    except ValueError as error:
+        raise UnsendableRequest(_describe(error)) from error
 
 
 def _describe(error: BaseException) -> str:

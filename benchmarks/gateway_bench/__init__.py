@@ -1,0 +1,1 @@
+"""The fake engine, the load, the clocks and the systems of `benchmarks/gateway_cost.py`."""
