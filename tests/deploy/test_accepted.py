@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.plan import Plan
-from scepsy.deploy.accepted import AcceptedPlan, accepted
+from scepsy.deploy.accepted import AcceptedPlan, accepted, reached
 from scepsy.deploy.kubernetes.deployment_state import ClusterDeployment
 from scepsy.deploy.local.state import Deployment
 from scepsy.deploy.ray.records import RayDeployment
@@ -60,3 +60,17 @@ def test_an_llm_leaves_until_a_plan_has_it_again(every: list[Deployment]) -> Non
 def test_every_backend_keeps_the_same_of_a_plan() -> None:
     for kind in (Deployment, RayDeployment, ClusterDeployment):
         assert issubclass(kind, AcceptedPlan)
+
+
+def test_nodes_keep_the_weights_that_replicas_have_loaded_there() -> None:
+    first = accepted(asked("a"), asked("a"))
+    settled = msgspec.structs.replace(
+        first, **reached(first, {"a": 3.0}, plan("a").placement.replicas)
+    )
+    assert (settled.weights, settled.start_seconds) == ((("n", "a"),), {"a": 3.0})
+    without = accepted(settled, asked("b"), plan("a").placement.replicas)
+    again = accepted(without, asked("ab"))
+    assert again.weights == (("n", "a"),)
+    llms = tuple(msgspec.structs.replace(llm, model_path="/other") for llm in plan("a").llms)
+    other = msgspec.structs.replace(asked("a"), plan=msgspec.structs.replace(plan("a"), llms=llms))
+    assert accepted(settled, other).weights == ()

@@ -50,10 +50,6 @@ def test_the_first_restart_comes_at_once_and_waits_grow_to_a_limit() -> None:
     assert decide(row(1, 2, 3, 4, 5), 1e9, POLICY) == GiveUp(5)
 
 
-def test_a_clock_that_was_set_back_delays_no_restart() -> None:
-    assert decide(row(5000, 5001), 1400.0, POLICY) == Restart()
-
-
 def test_after_steady_service_a_failure_is_the_first_of_its_row() -> None:
     served = Failure(at=1000, served=300, why="it ended")
     assert decide([*row(1, 2, 3, 4), served], 1000.0, POLICY) == Restart()

@@ -25,7 +25,9 @@ async def test_a_call_that_waits_at_a_cut_off_replica_is_answered_by_another_one
             await put_routes(gateway.admin, [Route(llm="m", replica="m-1", url=other.url)])
             await fence(gateway.admin, ["m-0"])
         assert [task.result() for task in waiting] == [200, 200, 200]
-        assert [one.replica for one in (await counts(gateway.admin)).replicas] == ["m-1"]
+        told = await counts(gateway.admin)
+        assert [one.replica for one in told.replicas] == ["m-1"]
+        assert told.cut == {}
 
 
 async def test_a_stream_that_has_begun_ends_with_an_error(http: aiohttp.ClientSession) -> None:
@@ -40,6 +42,20 @@ async def test_a_stream_that_has_begun_ends_with_an_error(http: aiohttp.ClientSe
         await put_routes(gateway.admin, [])
         await fence(gateway.admin, ["m-0"])
         assert b"cut off" in await answer.content.read()
+        assert (await counts(gateway.admin)).cut == {"m-0": 1}
+
+
+async def test_a_call_that_waits_and_can_go_nowhere_else_counts_as_cut(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with gateway_to(hang) as (silent, gateway):
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(post(http, gateway.url))
+            await until(lambda: silent.calls == 1)
+            await put_routes(gateway.admin, [])
+            await fence(gateway.admin, ["m-0"])
+        assert waiting.result() >= 500
+        assert (await counts(gateway.admin)).cut == {"m-0": 1}
 
 
 async def test_others_calls_go_on_when_one_replica_is_cut_off(http: aiohttp.ClientSession) -> None:

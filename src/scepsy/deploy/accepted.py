@@ -4,7 +4,7 @@ another one is accepted (pure).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -61,29 +61,34 @@ def accepted(before: State, asked: State, loaded: Iterable[Replica] = ()) -> Sta
         epoch=before.epoch if same else before.epoch + 1,
         leaving=tuple(llm for llm in leaving if llm.name not in ours),
         settled=False,
-        weights=tuple(sorted(set(_weights(before, asked.plan, loaded)))),
+        weights=_weights(before, asked.plan, loaded),
     )
 
 
-def reached(state: AcceptedPlan, start_seconds: Mapping[str, float]) -> dict[str, Any]:
-    """The fields that change once the plan of `state` is reached; `start_seconds` are those of the
-    engines that were started for it.
+def reached(
+    state: AcceptedPlan, start_seconds: Mapping[str, float], loaded: Iterable[Replica]
+) -> dict[str, Any]:
+    """The fields that change once the plan of `state` is reached. `start_seconds` are those of the
+    engines that were started for it, `loaded` the replicas that serve now.
     """
-    times = {**state.start_seconds, **start_seconds}
-    return {"settled": True, "leaving": (), "start_seconds": times}
+    return {
+        "settled": True,
+        "leaving": (),
+        "start_seconds": {**state.start_seconds, **start_seconds},
+        "weights": _weights(state, state.plan, loaded),
+    }
 
 
 def _weights(
     before: AcceptedPlan, plan: Plan, loaded: Iterable[Replica]
-) -> Iterator[tuple[str, str]]:
+) -> tuple[tuple[str, str], ...]:
     """Those that are on nodes of the next plan, and are still the weights of their LLM."""
     nodes = {node.name for node in plan.cluster.nodes}
     next_ = {llm.name: llm for llm in plan.llms}
     other = {llm.name for llm in before.plan.llms if not _same(llm, next_.get(llm.name, llm))}
     found = {(part.node, one.llm) for one in loaded for part in one.slices}
-    for node, llm in found | set(before.weights):
-        if node in nodes and llm not in other:
-            yield node, llm
+    known = sorted(found | set(before.weights))
+    return tuple((node, llm) for node, llm in known if node in nodes and llm not in other)
 
 
 def _same(one: LlmSpec, other: LlmSpec) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from scepsy.core.plan import Plan, Replica
@@ -13,14 +13,19 @@ from scepsy.deploy.backend import Applied, CutCalls, OnProgress, Runtime, cut_ca
 from scepsy.deploy.changes.actions import Refusal, Wave
 from scepsy.deploy.changes.limits import Limits, limits_of
 from scepsy.deploy.changes.observed import Observed, Wanted
+from scepsy.deploy.gateway_client import GatewayCounts
 from scepsy.deploy.reconcile import diff, next_wave
-from scepsy.deploy.wording import cut_text, refusal_text, wave_text, way_text
+from scepsy.deploy.wording import cut_text, lost_text, refusal_text, wave_text, way_text
 from scepsy.errors import BadInput, CapacityDip, EngineFailed, ScepsyError, first_of
 
 _WAVES_MOST = 20
 """Waves that a change takes at most, and as many for each replica. More of them go round in a
 circle.
 """
+
+
+_NOTICED_WITHIN = 5.0
+"""Seconds that a gateway has to notice that an engine with calls in flight has been stopped."""
 
 
 @dataclass(slots=True)
@@ -91,6 +96,7 @@ class Change:
             CapacityDip, BadInput: the next wave is not to be made. What was done until then stays.
             EngineFailed, PortInUse: a replica did not start; the rest of its wave was broken off.
         """
+        before = await self.runtime.calls()
         most = _WAVES_MOST * (1 + len(self.wanted.replicas))
         for number in range(1, most + 1):
             observed = await self.runtime.observe()
@@ -100,14 +106,16 @@ class Change:
             if wave.done:
                 return
             self._tell(wave_text(number, wave))
-            await self._execute(wave, observed)
+            await self._execute(wave, observed, before)
         raise EngineFailed(
             f"the plan was not reached after {most} waves; `scepsy status` shows which replicas "
             "come and go"
         )
 
-    async def _execute(self, wave: Wave, observed: Observed) -> None:
-        """The actions of one wave, side by side. Routes change first, all at once."""
+    async def _execute(self, wave: Wave, observed: Observed, before: GatewayCounts) -> None:
+        """The actions of one wave, side by side. Routes change first, all at once. `before` are the
+        calls when the change began.
+        """
         joining, leaving, stopping = (_names(wave.of(kind)) for kind in ("route", "drain", "stop"))
         routed = {one.name for one in observed.replicas if one.routed}
         after = (routed | joining) - leaving - stopping
@@ -124,6 +132,8 @@ class Change:
                     tasks.create_task(self._stop(stopping))
         except* ScepsyError as failures:
             raise first_of(failures) from None
+        failed = {one.name: one.state for one in observed.replicas if one.failed}
+        await self._count_cut({name: failed[name] for name in stopping if name in failed}, before)
 
     async def _start(self, replica: Replica, *, whole: bool) -> None:
         """Starts a replica, or waits for one whose start has begun: then it is not `whole`."""
@@ -143,6 +153,22 @@ class Change:
     async def _stop(self, names: set[str]) -> None:
         await self.runtime.stop(names)
         self.done.stopped += sorted(names)
+
+    async def _count_cut(self, failed: Mapping[str, str], before: GatewayCounts) -> None:
+        """Counts the calls that were at replicas which have been stopped because they were hung or
+        dead, once the gateway has noticed that they will not be answered.
+        """
+        if not failed:
+            return
+        ends = time.monotonic() + _NOTICED_WITHIN
+        now = await self.runtime.calls()
+        while now.at(failed) and time.monotonic() < ends:
+            await asyncio.sleep(0.1)
+            now = await self.runtime.calls()
+        left = {name: now.cut.get(name, 0) - before.cut.get(name, 0) for name in failed}
+        for cut in cut_calls({name: calls for name, calls in left.items() if calls > 0}):
+            self.done.cut.append(cut)
+            self._tell(lost_text(cut.replica, cut.calls, failed[cut.replica]))
 
     def _tell(self, sentence: str) -> None:
         self.done.waves.append(sentence)

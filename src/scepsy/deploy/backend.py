@@ -11,6 +11,7 @@ from typing import Protocol
 from scepsy.core.plan import Plan, Replica
 from scepsy.core.record import Record
 from scepsy.deploy.changes.observed import Observed
+from scepsy.deploy.gateway_client import GatewayCounts
 from scepsy.deploy.status import Status
 from scepsy.gateway.config import GRACE
 
@@ -19,7 +20,9 @@ OnProgress = Callable[[str], None]
 
 
 class CutCalls(Record, frozen=True, kw_only=True):
-    """Calls that were still in flight at a replica when it was stopped."""
+    """Calls that were in flight at a replica when it was stopped, and that no other replica could
+    serve.
+    """
 
     replica: str
     calls: int
@@ -35,7 +38,8 @@ class Applied(Record, frozen=True, kw_only=True):
         replicas: names of the replicas that serve now.
         started, stopped: names of replicas.
         waves: the sentences that said what each wave did.
-        cut: calls that did not finish within the grace; empty where none was cut.
+        cut: calls that did not finish within the grace, and those that a replica which died or hung
+            during the change has left unanswered; empty where none was cut.
     """
 
     name: str
@@ -135,6 +139,10 @@ class Runtime(Protocol):
         """What runs now, as the pure `next_wave` wants it. Asks the machinery and the gateway, not
         memory alone.
         """
+        ...
+
+    async def calls(self) -> GatewayCounts:
+        """The calls of all gateways, as they count them; none where no gateway answers."""
         ...
 
     async def start(self, replica: Replica) -> None:

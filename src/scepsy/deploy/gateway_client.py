@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import urlencode
 
 import aiohttp
@@ -42,11 +42,23 @@ class CallCounts(msgspec.Struct, frozen=True):
 
 class GatewayCounts(msgspec.Struct, frozen=True):
     """The parts of the gateway's GET /scepsy/status that a backend needs. `in_flight` counts calls
-    of all replicas, and those that have not been sent to one yet.
+    of all replicas, and those that have not been sent to one yet; `cut` counts by replica the calls
+    that it left unanswered and that no other one could serve.
     """
 
     in_flight: int
     replicas: tuple[CallCounts, ...]
+    cut: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+
+    @staticmethod
+    def sum(every: Iterable[GatewayCounts]) -> GatewayCounts:
+        """The counts of several gateways together."""
+        told = tuple(every)
+        cut: Counter[str] = Counter()
+        for one in told:
+            cut.update(one.cut)
+        replicas = tuple(each for one in told for each in one.replicas)
+        return GatewayCounts(sum(one.in_flight for one in told), replicas, dict(cut))
 
     def at(self, names: Collection[str]) -> dict[str, int]:
         """The calls in flight at these replicas, for each that has any."""
@@ -55,6 +67,13 @@ class GatewayCounts(msgspec.Struct, frozen=True):
             if one.replica in names and one.in_flight:
                 found[one.replica] += one.in_flight
         return dict(found)
+
+    @property
+    def left(self) -> dict[str, int]:
+        """All calls in flight, by replica; "" has those that were not sent to one yet."""
+        left = self.at([one.replica for one in self.replicas])
+        unsent = self.in_flight - sum(left.values())
+        return left | ({"": unsent} if unsent > 0 else {})
 
 
 async def put_routes(
@@ -141,9 +160,7 @@ async def closed(access: AdminAccess, grace: float) -> dict[str, int]:
             told = await _told(access, deadline, closing=True)
         except Unreachable:
             break
-    left = told.at([one.replica for one in told.replicas])
-    unsent = told.in_flight - sum(left.values())
-    return left | ({"": unsent} if unsent > 0 else {})
+    return told.left
 
 
 async def _ask(

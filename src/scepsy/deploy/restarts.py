@@ -34,7 +34,7 @@ class Failure(Record, frozen=True, kw_only=True):
     """One end of a process.
 
     Attributes:
-        at: when, in Unix seconds.
+        at: when, in seconds of a clock that is never set: the one that tells when to restart.
         served: seconds that it had been ready before; 0 where it never was.
         why: half a sentence: "it ended", "it did not answer for 30 s".
         last_words: the end of its log.
@@ -53,7 +53,7 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
-    """Start it at `at`, in Unix seconds."""
+    """Start it at `at`, in seconds of the clock of the failures."""
 
     at: float
 
@@ -69,7 +69,7 @@ def decide(
     failures: Sequence[Failure], now: float, policy: RestartPolicy
 ) -> Restart | WaitUntil | GiveUp:
     """What to do about a process that does not run. `failures` are all of its failures, the oldest
-    first; without any it is started at once.
+    first; without any it is started at once. `now` is by the same clock.
     """
     row = in_a_row(failures, policy)
     if row >= policy.most:
@@ -80,8 +80,7 @@ def decide(
     growth = policy.factor ** min(row - 2, 100)
     last = failures[-1].at
     due = last + min(policy.longest_wait, policy.first_wait * growth)
-    # Before the failure: the clock was set back, and may have hours to go until it is due.
-    return Restart() if now >= due or now < last else WaitUntil(due)
+    return Restart() if now >= due else WaitUntil(due)
 
 
 def in_a_row(failures: Sequence[Failure], policy: RestartPolicy) -> int:

@@ -55,6 +55,13 @@ def cut_text(replica: str, calls: int, grace: float) -> str:
     return f"{what} cut at {replica}: not finished after {grace:g} s (--grace)"
 
 
+def lost_text(replica: str, calls: int, state: str) -> str:
+    """Calls that a replica has left unanswered that was "hung" or "dead"."""
+    what = "1 call was" if calls == 1 else f"{calls} calls were"
+    why = "hung" if state == "hung" else "had died"
+    return f"{what} cut at {replica}, which {why}: nothing was left that could be sent elsewhere"
+
+
 def refusal_text(refusal: Refusal) -> str:
     """Why a change is not made, and what to do about it."""
     if not refusal.dips:

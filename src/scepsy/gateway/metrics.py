@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from scepsy.core.record import Record
 from scepsy.core.secrets import public_url
 from scepsy.gateway.recording.recorder import Tally
@@ -46,7 +48,8 @@ class GatewayStatus(Record, frozen=True, kw_only=True):
     replicas and those that have not been sent to one yet. `recorded` counts calls whose record was
     written, `waiting` those whose record waits to be written, for example for room on the disk, and
     `unwritten` those whose record is lost; `refused_labels` counts names of runs and workflows that
-    are not printable or too long.
+    are not printable or too long. `cut` has by replica the calls that it left unanswered and that
+    no other one could serve.
     """
 
     started: float
@@ -57,6 +60,7 @@ class GatewayStatus(Record, frozen=True, kw_only=True):
     replicas: tuple[ReplicaCounts, ...]
     llms: tuple[LlmCounts, ...]
     refused_labels: int = 0
+    cut: dict[str, int] = msgspec.field(default_factory=dict[str, int])
 
 
 def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -> GatewayStatus:
@@ -73,6 +77,7 @@ def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -
             *(_replica_counts(one, routed=False) for one in upstreams.leaving),
         ),
         llms=tuple(_llm_counts(llm, upstreams.of(llm)) for llm in upstreams.llms),
+        cut=dict(upstreams.cut),
     )
 
 

@@ -160,10 +160,15 @@ class DeployContract:
         assert len(answers.failed) <= 2
 
     async def test_a_hung_replica_is_replaced_by_a_repair(self, site: DeploySite) -> None:
-        await site.backend.apply(self.some_of_m(site, 1))
+        first = await site.backend.apply(self.some_of_m(site, 1))
         before = await site.engines()
+        cut = asyncio.create_task(call(first.url, "m", HOLDING_CALL))
+        await until_in_flight(site.backend, 1)
         await site.hang_replica("m-0")
         done = await site.backend.repair()
+        assert [(one.replica, one.calls) for one in done.cut] == [("m-0", 1)]
+        assert any("1 call was cut at m-0, which" in said for said in done.waves)
+        assert await cut is not None
         assert (await site.backend.status()).healthy
         assert not set(before) & set(await site.engines())
         assert await call(done.url, "m", 4) is None

@@ -272,7 +272,9 @@ class KubernetesBackend:
         await runtime.route(serving, ())
         change.say("ready: gateway")
         await self._prune(runtime, shared)
-        done = msgspec.structs.replace(state, **reached(state, change.done.start_seconds))
+        done = msgspec.structs.replace(
+            state, **reached(state, change.done.start_seconds, [one.replica for one in view.seen])
+        )
         await objects.apply(state_object(done))
         url = await runtime.reading.gateway_url()
         return change.done.applied(state.options.name, state.epoch, url, serving)

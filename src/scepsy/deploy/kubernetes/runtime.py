@@ -67,6 +67,9 @@ class KubernetesRuntime:
         weights = frozenset(self.state.weights)
         return replace(seen, weights=weights, start_seconds=self.state.start_seconds)
 
+    async def calls(self) -> GatewayCounts:
+        return GatewayCounts.sum((await self.reading.counts()).values())
+
     async def start(self, replica: Replica) -> None:
         """Applies the workload and waits until its pod is ready."""
         workload = self.workload(replica)
@@ -155,12 +158,7 @@ class KubernetesRuntime:
         """
         deadline = asyncio.get_running_loop().time() + grace
         while True:
-            left: dict[str, int] = {}
-            for one in (await self.reading.counts()).values():
-                own = one.at([each.replica for each in one.replicas])
-                for name, calls in (*own.items(), ("", one.in_flight - sum(own.values()))):
-                    if calls > 0:
-                        left[name] = left.get(name, 0) + calls
+            left = (await self.calls()).left
             if not left or asyncio.get_running_loop().time() > deadline:
                 return left
             await asyncio.sleep(_POLL)

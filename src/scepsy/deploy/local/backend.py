@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from scepsy.core.plan import Plan
+from scepsy.core.plan import Plan, Replica
 from scepsy.deploy.accepted import accepted, reached
 from scepsy.deploy.apply import Change, change_to
 from scepsy.deploy.backend import Applied, OnProgress, TakenDown, cut_calls
@@ -140,8 +140,7 @@ class LocalBackend:
         """A change to a plan, which `file` then has, but has not written yet."""
         before = file.current
         asked = msgspec.structs.replace(before, plan=plan, options=options)
-        loaded = [one.replica for one in before.replicas if one.phase != "starting"]
-        file.current = accepted(before, asked, loaded)
+        file.current = accepted(before, asked, _loaded(before))
         return change_to(
             file.current,
             LocalRuntime(file),
@@ -157,7 +156,7 @@ class LocalBackend:
         serving = [one.name for one in file.current.replicas]
         await change.runtime.route(serving, ())
         change.say("ready: gateway")
-        file.change(**reached(file.current, change.done.start_seconds))
+        file.change(**reached(file.current, change.done.start_seconds, _loaded(file.current)))
         ensure_supervisor(file, self.restarts)
         current = file.current
         assert current.gateway is not None
@@ -225,6 +224,11 @@ async def _stop_all(file: DeploymentFile) -> int:
     for pid, born in front:
         await stop_pid(pid, born)
     return ran + await stop_unknown(file.files.folder(current.name), {})
+
+
+def _loaded(current: Deployment) -> list[Replica]:
+    """The replicas whose engines have been ready."""
+    return [one.replica for one in current.replicas if one.phase != "starting"]
 
 
 def _known(current: Deployment) -> dict[int, int]:

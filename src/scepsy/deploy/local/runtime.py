@@ -48,6 +48,9 @@ class LocalRuntime:
             start_seconds=self.file.current.start_seconds,
         )
 
+    async def calls(self) -> GatewayCounts:
+        return await self.gateway.counts() or GatewayCounts.sum(())
+
     async def start(self, replica: Replica) -> None:
         await EngineStart(self.file).start(replica)
 

@@ -16,13 +16,11 @@ from urllib.parse import quote
 from scepsy.core.plan import Replica
 from scepsy.core.record import Record
 from scepsy.deploy.local.state import Deployment
+from scepsy.deploy.naming import check_deployment_name
 from scepsy.engines import gpu_board
 from scepsy.engines.procfs import identity, is_alive
 from scepsy.errors import BadInput, Conflict, NotFound
 from scepsy.store import read_record, write_record
-
-NAME_MAX = 100
-"""Bytes of a deployment's name: it is the name of a folder, and file systems take 255."""
 
 _FILE_NAME_MAX = 200
 
@@ -159,10 +157,7 @@ class StateDirectory:
 
     def folder(self, name: str) -> Path:
         """The folder of a deployment. Raises BadInput for a name that is no name of a folder."""
-        if not name or "/" in name or "\0" in name or name.startswith("."):
-            raise BadInput(f"deployment name {name!r}: use letters, digits and dashes")
-        if len(name.encode()) > NAME_MAX:
-            raise BadInput(f"deployment name {name[:20]!r}...: at most {NAME_MAX} bytes")
+        check_deployment_name(name)
         return self.root / name
 
 

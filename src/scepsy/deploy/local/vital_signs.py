@@ -27,7 +27,7 @@ class Vitals:
     Attributes:
         key: its process.
         ready_since, silent_since: when it first answered health checks, and since when it has not
-            answered any, in Unix seconds; None where it does otherwise.
+            answered any, in seconds of the monotonic clock; None where it does otherwise.
         failed: the process whose end was noted last.
         gave_up: whether it is not restarted any more.
     """
@@ -66,7 +66,7 @@ class VitalSigns:
 
     def due(self) -> list[Vitals]:
         """Those that have failed and are to be restarted now."""
-        now = time.time()
+        now = time.monotonic()
         due: list[Vitals] = []
         for one in self._all.values():
             if one.failed != one.key:
@@ -116,7 +116,7 @@ class VitalSigns:
         return before
 
     def _note(self, one: Vitals, well: Health) -> None:
-        now = time.time()
+        now = time.monotonic()
         if well == "ready":
             one.silent_since = None
             one.ready_since = one.ready_since or now
@@ -132,7 +132,7 @@ class VitalSigns:
             self._fail(one, f"it did not answer for {self.policy.hung_after:g} s", served)
 
     def _fail(self, one: Vitals, why: str, served: float) -> None:
-        failure = Failure(at=time.time(), served=served, why=why, last_words=tail(one.log))
+        failure = Failure(at=time.monotonic(), served=served, why=why, last_words=tail(one.log))
         one.failures = [*one.failures, failure][-_FAILURES_KEPT:]
         one.failed = one.key
 

@@ -15,6 +15,7 @@ import msgspec
 from scepsy import errors
 from scepsy.core.plan import Plan
 from scepsy.deploy.backend import Applied, OnProgress, TakenDown
+from scepsy.deploy.naming import check_deployment_name
 from scepsy.deploy.ray import names
 from scepsy.deploy.ray.api import ActorGone, ActorOptions, ActorSilent, RayApi
 from scepsy.deploy.ray.connection import connect
@@ -85,7 +86,10 @@ class RayBackend:
             return msgspec.json.decode(await self._ask(controller, "status"), type=Status)
 
     async def plan(self, name: str = "default") -> Plan:
-        """The plan that runs, which the controller may have placed anew. Raises NotFound."""
+        """The plan that runs, which the controller may have placed anew. Raises BadInput for a bad
+        name, and NotFound.
+        """
+        check_deployment_name(name)
         await asyncio.to_thread(connect, self.address)
         found = await load(RayApi(), name)
         if found is None:
@@ -125,8 +129,9 @@ class RayBackend:
     @asynccontextmanager
     async def _controller(self, name: str, *, first: bool = False) -> AsyncGenerator[Any]:
         """The controller of a deployment, which is made where `first` allows it. One that has no
-        deployment afterwards is not left behind. Raises NotFound, Unreachable.
+        deployment afterwards is not left behind. Raises BadInput, NotFound, Unreachable.
         """
+        check_deployment_name(name)
         await asyncio.to_thread(connect, self.address)
         api = RayApi()
         if not first and await load(api, name) is None:

@@ -120,7 +120,7 @@ class Controller:
             await asyncio.sleep(_PERIOD)
             try:
                 lost = self.stored.current.epoch and await self._lost_something(jobs.busy)
-                if lost and isinstance(decide(self._failed, time.time(), _REPAIRS), Restart):
+                if lost and isinstance(decide(self._failed, time.monotonic(), _REPAIRS), Restart):
                     await jobs.begin(self._mend, by_command=False)
             except Conflict:
                 continue
@@ -133,7 +133,7 @@ class Controller:
             return await self.repair(say)
         except ScepsyError as error:
             _log.warning("what is lost could not be replaced: %s", error)
-            failure = Failure(at=time.time(), served=0.0, why=str(error))
+            failure = Failure(at=time.monotonic(), served=0.0, why=str(error))
             self._failed = [*self._failed, failure][-_FAILURES_KEPT:]
             raise
 
@@ -177,7 +177,9 @@ class Controller:
         parts = [part for one in change.wanted.replicas for part in one.slices]
         await self.reservations.give_back(keep=[(part.node, part.gpu) for part in parts])
         times = change.done.start_seconds
-        await self.stored.change(**reached(self.stored.current, times), notes=())
+        await self.stored.change(
+            **reached(self.stored.current, times, _loaded(self.stored.current)), notes=()
+        )
         self._failed = []
         url = (await self.runtime.gateway.report()).url
         current = self.stored.current

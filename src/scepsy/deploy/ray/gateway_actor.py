@@ -71,13 +71,9 @@ class GatewayActor:
         """The gateway's counts of calls as JSON. Raises Unreachable."""
         return msgspec.json.encode(self._thread.call(gateway_client.counts(self._access)))
 
-    def drained(self, replicas: Collection[str], grace: float) -> dict[str, int]:
-        """See `gateway_client.drained`."""
-        return self._thread.call(gateway_client.drained(self._access, replicas, grace))
-
-    def closed(self, grace: float) -> dict[str, int]:
-        """See `gateway_client.closed`."""
-        return self._thread.call(gateway_client.closed(self._access, grace))
+    def close(self) -> None:
+        """See `gateway_client.close`. Raises Unreachable."""
+        self._thread.call(gateway_client.close(self._access))
 
     def stop(self) -> None:
         """Stops the gateway's process for good."""

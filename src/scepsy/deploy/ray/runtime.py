@@ -101,6 +101,9 @@ class RayRuntime:
         well = await asyncio.gather(*(answers(one.url) for one in asked))
         self.hung = {one.name for one, good in zip(asked, well, strict=True) if not good}
 
+    async def calls(self) -> GatewayCounts:
+        return await self.gateway.counts() or GatewayCounts.sum(())
+
     async def start(self, replica: Replica) -> None:
         known = self.stored.find(replica.replica) or self._new(replica)
         await self.stored.put(known)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -20,11 +21,13 @@ class StoredDeployment:
 
     api: RayApi
     current: RayDeployment
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def change(self, **fields: Any) -> None:
         """Replaces fields of the deployment. Raises Unreachable."""
         self.current = msgspec.structs.replace(self.current, **fields)
-        await self.api.put(_PREFIX + self.current.name, msgspec.json.encode(self.current))
+        async with self._turn:  # so that of two writings at once the newer state stays
+            await self.api.put(_PREFIX + self.current.name, msgspec.json.encode(self.current))
 
     async def put(self, one: KnownReplica) -> None:
         """Notes a replica, in the place of an earlier one of its name."""

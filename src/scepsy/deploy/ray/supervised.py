@@ -70,12 +70,12 @@ class SupervisedProcess:
         while True:
             self._failures.append(await self._live())
             self._state = "dead"
-            verdict = decide(self._failures, time.time(), self.policy)
+            verdict = decide(self._failures, time.monotonic(), self.policy)
             if isinstance(verdict, GiveUp):
                 self._state = "failed"
                 return
             if isinstance(verdict, WaitUntil):
-                await asyncio.sleep(max(0.0, verdict.at - time.time()))
+                await asyncio.sleep(max(0.0, verdict.at - time.monotonic()))
             assert isinstance(verdict, Restart | WaitUntil)
             self._restarts += 1
 
@@ -84,7 +84,7 @@ class SupervisedProcess:
         try:
             process = await self._start()
         except (ScepsyError, OSError) as error:
-            return Failure(at=time.time(), served=0.0, why=str(error))
+            return Failure(at=time.monotonic(), served=0.0, why=str(error))
         began = time.monotonic()
         self._state = "ready"
         self.on_ready(process.url)
@@ -93,7 +93,7 @@ class SupervisedProcess:
         finally:
             await stop(process)
         served = time.monotonic() - began
-        return Failure(at=time.time(), served=served, why=why, last_words=tail(self.log))
+        return Failure(at=time.monotonic(), served=served, why=why, last_words=tail(self.log))
 
     async def _start(self) -> EngineProcess:
         try:

@@ -90,6 +90,8 @@ class DataPlane:
             exchange.caller_left()
             raise
         finally:
+            if exchange.cut_at:
+                self.upstreams.cut[exchange.cut_at] += 1
             self.recorder.end(exchange)
 
     async def _relay(

@@ -102,6 +102,7 @@ async def deliver_stream(
         except (ConnectionLost, CannotDecode) as error:
             exchange.replica_lost = isinstance(error, ConnectionLost)
             reply.upstream.broke_off(alive=not exchange.replica_lost)
+            exchange.cut_at = reply.upstream.name
             refusal = broken_off(reply.upstream.name, str(error))
             exchange.fail(refusal.status, refusal.message)
             if not passage.passes_encoded:

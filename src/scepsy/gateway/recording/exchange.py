@@ -27,6 +27,8 @@ class Exchange:
         needs_text: whether the answer's text is needed, for the record or to recognise quotations;
             otherwise only the ids that it issues are.
         replica_lost: whether the replica was lost in the middle of its answer.
+        cut_at: replica that ended, or was given up, with the call in flight, where no other one
+            could serve it; empty where the call was not cut.
         kept: the answer's bytes, if content is to be recorded.
         home: the replica that has what the call continues, and should get it.
         secrets: the caller's credentials, which must not be recorded.
@@ -46,6 +48,7 @@ class Exchange:
     status: int = 500
     error: str | None = None
     replica: str | None = None
+    cut_at: str = ""
     attempts: int = 0
     replica_lost: bool = False
     home: str | None = None

@@ -52,6 +52,7 @@ class _Sends:
         lost: replicas whose connection was lost, by name.
         failed: a 5xx answer, to be used if no replica has a better one.
         resent: whether the only replica left was asked a second time.
+        left_at: name of the first replica that got the call and did not answer it; empty for none.
     """
 
     left: int
@@ -62,6 +63,7 @@ class _Sends:
     unreadable: bool = False
     stalled: bool = False
     resent: bool = False
+    left_at: str = ""
 
     @property
     def troubled(self) -> bool:
@@ -82,6 +84,8 @@ class _Sends:
         if isinstance(error, NotSent):
             upstream.broke_off()
             return
+        if not isinstance(error, UnreadableAnswer):
+            self.left_at = self.left_at or upstream.name
         if isinstance(error, TakenAway):  # no fault of the call, which may go on elsewhere
             upstream.failed += 1
             return
@@ -188,6 +192,7 @@ class Relay:
         if sends.failed is not None:
             exchange.replica = sends.failed.upstream.name
             return sends.failed
+        exchange.cut_at = sends.left_at
         if sends.unreadable:
             return unreadable_answer(llm, sends.why)
         if sends.stalled and not sends.lost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -108,9 +109,14 @@ class Upstream:
 class Upstreams:
     """All upstreams by LLM. Replacing the routes does not move calls in flight: they are counted
     until they end.
+
+    Attributes:
+        cut: by name of replica, the calls that it left unanswered and that no other one could
+            serve, since the gateway started. Counts stay after the replica's route has gone.
     """
 
     pass_through: Upstream | None = None
+    cut: Counter[str] = field(default_factory=Counter[str])
     _left: tuple[Upstream, ...] = ()
     _by_llm: dict[str, tuple[Upstream, ...]] = field(
         default_factory=dict[str, tuple[Upstream, ...]]
