@@ -37,10 +37,22 @@ def here(text: str, places: Mapping[str, str]) -> str:
     return re.sub(pattern, lambda found: places[found[1]], text)
 
 
+def secrets_of(container: Mapping[str, Any]) -> set[str]:
+    """Names of the Secrets from which the container has variables."""
+    sources = (one.get("valueFrom", {}).get("secretKeyRef") for one in container.get("env", ()))
+    return {source["name"] for source in sources if source}
+
+
 def environment(
-    container: Mapping[str, Any], pod: Mapping[str, Any], address: str, places: Mapping[str, str]
+    container: Mapping[str, Any],
+    pod: Mapping[str, Any],
+    address: str,
+    places: Mapping[str, str],
+    secrets: Mapping[str, Mapping[str, str]],
 ) -> dict[str, str]:
-    """The variables in the container's `env`, with the fields of the pod that it asks for."""
+    """The variables in the container's `env`, with the fields of the pod and the entries of
+    `secrets` that it asks for.
+    """
     found: dict[str, str] = {}
     meta = pod["metadata"]
     fields = {
@@ -51,7 +63,11 @@ def environment(
         "spec.nodeName": pod["spec"]["nodeName"],
     }
     for one in container.get("env", ()):
-        source = one.get("valueFrom", {}).get("fieldRef")
-        value = fields.get(source["fieldPath"], "") if source else one.get("value", "")
+        source = one.get("valueFrom", {})
+        if secret := source.get("secretKeyRef"):
+            found[one["name"]] = secrets[secret["name"]][secret["key"]]
+            continue
+        named = source.get("fieldRef")
+        value = fields.get(named["fieldPath"], "") if named else one.get("value", "")
         found[one["name"]] = here(value, places)
     return found

@@ -45,6 +45,7 @@ class Pod:
     _running: list[Container] = field(default_factory=list[Container])
     _dirty: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
+    _secrets: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 
     @property
     def path(self) -> str:
@@ -60,6 +61,7 @@ class Pod:
         try:
             self._dirty.set()
             places = await self._volumes()
+            await self._read_secrets()
             await self._pull([*init, *containers])
             once = "OnFailure" if spec.get("restartPolicy", "Always") != "Never" else "Never"
             for state, part in zip(init, spec.get("initContainers", ()), strict=True):
@@ -96,7 +98,7 @@ class Pod:
             if mount["name"] in places
         }
         hook = part.get("lifecycle", {}).get("preStop", {}).get("exec")
-        own = commands.environment(part, self.pod, self.address, mounted)
+        own = commands.environment(part, self.pod, self.address, mounted, self._secrets)
         one = Container(
             spec=part,
             argv=commands.argv(part, self.address, mounted),
@@ -131,6 +133,16 @@ class Pod:
                 for key, value in found.get("data", {}).items():
                     (place / key).write_bytes(base64.b64decode(value))
         return places
+
+    async def _read_secrets(self) -> None:
+        """Reads the Secrets that variables come from, and waits for those that are not there."""
+        spec, namespace = self.pod["spec"], self.pod["metadata"]["namespace"]
+        for part in [*spec.get("initContainers", ()), *spec["containers"]]:
+            for name in commands.secrets_of(part):
+                found = await self._await("secrets", namespace, name)
+                self._secrets[name] = {
+                    key: base64.b64decode(value).decode() for key, value in found["data"].items()
+                }
 
     async def _await(self, kind: str, namespace: str, name: str) -> Json:
         while True:
