@@ -3,9 +3,9 @@ of five seconds, against a long series of Poisson arrivals, in the simulator.
 
     .venv/bin/python experiments/demo_window.py DIR... [--windows N]
 
-Each DIR is the folder of a demo. Its plan serves its traced runs in a long simulation and in many
-such windows. Prints the mean of the windows, and what the demo predicted, over that of the long
-simulation. Half a minute for each folder.
+Each DIR is the folder of a demo. Its plan serves the runs that it was made for in a long
+simulation and in many such windows. Prints the mean of the windows, and what the demo predicted,
+over that of the long simulation. Half a minute for each folder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
+from evaluation.demo_runs import planned_with
+
 from scepsy.core.plan import Infeasible, Plan
 from scepsy.demo.settings import settings_for
 from scepsy.drive.arrivals import schedule
@@ -24,7 +26,7 @@ from scepsy.sim.cluster.deployment import deployment
 from scepsy.sim.workload.arrivals import arrivals
 from scepsy.sim.workload.open_loop import OpenLoopLoad, simulate
 from scepsy.sim.workload.recorded import RecordedWorkflow, replays
-from scepsy.store import read_plan, read_traces
+from scepsy.store import read_plan
 
 ROOT = Path(__file__).parent.parent
 RUNS_LONG = 4000
@@ -59,27 +61,34 @@ def window(plan: Plan, folder: Path, seed: int, warmup: float, duration: float) 
             if arrival.time > duration + TAIL:
                 break
             times[target.workflow].append(warmup + arrival.time)
-    found = served(plan, recorded(plan, folder, seed), times)
+    found = served(plan, recorded(folder, seed), times)
     return {
         name: fmean(took for at, took in runs if warmup <= at < warmup + duration)
         for name, runs in found.items()
     }
 
 
-def recorded(plan: Plan, folder: Path, seed: int) -> Mapping[str, RecordedWorkflow]:
-    names = [target.workflow for target in plan.targets]
-    traced = [run for name in names for run in read_traces(folder / "traces", name).traces]
-    return replays(traced, random.Random(seed))
+def recorded(folder: Path, seed: int) -> Mapping[str, RecordedWorkflow]:
+    return replays(planned_with(folder), random.Random(seed))
+
+
+def long_seconds(plan: Plan) -> float:
+    return RUNS_LONG / min(target.rate for target in plan.targets)
+
+
+def long_times(plan: Plan) -> dict[str, list[float]]:
+    """By workflow, the arrivals of a long simulation at the target rates."""
+    return {
+        one.workflow: arrivals(
+            one.rate, round(one.rate * long_seconds(plan)), random.Random(one.workflow)
+        )
+        for one in sorted(plan.targets, key=lambda target: target.workflow)
+    }
 
 
 def long_run(plan: Plan, folder: Path) -> dict[str, float]:
-    rates = {target.workflow: target.rate for target in plan.targets}
-    seconds = RUNS_LONG / min(rates.values())
-    times = {
-        name: arrivals(rate, round(rate * seconds), random.Random(name))
-        for name, rate in rates.items()
-    }
-    found = served(plan, recorded(plan, folder, 0), times)
+    seconds = long_seconds(plan)
+    found = served(plan, recorded(folder, 0), long_times(plan))
     return {
         name: fmean(took for at, took in runs if 0.05 * seconds < at < 0.95 * seconds)
         for name, runs in found.items()

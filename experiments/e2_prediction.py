@@ -20,6 +20,7 @@ from statistics import fmean
 import msgspec
 from evaluation import parallel
 from evaluation.agreement import report
+from evaluation.demo_runs import planned_with
 from evaluation.measure import Offered, measured, standard_error
 from evaluation.pictures import agreement
 from evaluation.problems import Spot, highest, measured_seed, problem, traces
@@ -38,7 +39,7 @@ from scepsy.sim.cluster.deployment import roofline
 from scepsy.sim.results.paired_trials import Trial, trial
 from scepsy.sim.results.study import recorded_workflows
 from scepsy.statistics.quantiles import quantile
-from scepsy.store import read_plan, read_profile, read_traces
+from scepsy.store import read_plan, read_profile
 
 ROOT = Path(__file__).parent.parent
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -160,9 +161,7 @@ def with_intervals(
 
 def demo(folder: Path) -> Iterator[Row]:
     """A finished demo: its plan, by all predictors, and what was measured."""
-    plan, known = read_plan(folder / "plan.json"), read_traces(folder / "traces").traces
-    wanted = {target.workflow for target in plan.targets}
-    known = tuple(trace for trace in known if trace.workflow in wanted)
+    plan, known = read_plan(folder / "plan.json"), planned_with(folder)
     curves = read_profile(folder / "profile.json").curves
     llms, at = plan.llms, responses(curves)
     one = Problem(Pipeline(plan.demands, plan.targets, at), llms, plan.cluster, 0.1)
