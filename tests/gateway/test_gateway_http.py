@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
 from gateway_peers import (
     CHAT,
     ask_admin,
@@ -33,6 +34,7 @@ from gateway_peers import (
 
 from scepsy.gateway.config import GatewayConfig, HttpLimits, Route
 from scepsy.gateway.server import running
+from scepsy.gateway.wire.sse import EventSplitter
 
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]}).encode()
 
@@ -307,3 +309,44 @@ async def test_the_pool_forgets_connections_that_are_idle(http: aiohttp.ClientSe
             await send(http, gateway.url + CHAT, {"model": "m"})
         assert len(open_now) == 1
         await until(lambda: not open_now, 20)
+
+
+async def test_an_event_that_does_not_end_is_an_error(http: aiohttp.ClientSession):
+    script = streams(chunk("one"), b"data: " + b"x" * 5_000, then=hang)
+    limits = HttpLimits(event_bytes=4_000)
+    async with gateway_to(script, limits=limits) as (engine, gateway):
+        back = await send(http, gateway.url + CHAT, {"model": "m", "stream": True})
+        await asyncio.wait_for(engine.cancelled.wait(), 20)
+    assert back.body.startswith(chunk("one") + b'data: {"error":')
+    assert b"larger than 4000 bytes" in back.body
+
+
+def test_an_event_in_small_pieces_costs_time_by_its_bytes():
+    """Looking at all of it again for each piece would look at 250 GB."""
+    splitter = EventSplitter()
+    for _ in range(500_000):
+        assert splitter.feed(b"x") == []
+    assert splitter.feed(b"\n\n") == [b"x" * 500_000 + b"\n\n"]
+
+
+async def test_a_slow_caller_makes_the_engine_wait(http: aiohttp.ClientSession):
+    sent: list[int] = []
+
+    async def script(request_: Any) -> Any:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request_)
+        for number in range(400):
+            await response.write(chunk("x" * 100_000))
+            sent.append(number)
+        return response
+
+    async with gateway_to(script) as (_, gateway), connection(gateway.url) as (reader, writer):
+        writer.transport.pause_reading()  # pyright: ignore
+        writer.write(request(b'{"model":"m","stream":true}', "Connection: close\r\n"))
+        await until(lambda: sent)
+        await asyncio.sleep(0.5)
+        before = len(sent)
+        writer.transport.resume_reading()  # pyright: ignore
+        body = await asyncio.wait_for(reader.read(), 60)
+    assert before < 300
+    assert body.count(b"x" * 100_000) == 400

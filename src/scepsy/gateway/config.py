@@ -83,7 +83,7 @@ class AdminConfig(Record, frozen=True, kw_only=True):
 
 
 class HttpLimits(Record, frozen=True, kw_only=True):
-    """What one caller may take of the gateway, in time and size.
+    """What one caller or one answer may take of the gateway, in time and size.
 
     Attributes:
         head: seconds from the first byte of a request to the end of its headers.
@@ -91,6 +91,7 @@ class HttpLimits(Record, frozen=True, kw_only=True):
         idle: seconds that a connection may wait for its next request.
         taking: seconds in which a caller must take bytes of its answer once 256 KiB wait for it.
         body_bytes: size of a request's body, as it is sent. A larger one is refused with 413.
+        event_bytes: size of one event of an engine's stream. A larger one ends with an error event.
         connections: number of connections at once. Further ones are refused with 503.
     """
 
@@ -99,6 +100,7 @@ class HttpLimits(Record, frozen=True, kw_only=True):
     idle: Positive = 75.0
     taking: Positive = 300.0
     body_bytes: Annotated[int, Meta(gt=0)] = 64 << 20
+    event_bytes: Annotated[int, Meta(gt=0)] = 16 << 20
     connections: Annotated[int, Meta(gt=0)] = 16384
 
 
@@ -131,7 +133,7 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
         admin: where the gateway is governed.
         key_variables: environment variables that later routes may name as `api_key_env`; those of
             `routes` are allowed as well. No other variable is ever sent to an upstream.
-        limits: what one caller may take, in time and size.
+        limits: what one caller or one answer may take, in time and size.
     """
 
     host: str = "127.0.0.1"

@@ -178,6 +178,7 @@ async def _data_plane(
         recorder=Recorder(time.time, lineage, log, config.record_content),
         checks=RequestChecks(LlamaCppCounter(asking)),
         most_in_flight=config.most_in_flight,
+        event_bytes=config.limits.event_bytes,
     )
 
 

@@ -48,6 +48,7 @@ class DataPlane:
     recorder: Recorder
     checks: RequestChecks
     most_in_flight: int
+    event_bytes: int
     in_flight: int = 0
     closed: bool = False
     draining: bool = False
@@ -128,7 +129,9 @@ class DataPlane:
             if not reply.streams:
                 answer = deliver_whole(request, reply, exchange)
             else:
-                answer = await deliver_stream(request, reply, exchange, self.recorder.clock)
+                answer = await deliver_stream(
+                    request, reply, exchange, self.recorder.clock, self.event_bytes
+                )
             if exchange.replica_lost:
                 self.relay.died(reply.upstream, outgoing)
             elif exchange.status < 400:

@@ -14,7 +14,7 @@ from scepsy.gateway.upstreams.sending import ConnectionLost, Reply
 from scepsy.gateway.wire.encodings import CannotDecode, Decoder, accepts, decoded
 from scepsy.gateway.wire.errors import ErrorAnswer, broken_off, error_event
 from scepsy.gateway.wire.failures import error_message, is_openai_error, streamed_error
-from scepsy.gateway.wire.sse import EventSplitter, is_usage_only, read_event
+from scepsy.gateway.wire.sse import EventSplitter, EventTooLarge, is_usage_only, read_event
 
 
 def refuse(refusal: ErrorAnswer, exchange: Exchange | None = None) -> HttpResponse:
@@ -75,31 +75,38 @@ def _reworded(reply: Reply, message: str) -> HttpResponse:
 
 
 async def deliver_stream(
-    request: HttpRequest, reply: Reply, exchange: Exchange, clock: Callable[[], float]
+    request: HttpRequest,
+    reply: Reply,
+    exchange: Exchange,
+    clock: Callable[[], float],
+    event_bytes: int,
 ) -> StreamResponse:
     """Passes events on until the answer ends, without the usage event that the gateway asked for.
 
-    If the upstream dies, an error event follows the last whole event.
+    If the upstream dies, or an event has more than `event_bytes` bytes, an error event follows the
+    last whole event.
     """
     passage = _Passage.of(request, reply, exchange)
+    passage.splitter.most = event_bytes
     headers = _headers(reply)
     if reply.encoding and not passage.passes_encoded:
         headers.popall("Content-Encoding", None)
     response = StreamResponse(status=reply.status, reason=reply.reason, headers=headers)
     exchange.status = reply.status
+
+    def pass_on(chunk: bytes) -> bool:
+        passed = passage.feed(chunk, clock())
+        return response.feed(passed) if passed else True
+
     try:
         await response.prepare(request)
         try:
-            chunk = reply.first
-            while chunk:
-                passed = passage.feed(chunk, clock())
-                if passed:
-                    await response.write(passed)
-                chunk = await reply.more()
+            response.feed(passage.feed(reply.first, clock()))  # the head at least
+            await reply.pump(pass_on, response.drain)
             reply.upstream.count(reply.status)
             if last := passage.finish(clock()):
-                await response.write(last)
-        except (ConnectionLost, CannotDecode) as error:
+                response.feed(last)
+        except (ConnectionLost, CannotDecode, EventTooLarge) as error:
             exchange.replica_lost = isinstance(error, ConnectionLost)
             reply.upstream.broke_off(alive=not exchange.replica_lost)
             exchange.cut_at = reply.upstream.name
@@ -107,7 +114,7 @@ async def deliver_stream(
             exchange.fail(refusal.status, refusal.message)
             if not passage.passes_encoded:
                 named = exchange.asked.endpoint == "messages"
-                await response.write(error_event(refusal, named=named))
+                response.feed(error_event(refusal, named=named))
         await response.write_eof()
     except ConnectionError:
         exchange.caller_left()
@@ -162,7 +169,7 @@ class _Passage:
 
     def finish(self, now: float) -> bytes:
         """The stream has ended normally: bytes after the last blank line are an event, too."""
-        rest, self.splitter.rest = self.splitter.rest, b""
+        rest = self.splitter.take_rest()
         passed = b"".join(self._noted([rest] if rest else [], now))
         if self.exchange.needs_text and self.exchange.answer.lacks_end:
             self.exchange.error = "the stream stopped before its end"

@@ -188,18 +188,19 @@ class Connection(asyncio.Protocol):
             self._start(request)
             return
         self._waiting.append(request)
-        if len(self._waiting) >= _PIPELINED_MAX:
+        if len(self._waiting) >= _PIPELINED_MAX and not self._transport.is_closing():
             self._transport.pause_reading()
 
     # To the caller
 
-    def send(self, *pieces: bytes) -> None:
+    def send(self, *pieces: bytes) -> bool:
         if self._transport.is_closing():
             raise ConnectionResetError("the caller has left")
         if len(pieces) == 1:
             self._transport.write(pieces[0])
         else:
             self._transport.writelines(pieces)
+        return self._drained is None
 
     async def drain(self) -> None:
         if self._drained is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import httptools
@@ -25,9 +26,11 @@ class AnswerUnreadable(Exception):
 
 
 class EngineConnection(asyncio.Protocol):
-    """Use: `send`, `begin`, then `more` until it is empty. One answer at a time.
+    """Use: `send`, `begin`, and for the rest of a stream `pump`, or `more` until it is empty. One
+    answer at a time.
 
     Attributes:
+        since: loop time in seconds since when bytes are waited for.
         streams: whether the answer is an event stream, which is handed on as it arrives.
         complete: whether all of the answer has arrived.
         idle_since: loop time in seconds at which it was put back into its pool.
@@ -42,8 +45,10 @@ class EngineConnection(asyncio.Protocol):
         self._reset()
         self._spoiled = False  # closed, or it said something that nobody had asked for
         self._paused = False
+        self._consumer: Callable[[bytes], bool] | None = None
+        self._full = False  # the consumer has no room
         self.asked = False
-        self.idle_since = 0.0
+        self.idle_since = self.since = 0.0
 
     def _reset(self) -> None:
         self._head: Head | None = Head()
@@ -68,7 +73,8 @@ class EngineConnection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether another request may be sent."""
-        return self.complete and self._keeps and not self._spoiled and not self._paused
+        stopped = self._paused or self._full
+        return self.complete and self._keeps and not self._spoiled and not stopped
 
     def is_quiet(self) -> bool:
         """Whether the engine has neither closed the connection nor sent bytes unasked, up to now.
@@ -113,6 +119,38 @@ class EngineConnection(asyncio.Protocol):
             await self._wait()
         return self._take()
 
+    async def pump(
+        self, consumer: Callable[[bytes], bool], room: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Hands the rest of a stream to `consumer`, as it arrives. Where that returns False, no
+        more is read until `room` returns. No task has to be woken for each piece.
+
+        Raises AnswerLost or AnswerUnreadable, and what `consumer` raises.
+        """
+        self._consumer = consumer
+        try:
+            while True:
+                if self._pieces and not self._full:
+                    self._hand_on()
+                if self._full:
+                    await room()
+                    self._full = False
+                    self._resume()
+                elif self._error is not None:
+                    raise self._error
+                elif self.complete:
+                    return
+                else:
+                    await self._wait()
+        finally:
+            self._consumer = None
+
+    def end(self, why: Exception) -> None:
+        """Whoever waits for an answer gets this exception."""
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._fail(why)
+
     def abort(self) -> None:
         """Ends the connection; the engine notices that its caller has left."""
         self._spoiled = True
@@ -136,6 +174,8 @@ class EngineConnection(asyncio.Protocol):
             if not self.complete:
                 self._fail(self._described(error))
             self.abort()
+        if self._consumer is not None and self._pieces and not self._full:
+            self._hand_on()
 
     def eof_received(self) -> None:
         if self._until_end and self._head is None:
@@ -188,12 +228,12 @@ class EngineConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
-        if not self.streams:
+        if not self.streams or self._consumer is not None:
             return
         self._buffered += len(body)
         if self._buffered > _BUFFERED_MAX and not self._paused:
             self._paused = True
-            self._transport.pause_reading()
+            self._pause()
         self._wake()
 
     def on_message_complete(self) -> None:
@@ -206,14 +246,34 @@ class EngineConnection(asyncio.Protocol):
         self._keeps = self._parser.should_keep_alive()
         self._wake()
 
+    def _hand_on(self) -> None:
+        assert self._consumer is not None
+        try:
+            has_room = self._consumer(self._take())
+        except Exception as error:  # noqa: BLE001 - `pump` raises it
+            self._fail(error)
+            return
+        if not has_room:
+            self._full = True
+            self._pause()
+            self._wake()
+
     def _take(self) -> bytes:
         pieces = self._pieces
         self._pieces = []
         self._buffered = 0
         if self._paused:
             self._paused = False
-            self._transport.resume_reading()
+            self._resume()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _pause(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()

@@ -34,8 +34,8 @@ class Sink(Protocol):
 
     remote: str | None
 
-    def send(self, *pieces: bytes) -> None:
-        """Raises ConnectionResetError once the caller has left."""
+    def send(self, *pieces: bytes) -> bool:
+        """Whether there is room for more. Raises ConnectionResetError once the caller has left."""
         ...
 
     async def drain(self) -> None:
@@ -113,7 +113,7 @@ class HttpRequest:
 
 
 class StreamResponse:
-    """An answer that is sent in pieces: `prepare`, `write` as often as needed, `write_eof`.
+    """An answer that is sent in pieces: `prepare`, `feed` as often as needed, `write_eof`.
 
     Attributes:
         last: whether the connection ends with this answer.
@@ -152,13 +152,18 @@ class StreamResponse:
             self.last = True
         self._head = self._head_bytes(request)
 
-    async def write(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> bool:
         """Sends a piece, and the head before it. An empty piece sends the head alone.
 
-        Raises ConnectionResetError once the caller has left.
+        Returns whether there is room for more before `drain`. Raises ConnectionResetError once the
+        caller has left.
         """
         assert self._sink is not None
-        self._sink.send(self._framed(data))
+        return self._sink.send(self._framed(data))
+
+    async def drain(self) -> None:
+        """Returns when the caller has taken most of what was sent. Raises ConnectionResetError."""
+        assert self._sink is not None
         await self._sink.drain()
 
     async def write_eof(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Protocol
 
 
 class Fenced(Exception):
@@ -15,6 +16,16 @@ class Stuck(Fenced):
     """The call was taken away because its server sent nothing for too long."""
 
 
+class Waiting(Protocol):
+    """What waits for a server's bytes. `since`: loop time in seconds when it began."""
+
+    since: float
+
+    def end(self, why: Fenced) -> None:
+        """Ends the wait with this exception."""
+        ...
+
+
 @dataclass(slots=True)
 class Fence:
     """Down until `raise_now`, and up for good after that. A server whose machine has lost its power
@@ -22,30 +33,42 @@ class Fence:
 
     Attributes:
         heard: loop time in seconds of the last bytes for any call.
-        first, next: blocks that wait for the first bytes of an answer, and for further ones, in
-            the order in which they began to wait.
+        first, next: what waits for the first bytes of an answer, and for further ones, in the order
+            in which it began to wait.
     """
 
     up: bool = False
     heard: float = float("-inf")
-    first: dict[GuardedWait, None] = field(default_factory=dict["GuardedWait", None])
-    next: dict[GuardedWait, None] = field(default_factory=dict["GuardedWait", None])
+    first: dict[Waiting, None] = field(default_factory=dict["Waiting", None])
+    next: dict[Waiting, None] = field(default_factory=dict["Waiting", None])
 
-    def guard(self, *, begun: bool = False) -> GuardedWait:
-        """Ends the block with Fenced as soon as the fence is up, or its call is taken away.
-
-        The block waits for bytes: for the first ones of an answer, or for further ones if the
-        answer has `begun`.
+    def guard(self) -> GuardedWait:
+        """Ends the block, which has to do with a call that has no answer yet, with Fenced as soon
+        as the fence is up or its call is taken away.
         """
-        return GuardedWait(self, self.next if begun else self.first)
+        return GuardedWait(self, self.first)
+
+    def watch(self, one: Waiting, now: float, *, begun: bool = False) -> None:
+        """It waits from `now` (loop time in seconds) on until `unwatch`: for the first bytes of an
+        answer, or for further ones if the answer has `begun`. Raises Fenced if the fence is up.
+        """
+        if self.up:
+            raise Fenced("it is cut off")
+        one.since = now
+        waits = self.next if begun else self.first
+        waits.pop(one, None)  # it goes to the end
+        waits[one] = None
+
+    def unwatch(self, one: Waiting, *, begun: bool = False) -> None:
+        (self.next if begun else self.first).pop(one, None)
 
     def raise_now(self) -> None:
-        """Ends every block that is guarded."""
+        """Ends all that waits."""
         self.up = True
         self.take_away(Fenced("it is cut off"))
 
     def take_away(self, why: Fenced) -> None:
-        """Ends every block that waits now."""
+        """Ends all that waits now."""
         for wait in (*self.first, *self.next):
             wait.end(why)
 
@@ -55,7 +78,7 @@ class GuardedWait:
 
     __slots__ = ("_among", "_fence", "_scope", "_why", "since")
 
-    def __init__(self, fence: Fence, among: dict[GuardedWait, None]) -> None:
+    def __init__(self, fence: Fence, among: dict[Waiting, None]) -> None:
         self._fence = fence
         self._among = among
         self._why: Fenced | None = None

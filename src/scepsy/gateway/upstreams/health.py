@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from scepsy.gateway.upstreams.fence import Fence, GuardedWait, Stuck
+from scepsy.gateway.upstreams.fence import Fence, Stuck, Waiting
 from scepsy.gateway.upstreams.health_check import ask_health
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
 from scepsy.gateway.upstreams.vitals import WaitLimits, Waits
@@ -91,7 +91,7 @@ def _waits(fence: Fence) -> Waits:
     )
 
 
-def _end_overdue(waits: dict[GuardedWait, None], before: float, what: str) -> None:
+def _end_overdue(waits: dict[Waiting, None], before: float, what: str) -> None:
     """Ends the blocks that wait since before that time."""
     now = asyncio.get_running_loop().time()
     for wait in [*takewhile(lambda one: one.since <= before, waits)]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -133,13 +135,38 @@ class Reply:
 
     async def more(self) -> bytes:
         """The next bytes of a stream; empty at its end. Raises ConnectionLost."""
-        try:
-            async with self.upstream.fence.guard(begun=True):
-                return await self.connection.more()
-        except Fenced as error:
-            raise ConnectionLost(str(error)) from None
-        except (AnswerLost, AnswerUnreadable) as error:
-            raise ConnectionLost(_describe(error)) from error
+        connection, fence = self.connection, self.upstream.fence
+        with _as_lost():
+            fence.watch(connection, _now(), begun=True)
+            try:
+                return await connection.more()
+            finally:
+                fence.unwatch(connection, begun=True)
+
+    async def pump(
+        self, consumer: Callable[[bytes], bool], room: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Hands the rest of a stream to `consumer`, as it arrives. Where that returns False, no
+        more is read until `room` returns. Raises ConnectionLost, and what `consumer` raises.
+        """
+        connection, fence, loop = self.connection, self.upstream.fence, asyncio.get_running_loop()
+
+        def heard(piece: bytes) -> bool:
+            fence.heard = now = loop.time()
+            fence.watch(connection, now, begun=True)
+            return consumer(piece)
+
+        async def wait_for_room() -> None:
+            fence.unwatch(connection, begun=True)  # the silence is the caller's
+            await room()
+            fence.watch(connection, loop.time(), begun=True)
+
+        with _as_lost():
+            fence.watch(connection, loop.time(), begun=True)
+            try:
+                await connection.pump(heard, wait_for_room)
+            finally:
+                fence.unwatch(connection, begun=True)
 
     def close(self) -> None:
         """Ends the upstream call too, if it has not ended. May be called again."""
@@ -167,10 +194,9 @@ class Sender:
         headers = with_key(outgoing.headers, os.environ[key]) if key else outgoing.headers
         upstream.in_flight += 1
         try:
-            async with upstream.fence.guard():
-                return await self._ask(
-                    upstream, "POST", outgoing.path, (headers, body, added), fresh=fresh
-                )
+            return await self._ask(
+                upstream, "POST", outgoing.path, (headers, body, added), fresh=fresh
+            )
         except Fenced as error:
             upstream.in_flight -= 1
             kind = Stalled if isinstance(error, Stuck) else TakenAway
@@ -215,15 +241,19 @@ class Sender:
         headers, body, added = content
         address = address_of(upstream.address(path))
         head = _head(method, address, headers, len(body))
+        fence = upstream.fence
         connection = None if fresh else self.pool.take(address.origin)
         if connection is None:
             try:
-                connection = await self.pool.make(address.origin)
+                async with fence.guard():
+                    connection = await self.pool.make(address.origin)
             except OSError as error:
                 raise NotSent(_describe(error)) from error
         try:
+            fence.watch(connection, _now())
             await connection.send(head, body)
             first = await connection.begin()
+            fence.heard = _now()
         except AnswerUnreadable as error:
             connection.abort()
             raise UnreadableAnswer(_describe(error)) from error
@@ -233,11 +263,28 @@ class Sender:
         except BaseException:
             connection.abort()
             raise
+        finally:
+            fence.unwatch(connection)
         if connection.streams and not first:
             connection.abort()
             raise ConnectionLost("it closed the stream before its first byte")
         give_back = partial(self.pool.give_back, address.origin)
         return Reply(upstream, connection, first, give_back, added)
+
+
+@contextmanager
+def _as_lost() -> Generator[None]:
+    """What goes wrong in the middle of an answer is a lost connection."""
+    try:
+        yield
+    except Fenced as error:
+        raise ConnectionLost(str(error)) from None
+    except (AnswerLost, AnswerUnreadable) as error:
+        raise ConnectionLost(_describe(error)) from error
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _head(method: str, address: EngineAddress, headers: Headers, length: int) -> bytes:

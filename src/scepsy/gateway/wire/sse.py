@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import msgspec
 
@@ -12,6 +13,9 @@ _END = re.compile(rb"\n\r?\n|\r\r\n?|\n\r(?=[^\n])")
 _LONGEST_END = 4  # bytes of CRLF CRLF
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
+EVENT_BYTES_MAX = 16 << 20
+"""Of one event: an image in base64 has a few MB."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -23,28 +27,45 @@ class _Chunk(msgspec.Struct):
 _chunk_decoder = msgspec.json.Decoder(_Chunk)
 
 
+class EventTooLarge(Exception):
+    """A stream has sent more bytes than an event may have, and none that end it."""
+
+
 class EventSplitter:
-    """Cuts a stream of bytes into whole events; no byte is lost or changed.
+    """Cuts a stream of bytes into whole events; no byte is lost or changed. The time that it takes
+    grows with the bytes, not with the number of pieces in which they come.
 
     Attributes:
         rest: the bytes after the last whole event.
+        most: how many bytes an event may have.
     """
 
-    def __init__(self) -> None:
-        self.rest = b""
+    def __init__(self, most: int = EVENT_BYTES_MAX) -> None:
+        self.rest = bytearray()
+        self.most = most
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that this chunk completes, each with the blank line that ends it."""
-        # An end may have begun in the bytes before.
-        searched = max(0, len(self.rest) - _LONGEST_END + 1)
-        content = self.rest + chunk if self.rest else chunk
-        events: list[bytes] = []
-        start = 0
-        for end in _END.finditer(content, searched):
-            events.append(content[start : end.end()])
-            start = end.end()
-        self.rest = content[start:]
+        """The events that this chunk completes, each with the blank line that ends it. Raises
+        EventTooLarge.
+        """
+        rest = self.rest
+        if not rest and chunk.find(b"\n\n") == len(chunk) - 2 >= 0 and b"\r" not in chunk:
+            return [chunk]  # one whole event, which is nearly always so
+        searched = max(0, len(rest) - _LONGEST_END + 1)  # an end may have begun before
+        rest += chunk
+        ends = [end.end() for end in _END.finditer(rest, searched)]
+        events = [bytes(rest[start:end]) for start, end in pairwise((0, *ends))]
+        if ends:
+            del rest[: ends[-1]]
+        if len(rest) > self.most:
+            raise EventTooLarge(f"an event is larger than {self.most} bytes")
         return events
+
+    def take_rest(self) -> bytes:
+        """The bytes after the last whole event, once the stream has ended."""
+        rest = bytes(self.rest)
+        self.rest.clear()
+        return rest
 
 
 def read_event(event: bytes) -> tuple[bytes, bool]:
