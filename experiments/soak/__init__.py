@@ -1,0 +1,1 @@
+"""A long run of gateways and engines with everything that goes wrong in production."""
