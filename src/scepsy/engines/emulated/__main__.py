@@ -18,6 +18,7 @@ from scepsy.engines.emulated.api.app import make_app
 from scepsy.engines.emulated.board import Board
 from scepsy.engines.emulated.generation.answer import Author
 from scepsy.engines.emulated.pacer import Pacer
+from scepsy.engines.emulated.response_store import ResponseStore
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.procfs import end_with_parent
 from scepsy.engines.protocol import EngineResources
@@ -109,6 +110,7 @@ def _build(options: argparse.Namespace) -> ServedLlm:
             boards=boards if resources.gpu_share < 1 else (),
             bandwidth_kept=bandwidth_kept(options.gpu_share),
         ),
+        responses=ResponseStore(os.environ.get("VLLM_ENABLE_RESPONSES_API_STORE") == "1"),
     )
 
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scepsy.core.llm import LlmSpec
 from scepsy.engines.emulated.generation.answer import Author, GeneratedAnswer
 from scepsy.engines.emulated.generation.sampling import Sampling
 from scepsy.engines.emulated.generation.text import Prompt
 from scepsy.engines.emulated.pacer import Pacer
+from scepsy.engines.emulated.response_store import ResponseStore
 from scepsy.engines.emulated.wire.errors import RequestRefused
 
 
@@ -65,6 +66,7 @@ class ServedLlm:
     context: int
     author: Author
     pacer: Pacer
+    responses: ResponseStore = field(default_factory=ResponseStore)
 
     def check_name(self, name: str | None) -> None:
         """Raises RequestRefused for another LLM's name. A request without a name means this LLM."""

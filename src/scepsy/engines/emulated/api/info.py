@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from scepsy.engines.emulated.api.chat import Message, chat_prompt
-from scepsy.engines.emulated.generation.text import count_tokens, token_ids
+from scepsy.engines.emulated.generation.text import PIECE, count_tokens, token_ids
 from scepsy.engines.emulated.served import ServedLlm
 from scepsy.engines.emulated.version import VERSION
 from scepsy.engines.emulated.wire.bodies import MALFORMED, read_json, reply
@@ -19,7 +19,13 @@ class TokenizeBody(msgspec.Struct):
     messages: list[Message] | None = None
 
 
+class DetokenizeBody(msgspec.Struct):
+    tokens: list[int]
+    model: str | None = None
+
+
 _decoder = msgspec.json.Decoder(TokenizeBody)
+_detokenize_decoder = msgspec.json.Decoder(DetokenizeBody)
 
 
 async def health(_request: web.Request, _llm: ServedLlm) -> web.Response:
@@ -54,6 +60,15 @@ async def tokenize(request: web.Request, llm: ServedLlm) -> web.Response:
     ids = token_ids(body.prompt)
     count = count_tokens(body.prompt)
     return reply({"count": count, "max_model_len": llm.context, "tokens": ids})
+
+
+async def detokenize(request: web.Request, llm: ServedLlm) -> web.Response:
+    """A token's id is a hash, so the text is made up: as long as the tokens, and the same for the
+    same ids.
+    """
+    body = read_json(await request.read(), _detokenize_decoder)
+    llm.check_name(body.model)
+    return reply({"prompt": "".join(f"{one % 10_000:04d}"[:PIECE] for one in body.tokens)})
 
 
 async def metrics(_request: web.Request, llm: ServedLlm) -> web.Response:

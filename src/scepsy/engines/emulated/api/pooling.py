@@ -1,4 +1,4 @@
-"""POST /v1/embeddings, /v1/rerank and /v1/score: prompts without an answer."""
+"""POST /v1/embeddings, /pooling, /classify, /v1/rerank and /v1/score: prompts without an answer."""
 
 from __future__ import annotations
 
@@ -63,6 +63,36 @@ async def embeddings(request: web.Request, llm: ServedLlm) -> web.Response:
         for index, vector in enumerate(vectors)
     ]
     head = {"id": new_id("embd", request), "object": "list", "created": int(time.time())}
+    return reply({**head, "model": llm.spec.name, "data": data, "usage": usage.wire()})
+
+
+async def pool(request: web.Request, llm: ServedLlm) -> web.Response:
+    """The same vectors as embeddings, in vLLM's own form."""
+    body = read_json(await request.read(), _embedding_decoder)
+    llm.check_name(body.model)
+    prompts = prompts_of(body.input, "input")
+    usage = await llm.prefill(prompts, body.priority)
+    data = [
+        {"index": index, "object": "pooling", "data": embed(tokens)}
+        for index, tokens in enumerate(_tokens(body.input, len(prompts)))
+    ]
+    head = {"id": new_id("pool", request), "object": "list", "created": int(time.time())}
+    return reply({**head, "model": llm.spec.name, "data": data, "usage": usage.wire()})
+
+
+async def classify(request: web.Request, llm: ServedLlm) -> web.Response:
+    """Two classes, as of a cross-encoder: their probabilities are drawn for each input."""
+    body = read_json(await request.read(), _embedding_decoder)
+    llm.check_name(body.model)
+    prompts = prompts_of(body.input, "input")
+    usage = await llm.prefill(prompts, body.priority)
+    data: list[dict[str, object]] = []
+    for index, prompt in enumerate(prompts):
+        first = llm.author.rng(prompt.digest).random()
+        probs = [first, 1.0 - first]
+        label = f"LABEL_{probs.index(max(probs))}"
+        data.append({"index": index, "label": label, "probs": probs, "num_classes": 2})
+    head = {"id": new_id("classify", request), "object": "list", "created": int(time.time())}
     return reply({**head, "model": llm.spec.name, "data": data, "usage": usage.wire()})
 
 

@@ -1,14 +1,15 @@
-"""POST /v1/responses, as far as text and tools need it."""
+"""/v1/responses, as far as text and tools need it: make one, fetch it, cancel it."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 
 import msgspec
 from aiohttp import web
 
-from scepsy.engines.emulated.api.chat import chat_prompt
+from scepsy.engines.emulated.api.chat import Message, chat_prompt
 from scepsy.engines.emulated.api.items import Fields, output_items, token_events
 from scepsy.engines.emulated.api.turns import Item, turns_of
 from scepsy.engines.emulated.generation.sampling import (
@@ -19,6 +20,7 @@ from scepsy.engines.emulated.generation.sampling import (
     sampling_of,
 )
 from scepsy.engines.emulated.generation.tools import ToolBody, ToolChoice, tools_of
+from scepsy.engines.emulated.response_store import StoredResponse
 from scepsy.engines.emulated.served import AnswerChoice, ServedLlm, Usage, usage_of
 from scepsy.engines.emulated.wire.bodies import event, new_id, open_stream, read_json, reply
 from scepsy.engines.emulated.wire.errors import RequestRefused
@@ -48,23 +50,22 @@ class ResponsesBody(msgspec.Struct, kw_only=True):
     tool_choice: ToolChoice = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
+    store: bool = True
+    background: bool = False
     priority: int = 0
 
 
 _decoder = msgspec.json.Decoder(ResponsesBody)
 
 
-async def responses(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
+async def create(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
     body = read_json(await request.read(), _decoder)
     llm.check_name(body.model)
-    if body.previous_response_id is not None:  # vLLM stores no responses either by default
-        raise RequestRefused(
-            f"Response with id {body.previous_response_id!r} not found.",
-            status=404,
-            param="response_id",
-            kind="invalid_request_error",
-        )
-    turns = turns_of(body.input, body.instructions)
+    _check_background(body, llm)
+    before = [] if body.previous_response_id is None else _said(body.previous_response_id, llm)
+    now = turns_of(body.input, None)
+    system = turns_of([], body.instructions)
+    turns = [*system, *before, *now]
     tools = tools_of(
         body.tools,
         body.tool_choice,
@@ -84,10 +85,67 @@ async def responses(request: web.Request, llm: ServedLlm) -> web.StreamResponse:
         "instructions": body.instructions,
         "max_output_tokens": body.max_output_tokens,
     }
-    if body.stream:
-        return await _stream(request, llm, choice, head)
     items = output_items(choice.answer, new_id("msg", request))
-    return reply({**head, **_end(choice, await llm.finish([choice]), items)})
+    answer = Message("assistant", choice.answer.text or msgspec.json.encode(items).decode())
+    stored = StoredResponse(head, [(one.role, _plain(one)) for one in (*before, *now, answer)])
+    if body.store:
+        llm.responses.put(str(head["id"]), stored)
+    if body.background:
+        stored.fields = {**head, "status": "queued", "background": True, "output": []}
+        stored.work = asyncio.create_task(_work(llm, choice, items, stored))
+        return reply(stored.fields)
+    if body.stream:
+        return await _stream(request, llm, choice, stored, items)
+    stored.fields = {**head, **_end(choice, await llm.finish([choice]), items)}
+    return reply(stored.fields)
+
+
+async def fetch(request: web.Request, llm: ServedLlm) -> web.Response:
+    return reply(_stored(request.match_info["response_id"], llm).fields)
+
+
+async def cancel(request: web.Request, llm: ServedLlm) -> web.Response:
+    stored = _stored(request.match_info["response_id"], llm)
+    if stored.work is None:
+        raise RequestRefused("Cannot cancel a synchronous response.", param="response_id")
+    if not stored.work.done():
+        stored.work.cancel()
+        stored.fields = {**stored.fields, "status": "cancelled"}
+    return reply(stored.fields)
+
+
+def _check_background(body: ResponsesBody, llm: ServedLlm) -> None:
+    if body.background and not (body.store and llm.responses.enabled):
+        message = "`background` needs `store` and VLLM_ENABLE_RESPONSES_API_STORE=1."
+        raise RequestRefused(message, param="background")
+    if body.background and body.stream:
+        raise RequestRefused("streams in the background are not emulated", param="background")
+
+
+def _stored(name: str, llm: ServedLlm) -> StoredResponse:
+    stored = llm.responses.get(name)
+    if stored is None:
+        message = f"Response with id {name!r} not found."
+        kind = "invalid_request_error"
+        raise RequestRefused(message, status=404, param="response_id", kind=kind)
+    return stored
+
+
+def _said(name: str, llm: ServedLlm) -> list[Message]:
+    return [Message(role, content) for role, content in _stored(name, llm).turns]
+
+
+def _plain(message: Message) -> str:
+    """The text of a message."""
+    said = message.content
+    return "".join(part.text or "" for part in said) if isinstance(said, list) else said or ""
+
+
+async def _work(
+    llm: ServedLlm, choice: AnswerChoice, items: list[Fields], stored: StoredResponse
+) -> None:
+    stored.fields = {**stored.fields, "status": "in_progress"}
+    stored.fields = {**stored.fields, **_end(choice, await llm.finish([choice]), items)}
 
 
 def _sampling_body(body: ResponsesBody) -> SamplingBody:
@@ -121,10 +179,14 @@ def _end(choice: AnswerChoice, usage: Usage, items: list[Fields]) -> Fields:
 
 
 async def _stream(
-    request: web.Request, llm: ServedLlm, choice: AnswerChoice, head: Fields
+    request: web.Request,
+    llm: ServedLlm,
+    choice: AnswerChoice,
+    stored: StoredResponse,
+    items: list[Fields],
 ) -> web.StreamResponse:
     response = await open_stream(request)
-    items = output_items(choice.answer, new_id("msg", request))
+    head = stored.fields
     sent = 0
 
     async def send(events: Iterable[Fields]) -> None:
@@ -142,7 +204,7 @@ async def _stream(
     async for new in llm.increments([choice]):
         cached = new.cached_tokens or 0
         await send(one for token in tokens[new.start : new.stop] for one in token)
-    end = {**head, **_end(choice, usage_of([choice], [cached]), items)}
+    end = stored.fields = {**head, **_end(choice, usage_of([choice], [cached]), items)}
     kind = "response.incomplete" if end["status"] == "incomplete" else "response.completed"
     await send([{"type": kind, "response": end}])
     return response

@@ -22,7 +22,11 @@ class RequestRefused(Exception):
         self.param = param
         self.kind = kind or _TYPES.get(status, "BadRequestError")
 
-    def body(self) -> bytes:
+    def body(self, *, anthropic: bool = False) -> bytes:
+        """`anthropic`: in the form of Anthropic's API."""
+        if anthropic:
+            said = {"type": self.kind, "message": str(self)}
+            return msgspec.json.encode({"type": "error", "error": said})
         error = {
             "message": str(self),
             "type": self.kind,
