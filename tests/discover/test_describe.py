@@ -70,7 +70,7 @@ def node(
             [node("a", FoundGpu(product="NVIDIA GB10"))],
             "nothing tells the memory of a gb10; give it with --gpu-memory",
         ),
-        ([node("a", FoundGpu(product="H100", taken="x"))], "every GPU is taken by others"),
+        ([node("a", FoundGpu(product="H100", taken="x"))], "no GPU is free to plan on: a: x"),
         ([node("a", H100), node("a", H100)], "nodes.name: a is there more than once"),
         (
             [node(n, FoundGpu(product="H100", uuid="GPU-1")) for n in ("a", "b")],

@@ -90,6 +90,7 @@ def test_gpus_that_pods_of_others_request_are_taken(
     discover(out)
     found = {node.name: node for node in read_cluster(out).nodes}
     assert (found["g1"].free, found["g1"].rack) == ((0,), "r1")
+    assert {node.shares_per_gpu for node in found.values()} == {1}
     assert (found["g2"].free, found["g2"].rack) == ((0, 1, 2, 3), "r2")
     patch = {"spec": {"unschedulable": True}}
     nodes.call(lambda api: api.patch("/api/v1/nodes/g2", patch, "merge"))

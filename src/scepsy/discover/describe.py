@@ -59,6 +59,8 @@ def describe(
     notes += about_shares
     described = tuple(_node(node, chosen) for node in told)
     cluster = Cluster(nodes=described, gpu_memory=memory)
+    if not cluster.gpus:
+        raise BadInput(f"no GPU is free to plan on: {_why_none(kept, chosen)}")
     for field, wrong in cluster_faults(cluster):
         raise BadInput(f"what was found is no cluster to plan on: {field}: {wrong}")
     return Described(cluster, (*notes, *chain.from_iterable(_notes(n, chosen) for n in kept)))
@@ -177,6 +179,12 @@ def _taken(node: FoundNode, gpu_type: str) -> Iterator[tuple[int, str]]:
             yield number, gpu.taken
         elif gpu_type_of(gpu.product) != gpu_type:
             yield number, f"it is a {gpu.product}"
+
+
+def _why_none(nodes: Sequence[FoundNode], gpu_type: str) -> str:
+    """Why the GPUs of each node are taken."""
+    each = ((node.name, dict.fromkeys(why for _, why in _taken(node, gpu_type))) for node in nodes)
+    return "; ".join(f"{name}: {', '.join(whys)}" for name, whys in each)
 
 
 def _notes(node: FoundNode, gpu_type: str) -> Iterator[str]:

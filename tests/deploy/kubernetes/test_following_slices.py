@@ -230,3 +230,20 @@ def test_a_workload_tells_its_replica_and_whether_it_would_be_made_otherwise() -
     )
     other = workload_of(plan, moved, container_launches(plan, seed=3), RenderOptions())
     assert digest_of(other) != digest_of(made)
+
+
+def test_weights_stay_only_where_a_claim_keeps_them() -> None:
+    loaded = (("n0", "m"),)
+    alone = msgspec.structs.replace(state(), weights=loaded)
+    assert alone.weights_at_hand == frozenset()
+    claimed = msgspec.structs.replace(alone, options=RenderOptions(cache_claim="weights"))
+    assert claimed.weights_at_hand == frozenset(loaded)
+
+
+def test_labels_by_which_objects_are_known_again_are_no_difference() -> None:
+    def labelled(epoch: str) -> dict[str, Any]:
+        labels = {"scepsy/epoch": epoch, "scepsy/plan": f"p-{epoch}"}
+        meta = {"name": "d", "namespace": "n", "labels": labels}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": meta}
+
+    assert list(differences(labelled("1"), labelled("2"))) == []

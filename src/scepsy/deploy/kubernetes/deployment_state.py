@@ -36,6 +36,13 @@ class ClusterDeployment(AcceptedPlan, frozen=True, kw_only=True):
     python: str = "python3"
     format: int = 1
 
+    @property
+    def weights_at_hand(self) -> frozenset[tuple[str, str]]:
+        """(node, name of LLM) where weights were loaded and can be loaded again without a download:
+        none without a claim that keeps them, since the folder of a pod goes with the pod.
+        """
+        return frozenset(self.weights if self.options.cache_claim is not None else ())
+
 
 def state_name(name: str) -> str:
     """The name of the ConfigMap, and of the Lease that a deployer holds."""

@@ -7,12 +7,18 @@ from typing import Any, cast
 
 import msgspec
 
+from scepsy.deploy.kubernetes.objects.labels import EPOCH, PLAN
+from scepsy.deploy.kubernetes.placed import PLACED, RENDERED
 from scepsy.deploy.kubernetes.resources import title
 
 Json = dict[str, Any]
 
 _VALUE_MAX = 60
 """Characters of a value that are shown."""
+
+_BOOKKEEPING = (EPOCH, PLAN, PLACED, RENDERED)
+"""Labels and annotations by which a deployer knows its objects again: they change with every plan.
+"""
 
 _SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
@@ -33,9 +39,19 @@ def differences(before: Json | None, after: Json) -> Iterator[str]:
 
 
 def _settled(obj: Json) -> Json:
-    """The object without what the server adds at every write."""
+    """The object without what the server adds at every write, and without our bookkeeping."""
     meta = {key: value for key, value in obj["metadata"].items() if key not in _SERVERS_OWN}
-    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
+    kept = {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
+    return _without_bookkeeping(kept)
+
+
+def _without_bookkeeping(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_bookkeeping(one) for one in cast(list[Any], value)]
+    if not isinstance(value, dict):
+        return value
+    table = cast(Json, value)
+    return {k: _without_bookkeeping(v) for k, v in table.items() if k not in _BOOKKEEPING}
 
 
 def _fields(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:

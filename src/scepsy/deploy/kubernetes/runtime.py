@@ -64,8 +64,9 @@ class KubernetesRuntime:
         }
         silent = await self.reading.silent(view)
         seen = view.observed({name: text for name, text in digests.items() if text}, silent)
-        weights = frozenset(self.state.weights)
-        return replace(seen, weights=weights, start_seconds=self.state.start_seconds)
+        return replace(
+            seen, weights=self.state.weights_at_hand, start_seconds=self.state.start_seconds
+        )
 
     async def calls(self) -> GatewayCounts:
         return GatewayCounts.sum((await self.reading.counts()).values())

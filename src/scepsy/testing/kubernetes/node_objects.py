@@ -58,10 +58,24 @@ def node(spec: NodeSpec, labels: dict[str, str]) -> Json:
                 "kubernetes.io/hostname": spec.name,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/arch": "amd64",
+                **_gpu_labels(spec),
                 **labels,
             },
         },
         "spec": {"taints": [taint] if spec.tainted else []},
+    }
+
+
+def _gpu_labels(spec: NodeSpec) -> dict[str, str]:
+    """As NVIDIA's GPU feature discovery sets them."""
+    if not spec.gpus:
+        return {}
+    return {
+        "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3",
+        "nvidia.com/gpu.memory": "81559",
+        "nvidia.com/gpu.count": str(spec.gpus),
+        "nvidia.com/gpu.replicas": str(spec.shares),
+        "nvidia.com/gpu.sharing-strategy": "none" if spec.shares == 1 else "mps",
     }
 
 
