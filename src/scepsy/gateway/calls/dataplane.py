@@ -32,7 +32,11 @@ from scepsy.gateway.wire.errors import (
     unsupported_encoding,
 )
 from scepsy.gateway.wire.requests import ENDPOINTS, HELPERS, read_request
+from scepsy.gateway.wire.token_ids import LARGE_BODY
 from scepsy.routing.rate_limit import WAIT_MAX
+
+_DECODED_HERE_MAX = 64 << 10
+"""Bytes of a compressed body; a larger one is decoded in a thread."""
 
 
 @dataclass(slots=True)
@@ -75,7 +79,11 @@ class DataPlane:
         body = await _body(request)
         if isinstance(body, ErrorAnswer):
             return refuse(body)
-        asked = read_request(ENDPOINTS.get(address.path), body)
+        endpoint = ENDPOINTS.get(address.path)
+        if len(body) > LARGE_BODY:  # other calls go on meanwhile
+            asked = await asyncio.to_thread(read_request, endpoint, body)
+        else:
+            asked = read_request(endpoint, body)
         if isinstance(asked, ErrorAnswer):
             return refuse(asked)
         client = request.remote or ""
@@ -157,6 +165,8 @@ async def _body(request: HttpRequest) -> bytes | ErrorAnswer:
     if not encoding:
         return body
     try:
+        if len(body) > _DECODED_HERE_MAX:
+            return await asyncio.to_thread(decoded, body, encoding)
         return decoded(body, encoding)
     except UnknownEncoding as error:
         return unsupported_encoding(str(error), known_encodings())

@@ -10,6 +10,7 @@ import msgspec
 from scepsy.gateway.wire.lenient_json import Json, elements, members, parse, text
 from scepsy.gateway.wire.prompts import prompt_text
 from scepsy.gateway.wire.requests import ApiRequest
+from scepsy.gateway.wire.token_ids import TokenIds
 
 TEMPLATE_TOKENS = 64
 """Upper bound of the tokens that a chat template adds to one message."""
@@ -40,6 +41,8 @@ class LlamaCppCounter:
             prompt = text((await self._ask(f"{url}/apply-template", body)).get("prompt"))
         else:
             said = asked.fields.get("prompt")
+            if isinstance(said, TokenIds):
+                return said.tokens
             if isinstance(said, list):
                 return len(said) if all(type(one) is int for one in said) else None
             prompt = text(said)

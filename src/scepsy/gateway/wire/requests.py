@@ -10,6 +10,7 @@ from scepsy.gateway.names import name_instead
 from scepsy.gateway.wire.errors import ErrorAnswer, malformed
 from scepsy.gateway.wire.lenient_json import Json, elements, identifier, members, parse, text
 from scepsy.gateway.wire.prompts import prompt_items
+from scepsy.gateway.wire.token_ids import LARGE_BODY, parse_large
 
 ENDPOINTS: dict[str, Endpoint] = {
     "/v1/chat/completions": "chat",
@@ -60,7 +61,7 @@ class ApiRequest:
 def read_request(endpoint: Endpoint | None, body: bytes) -> ApiRequest | ErrorAnswer:
     """Reads the fields that the gateway needs; the others are left to the engine."""
     try:
-        fields = parse(body)
+        fields = parse_large(body) if len(body) > LARGE_BODY else parse(body)
     except ValueError as error:
         return malformed(f"the body is not valid JSON: {error}")
     if not isinstance(fields, dict):
