@@ -15,7 +15,9 @@ from scepsy.cli.output import json_option
 from scepsy.core.recording import RecordingOptions
 from scepsy.deploy.kubernetes.following import follow
 from scepsy.gateway.config import GRACE, GatewayConfig
-from scepsy.gateway.server import Gateway, run, serve
+from scepsy.gateway.governed import GovernedGateway
+from scepsy.gateway.processes.serving import serve_processes
+from scepsy.gateway.server import run, serve
 
 
 @click.command("gateway")
@@ -132,6 +134,13 @@ from scepsy.gateway.server import Gateway, run, serve
     metavar="SECONDS",
     help="Seconds in which calls in flight may finish when the gateway is told to stop.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Gateway processes that share the port: one per core that the gateway may use.",
+)
 @json_option
 def command(
     upstream: str | None,
@@ -154,6 +163,7 @@ def command(
     trace_keep_gb: float | None,
     trace_sample: float,
     grace: float,
+    processes: int,
     as_json: bool,
 ) -> None:
     """Pass LLM calls on to URL, or to the engines of a deployment on Kubernetes, and record each
@@ -174,6 +184,7 @@ def command(
         record_content=record_content,
         admin=admin_config(admin_host, admin_port, admin_names),
         key_variables=key_variables,
+        processes=processes,
         recording=RecordingOptions(
             redact=redact,
             file_bytes=max(1, round(trace_file_mb * 1e6)),
@@ -184,7 +195,7 @@ def command(
         ),
     )
 
-    def ready(gateway: Gateway) -> None:
+    def ready(gateway: GovernedGateway) -> None:
         if as_json:
             admin = {"admin_url": gateway.admin.url, "admin_file": config.admin.file}
             click.echo(msgspec.json.encode({"url": gateway.url, **admin}).decode())
@@ -192,13 +203,15 @@ def command(
         click.echo(f"listening on {gateway.url}")
         click.echo(announced(config.admin, gateway.admin))
 
+    serving = serve if processes == 1 else serve_processes
+    if processes > 1 or deployment is not None:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if deployment is None:
-        run(serve(config, on_ready=ready))
+        run(serving(config, on_ready=ready))
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
-    def beside(gateway: Gateway) -> Coroutine[None, None, None]:
+    def beside(gateway: GovernedGateway) -> Coroutine[None, None, None]:
         routes = table or f"{deployment}-routes"
         return follow(gateway, namespace=namespace, deployment=deployment, table=routes)
 
-    run(serve(config, on_ready=ready, beside=beside))
+    run(serving(config, on_ready=ready, beside=beside))

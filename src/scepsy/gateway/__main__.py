@@ -10,7 +10,9 @@ from pathlib import Path
 from scepsy.engines.procfs import end_with_parent
 from scepsy.errors import ScepsyError
 from scepsy.gateway.config import GatewayConfig
-from scepsy.gateway.server import Gateway, run, serve
+from scepsy.gateway.governed import GovernedGateway
+from scepsy.gateway.processes.serving import serve_processes
+from scepsy.gateway.server import run, serve
 from scepsy.store import read_record
 
 
@@ -26,13 +28,15 @@ def main() -> None:
     if options.exit_with_parent is not None:
         end_with_parent(options.exit_with_parent)
     try:
-        run(serve(read_record(options.config, GatewayConfig), on_ready=_announce))
+        config = read_record(options.config, GatewayConfig)
+        serving = serve if config.processes == 1 else serve_processes
+        run(serving(config, on_ready=_announce))
     except ScepsyError as error:
         sys.stderr.write(f"scepsy.gateway: {error}\n")
         sys.exit(error.exit_code)
 
 
-def _announce(gateway: Gateway) -> None:
+def _announce(gateway: GovernedGateway) -> None:
     sys.stdout.write(f"listening on {gateway.url}\n")
     sys.stdout.flush()
 

@@ -130,6 +130,9 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
             error.
         first_byte_max: seconds that a call waits for its first byte at a healthy replica.
         silence_max: seconds that a call waits for each further byte at a healthy replica.
+        processes: gateway processes that share the port. Limits are divided between them.
+        reuse_port: let other processes of this user listen on the port, too. Processes that share
+            one have it.
         admin: where the gateway is governed.
         key_variables: environment variables that later routes may name as `api_key_env`; those of
             `routes` are allowed as well. No other variable is ever sent to an upstream.
@@ -153,6 +156,8 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     hung_after: Positive = 15.0
     first_byte_max: Positive = 1800.0
     silence_max: Positive = 300.0
+    processes: Annotated[int, Meta(ge=1, le=256)] = 1
+    reuse_port: bool = False
     admin: AdminConfig = AdminConfig()
     key_variables: tuple[str, ...] = ()
     limits: HttpLimits = HttpLimits()

@@ -49,7 +49,7 @@ class GatewayStatus(Record, frozen=True, kw_only=True):
     written, `waiting` those whose record waits to be written, for example for room on the disk, and
     `unwritten` those whose record is lost; `refused_labels` counts names of runs and workflows that
     are not printable or too long. `cut` has by replica the calls that it left unanswered and that
-    no other one could serve.
+    no other one could serve. `processes`: how many gateway processes are counted here.
     """
 
     started: float
@@ -61,6 +61,7 @@ class GatewayStatus(Record, frozen=True, kw_only=True):
     llms: tuple[LlmCounts, ...]
     refused_labels: int = 0
     cut: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    processes: int = 1
 
 
 def status(upstreams: Upstreams, tally: Tally, started: float, in_flight: int) -> GatewayStatus:

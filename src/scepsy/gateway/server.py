@@ -103,7 +103,9 @@ async def running(
         access = AdminAccess(url=where, key=key, calls=url)
         publish(access, admin.file, stack)  # whoever sees us answer calls may look for it
         server = http_server(DataPort(plane, started).handle, config.limits)
-        url = await _listen(server, config.host, config.port, LAST_WORDS, stack)
+        url = await _listen(
+            server, config.host, config.port, LAST_WORDS, stack, reuse_port=config.reuse_port
+        )
         if url != access.calls:
             access = msgspec.structs.replace(access, calls=url)
             publish(access, admin.file, stack)
@@ -230,14 +232,20 @@ async def _watching(watch: HealthWatch) -> AsyncGenerator[None, None]:
 
 
 async def _listen(
-    server: Listener, host: str, port: int, grace: float, stack: AsyncExitStack
+    server: Listener,
+    host: str,
+    port: int,
+    grace: float,
+    stack: AsyncExitStack,
+    *,
+    reuse_port: bool = False,
 ) -> str:
     """Serves at the address until `stack` closes, which leaves requests `grace` seconds to end.
     Returns the URL for callers on this machine.
     """
     stack.push_async_callback(server.close, grace)
     try:
-        port = await server.listen(host, port)
+        port = await server.listen(host, port, reuse_port=reuse_port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(f"port {port} is in use on {host}; choose another") from None

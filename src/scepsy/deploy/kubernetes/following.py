@@ -10,12 +10,14 @@ from scepsy.deploy.kubernetes.mirror import Mirror
 from scepsy.deploy.kubernetes.resources import ApiVersions
 from scepsy.deploy.kubernetes.slices import read_table, ready_pods, routes
 from scepsy.errors import BadInput, NotFound, Unreachable, first_of
-from scepsy.gateway.server import Gateway
+from scepsy.gateway.governed import GovernedGateway
 
 _log = logging.getLogger(__name__)
 
 
-async def follow(gateway: Gateway, *, namespace: str | None, deployment: str, table: str) -> None:
+async def follow(
+    gateway: GovernedGateway, *, namespace: str | None, deployment: str, table: str
+) -> None:
     """Changes the gateway's routes with the cluster until it is cancelled.
 
     Args:
@@ -57,7 +59,7 @@ async def follow(gateway: Gateway, *, namespace: str | None, deployment: str, ta
 
 
 async def _apply(
-    gateway: Gateway, maps: Mirror, slices: Mirror, table: str, changed: asyncio.Event
+    gateway: GovernedGateway, maps: Mirror, slices: Mirror, table: str, changed: asyncio.Event
 ) -> None:
     last = None
     while True:

@@ -32,11 +32,17 @@ class Listener:
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
 
-    async def listen(self, host: str, port: int) -> int:
-        """Begins to listen, and returns the port. Raises OSError."""
+    async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> int:
+        """Begins to listen, and returns the port, which other processes of this user may share if
+        `reuse_port`. Raises OSError.
+        """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(self), host or None, port, backlog=_BACKLOG
+            lambda: Connection(self),
+            host or None,
+            port,
+            backlog=_BACKLOG,
+            reuse_port=reuse_port or None,
         )
         self._servers.append(server)
         self._sweep()
