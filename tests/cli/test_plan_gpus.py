@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from scepsy.cli.main import cli
-from scepsy.cli.number_types import GpuCount, Limit, Percentage
+from scepsy.cli.plan_types import GpuCount, Limit, Percentage
 from scepsy.planning.latency_limit import LatencyLimit
 
 NEEDED = ["--traces", "none", "--profile", "none", "--cluster", "8xh100", "--target", "w=1"]

@@ -19,8 +19,9 @@ from scepsy.cli.inputs import (
     stand_in_option,
     traces_of,
 )
-from scepsy.cli.number_types import FEWEST, FiniteRange, GpuCount, Limit, Percentage
+from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import bar, console, emit_json, json_option, seconds, table
+from scepsy.cli.plan_types import FEWEST, GpuCount, Limit, Percentage
 from scepsy.cli.share_options import check_share_options, warn_of_shared_groups
 from scepsy.cli.terminal import echo
 from scepsy.core.llm import EngineKind
