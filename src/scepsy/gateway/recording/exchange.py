@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from uuid import uuid4
+from random import getrandbits
 
 from scepsy.core.secrets import HIDDEN
 from scepsy.core.trace import Call
@@ -17,6 +17,11 @@ from scepsy.gateway.wire.requests import ApiRequest
 from scepsy.store.traces import CALLER_LEFT
 
 _ISSUING = (b"call", b"response", b"tool_use")  # words beside the ids that answers issue
+
+
+def _new_id() -> str:
+    """128 random bits. Nobody can do anything with a guessed one, so the kernel is not asked."""
+    return f"{getrandbits(128):032x}"
 
 
 @dataclass(slots=True)
@@ -52,7 +57,7 @@ class Exchange:
     attempts: int = 0
     replica_lost: bool = False
     home: str | None = None
-    id: str = field(default_factory=lambda: uuid4().hex)
+    id: str = field(default_factory=_new_id)
 
     def fail(self, status: int, why: str) -> None:
         self.status, self.error = status, why

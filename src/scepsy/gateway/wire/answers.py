@@ -20,6 +20,7 @@ from scepsy.gateway.wire.lenient_json import (
     read_object,
     read_small_object,
 )
+from scepsy.gateway.wire.plain_events import plain_text
 from scepsy.gateway.wire.usage import TokenCounts
 
 TEXT_BYTES_MAX = 1 << 16  # of an answer's text that are kept to recognise quotations
@@ -31,6 +32,7 @@ _DONE = b"[DONE]"
 _LAST_EVENTS = ("response.completed", "response.incomplete", "message_stop")
 _PLAIN_DELTA = frozenset({"role", "content"})
 _PLAIN_CHOICE = frozenset({"index", "delta", "logprobs", "finish_reason"})
+_PLAIN_TRIES = 8  # events in a row that are not plain, after which a stream is not one of such
 _GOOD_ENDS = (None, "stop", "length")
 
 
@@ -54,6 +56,7 @@ class AnswerRecord:
         self.has_output = False
         self.ended = False
         self._began = False
+        self._plain_left = _PLAIN_TRIES
         self._hash = blake2b(digest_size=16)
         self._begin = bytearray()
 
@@ -111,6 +114,14 @@ class AnswerRecord:
         if data == _DONE:
             self.ended = True
             return
+        if self._plain_left:
+            text = plain_text(data)
+            if text is not None:
+                self._plain_left = _PLAIN_TRIES
+                self._began = True
+                self._add_text(text)
+                return
+            self._plain_left -= 1
         event = read_small_object(data)
         if event is None:
             return
