@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
 
 from scepsy.cli.admin_files import admin_config, announced
+from scepsy.cli.key_stores import store_option, store_url
 from scepsy.cli.number_types import FiniteRange
 from scepsy.cli.output import json_option
 from scepsy.core.recording import RecordingOptions
 from scepsy.deploy.kubernetes.following import follow
-from scepsy.gateway.config import GRACE, GatewayConfig
+from scepsy.gateway.access.opening import is_loopback, keys_are_asked_for
+from scepsy.gateway.config import GRACE, GatewayConfig, KeysConfig
 from scepsy.gateway.governed import GovernedGateway
 from scepsy.gateway.processes.serving import serve_processes
 from scepsy.gateway.server import run, serve
@@ -141,6 +144,20 @@ from scepsy.gateway.server import run, serve
     show_default=True,
     help="Gateway processes that share the port: one per core that the gateway may use.",
 )
+@click.option(
+    "--upstream-key-env",
+    metavar="VARIABLE",
+    help="Environment variable with the key for --upstream, sent instead of the caller's.",
+)
+@click.option(
+    "--keys",
+    "keys_mode",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether callers need an API key (`scepsy keys`); auto: unless --host is loopback.",
+)
+@store_option
 @json_option
 def command(
     upstream: str | None,
@@ -157,6 +174,9 @@ def command(
     admin_port: int,
     admin_names: tuple[str, ...],
     key_variables: tuple[str, ...],
+    upstream_key_env: str | None,
+    keys_mode: Literal["auto", "on", "off"],
+    store: str | None,
     trace_file_mb: float,
     trace_file_hours: float,
     trace_keep_days: float | None,
@@ -185,6 +205,8 @@ def command(
         admin=admin_config(admin_host, admin_port, admin_names),
         key_variables=key_variables,
         processes=processes,
+        keys=KeysConfig(mode=keys_mode, store=store_url(store)),
+        upstream_key_env=upstream_key_env,
         recording=RecordingOptions(
             redact=redact,
             file_bytes=max(1, round(trace_file_mb * 1e6)),
@@ -201,6 +223,7 @@ def command(
             click.echo(msgspec.json.encode({"url": gateway.url, **admin}).decode())
             return
         click.echo(f"listening on {gateway.url}")
+        click.echo(_keys_sentence(keys_are_asked_for(keys_mode, host), host))
         click.echo(announced(config.admin, gateway.admin))
 
     serving = serve if processes == 1 else serve_processes
@@ -215,3 +238,11 @@ def command(
         return follow(gateway, namespace=namespace, deployment=deployment, table=routes)
 
     run(serving(config, on_ready=ready, beside=beside))
+
+
+def _keys_sentence(asks_keys: bool, host: str) -> str:
+    if asks_keys:
+        return "callers need an API key; `scepsy keys create NAME` makes one"
+    if is_loopback(host):
+        return "programs of this machine need no API key"
+    return "WARNING: whoever reaches this address may call, because --keys is off"

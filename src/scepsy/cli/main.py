@@ -36,6 +36,7 @@ COMMANDS = {
     "ray": "start a Ray cluster for plans",
     "drive": "load workflows open-loop and measure them",
     "gateway": "record and route LLM calls",
+    "keys": "the API keys of gateways",
 }
 _MODULES = {"import": "import_"}  # a word of the language
 INTERRUPTED = 130

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta
@@ -104,6 +104,24 @@ class HttpLimits(Record, frozen=True, kw_only=True):
     connections: Annotated[int, Meta(gt=0)] = 16384
 
 
+class KeysConfig(Record, frozen=True, kw_only=True):
+    """Whether callers need API keys, and where these are.
+
+    Attributes:
+        mode: `on`, `off`, or `auto`: on unless the gateway listens on loopback alone.
+        store: URL of their database: sqlite:///PATH, or postgresql://USER@HOST/DATABASE for several
+            gateways.
+        refresh: seconds after which a change, such as a revocation, has reached every gateway. A
+            new key works at once.
+        offline: seconds that known keys work while the store does not answer.
+    """
+
+    mode: Literal["auto", "on", "off"] = "auto"
+    store: str | None = None
+    refresh: Positive = 2.0
+    offline: Annotated[float, Meta(ge=0)] = 3600.0
+
+
 class GatewayConfig(Record, frozen=True, kw_only=True):
     """The configuration of one gateway.
 
@@ -137,6 +155,9 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
         key_variables: environment variables that later routes may name as `api_key_env`; those of
             `routes` are allowed as well. No other variable is ever sent to an upstream.
         limits: what one caller or one answer may take, in time and size.
+        keys: whether callers need API keys.
+        upstream_key_env: environment variable with the key that is sent to `upstream` instead of
+            the caller's credentials. A caller's API key of this gateway is never sent on.
     """
 
     host: str = "127.0.0.1"
@@ -161,11 +182,13 @@ class GatewayConfig(Record, frozen=True, kw_only=True):
     admin: AdminConfig = AdminConfig()
     key_variables: tuple[str, ...] = ()
     limits: HttpLimits = HttpLimits()
+    keys: KeysConfig = KeysConfig()
+    upstream_key_env: str | None = None
 
     @property
     def allowed_variables(self) -> frozenset[str]:
         """The environment variables that routes may name."""
-        named = (route.api_key_env for route in self.routes)
+        named = [route.api_key_env for route in self.routes]
         return frozenset(one for one in (*self.key_variables, *named) if one is not None)
 
 

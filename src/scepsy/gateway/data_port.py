@@ -19,7 +19,7 @@ from scepsy.gateway.http.messages import HttpRequest, StreamResponse, method_not
 from scepsy.gateway.identity.labels import locate
 from scepsy.gateway.json_bodies import json_answer, not_json, read_json
 from scepsy.gateway.names import is_name
-from scepsy.gateway.upstreams.rewriting import headers_for_engine
+from scepsy.gateway.upstreams.rewriting import headers_for_engine, without_credentials
 from scepsy.gateway.upstreams.sending import SendFailed
 from scepsy.gateway.wire.errors import ErrorAnswer, malformed, unanswered, unknown_llm, unknown_path
 
@@ -36,24 +36,29 @@ class DataPort:
 
     async def handle(self, request: HttpRequest) -> StreamResponse:
         """Any request at that address."""
-        match request.method:
-            case "POST":
-                if (refused := not_json(request.headers)) is not None:
-                    return refuse(refused)
-                if request.rel_url.raw_path == _RUNS:
-                    return await self.post_run(request)
-                return await self.plane.handle(request)
-            case "GET":
-                return await self.get(request)
-            case _:
-                raise method_not_allowed("GET", "POST")
+        method, path = request.method, locate(request.rel_url.raw_path).path
+        if method not in ("GET", "POST"):
+            raise method_not_allowed("GET", "POST")
+        if method == "GET" and path == "/health":
+            return self._health()
+        if method == "POST" and (refused := not_json(request.headers)) is not None:
+            return refuse(refused)
+        gate = self.plane.gate
+        key = None if gate is None else await gate.key_of(request.headers)
+        if isinstance(key, ErrorAnswer):
+            return refuse(key)
+        if method == "GET":
+            return await self._get(request, path)
+        if request.rel_url.raw_path == _RUNS:
+            return await self.post_run(request)
+        return await self.plane.handle(request, key)
 
-    async def get(self, request: HttpRequest) -> StreamResponse:
-        path = locate(request.rel_url.raw_path).path
-        if path == "/health":
-            if self.plane.draining:
-                return json_answer({"status": "draining"}, 503)
-            return json_answer({"status": "ok"})
+    def _health(self) -> StreamResponse:
+        if self.plane.draining:
+            return json_answer({"status": "draining"}, 503)
+        return json_answer({"status": "ok"})
+
+    async def _get(self, request: HttpRequest, path: str) -> StreamResponse:
         if path == _MODELS or path.startswith(_MODELS + "/"):
             return await self._models(request, path)
         if names_response("GET", path):
@@ -95,6 +100,8 @@ class DataPort:
                 return refuse(unknown_path(request.method, path))  # it would leave /v1/models
             path = f"{_MODELS}/{quote(name)}" if name else _MODELS
             headers = headers_for_engine(request.headers.items())
+            if self.plane.gate is not None:
+                headers = without_credentials(headers)
             try:
                 sender = self.plane.relay.sender
                 return await sender.fetch(upstreams.pass_through, "GET", path, headers)

@@ -17,6 +17,7 @@ import msgspec
 
 from scepsy.errors import PortInUse, Unreachable
 from scepsy.gateway.access.admin_access import AdminAccess
+from scepsy.gateway.access.opening import open_gate
 from scepsy.gateway.admin import Admin, admin_key, publish
 from scepsy.gateway.calls.dataplane import DataPlane
 from scepsy.gateway.calls.draining import LAST_WORDS, drain
@@ -90,7 +91,10 @@ async def running(
         PortInUse: another process listens on its port.
         BadInput: a route or the upstream is not a URL, the trace directory or the file of the admin
             key cannot be written, or the key is too short.
-        NotFound: the environment variable of the admin key is not set.
+            Or API keys are needed and `config.keys` names no store.
+        NotFound: the environment variable of the admin key is not set, or keys need an extra that
+            is not installed.
+        Unreachable: the store of API keys does not answer.
     """
     async with AsyncExitStack() as stack:
         plane, started = await _data_plane(config, stack, redact), time.time()
@@ -171,16 +175,17 @@ async def _data_plane(
     asking = await stack.enter_async_context(_session())
     await stack.enter_async_context(_watching(HealthWatch(upstreams, _limits(config))))
     lineage = Lineage(config.quiet_gap, config.workflow)
-    sender = Sender(pool)
+    sender, gate = Sender(pool), await open_gate(config.keys, config.host, stack)
     return DataPlane(
         relay=Relay(sender, upstreams, time.time, config.max_sends),
         upstreams=upstreams,
         models=ServedModels(upstreams, asking, time.monotonic),
-        responses=StoredResponses(sender, upstreams, time.monotonic),
+        responses=StoredResponses(sender, upstreams, time.monotonic, gate is None),
         recorder=Recorder(time.time, lineage, log, config.record_content),
         checks=RequestChecks(LlamaCppCounter(asking)),
         most_in_flight=config.most_in_flight,
         event_bytes=config.limits.event_bytes,
+        gate=gate,
     )
 
 
@@ -189,9 +194,11 @@ def _upstreams(config: GatewayConfig) -> Upstreams:
     pass_through = None
     if config.upstream is not None:
         check_url("upstream", config.upstream)
-        pass_through = Upstream(
-            Route(llm="*", replica="upstream", url=config.upstream), probed=False
+        route = Route(
+            llm="*", replica="upstream", url=config.upstream, api_key_env=config.upstream_key_env
         )
+        check_routes([route])
+        pass_through = Upstream(route, probed=False)
     upstreams = Upstreams(pass_through)
     upstreams.replace(config.routes)
     return upstreams

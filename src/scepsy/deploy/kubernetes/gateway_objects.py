@@ -141,6 +141,7 @@ def _pod(options: RenderOptions, name: str) -> Object:
     command += ["--kubernetes-routes", table_name(options)]
     # The API server's proxy, through which a deployer asks, keeps its own Host header.
     command += ["--admin-host", "0.0.0.0", "--admin-port", str(ADMIN_PORT), "--admin-name", "*"]
+    command += ["--keys", "off"]  # the namespace decides who may call
     secret = {"name": admin_secret_name(options), "key": ADMIN_KEY}
     command += ["--grace", f"{GRACE:g}"]
     container: Object = {

@@ -20,7 +20,7 @@ from scepsy.deploy.ray.state import StoredDeployment
 from scepsy.deploy.restarts import RestartPolicy
 from scepsy.deploy.routes import key_variables
 from scepsy.errors import EngineFailed, PortInUse, Unreachable
-from scepsy.gateway.config import GatewayConfig, Route
+from scepsy.gateway.config import GatewayConfig, KeysConfig, Route
 
 _READY_WITHIN = 120.0
 """Seconds until the gateway must serve, its actor's start included."""
@@ -114,6 +114,7 @@ class RayGateway:
             traces=current.traces,
             max_sends=_SENDS_MOST,
             key_variables=key_variables(current.plan),
+            keys=KeysConfig(mode="off"),  # whoever reaches Ray's nodes can run code there anyhow
         )
         node = current.gateway_node
         where = {names.HEAD_RESOURCE: 0.001}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from scepsy.gateway.access.api_keys import ApiKey
+from scepsy.gateway.access.gate import Gate, Permit
+from scepsy.gateway.access.limiter import KeyedCall
 from scepsy.gateway.calls.delivery import deliver_stream, deliver_whole, refuse
 from scepsy.gateway.calls.stored_responses import StoredResponses, names_response
 from scepsy.gateway.engine_gaps.priority import RunPriorities
@@ -15,7 +18,11 @@ from scepsy.gateway.identity.lineage import Clues
 from scepsy.gateway.recording.exchange import Exchange
 from scepsy.gateway.recording.recorder import Recorder
 from scepsy.gateway.upstreams.relay import Relay
-from scepsy.gateway.upstreams.rewriting import headers_for_engine, usage_is_hidden
+from scepsy.gateway.upstreams.rewriting import (
+    headers_for_engine,
+    usage_is_hidden,
+    without_credentials,
+)
 from scepsy.gateway.upstreams.sending import Outgoing
 from scepsy.gateway.upstreams.served_models import ServedModels
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
@@ -42,7 +49,8 @@ _DECODED_HERE_MAX = 64 << 10
 @dataclass(slots=True)
 class DataPlane:
     """Answers POST requests of the OpenAI API. It refuses new ones while it is `closed`, which its
-    deployer may revoke, and once it is `draining`, because the gateway stops.
+    deployer may revoke, and once it is `draining`, because the gateway stops. With a `gate` callers
+    need API keys.
     """
 
     relay: Relay
@@ -53,12 +61,14 @@ class DataPlane:
     checks: RequestChecks
     most_in_flight: int
     event_bytes: int
+    gate: Gate | None = None
     in_flight: int = 0
     closed: bool = False
     draining: bool = False
     priorities: RunPriorities = field(default_factory=RunPriorities)
 
-    async def handle(self, request: HttpRequest) -> StreamResponse:
+    async def handle(self, request: HttpRequest, key: ApiKey | None) -> StreamResponse:
+        """Answers the request of a caller with this API key, None where none is needed."""
         address = locate(request.rel_url.raw_path)
         if names_response("POST", address.path):
             return await self.responses.answer(request, address.path)
@@ -70,11 +80,13 @@ class DataPlane:
             return refuse(overloaded(self.most_in_flight))
         self.in_flight += 1
         try:
-            return await self._answer(request, address)
+            return await self._answer(request, address, key)
         finally:
             self.in_flight -= 1
 
-    async def _answer(self, request: HttpRequest, address: Address) -> StreamResponse:
+    async def _answer(
+        self, request: HttpRequest, address: Address, key: ApiKey | None
+    ) -> StreamResponse:
         arrived = self.recorder.clock()
         body = await _body(request)
         if isinstance(body, ErrorAnswer):
@@ -90,11 +102,11 @@ class DataPlane:
         if asked.endpoint is None:
             clues = Clues(client)
             helped = Exchange(asked, body, Identity(), clues, arrived, needs_text=False)
-            return await self._relay(request, address, helped)
+            return await self._entered(request, address, helped, key)
         exchange = self.recorder.begin(request.headers, address, asked, body, client)
         exchange.start = arrived
         try:
-            return await self._relay(request, address, exchange)
+            return await self._entered(request, address, exchange, key)
         except asyncio.CancelledError:
             exchange.caller_left()
             raise
@@ -103,8 +115,29 @@ class DataPlane:
                 self.upstreams.cut[exchange.cut_at] += 1
             self.recorder.end(exchange)
 
+    async def _entered(
+        self, request: HttpRequest, address: Address, exchange: Exchange, key: ApiKey | None
+    ) -> StreamResponse:
+        """Relays the call, counted against its key's limits as long as that takes."""
+        if self.gate is None or key is None:
+            return await self._relay(request, address, exchange)
+        identity = exchange.identity
+        call = KeyedCall(exchange.asked.llm, identity.workflow or "", identity.run or exchange.id)
+        permit = self.gate.enter(key, call)
+        if isinstance(permit, ErrorAnswer):
+            return refuse(permit, exchange)
+        exchange.needs_text |= permit.counts_tokens
+        try:
+            return await self._relay(request, address, exchange, permit)
+        finally:
+            permit.end(_tokens(exchange), len(exchange.body))
+
     async def _relay(
-        self, request: HttpRequest, address: Address, exchange: Exchange
+        self,
+        request: HttpRequest,
+        address: Address,
+        exchange: Exchange,
+        permit: Permit | None = None,
     ) -> StreamResponse:
         asked = exchange.asked
         group = await self._group(asked.llm)
@@ -120,12 +153,14 @@ class DataPlane:
         if wait > WAIT_MAX:
             return refuse(rate_limited(asked.llm, wait), exchange)
         query = request.rel_url.raw_query_string
+        headers = headers_for_engine(request.headers.items())
+        counted = self.recorder.writes or (permit is not None and permit.counts_tokens)
         outgoing = Outgoing(
             path=f"{address.path}?{query}" if query else address.path,
-            headers=headers_for_engine(request.headers.items()),
+            headers=headers if permit is None else without_credentials(headers),
             asked=asked,
             body=exchange.body,
-            ask_usage=self.recorder.writes and usage_is_hidden(asked),
+            ask_usage=counted and usage_is_hidden(asked),
             priority=self.priorities.of(exchange.identity.run, exchange.start),
         )
         if asked.endpoint == "responses":
@@ -156,6 +191,14 @@ class DataPlane:
         if not self.upstreams.knows(llm):
             await self.models.refresh()
         return self.upstreams.of(llm)
+
+
+def _tokens(exchange: Exchange) -> int | None:
+    """The tokens that the engine told; none for a call that failed; None where it should have."""
+    answer = exchange.answer
+    if answer.prompt_tokens is None and answer.output_tokens is None:
+        return None if exchange.status < 400 else 0
+    return (answer.prompt_tokens or 0) + (answer.output_tokens or 0)
 
 
 async def _body(request: HttpRequest) -> bytes | ErrorAnswer:

@@ -12,7 +12,7 @@ from scepsy.gateway.http.messages import HttpRequest, HttpResponse, StreamRespon
 from scepsy.gateway.identity.lru import Recent
 from scepsy.gateway.names import is_name
 from scepsy.gateway.recording.exchange import Exchange
-from scepsy.gateway.upstreams.rewriting import headers_for_engine
+from scepsy.gateway.upstreams.rewriting import headers_for_engine, without_credentials
 from scepsy.gateway.upstreams.sending import Sender, SendFailed
 from scepsy.gateway.upstreams.upstream import Upstream, Upstreams
 from scepsy.gateway.wire.errors import ErrorAnswer
@@ -34,12 +34,14 @@ def names_response(method: str, path: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class StoredResponses:
     """Remembers where each response was made. A response of another gateway, or one that was
-    forgotten, is looked for at all replicas.
+    forgotten, is looked for at all replicas. Replicas get callers' credentials only with
+    `keep_credentials`.
     """
 
     sender: Sender
     upstreams: Upstreams
     clock: Callable[[], float]
+    keep_credentials: bool = True
     _replicas: Recent[str, str] = field(
         default_factory=lambda: Recent(RESPONSES_MAX, lambda one, name: len(one) + len(name))
     )
@@ -68,6 +70,8 @@ class StoredResponses:
         query = request.rel_url.raw_query_string
         full = f"{path}?{query}" if query else path
         headers = headers_for_engine(request.headers.items())
+        if not self.keep_credentials:
+            headers = without_credentials(headers)
         named = path.split("/")[3]
         home = self._replicas.get(named, self.clock())
         every = tuple(self.upstreams)

@@ -92,10 +92,14 @@ def headers_for_engine(headers: Iterable[tuple[str, str]]) -> list[tuple[str, st
     return [*passed, ("Accept-Encoding", "identity")]
 
 
+def without_credentials(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The headers without the caller's credentials."""
+    return [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
+
+
 def with_key(headers: Iterable[tuple[str, str]], key: str) -> list[tuple[str, str]]:
     """The headers with `key` in place of the caller's credentials."""
-    kept = [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
-    return [*kept, ("Authorization", f"Bearer {key}")]
+    return [*without_credentials(headers), ("Authorization", f"Bearer {key}")]
 
 
 def headers_for_caller(headers: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""The schema of the store of keys, step by step; run by Alembic."""
