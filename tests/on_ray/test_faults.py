@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 import pytest
 from ray_site import ENGINES, RaySite, eventually
@@ -126,6 +127,31 @@ async def test_a_killed_gateway_comes_back_at_its_address_with_its_routes(site: 
     (actor,) = site.machines.head.pids("ray::GatewayActor")
     os.kill(actor, signal.SIGKILL)
     await eventually(answers)
+
+
+async def test_a_gateway_whose_node_is_lost_comes_up_on_another_one(site: RaySite) -> None:
+    site.backend.gateway_node = "w1"
+    plan = plan_of(site.cluster, *(("m", [f"{name}/0"], 1.0) for name in ("w2", "w3")))
+    done = await site.backend.apply(plan)
+    before = await site.engines()
+    assert await call(done.url, "m", 4) is None
+    begun = time.monotonic()
+    await site.kill_node("w1")
+
+    async def moved() -> bool:
+        told = await site.backend.status()
+        return told.url not in ("", done.url) and told.gateway == "ready"
+
+    await eventually(moved)
+    print(f"gateway moved: {time.monotonic() - begun:.1f} s")  # noqa: T201
+    # Nobody answers at the address that callers had: they have to be pointed at the new one.
+    with suppress(TimeoutError):
+        assert await asyncio.wait_for(call(done.url, "m", 4), 20) is not None
+    status = await site.backend.status()
+    assert status.url.rpartition(":")[2] == done.url.rpartition(":")[2]
+    assert any("w1 of the gateway is lost" in note for note in status.notes)
+    assert await call(status.url, "m", 4) is None
+    assert await site.engines() == before
 
 
 async def test_the_head_restarts_and_calls_go_on(site: RaySite) -> None:

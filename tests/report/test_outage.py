@@ -53,6 +53,11 @@ def test_a_call_that_nobody_could_serve_is_failed_but_not_lost() -> None:
     assert "After 10.0 s every replica of the plan served again; 1 replica had moved." in said
     assert "1 call had to be sent to a second replica" in said
     assert "1 run of 2 failed" in said
+    assert "meanwhile" not in said
+    alone = msgspec.structs.replace(
+        OUTAGE, before=plan_of(BEFORE.cluster, ("k", ["w1/0"], 1.0), ("m", ["w2/0"], 1.0))
+    )
+    assert "Nothing served m meanwhile" in " ".join(sentences(alone))
 
 
 def test_a_call_that_a_living_replica_could_serve_is_lost() -> None:

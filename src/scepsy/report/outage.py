@@ -92,9 +92,14 @@ def sentences(outage: Outage) -> tuple[str, ...]:
         else f"After {outage.served_at - outage.lost_at:.1f} s every replica of the plan served "
         f"again; {wording.count(moved, 'replica')} had moved."
     )
+    alone = tuple(
+        f"Nothing served {llm} meanwhile: it had no replica on another node."
+        for llm in outage.without_replica
+    )
     return (
         f"{outage.node} lost its power {outage.lost_at:.1f} s after the load began.",
         served,
+        *alone,
         f"{wording.count(len(again), 'call')} had to be sent to a second replica, and succeeded "
         "there.",
         f"{wording.count(len(outage.failed), 'call')} of {len(outage.calls)} failed, "

@@ -62,6 +62,17 @@ class Outage(Record, frozen=True, kw_only=True):
         return tuple(call for call in self.calls if call.error is not None)
 
     @property
+    def without_replica(self) -> tuple[str, ...]:
+        """The LLMs all of whose replicas were on the node."""
+        llms = {one.llm for one in self.before.placement.replicas}
+        kept = {
+            one.llm
+            for one in self.before.placement.replicas
+            if all(part.node != self.node for part in one.slices)
+        }
+        return tuple(sorted(llms - kept))
+
+    @property
     def lost(self) -> tuple[SeenCall, ...]:
         """Those of them that a living replica could have served."""
         return tuple(call for call in self.failed if call.servable)

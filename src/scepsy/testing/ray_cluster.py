@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -64,7 +65,8 @@ class RayCluster:
             )
             self._lines = {line.machine: line for line in lines}
             self.start(HEAD)
-            with ThreadPoolExecutor() as threads:
+            # Ray gives up a start that takes minutes, as many at once do on few cores.
+            with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as threads:
                 list(threads.map(self.start, [node.name for node in self.cluster.nodes]))
             self._stack = self._stack.pop_all()
         return self

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -145,7 +146,8 @@ class Controller:
         # First those on dead nodes: to ask the others takes time.
         if dead != self._fenced:
             self._failed = []
-        if dead != self._fenced or await self.runtime.follow():
+        gateway_moves = await self._gateway_moves(living)
+        if dead != self._fenced or gateway_moves or await self.runtime.follow():
             serving = [one.name for one in current.replicas if one.phase == "serving"]
             await self.runtime.route_to(serving)
             self._fenced = dead
@@ -157,6 +159,24 @@ class Controller:
         return any(
             one.failed and one.name not in self.runtime.given_up for one in observed.replicas
         )
+
+    async def _gateway_moves(self, living: Collection[str]) -> bool:
+        """Whether the node that the gateway was put on is lost: the next routes then start it on
+        the first living node of the plan, or else on the head's, at the same port.
+        """
+        current = self.stored.current
+        lost = current.gateway_node
+        if not lost or lost in living:
+            return False
+        names_of_plan = (node.name for node in current.plan.cluster.nodes)
+        node = next((name for name in names_of_plan if name in living), "")
+        await self.stored.change(gateway_node=node)
+        await self.api.kill(names.gateway_name(current.name))  # it would wait for its node
+        await self._note(
+            f"node {lost} of the gateway is lost; the gateway has moved to {node or 'the head'}: "
+            "point programs at its new address"
+        )
+        return True
 
     def _proposed(self, asked: Request, say: OnProgress) -> Change:
         """The change that is asked for, of a copy of the state. What goes on beside it writes the
