@@ -134,7 +134,10 @@ class Site:
         if process is None or not process.alive:
             return None
         try:
-            told = await counts(read_access(self.folder / f"{gateway.name}.admin"), within=5.0)
+            access = read_access(self.folder / f"{gateway.name}.admin")
+            if access is None:  # it ends, or has just begun
+                return None
+            told = await counts(access, within=5.0)
             rss_mb, targets = _held_by(process.pid)
         except (OSError, Unreachable):
             return None
