@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -30,9 +31,11 @@ from gateway_peers import (
 )
 
 from scepsy.core.trace import RunMark
+from scepsy.engines import free_port
 from scepsy.engines.procfs import identity, is_alive
 from scepsy.errors import BadInput, PortInUse
-from scepsy.gateway.config import GatewayConfig, Route
+from scepsy.gateway.access.admin_access import read_access
+from scepsy.gateway.config import AdminConfig, GatewayConfig, Route
 from scepsy.gateway.server import running
 from scepsy.store import read_traces, write_record
 from scepsy.store.trace_files import files_of
@@ -102,6 +105,64 @@ def test_the_gateway_ends_with_its_parent_process(tmp_path: Path):
         assert born is not None
         parent.kill()
     asyncio.run(until(lambda: not is_alive(pid, born)))
+
+
+@contextmanager
+def supervised(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """The parent of a gateway; it prints the gateway's address."""
+    program = (
+        "import os, subprocess, sys\n"
+        f"argv = [sys.executable, '-m', 'scepsy.gateway', '--config', {str(config)!r}]\n"
+        "argv += ['--exit-with-parent', str(os.getpid())]\n"
+        "child = subprocess.Popen(argv, stdout=subprocess.PIPE)\n"
+        "print(child.stdout.readline().split()[-1].decode(), flush=True)\n"
+        "input()\n"
+    )
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+async def test_a_gateway_whose_supervisor_died_leaves_its_ports_and_finishes_its_calls(
+    http: aiohttp.ClientSession, tmp_path: Path
+):
+    """The next supervisor starts another gateway there at once, and its calls are served."""
+    go_on = asyncio.Event()
+
+    async def wait(_: object) -> None:
+        await go_on.wait()
+
+    admin = AdminConfig(port=free_port(), file=str(tmp_path / "admin"))
+    async with peer(streams(chunk("one"), DONE, then=wait)) as engine:
+        routes = (Route(llm="m", replica="m-0", url=engine.url),)
+        config = GatewayConfig(port=free_port(), routes=routes, admin=admin)
+        path = tmp_path / "gateway.json"
+        write_record(path, config)
+        with supervised(path) as up:
+            assert up.stdout is not None
+            url = (await asyncio.to_thread(up.stdout.readline)).strip()
+            body = {"model": "m", "stream": True}
+            async with http.post(url + CHAT, json=body) as answer:
+                got = await answer.content.readany()
+                up.kill()
+                await until(lambda: not _is_listened_on(url))
+                with gateway_process(tmp_path, config) as (again, _):
+                    assert again == url
+                    models = await send(http, url + "/v1/models", b"", "GET", Connection="close")
+                    assert models.status == 200
+                    go_on.set()
+                    got += await answer.content.read()
+                    assert got == chunk("one") + DONE
+                    assert read_access(tmp_path / "admin") is not None
+
+
+def _is_listened_on(url: str) -> bool:
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
 
 
 def test_a_start_that_fails_prints_one_line(tmp_path: Path):

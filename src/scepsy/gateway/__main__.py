@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -29,11 +30,17 @@ def main() -> None:
         end_with_parent(options.exit_with_parent)
     try:
         config = read_record(options.config, GatewayConfig)
-        serving = serve if config.processes == 1 else serve_processes
-        run(serving(config, on_ready=_announce))
+        if config.processes == 1:
+            run(serve(config, on_ready=_announce, orphaned=lambda: _orphaned(options)))
+        else:
+            run(serve_processes(config, on_ready=_announce))
     except ScepsyError as error:
         sys.stderr.write(f"scepsy.gateway: {error}\n")
         sys.exit(error.exit_code)
+
+
+def _orphaned(options: argparse.Namespace) -> bool:
+    return options.exit_with_parent is not None and os.getppid() != options.exit_with_parent
 
 
 def _announce(gateway: GovernedGateway) -> None:

@@ -13,6 +13,7 @@ from scepsy.gateway.access.admin_access import (
     KEY_BYTES_MIN,
     AdminAccess,
     new_key,
+    read_access,
     write_access,
 )
 from scepsy.gateway.access.admin_guard import refusal
@@ -120,4 +121,10 @@ def publish(access: AdminAccess, file: str | None, stack: AsyncExitStack) -> Non
     if file is not None:
         path = Path(file)
         write_access(path, access)
-        stack.callback(path.unlink, missing_ok=True)
+        stack.callback(_withdraw, path, access)
+
+
+def _withdraw(path: Path, access: AdminAccess) -> None:
+    """Removes the file unless a gateway that followed this one has written it."""
+    if read_access(path) == access:
+        path.unlink(missing_ok=True)

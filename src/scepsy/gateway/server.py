@@ -59,6 +59,7 @@ class Gateway:
     admin: AdminAccess
     _plane: DataPlane
     _variables: frozenset[str]
+    _listeners: tuple[Listener, ...]
 
     def replace_routes(self, routes: Sequence[Route], waiting: Collection[str] = ()) -> None:
         """Calls go to these replicas from now on. Those of an LLM in `waiting` that has no route
@@ -75,6 +76,13 @@ class Gateway:
     def close(self) -> None:
         """New calls are refused with 503 until new routes come. Calls in flight go on."""
         self._plane.closed = True
+
+    def leave_ports(self) -> None:
+        """Takes no more connections, so that another gateway may listen in its place while calls
+        in flight end here.
+        """
+        for one in self._listeners:
+            one.stop_listening()
 
 
 @asynccontextmanager
@@ -101,8 +109,8 @@ async def running(
         key, admin = admin_key(config.admin), config.admin
         variables = config.allowed_variables
         governing = Admin(plane, started, key, admin.names, variables)
-        server = http_server(governing.handle, config.limits)
-        where = await _listen(server, admin.host, admin.port, _ADMIN_GRACE, stack)
+        ruling = http_server(governing.handle, config.limits)
+        where = await _listen(ruling, admin.host, admin.port, _ADMIN_GRACE, stack)
         url = f"http://{_printable(config.host)}:{config.port}"
         access = AdminAccess(url=where, key=key, calls=url)
         publish(access, admin.file, stack)  # whoever sees us answer calls may look for it
@@ -114,7 +122,7 @@ async def running(
             access = msgspec.structs.replace(access, calls=url)
             publish(access, admin.file, stack)
         stack.push_async_callback(drain, plane, config.grace)
-        yield Gateway(url, access, plane, variables)
+        yield Gateway(url, access, plane, variables, (ruling, server))
 
 
 async def serve(
@@ -122,8 +130,10 @@ async def serve(
     *,
     on_ready: Callable[[Gateway], None],
     beside: Callable[[Gateway], Coroutine[None, None, None]] | None = None,
+    orphaned: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once.
+    """Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once. If it is `orphaned`
+    then, whoever kept it running has died, and another gateway is likely to want its ports.
 
     `on_ready` is called once it listens. `beside` runs as long as the gateway, for example to
     change its routes; where it fails, the gateway stops and its error is raised. Raises as
@@ -143,18 +153,28 @@ async def serve(
         loop.add_signal_handler(one, on_signal)
     async with running(config) as gateway:
         on_ready(gateway)
-        if beside is None:
-            await stop.wait()
-            return
-        stopped, other = asyncio.create_task(stop.wait()), asyncio.create_task(beside(gateway))
-        try:
-            await asyncio.wait([stopped, other], return_when=asyncio.FIRST_COMPLETED)
-            if other.done():
-                other.result()
-        finally:
-            stopped.cancel()
-            other.cancel()
-            await asyncio.wait([stopped, other])
+        await _until_stopped(gateway, stop, beside)
+        if orphaned():
+            gateway.leave_ports()
+
+
+async def _until_stopped(
+    gateway: Gateway,
+    stop: asyncio.Event,
+    beside: Callable[[Gateway], Coroutine[None, None, None]] | None,
+) -> None:
+    if beside is None:
+        await stop.wait()
+        return
+    stopped, other = asyncio.create_task(stop.wait()), asyncio.create_task(beside(gateway))
+    try:
+        await asyncio.wait([stopped, other], return_when=asyncio.FIRST_COMPLETED)
+        if other.done():
+            other.result()
+    finally:
+        stopped.cancel()
+        other.cancel()
+        await asyncio.wait([stopped, other])
 
 
 async def _data_plane(

@@ -48,11 +48,17 @@ class Listener:
         self._sweep()
         return server.sockets[0].getsockname()[1]
 
+    def stop_listening(self) -> None:
+        """Takes no more connections, and leaves the port to whoever wants it. The connections that
+        there are go on.
+        """
+        for server in self._servers:
+            server.close()
+
     async def close(self, grace: float) -> None:
         """Takes no more connections. Answers under way may end within `grace` seconds."""
         self.closing = True
-        for server in self._servers:
-            server.close()
+        self.stop_listening()
         for connection in list(self._connections):
             if not connection.busy:
                 connection.close()
