@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import ssl
@@ -17,6 +18,7 @@ from gateway.gateway_peers import completion, send
 from scepsy.core.cluster import Cluster, Node
 from scepsy.core.llm import LlmSpec
 from scepsy.core.plan import Plan, Target
+from scepsy.core.trace import Call
 from scepsy.demo.manual_plans import even_split
 from scepsy.deploy import LocalBackend
 from scepsy.engines import EngineOptions
@@ -91,8 +93,11 @@ async def test_it_gets_its_own_key_over_tls_and_nobody_writes_that_down(
         await runner.cleanup()
     assert (back.status, ours.status) == (200, 200), back.body
     assert seen == [("/base/v1/chat/completions", f"Bearer {SECRET}")]
-    (traced,) = read_traces(tmp_path / "traces").traces
-    assert [(call.llm, call.replica) for call in traced.calls] == [
+    # The gateway process writes records in batches, some milliseconds after the answers.
+    async with asyncio.timeout(30):
+        while len(calls := _recorded(tmp_path / "traces")) < 2:  # noqa: ASYNC110 - it is a process
+            await asyncio.sleep(0.05)
+    assert [(call.llm, call.replica) for call in calls] == [
         ("gpt", "gpt-endpoint"),
         ("ours", "ours-0"),
     ]
@@ -106,6 +111,10 @@ async def test_without_its_key_nothing_is_started(local: LocalBackend) -> None:
     with pytest.raises(BadInput, match=KEY):
         await local.apply(plan("https://127.0.0.1:9/v1"))
     assert not list(local.root.glob("*"))
+
+
+def _recorded(traces: Path) -> list[Call]:
+    return [call for trace in read_traces(traces).traces for call in trace.calls]
 
 
 def _files(folder: Path) -> dict[Path, bytes]:
