@@ -63,6 +63,8 @@ class Change:
     Attributes:
         grace: seconds that calls have to finish before their replica stops.
         allow_dip: whether an LLM may have less capacity on the way than its load needs.
+        calls_before: the calls when the change was asked for; None where it runs at once. Those
+            that are cut after that are told.
         say: called with a sentence for each thing that happens.
     """
 
@@ -73,6 +75,7 @@ class Change:
     allow_dip: bool
     say: OnProgress
     done: Done = field(default_factory=Done)
+    calls_before: GatewayCounts | None = None
 
     async def check(self) -> None:
         """Raises CapacityDip or BadInput where the change is not to be made, before it begins."""
@@ -96,7 +99,7 @@ class Change:
             CapacityDip, BadInput: the next wave is not to be made. What was done until then stays.
             EngineFailed, PortInUse: a replica did not start; the rest of its wave was broken off.
         """
-        before = await self.runtime.calls()
+        before = self.calls_before or await self.runtime.calls()
         most = _WAVES_MOST * (1 + len(self.wanted.replicas))
         for number in range(1, most + 1):
             observed = await self.runtime.observe()

@@ -88,6 +88,8 @@ class Controller:
         that are left. Raises BadInput where it does not fit on them.
         """
         current = self.stored.current
+        # First: an actor may end an engine that hangs while we ask whether it does.
+        calls = await self.runtime.calls()
         await self.runtime.find_hung()
         living = alive(await self.api.nodes())
         plan: Plan | Infeasible = current.plan
@@ -100,7 +102,8 @@ class Controller:
         current = self.stored.current
         asked = msgspec.structs.replace(current, plan=plan)
         self.stored.current = accepted(current, asked, _loaded(current))
-        return await self._run(_change(self.runtime, current.plan, GRACE, True, say))
+        change = _change(self.runtime, current.plan, GRACE, True, say)
+        return await self._run(replace(change, calls_before=calls))
 
     async def down(self, grace: float) -> TakenDown:
         """Stops everything and forgets the deployment."""
