@@ -18,7 +18,7 @@ from scepsy.cli.main import COMMANDS, cli
 from scepsy.core import cluster, demand, llm, plan, profile, trace
 from scepsy.core.record import Record
 from scepsy.core.recording import RecordingOptions
-from scepsy.gateway.config import GatewayConfig, HttpLimits, Route
+from scepsy.gateway.config import AdminConfig, GatewayConfig, HttpLimits, KeysConfig, Route
 from scepsy.hardware.architectures import shipped
 from scepsy.hardware.gpus import gpus
 
@@ -130,7 +130,7 @@ def files_() -> str:
         for kind in _records(module):
             parts += [f"### {kind.__name__}", record(kind)]
     parts.append("## Gateway: gateway.json")
-    for kind in (GatewayConfig, HttpLimits, RecordingOptions, Route):
+    for kind in (GatewayConfig, AdminConfig, KeysConfig, HttpLimits, RecordingOptions, Route):
         parts += [f"### {kind.__name__}", record(kind)]
     return page(*parts)
 

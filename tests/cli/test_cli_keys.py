@@ -48,6 +48,7 @@ def test_a_key_is_made_listed_rotated_and_revoked() -> None:
     other = json.loads(keys("rotate", one["id"], "--json").stdout)
     assert other["secret"] != secret
     assert "revoked" in keys("revoke", one["id"]).stdout
+    assert json.loads(keys("revoke", one["id"], "--json").stdout) == {"revoked": one["id"]}
     assert listed()[0]["revoked"] is not None
 
 

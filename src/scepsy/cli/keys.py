@@ -91,10 +91,14 @@ def list_keys(store: str | None, as_json: bool) -> None:
 @command.command("revoke")
 @click.argument("key_id", metavar="ID")
 @store_option
-def revoke(key_id: str, store: str | None) -> None:
+@json_option
+def revoke(key_id: str, store: str | None, as_json: bool) -> None:
     """Let the key ID stop to work. Calls in flight end as usual."""
     open_store(store_url(store)).revoke(key_id, time.time())
-    click.echo(f"revoked {key_id}")
+    if as_json:
+        emit_json({"revoked": key_id})
+    else:
+        click.echo(f"revoked {key_id}")
 
 
 @command.command("rotate")
