@@ -71,7 +71,7 @@ def test_a_cluster_that_makes_no_sense_is_refused(tmp_path: Path, content: str, 
             "[[llms]]\nname='a'\nengine='magic'",
             "3: LLM 'a': engine: 'magic' is not known; known are: .*vllm",
         ),
-        ("[[llms]]\nname='a'\nengine='endpoint'", "LLM 'a': url: None is not"),
+        ("[[llms]]\nname='a'\nengine='endpoint'", "LLM 'a': url: nothing is not"),
         ("[[llms]]\nname='a'\nengine='endpoint'\nurl='ftp://x'", "4: LLM 'a': url: 'ftp://x'"),
         ("[[llms]]\nname='a'\nurl='https://x'", "3: LLM 'a': url: only an LLM with engine"),
         (

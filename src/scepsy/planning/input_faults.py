@@ -166,7 +166,8 @@ def _endpoint_faults(where: str, llm: LlmSpec) -> Iterator[Fault]:
         return
     address = urlsplit(llm.url or "")
     if address.scheme not in ("http", "https") or not address.hostname:
-        yield f"{where}.url", f"{public_url(llm.url or '')!r} is not an http:// or https:// URL"
+        given = "nothing" if llm.url is None else repr(public_url(llm.url))
+        yield f"{where}.url", f"{given} is not an http:// or https:// URL"
     if llm.rate_limit is not None:
         yield from not_positive(f"{where}.rate_limit", llm.rate_limit)
 
