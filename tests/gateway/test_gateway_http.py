@@ -32,7 +32,7 @@ from gateway_peers import (
     until,
 )
 
-from scepsy.gateway.config import GatewayConfig, HttpLimits, Route
+from scepsy.gateway.config import GatewayConfig, HttpLimits, KeysConfig, Route
 from scepsy.gateway.server import running
 from scepsy.gateway.wire.sse import EventSplitter
 
@@ -289,7 +289,7 @@ async def test_every_address_that_is_announced_answers(http: aiohttp.ClientSessi
     if not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
     for host in ("::", "0.0.0.0", "127.0.0.1", "::1"):
-        async with running(GatewayConfig(host=host)) as gateway:
+        async with running(GatewayConfig(host=host, keys=KeysConfig(mode="off"))) as gateway:
             assert (await send(http, gateway.url + "/health", b"", "GET")).status == 200
 
 
