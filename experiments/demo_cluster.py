@@ -59,7 +59,9 @@ def cluster_of(names: tuple[str, ...]) -> Cluster:
 
 async def planned(settings: DemoSettings) -> Plan:
     """Traces, profiles and plans on this machine, as `scepsy demo` does."""
-    llms = read_llms(settings.llms)
+    # In a group of two GPUs a replica fills a node, and the plan may have only one of its LLM: then
+    # no call could go elsewhere when its node is lost.
+    llms = tuple(msgspec.structs.replace(one, max_tp=1) for one in read_llms(settings.llms))
     targets = tuple(Target(workflow=one.workflow, rate=one.rate) for one in settings.programs)
     cluster = cluster_of(NAMES[:-1])
     options = EngineOptions(

@@ -19,8 +19,10 @@ ENGINES = "app.kubernetes.io/component=engine"
 
 class KubernetesSite(NodeSite):
     """Nodes with two GPUs each in a namespace of its own, and one without GPUs for gateways, as in
-    clusters whose GPU nodes take nothing else.
+    clusters whose GPU nodes take nothing else. Pods have no volume in which weights stay.
     """
+
+    keeps_weights = False
 
     def __init__(self, machines: KubernetesCluster, namespace: str, nodes: int = 2) -> None:
         self.machines, self.namespace = machines, namespace

@@ -28,6 +28,7 @@ from scepsy.deploy.kubernetes.gateway_objects import PORT, admin_secret
 from scepsy.deploy.kubernetes.lease import held
 from scepsy.deploy.kubernetes.object_diff import differences
 from scepsy.deploy.kubernetes.objects import RenderOptions, labels
+from scepsy.deploy.kubernetes.objects.drain import LAST, NOTICE
 from scepsy.deploy.kubernetes.observing import lost_nodes
 from scepsy.deploy.kubernetes.plan_objects import all_objects, shared_objects, state_object
 from scepsy.deploy.kubernetes.reading import ClusterReading
@@ -333,12 +334,14 @@ async def _delete_everything(objects: Objects) -> None:
 
 async def _gone(objects: Objects, patience: float) -> None:
     """Waits until no pod of the deployment is left. Pods do not have the label of who manages them.
-    Raises Conflict or Unreachable for those that are left after `patience` seconds.
+    Raises Conflict or Unreachable for those that are left `patience` seconds after a gateway
+    without calls has ended.
     """
     own = ",".join(f"{key}={value}" for key, value in labels.instance(objects.options).items())
-    until = asyncio.get_running_loop().time() + patience
+    wait = patience + NOTICE + LAST
+    until = asyncio.get_running_loop().time() + wait
     while pods := await objects.list("v1", "Pod", own):
         if asyncio.get_running_loop().time() > until:
-            left = stuck(pods, patience)
+            left = stuck(pods, wait)
             raise type(left)(f"{left}. All else of the deployment was removed")
         await asyncio.sleep(0.5)

@@ -7,6 +7,7 @@ import base64
 import msgspec
 
 from scepsy.deploy.kubernetes.objects import labels
+from scepsy.deploy.kubernetes.objects.drain import LAST, NOTICE
 from scepsy.deploy.kubernetes.objects.names import dns_label
 from scepsy.deploy.kubernetes.objects.options import IMAGES, Object, RenderOptions
 from scepsy.deploy.kubernetes.objects.security import container_security, pod_security
@@ -22,15 +23,6 @@ ADMIN_PORT = 8081
 
 ADMIN_KEY = "key"
 """The entry of the Secret with the key that the admin port wants."""
-
-NOTICE = 5
-"""Seconds between the announcement that a pod ends and SIGTERM: Services stop sending to it, and
-the gateway still serves.
-"""
-
-LAST = 10
-"""Seconds after the gateway's own grace until its pod is killed."""
-
 
 # The image has no shell.
 _WAIT = ["python3", "-c", f"import time; time.sleep({NOTICE})"]

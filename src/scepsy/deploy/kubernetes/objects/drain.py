@@ -11,10 +11,12 @@ from scepsy.deploy.kubernetes.objects.options import PORT, Object, RenderOptions
 from scepsy.engines.load import METRICS
 
 NOTICE = 5
-"""Seconds that callers have to learn from EndpointSlices that the pod goes."""
+"""Seconds between the announcement that a pod goes and its end: callers and Services stop sending
+to it, and it still serves.
+"""
 
 LAST = 10
-"""Seconds of the grace that are left for SIGTERM."""
+"""Seconds that a process has after SIGTERM, beside those in which it finishes its calls."""
 
 _COUNTS = tuple(name for name, field in METRICS.items() if field in ("running", "waiting"))
 
