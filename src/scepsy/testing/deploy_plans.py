@@ -20,7 +20,15 @@ from scepsy.core.plan import (
 )
 
 LLMS = tuple(
-    LlmSpec(name=name, parameters=8e9, layers=32, hidden=4096, kv_heads=8, head_dim=128)
+    LlmSpec(
+        name=name,
+        parameters=8e9,
+        layers=32,
+        hidden=4096,
+        kv_heads=8,
+        head_dim=128,
+        max_context=32_768,
+    )
     for name in ("m", "k")
 )
 """Two LLMs whose emulated engines make some hundred tokens per second, and start in a second."""
