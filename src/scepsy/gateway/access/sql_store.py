@@ -139,16 +139,21 @@ def _engine(url: str) -> sql.Engine:
         raise BadInput(f"the store of keys {public_url(url)!r} is not a URL") from None
     if parts.drivername in ("postgresql", "postgres"):
         chosen = parts.set(drivername="postgresql+psycopg")
-        return sql.create_engine(
-            chosen, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT}
-        )
+        return _each_anew(chosen, {"connect_timeout": _CONNECT})
     if parts.drivername != "sqlite" or not parts.database:
         raise BadInput(
             f"the store of keys {public_url(url)!r}: give sqlite:///PATH or "
             "postgresql://USER@HOST/DATABASE"
         )
     _private(Path(parts.database))
-    return sql.create_engine(parts, connect_args={"timeout": _CONNECT})
+    return _each_anew(parts, {"timeout": _CONNECT})
+
+
+def _each_anew(url: sql.URL, arguments: dict[str, int]) -> sql.Engine:
+    """Every use makes a connection and closes it: uses are seconds apart, a server that was away
+    leaves no dead connection behind, and a thread that a stop overtakes leaves none open.
+    """
+    return sql.create_engine(url, poolclass=sql.NullPool, connect_args=arguments)
 
 
 def _private(path: Path) -> None:
