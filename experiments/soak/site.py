@@ -161,7 +161,7 @@ def _gateway(folder: Path, name: str, routes: tuple[Route, ...]) -> Server:
         grace=DRAIN,
         first_byte_probe=2.0,
         silence_probe=2.0,
-        hung_after=4.0,
+        hung_after=6.0,
         admin=AdminConfig(file=str(folder / f"{name}.admin")),
     )
     path = folder / f"{name}.json"

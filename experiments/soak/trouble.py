@@ -12,7 +12,7 @@ from experiments.soak.site import Server, Site
 
 PAUSE = 8.0  # seconds between two troubles, in which everything serves
 DOWN = 3.0  # seconds that a killed process is gone
-STOPPED = 12.0  # seconds of SIGSTOP; more than a gateway needs to find that out
+STOPPED = 14.0  # seconds of SIGSTOP; more than a gateway needs to find that out
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from experiments.soak.trouble import Incident
 
 from scepsy.core.trace import Call
 
-CUT_WITHIN = 10.0
+CUT_WITHIN = 12.0
 """Seconds after an incident began in which it may cut an answer that had begun: as long as a hung
 replica takes to be found, and a margin.
 """
