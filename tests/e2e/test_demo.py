@@ -30,6 +30,7 @@ def test_the_whole_job_in_a_small_size(tmp_path: Path) -> None:
         assert flow["predicted"]["throughput"] >= flow["target_rate"] * 0.999
         assert flow["predicted"]["latency_mean"] > 0
         assert set(flow["even_split"]) >= {"throughput", "latency_mean"}
+    assert all(0 < llm["measured_busy"] <= 1 for llm in summary["llms"])
     assert (out / "report.html").read_text().lower().startswith("<!doctype html>")
     assert {path.name for path in out.iterdir()} == {
         ".scepsy-demo",

@@ -232,6 +232,8 @@ class Phase:
             arguments += ["--rate", str(program.rate * load), "--inputs", str(inputs)]
         arguments += ["--gateway", url, "--duration", str(seconds), "--json"]
         arguments += ["--warmup", str(self.settings.warmup), "--seed", str(self.settings.seed)]
+        # There it finds the gateway's admin address, which tells the engines to read.
+        arguments += ["--state", str(self.settings.out / "state")]
         driver = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "scepsy", "drive", *arguments,
             env={**os.environ, **self._variables()},
