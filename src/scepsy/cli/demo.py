@@ -81,7 +81,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Trace two agent programs, profile their LLMs, plan, deploy, drive at the target rates, and
-    compare with an even split of the GPUs. About five minutes.
+    compare with an even split of the GPUs. About six minutes.
     """
     if not (root / "examples" / "beam_search.py").exists():
         raise NotFound(
