@@ -64,8 +64,9 @@ evaluation-small: setup
 	$(BIN)/python experiments/free_gpus.py --case rag --gpus 8
 
 # Real vLLM on CPUs: on two cores an engine takes a minute to start, the whole about fifteen.
+VLLM_TESTS ?= tests/vllm
 test-vllm: setup setup-vllm
-	$(BIN)/pytest -m vllm tests/vllm
+	$(BIN)/pytest -m vllm $(VLLM_TESTS)
 
 # A Ray cluster of several machines in network, PID and mount namespaces, with emulated engines. It needs root.
 test-ray: setup setup-ray
