@@ -16,8 +16,8 @@ TWO = tuple(replica(f"a-{gpu}", ("n", gpu)) for gpu in (0, 1))
 
 
 def dips(gpus_with_room: int, times: dict[str, float]) -> tuple[Dip, ...]:
-    """What is refused where both replicas of an LLM have to be restarted and its load needs so many
-    of them.
+    """What is refused where both replicas of an LLM have to be restarted and its load needs
+    `gpus_with_room` of their GPUs.
     """
     plan = plan_of(CLUSTER, TWO, {"a": gpus_with_room / 2})
     running = tuple(ObservedReplica(one, outdated=True) for one in TWO)

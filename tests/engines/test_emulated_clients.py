@@ -84,7 +84,7 @@ async def gateway(engines: tuple[Route, ...], tmp_path: Path) -> AsyncGenerator[
 
 
 async def calls(tmp_path: Path, count: int) -> list[Call]:
-    """The recorded calls, once there are so many: they are written behind the answers."""
+    """Waits until `count` calls are recorded, which happens after their answers."""
     async with asyncio.timeout(20):
         while True:
             found = read_traces(tmp_path / "t")

@@ -246,7 +246,7 @@ def config(url: str, traces: Path | None = None) -> GatewayConfig:
 async def test_a_connection_that_closes_each_time_gets_each_post_once(
     http: aiohttp.ClientSession, tmp_path: Path
 ):
-    """The server says nothing of it: it closes after each answer, while the connection is idle."""
+    """No header announces that the server closes the idle connection after each answer."""
     calls: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -38,6 +38,7 @@ from scepsy.gateway.http_server import http_server
 from scepsy.gateway.identity.lineage import Lineage
 from scepsy.gateway.recording.recorder import Recorder
 from scepsy.gateway.recording.redaction import Redaction, compiled
+from scepsy.gateway.stopping import until_stopped
 from scepsy.gateway.upstreams.health import HealthWatch
 from scepsy.gateway.upstreams.relay import Relay
 from scepsy.gateway.upstreams.sending import Sender
@@ -153,28 +154,9 @@ async def serve(
         loop.add_signal_handler(one, on_signal)
     async with running(config) as gateway:
         on_ready(gateway)
-        await _until_stopped(gateway, stop, beside)
+        await until_stopped(stop, None if beside is None else beside(gateway))
         if orphaned():
             gateway.leave_ports()
-
-
-async def _until_stopped(
-    gateway: Gateway,
-    stop: asyncio.Event,
-    beside: Callable[[Gateway], Coroutine[None, None, None]] | None,
-) -> None:
-    if beside is None:
-        await stop.wait()
-        return
-    stopped, other = asyncio.create_task(stop.wait()), asyncio.create_task(beside(gateway))
-    try:
-        await asyncio.wait([stopped, other], return_when=asyncio.FIRST_COMPLETED)
-        if other.done():
-            other.result()
-    finally:
-        stopped.cancel()
-        other.cancel()
-        await asyncio.wait([stopped, other])
 
 
 async def _data_plane(

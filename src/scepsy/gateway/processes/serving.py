@@ -20,6 +20,7 @@ from scepsy.gateway.admin import admin_key, publish
 from scepsy.gateway.config import GatewayConfig, Route
 from scepsy.gateway.governed import GovernedGateway
 from scepsy.gateway.processes.group import ProcessGroup
+from scepsy.gateway.stopping import until_stopped
 
 _BEYOND_GRACE = 10.0
 """Seconds beyond the grace after which a process that has not ended is killed."""
@@ -68,25 +69,9 @@ async def serve_processes(
             keepers = [asyncio.create_task(child.keep()) for child in group.children]
             gateway = GroupGateway(url, access, group)
             on_ready(gateway)
-            await _until(stop, None if beside is None else beside(gateway))
+            await until_stopped(stop, None if beside is None else beside(gateway))
         finally:
             await _stop(group, keepers, config.grace)
-
-
-async def _until(stop: asyncio.Event, beside: Coroutine[None, None, None] | None) -> None:
-    """Waits for the event, or until what runs beside fails, whose error is raised."""
-    if beside is None:
-        await stop.wait()
-        return
-    stopped, other = asyncio.create_task(stop.wait()), asyncio.create_task(beside)
-    try:
-        await asyncio.wait([stopped, other], return_when=asyncio.FIRST_COMPLETED)
-        if other.done():
-            other.result()
-    finally:
-        stopped.cancel()
-        other.cancel()
-        await asyncio.wait([stopped, other])
 
 
 async def _stop(group: ProcessGroup, keepers: Sequence[asyncio.Task[None]], grace: float) -> None:
